@@ -1,0 +1,49 @@
+# make run    a Tango of its own and the gateway on http://127.0.0.1:8000
+# make test   all tests            make test-latest   the same on the newest PyTango
+# make lint   ruff, pyright, import rules             make clean   remove what the others made
+
+PYTHON ?= python3
+VENV := .venv
+LATEST := .venv-latest
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+.PHONY: run test test-latest lint clean
+
+run: $(VENV)/installed
+	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
+
+test: $(VENV)/installed-dev
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+test-latest: $(LATEST)/installed
+	$(LATEST)/bin/python -m pytest $(ARGS)
+
+lint: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+
+clean:
+	rm -rf $(VENV) $(LATEST) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("mtango-gevent needs Python 3.10 or newer" if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.txt setup.py | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -r requirements.txt
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) --no-deps -e .
+	touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
+	touch $@
+
+$(LATEST)/installed: requirements.txt requirements-dev.txt requirements-latest.txt setup.py
+	$(PYTHON) -m venv $(LATEST)
+	$(LATEST)/bin/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
+	$(LATEST)/bin/python -m pip install $(PIP_FLAGS) --upgrade -r requirements-latest.txt
+	$(LATEST)/bin/python -m pip install $(PIP_FLAGS) --no-deps -e .
+	touch $@

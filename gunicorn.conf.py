@@ -1,0 +1,50 @@
+"""How gunicorn runs the gateway; each choice with its reason. Read before the fork, so it imports nothing heavy."""
+
+import logging
+import os
+import sys
+
+from mtango_gevent.config import Config, ConfigError
+
+try:
+    settings = Config.load()
+except ConfigError as error:
+    sys.exit(f"mtango-gevent: {error}")
+
+bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+workers = settings.workers
+worker_class = "gevent"  # hundreds of waiting requests cost greenlets, not threads
+worker_connections = 1000
+timeout = 60  # the hub never blocks: a worker that is silent for so long is broken
+graceful_timeout = 10  # longer than any Tango call may take by its deadline
+keepalive = 75  # longer than browsers and proxies pause between two reads of a display
+limit_request_line = 8190  # the most that gunicorn allows: reading many attributes names them all in the URL
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a heartbeat that waits for no disk
+control_socket_disable = True  # gunicorn 27 would put one into a home directory
+preload_app = False  # Tango connections do not survive a fork
+loglevel = "debug" if settings.debug else "info"
+logger_class = "gunicorn.glogging.Logger"
+
+
+def post_worker_init(worker):
+    """The package's log goes where gunicorn's goes."""
+    package = logging.getLogger("mtango_gevent")
+    package.handlers = worker.log.error_log.handlers
+    package.setLevel(worker.log.error_log.level)
+    package.propagate = False
+
+
+def post_request(worker, req, environ, resp):
+    """Let others go first: a kept connection that always has data would be served again and again."""
+    import gevent
+
+    gevent.sleep(0)
+
+
+def worker_exit(server, worker):
+    """Leave at once: the threads of CORBA do not survive an orderly end of the interpreter."""
+    if worker.booted:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

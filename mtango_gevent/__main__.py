@@ -1,0 +1,7 @@
+"""`python -m mtango_gevent` is the command `mtango-gevent`."""
+
+import sys
+
+from mtango_gevent.cli import main
+
+sys.exit(main())

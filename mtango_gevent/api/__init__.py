@@ -1,0 +1,21 @@
+"""The HTTP side: its table of contents. Speaks HTTP, and of Tango only through `control` and `values`."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from mtango_gevent.api import entry, failures, hooks, pages, rc3, sys
+from mtango_gevent.api.context import Context
+from mtango_gevent.config import Config
+
+__all__ = ["Context", "register"]
+
+
+def register(app: Flask, config: Config) -> None:
+    """Put every URL and every hook into `app`."""
+    hooks.register(app, config)
+    failures.register(app)
+    app.register_blueprint(pages.blueprint)
+    app.register_blueprint(entry.blueprint, url_prefix=config.app_base)
+    app.register_blueprint(rc3.blueprint, url_prefix=config.app_base + "/rc3")
+    app.register_blueprint(sys.blueprint, url_prefix=config.app_base + "/sys")

@@ -1,0 +1,26 @@
+"""What a request finds of its application: settings, Tango, figures."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from flask import current_app
+
+from mtango_gevent.config import Config
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.workers import Statistics
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    config: Config
+    client: TangoClient
+    statistics: Statistics
+
+
+def context() -> Context:
+    return current_app.extensions["mtango"]
+
+
+def config() -> Config:
+    return context().config

@@ -1,0 +1,14 @@
+"""The entry point below which the versions of the API lie."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from mtango_gevent.api import reply, urls
+
+blueprint = Blueprint("entry", __name__)
+
+
+@blueprint.get("")
+def list_versions() -> Response:
+    return reply.metadata({"rc3": urls.base("rc3"), "sys": urls.base("sys")})

@@ -1,0 +1,61 @@
+"""Whatever goes wrong, as the one failure body. Contract: rc3, Decisions "Tango errors"."""
+
+from __future__ import annotations
+
+import logging
+
+import orjson
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from mtango_gevent.api import reply
+from mtango_gevent.api.context import config
+from mtango_gevent.errors import ApiError, DevFailed, describe, status_of
+
+logger = logging.getLogger(__name__)
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(DevFailed, answer_tango_failure)
+    app.register_error_handler(ApiError, answer_refusal)
+    app.register_error_handler(HTTPException, answer_http_error)
+    app.register_error_handler(Exception, answer_internal_error)
+
+
+def answer_tango_failure(failure: DevFailed) -> Response:
+    """Status 200, unless the settings ask for statuses."""
+    logger.info("%s %s: %s", request.method, request.path, " < ".join(error.reason for error in failure.args))
+    if config().rc3_errors == "tango":
+        return reply.json(reply.failure(describe(failure)))
+    return _answer(failure, status_of(failure))
+
+
+def answer_refusal(error: ApiError) -> Response:
+    logger.info("%s %s: %s", request.method, request.path, error.description.encode("unicode_escape").decode("ascii"))
+    response = _answer(error, error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+def answer_http_error(error: HTTPException) -> Response:
+    """What Flask and werkzeug refuse: no such URL, method not allowed, body too large."""
+    status = error.code or 500
+    description = {
+        404: f"no such URL: {request.path}",
+        405: f"{request.method} is not allowed at {request.path}",
+    }.get(status, error.description or error.name)
+    response = answer_refusal(ApiError(status, f"MTANGO_Http{status}", description))
+    allowed = error.get_response().headers.get("Allow")
+    if allowed:
+        response.headers["Allow"] = allowed
+    return response
+
+
+def answer_internal_error(error: Exception) -> Response:
+    logger.exception("%s %s", request.method, request.path)
+    return _answer(error, 500)
+
+
+def _answer(failure: Exception, status: int) -> Response:
+    body = {**reply.failure(describe(failure)), "http_status": status}
+    return Response(orjson.dumps(body), status, mimetype="application/json")

@@ -1,0 +1,32 @@
+"""For people: the home page, and the Swagger files with the server's own address in them."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, render_template, request
+
+from mtango_gevent import __version__, files
+from mtango_gevent.api.context import config
+from mtango_gevent.errors import NotFound
+
+blueprint = Blueprint("pages", __name__, template_folder="../templates")
+
+SWAGGER = ("main", "rc3", "sys")
+
+# As the files say it, for those who read them without the server.
+_WRITTEN_ADDRESS = "- url: /tango/rest"
+
+
+@blueprint.get("/")
+def show_home() -> str:
+    return render_template(
+        "home.html", version=__version__, base=request.script_root + config().app_base, swagger=SWAGGER
+    )
+
+
+@blueprint.get("/swagger/<name>.yml")
+def show_swagger(name: str) -> Response:
+    if name not in SWAGGER:
+        raise NotFound(f"no such file: {request.path}")
+    text = files.find(f"swagger/{name}.yml").read_text("utf-8")
+    text = text.replace(_WRITTEN_ADDRESS, f"- url: {request.script_root}{config().app_base}", 1)
+    return Response(text, mimetype="application/yaml")

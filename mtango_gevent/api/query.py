@@ -1,0 +1,166 @@
+"""The query string as plain values. What cannot be used is a BadRequest that names it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import re2
+from flask import request
+
+from mtango_gevent.errors import BadRequest
+
+# Longer than any name that Tango's database can hold, shorter than what would fill a log.
+MAXIMUM_NAME = 255
+
+# Not part of any name: control characters, and what Tango itself reads in a name (`tango://`, `#dbase=no`, globs).
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f/:#*?]")
+
+
+def check_name(kind: str, name: str, forbidden: re.Pattern[str] = _FORBIDDEN) -> str:
+    """`name` if it can be the name of a `kind` (device, attribute, ...). Raises BadRequest."""
+    problem = None
+    if not name or name.isspace():
+        problem = "is empty"
+    elif len(name) > MAXIMUM_NAME:
+        problem = f"is longer than {MAXIMUM_NAME} characters"
+    elif forbidden.search(name):
+        problem = "contains a character that no name has"
+    elif not _is_latin1(name):
+        problem = "contains a character that is not Latin-1, or is not UTF-8 in the URL"
+    if problem:
+        raise BadRequest(f"the {kind} {quoted(name)} {problem}")
+    return name
+
+
+def quoted(text: str, maximum: int = 60) -> str:
+    """`text` as an error message may show it."""
+    return repr(text if len(text) <= maximum else text[:maximum] + "...")
+
+
+def _is_latin1(text: str) -> bool:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def names(key: str, kind: str) -> list[str]:
+    """The values of a repeatable parameter that names things."""
+    return [check_name(kind, name) for name in request.args.getlist(key)]
+
+
+# --- devices ---
+
+_FORBIDDEN_IN_WILDCARD = re.compile(r"[\x00-\x1f\x7f-\x9f:#?]")
+_PARTS = ("domain", "family", "member")
+
+
+def wildcards() -> list[str]:
+    """Patterns of device names, `*` for any characters; all of them without a parameter."""
+    given = request.args.getlist("wildcard") or ["*"]
+    return [check_name("wildcard", wildcard, _FORBIDDEN_IN_WILDCARD) for wildcard in given]
+
+
+@dataclasses.dataclass(frozen=True)
+class NameParts:
+    """mtango-py's `domain`, `family` and `member`: expressions that each part of a name must contain, in any case."""
+
+    patterns: tuple[Any, ...]
+
+    def match(self, name: str) -> bool:
+        parts = name.split("/")
+        return len(parts) == len(self.patterns) and all(
+            pattern is None or pattern.search(part) for pattern, part in zip(self.patterns, parts, strict=True)
+        )
+
+
+def name_parts() -> NameParts | None:
+    """None where no part is asked for."""
+    texts = [request.args.get(part) for part in _PARTS]
+    if not any(texts):
+        return None
+    return NameParts(tuple(_expression(part, text) for part, text in zip(_PARTS, texts, strict=True)))
+
+
+def _expression(part: str, text: str | None) -> Any:
+    """Compiled by an engine of linear time: Python's own can be made to run for ever."""
+    if not text:
+        return None
+    if len(text) > MAXIMUM_NAME:
+        raise BadRequest(f"{part}={quoted(text)} is longer than {MAXIMUM_NAME} characters")
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    options.max_mem = 1 << 20
+    try:
+        return re2.compile(text, options)
+    except re2.error as error:
+        reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
+        raise BadRequest(f"{part}={quoted(text)} is no regular expression: {reason}") from None
+
+
+# --- range ---
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Items `start` to `stop`, `stop` not included."""
+
+    start: int
+    stop: int
+
+    def __str__(self) -> str:
+        return f"{self.start}-{self.stop}"
+
+
+def range_of_items() -> Range | None:
+    """The parameter `range`, `a-b`. Contract: rc3, section 4 and Decisions."""
+    text = request.args.get("range")
+    if text is None:
+        return None
+    parts = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,9})", text, re.ASCII)
+    if parts is None:
+        raise BadRequest(f"range={quoted(text)} is not of the form a-b, two whole numbers")
+    found = Range(int(parts[1]), int(parts[2]))
+    if found.start >= found.stop:
+        raise BadRequest(f"range={quoted(text)} is empty: b is the first index that is left out")
+    return found
+
+
+# --- filter ---
+
+
+def filtered(data: Any) -> Any:
+    """`data` with the keys that the parameter `filter` lets through. Contract: rc3, section 3 and Decisions."""
+    given = request.args.getlist("filter")
+    include = {name for name in given if not name.startswith("!")}
+    exclude = {name[1:] for name in given if name.startswith("!")}
+    if include:
+        data, _ = _include(data, include)
+    return _exclude(data, exclude) if exclude else data
+
+
+def _include(data: Any, keys: set[str]) -> tuple[Any, bool]:
+    """(what stays of `data`, whether anything does). Items of lists keep their places."""
+    if isinstance(data, dict):
+        kept = {}
+        for key, value in data.items():
+            inside, found = (value, True) if key in keys else _include(value, keys)
+            if found:
+                kept[key] = inside
+        return kept, bool(kept)
+    if isinstance(data, list):
+        items = [_include(item, keys) for item in data]
+        return [item for item, _ in items if isinstance(item, (dict, list))], any(found for _, found in items)
+    return None, False
+
+
+def _exclude(data: Any, keys: set[str]) -> Any:
+    if isinstance(data, dict):
+        return {key: _exclude(value, keys) for key, value in data.items() if key not in keys}
+    if isinstance(data, list):
+        return [_exclude(item, keys) for item in data]
+    return data

@@ -1,0 +1,60 @@
+"""Commands and their histories. Contract: rc3, 2.4."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from mtango_gevent import values
+from mtango_gevent.api import reply, urls
+from mtango_gevent.api.context import config
+from mtango_gevent.control.device import Device
+from mtango_gevent.errors import describe_stack
+
+blueprint = Blueprint("commands", __name__)
+
+
+@blueprint.get("")
+def list_commands(device: Device) -> Response:
+    name = device.find_name()
+    return reply.collection(device.list_commands(), lambda command: _shape_command(device, name, command))
+
+
+@blueprint.get("/<command>")
+def show_command(device: Device, command: str) -> Response:
+    return reply.metadata(_shape_command(device, device.find_name(), device.describe_command(command)))
+
+
+@blueprint.get("/<command>/history")
+def read_history(device: Device, command: str) -> Response:
+    info = device.describe_command(command)
+    items = device.read_command_history(info.cmd_name)
+    return reply.collection(items, lambda item: _shape_record(info, item), config().value_max_age)
+
+
+def _shape_command(device: Device, device_name: str, info: Any) -> dict[str, Any]:
+    parent = f"{urls.of_device('rc3', device, device_name)}/commands"
+    url = f"{parent}/{urls.segment(info.cmd_name)}"
+    return {
+        "name": info.cmd_name,
+        "info": {
+            "cmd_name": info.cmd_name,
+            "level": str(info.disp_level),
+            "cmd_tag": info.cmd_tag,
+            "in_type": values.type_name(info.in_type),
+            "out_type": values.type_name(info.out_type),
+            "in_type_desc": info.in_type_desc,
+            "out_type_desc": info.out_type_desc,
+        },
+        "history": f"{url}/history",
+        "_links": {"_self": url, "_parent": parent},
+    }
+
+
+def _shape_record(info: Any, item: Any) -> dict[str, Any]:
+    timestamp = reply.timestamp(values.milliseconds(item.get_date()))
+    if item.has_failed():
+        return {**reply.failed_item(info.cmd_name, describe_stack(item.get_err_stack())), "timestamp": timestamp}
+    output = {} if values.is_void(info.out_type) else {"output": values.command_value(item.extract(), info.out_type)}
+    return {"name": info.cmd_name, **output, "timestamp": timestamp}

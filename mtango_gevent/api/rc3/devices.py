@@ -1,0 +1,60 @@
+"""A device and its state. Contract: rc3, 2.2."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from flask import Blueprint, Response
+
+from mtango_gevent.api import reply, urls
+from mtango_gevent.api.context import config
+from mtango_gevent.control.device import Device
+from mtango_gevent.control.host import DeviceInfo
+from mtango_gevent.errors import DevFailed
+
+blueprint = Blueprint("devices", __name__)
+
+
+@blueprint.get(urls.DEVICE)
+def show_device(device: Device) -> Response:
+    info = device.read_info()
+    url = urls.of_device("rc3", device, info.name)
+    return reply.metadata(
+        {
+            "name": info.name,
+            "info": _shape_info(info),
+            "attributes": f"{url}/attributes",
+            "commands": f"{url}/commands",
+            "pipes": f"{url}/pipes",
+            "properties": f"{url}/properties",
+            "state": f"{url}/state",
+            "_links": {"_self": url, "_parent": f"{urls.of_host('rc3', device.host)}/devices"},
+        }
+    )
+
+
+@blueprint.get(urls.DEVICE + "/state")
+def show_state(device: Device) -> Response:
+    """A failure to read it is a state of its own to clients of the Java server."""
+    try:
+        state, status = device.read_state()
+    except DevFailed:
+        if config().rc3_mode == "strict":
+            raise
+        return reply.value({"state": "UNKNOWN", "status": f"Failed to read state&status from {device.name}"})
+    url = urls.of_device("rc3", device, device.find_name())
+    links = {
+        "_state": f"{url}/attributes/State",
+        "_status": f"{url}/attributes/Status",
+        "_parent": url,
+        "_self": f"{url}/state",
+    }
+    return reply.value({"state": state, "status": status, "_links": links})
+
+
+def _shape_info(info: DeviceInfo) -> dict[str, Any]:
+    shown = dataclasses.asdict(info)
+    if config().rc3_mode == "implementation":
+        shown["classname"] = "unknown"
+    return {**shown, "is_taco": False}

@@ -1,0 +1,48 @@
+"""Entry of rc3, Tango hosts and their devices. Contract: rc3, 2.1."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from mtango_gevent.api import query, reply, urls
+from mtango_gevent.api.context import config, context
+from mtango_gevent.control.device import Device
+from mtango_gevent.control.host import TangoHost, list_hosts
+
+blueprint = Blueprint("hosts", __name__)
+
+
+@blueprint.get("")
+def show_entry() -> Response:
+    return reply.metadata({"hosts": f"{urls.base('rc3')}/hosts", "x-auth-method": "none"})
+
+
+@blueprint.get("/hosts")
+def show_hosts() -> Response:
+    """An object: clients take its first value for the URL to begin with."""
+    return reply.metadata({f"{h.host}:{h.port}": urls.of_host("rc3", h) for h in list_hosts(context().client)})
+
+
+@blueprint.get(urls.HOST)
+def show_host(tango_host: TangoHost) -> Response:
+    return reply.metadata(
+        {
+            "host": tango_host.host,
+            "port": tango_host.port,
+            "name": config().database_device,
+            "info": tango_host.info(),
+            "devices": f"{urls.of_host('rc3', tango_host)}/devices",
+        }
+    )
+
+
+@blueprint.get(urls.HOST + "/devices")
+def list_devices(tango_host: TangoHost) -> Response:
+    """Devices that match `wildcard`, and mtango-py's `domain`, `family`, `member`."""
+    parts = query.name_parts()
+    names = [name for name in tango_host.device_names(query.wildcards()) if parts is None or parts.match(name)]
+
+    def shape(name: str) -> dict[str, str]:
+        return {"name": name, "href": urls.of_device("rc3", Device(tango_host, name), name)}
+
+    return reply.collection(names, shape)

@@ -1,0 +1,49 @@
+"""Pipes, where PyTango has them. Contract: rc3, 2.5."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, Response
+
+from mtango_gevent import values
+from mtango_gevent.api import reply, urls
+from mtango_gevent.control.device import Device
+
+blueprint = Blueprint("pipes", __name__)
+
+
+@blueprint.get("")
+def list_pipes(device: Device) -> Response:
+    parent = f"{urls.of_device('rc3', device, device.find_name())}/pipes"
+    return reply.collection(device.list_pipes(), lambda name: {"name": name, "href": f"{parent}/{urls.segment(name)}"})
+
+
+@blueprint.get("/<pipe>")
+def read_pipe(device: Device, pipe: str) -> Response:
+    """`size` is the number of elements of the root blob."""
+    name, elements, time = device.read_pipe(pipe)
+    url = f"{urls.of_device('rc3', device, device.find_name())}/pipes/{urls.segment(name)}"
+    return reply.value(
+        {
+            "name": name,
+            "size": len(elements),
+            "timestamp": reply.timestamp(int(time * 1000)),
+            "data": [_shape_element(element) for element in elements],
+            "_links": {"_self": url},
+        }
+    )
+
+
+def _shape_element(element: dict[str, Any]) -> dict[str, Any]:
+    return {"name": element["name"], "value": _shape_values(element["value"], element["dtype"])}
+
+
+def _shape_values(value: Any, data_type: Any) -> Sequence[Any]:
+    """Always a list; a blob within the blob is its one item."""
+    if values.is_blob(data_type):
+        name, elements = value
+        return [{"name": name, "data": [_shape_element(element) for element in elements]}]
+    shown = values.command_value(value, data_type)
+    return shown if values.is_array(data_type) else [shown]

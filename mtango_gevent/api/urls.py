@@ -1,0 +1,71 @@
+"""The parts of a URL as TangoHost and Device, and back to links."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import request
+
+from mtango_gevent.api.context import config, context
+from mtango_gevent.api.query import check_name, quoted
+from mtango_gevent.control.device import Device
+from mtango_gevent.control.host import TangoHost, find_host
+from mtango_gevent.errors import BadRequest, NotFound
+
+HOST = "/hosts/<host>/<port>"
+DEVICE = HOST + "/devices/<domain>/<family>/<member>"
+
+
+def resolve(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Replace the parts of the URL by what they stand for: `tango_host`, and `device` where there is one.
+
+    Asks nothing of Tango. Raises BadRequest for names that cannot be, NotFound for a host that is not served.
+    """
+    if not values:
+        return
+    for kind, name in values.items():
+        if kind != "port":
+            check_name(kind, name)
+    if "host" not in values:
+        return
+    tango_host = _find_host(values.pop("host"), values.pop("port"))
+    if "domain" in values:
+        name = "/".join(values.pop(part) for part in ("domain", "family", "member"))
+        values["device"] = Device(tango_host, name)
+    else:
+        values["tango_host"] = tango_host
+
+
+def _find_host(host: str, port: str) -> TangoHost:
+    if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536):
+        raise BadRequest(f"the port {quoted(port)} is not a number from 1 to 65535")
+    found = find_host(context().client, host, int(port))
+    if found is None:
+        raise NotFound(f"the Tango host {host}:{port} is not served here")
+    return found
+
+
+def base(version: str) -> str:
+    """The absolute URL of one version of the API, without a slash at the end."""
+    return f"{request.url_root.rstrip('/')}{config().app_base}/{version}"
+
+
+def of_host(version: str, host: TangoHost) -> str:
+    return f"{base(version)}/hosts/{quote(host.host)}/{host.port}"
+
+
+def of_device(version: str, device: Device, name: str) -> str:
+    """name: the device's name as it shall stand in the link."""
+    return f"{of_host(version, device.host)}/devices/{quote(name)}"
+
+
+def segment(name: str) -> str:
+    """A name as one part of a path."""
+    return quote(name, safe="")
+
+
+def with_parameter(name: str, value: str) -> str:
+    """The URL of this request with one parameter of its query changed."""
+    parameters = [(key, text) for key, text in request.args.items(multi=True) if key != name]
+    return f"{request.base_url}?{urlencode([*parameters, (name, value)])}"

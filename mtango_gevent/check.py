@@ -1,0 +1,70 @@
+"""What `mtango-gevent check` looks at. Runs in a process that is patched as a gunicorn gevent worker is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gevent
+import tango
+
+from mtango_gevent.config import Config, unknown_variables
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.device import PIPES
+from mtango_gevent.control.host import TangoHost, list_hosts
+
+# Enough calls that a few lucky ones among blocking ones do not count as success.
+_CALLS = 20
+
+
+def run(config: Config) -> int:
+    """Print one line for each thing that was looked at; 0 if all is well, else 1."""
+    client = TangoClient(config)
+    print(f"PyTango      {tango.__version__}, {'with' if PIPES else 'without'} pipes; gevent {gevent.__version__}")
+    for name, value in config.changed().items():
+        print(f"setting      {name} = {value!r}")
+    for name in unknown_variables():
+        print(f"warning      {name} is no setting of the gateway")
+    try:
+        hosts = list_hosts(client)
+    except tango.DevFailed as failure:
+        print(f"TANGO_HOST   FAILED: {failure.args[0].desc}")
+        return 1
+    answering = [host for host in hosts if _answers(host)]
+    if not answering:
+        print("green calls  not tried: no database answers")
+        return 1
+    yielding = lets_others_run(answering[0].info)
+    print(f"green calls  {'yield' if yielding else 'FAILED: they block the hub'}")
+    return 0 if yielding and len(answering) == len(hosts) else 1
+
+
+def _answers(host: TangoHost) -> bool:
+    try:
+        print(f"Tango host   {host.host}:{host.port}: {host.info()[0]}")
+    except tango.DevFailed as failure:
+        print(f"Tango host   {host.host}:{host.port}: FAILED: {failure.args[0].desc.strip()}")
+        return False
+    return True
+
+
+def lets_others_run(ask: Callable[[], object]) -> bool:
+    """Whether another greenlet runs while one does nothing but `ask` Tango, again and again."""
+    ran = 0
+
+    def count() -> None:
+        nonlocal ran
+        while True:
+            ran += 1
+            gevent.sleep(0.0001)
+
+    def call() -> int:
+        before = ran
+        for _ in range(_CALLS):
+            ask()
+        return ran - before
+
+    counter = gevent.spawn(count)
+    try:
+        return gevent.spawn(call).get() >= _CALLS // 2
+    finally:
+        counter.kill()

@@ -1,0 +1,64 @@
+"""The command `mtango-gevent`: serve, demo, check."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from mtango_gevent import __version__, server
+from mtango_gevent.config import Config, ConfigError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one of the commands and give its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except ConfigError as error:
+        print(f"mtango-gevent: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mtango-gevent", description="HTTP gateway to Tango Controls")
+    parser.add_argument("--version", action="version", version=f"mtango-gevent {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    serve = commands.add_parser("serve", help="serve the Tango of TANGO_HOST; settings are MTANGO_* variables")
+    serve.set_defaults(run=_serve)
+
+    demo = commands.add_parser("demo", help="start an embedded Tango with a few devices, and the gateway on it")
+    demo.add_argument("--bind", default="127.0.0.1:8000", metavar="ADDR:PORT", help="default: %(default)s")
+    demo.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes, default: %(default)s")
+    demo.add_argument(
+        "--tango-port", type=int, default=0, metavar="P", help="port of the database, default: a free one"
+    )
+    demo.add_argument("--data", type=Path, metavar="DIR", help="where to keep the database, default: nowhere")
+    demo.set_defaults(run=_demo)
+
+    check = commands.add_parser("check", help="tell whether the gateway can work here; fails if it cannot")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _serve(_: argparse.Namespace) -> int:
+    Config.load()  # a wrong setting is better said before gunicorn's banner than after it
+    command = server.command()
+    os.execv(command[0], command)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from mtango_gevent.demo import show
+
+    return show.run(options.bind, options.workers, options.tango_port, options.data)
+
+
+def _check(_: argparse.Namespace) -> int:
+    from gevent import monkey
+
+    monkey.patch_all()  # as a gunicorn gevent worker does, before PyTango is imported
+    from mtango_gevent import check
+
+    return check.run(Config.load())

@@ -1,0 +1,225 @@
+"""Every setting of the gateway: its name, default, check and one sentence.
+
+A setting comes from the environment (``MTANGO_<NAME>``), else from the TOML file that ``MTANGO_CONFIG`` names, else
+it has its default. Light on purpose: gunicorn's configuration reads this module before the fork.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ENVIRONMENT_PREFIX = "MTANGO_"
+FILE_VARIABLE = "MTANGO_CONFIG"
+
+T = TypeVar("T")
+Check = Callable[[Any], Any]
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; its text is one line for the operator."""
+
+
+# --- checks: what a file or the environment gives -> the value to use, or ValueError saying what is wanted ---
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError("a printable text")
+    return value
+
+
+def boolean(value: Any) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in words:
+        raise ValueError("true or false")
+    return words[str(value).lower()]
+
+
+def integer(low: int, high: int) -> Check:
+    def check(value: Any) -> int:
+        wanted = ValueError(f"a whole number from {low} to {high}")
+        if isinstance(value, (bool, float)):
+            raise wanted
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            raise wanted from None
+        if not low <= number <= high:
+            raise wanted
+        return number
+
+    return check
+
+
+def seconds(low: float, high: float) -> Check:
+    def check(value: Any) -> float:
+        wanted = ValueError(f"seconds from {low:g} to {high:g}")
+        if isinstance(value, bool):
+            raise wanted
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise wanted from None
+        if not low <= number <= high:  # also refuses NaN
+            raise wanted
+        return number
+
+    return check
+
+
+def choice(*names: str) -> Check:
+    def check(value: Any) -> str:
+        if value not in names:
+            raise ValueError("one of " + ", ".join(names))
+        return value
+
+    return check
+
+
+def url_path(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", value):
+        raise ValueError("a URL path such as /tango/rest")
+    return value.rstrip("/")
+
+
+def device_name(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[^/\s]+/[^/\s]+/[^/\s]+", value):
+        raise ValueError("a device name such as sys/database/2")
+    return value
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise ValueError("a list of texts, in the environment with commas between")
+    return tuple(text(part.strip() if isinstance(part, str) else part) for part in parts if part != "")
+
+
+def tango_hosts(value: Any) -> tuple[str, ...]:
+    hosts = tuple(host.lower() for host in texts(value))
+    for host in hosts:
+        name, _, port = host.rpartition(":")
+        if not name or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError("a list of host:port")
+    return hosts
+
+
+def setting(default: T, sentence: str, check: Check) -> T:
+    """One row of the table below. The type says ``T`` so that readers of ``Config`` are typed."""
+    return dataclasses.field(default=default, metadata={"sentence": sentence, "check": check})  # type: ignore[return-value]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The settings in force. Times are seconds."""
+
+    # mtango-py's
+    app_base: str = setting("/tango/rest", "URL path that everything of the API lies under", url_path)
+    host: str = setting("0.0.0.0", "address to listen on", text)
+    port: int = setting(8000, "TCP port to listen on", integer(1, 65535))
+    workers: int = setting(1, "number of worker processes", integer(1, 256))
+    debug: bool = setting(False, "log at debug level", boolean)
+    rc3_mode: str = setting(
+        "strict",
+        "`strict` answers as documented, `implementation` as the Java server did",
+        choice("strict", "implementation"),
+    )
+    cache_size: int = setting(1024, "number of device proxies that a worker keeps", integer(1, 100_000))
+    # how rc3 answers
+    rc3_timestamps: str = setting("ms", "unit of rc3 timestamps: `ms`, or mtango-py's whole `s`", choice("ms", "s"))
+    rc3_errors: str = setting(
+        "tango",
+        "`tango` answers Tango failures with status 200, `http` with 400, 404 or 503",
+        choice("tango", "http"),
+    )
+    value_max_age: float = setting(0.0, "how long a client may reuse an attribute value", seconds(0, 3600))
+    metadata_max_age: float = setting(0.0, "how long a client may reuse lists and descriptions", seconds(0, 86400))
+    cors_origins: tuple[str, ...] = setting(("*",), "origins whose pages may call the API, `*` for all", texts)
+    trusted_proxies: int = setting(0, "number of proxies in front whose `X-Forwarded-*` is believed", integer(0, 16))
+    # which Tango
+    tango_hosts: tuple[str, ...] = setting(
+        (), "further `host:port` to serve besides TANGO_HOST; once set, any other host answers 404", tango_hosts
+    )
+    database_device: str = setting("sys/database/2", "name of the Tango database device", device_name)
+    # how Tango is called
+    tango_timeout: float = setting(3.0, "CORBA timeout of one Tango call", seconds(0.05, 600))
+    call_deadline: float = setting(5.0, "how long a request waits for one Tango call to end", seconds(0.05, 600))
+    queue_timeout: float = setting(1.0, "how long a request waits for a free slot of its device", seconds(0, 600))
+    device_limit: int = setting(4, "Tango calls in flight to one device", integer(1, 128))
+    database_limit: int = setting(8, "Tango calls in flight to one database", integer(1, 128))
+    connect_limit: int = setting(8, "connections being made at the same time, per Tango host", integer(1, 128))
+    pool_size: int = setting(64, "native threads of a worker for Tango calls", integer(1, 1024))
+    # what is kept
+    cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))
+    metadata_lifetime: float = setting(
+        10.0, "how long attribute configurations, command descriptions and device names are kept", seconds(0, 86400)
+    )
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] = os.environ) -> Config:
+        """Read the settings from `environment` and the file it names, and check each one.
+
+        Raises ConfigError, with one line that names the setting, its source and what is wanted.
+        """
+        values = {}
+        for source, given in _sources(environment):
+            for name, value in given.items():
+                values[name] = _checked(name, value, source)
+        return cls(**values)
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from their defaults."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables that look like settings and are none: worth a warning, as platforms invent such names."""
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in SETTINGS} | {FILE_VARIABLE}
+    return sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+
+
+def _sources(environment: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """(where from, {name: raw value}), the later one winning."""
+    path = environment.get(FILE_VARIABLE)
+    variables = {name: environment.get(ENVIRONMENT_PREFIX + name.upper()) for name in SETTINGS}
+    return [
+        *([(path, _read_file(path))] if path else []),
+        ("the environment", {name: value for name, value in variables.items() if value is not None}),
+    ]
+
+
+def _read_file(path: str) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{FILE_VARIABLE}: cannot read {path}: {error}") from None
+    for name in values:
+        if name not in SETTINGS:
+            near = difflib.get_close_matches(name, SETTINGS, 1)
+            raise ConfigError(f"{path}: unknown setting {name!r}" + (f", did you mean {near[0]}?" if near else ""))
+    return values
+
+
+def _checked(name: str, value: Any, source: str) -> Any:
+    try:
+        return SETTINGS[name].metadata["check"](value)
+    except ValueError as wanted:
+        label = ENVIRONMENT_PREFIX + name.upper()
+        raise ConfigError(f"{label} = {value!r} (from {source}): wanted is {wanted}") from None
+
+
+SETTINGS = {field.name: field for field in dataclasses.fields(Config)}

@@ -1,0 +1,1 @@
+"""The Tango side: speaks Tango, knows nothing of HTTP."""

@@ -1,0 +1,173 @@
+"""Device: one Tango device, one method for each thing that can be asked of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import tango
+
+from mtango_gevent.control.green import Lane
+from mtango_gevent.control.host import DeviceInfo, TangoHost
+from mtango_gevent.errors import NotImplementedHere, tango_failure
+
+T = TypeVar("T")
+
+# Every use of a pipe warns that later versions have none; the version that is installed is the operator's choice.
+warnings.filterwarnings("ignore", r"\w*_pipe\w* is deprecated", DeprecationWarning)
+
+# Before 10.1 PyTango has pipes, and holds the GIL while it asks for metadata.
+PIPES = hasattr(tango.DeviceProxy, "read_pipe")
+METADATA_HOLDS_GIL = tuple(int(part) for part in tango.__version__.split(".")[:2]) < (10, 1)
+
+# More than any polling buffer holds: the server answers all it has.
+HISTORY_DEPTH = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """A device as the URL names it; nothing is asked before a method is called. All methods raise DevFailed."""
+
+    host: TangoHost
+    name: str
+
+    # --- what the database knows ---
+
+    def read_info(self) -> DeviceInfo:
+        return self.host.device_info(self.name)
+
+    def read_properties(self) -> dict[str, list[str]]:
+        """Values by name of all properties."""
+        self._check_defined()
+        return self.host.properties(self.name)
+
+    def read_property(self, name: str) -> tuple[str, list[str]]:
+        """(name, values) of one property, the name in the database's spelling; no values if it is not there."""
+        found = ((known, values) for known, values in self.read_properties().items() if known.lower() == name.lower())
+        return next(found, (name, []))
+
+    def read_attribute_properties(self, attribute: str) -> dict[str, list[str]]:
+        """Values by name of the properties of an attribute. Raises DevFailed for an attribute the device has not."""
+        return self.host.attribute_properties(self.name, self.describe_attribute(attribute).name)
+
+    def find_name(self) -> str:
+        """The name in the database's spelling."""
+        return self.host.device_name(self.name)
+
+    # --- state and attributes ---
+
+    def read_state(self) -> tuple[str, str]:
+        """(name of the state, status), read in one call."""
+        state, status = self._proxy().read_attributes(["State", "Status"])
+        for item in (state, status):
+            if item.has_failed:
+                raise tango.DevFailed(*item.get_err_stack())
+        return str(state.value), status.value
+
+    def read_attribute(self, name: str) -> tango.DeviceAttribute:
+        return self._proxy().read_attribute(name)
+
+    def read_attributes(self, names: Sequence[str]) -> list[tango.DeviceAttribute]:
+        """Values in the order of `names`, in one call; one that failed says so (`has_failed`)."""
+        return self._proxy().read_attributes(list(names)) if names else []
+
+    def list_attributes(self) -> list[tango.AttributeInfoEx]:
+        """Configurations of all attributes."""
+        return self.host.client.attributes.get(
+            self._key("attributes"), lambda: self._ask(lambda proxy: list(proxy.attribute_list_query_ex()))
+        )
+
+    def describe_attribute(self, name: str) -> tango.AttributeInfoEx:
+        """The configuration of one attribute."""
+        return self.host.client.attributes.get(
+            self._key("attribute", name.lower()),
+            lambda: self._ask(lambda proxy: proxy.get_attribute_config_ex(name)[0]),
+        )
+
+    def enum_labels(self, item: tango.DeviceAttribute) -> Sequence[str]:
+        """The labels that belong to a value, none unless it is of an enumeration."""
+        return list(self.describe_attribute(item.name).enum_labels) if item.type == tango.CmdArgType.DevEnum else ()
+
+    def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory]:
+        """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
+        return list(self._run(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH)))
+
+    # --- commands ---
+
+    def list_commands(self) -> list[tango.CommandInfo]:
+        """Descriptions of all commands."""
+        return self.host.client.descriptions.get(
+            self._key("commands"), lambda: self._ask(lambda proxy: list(proxy.command_list_query()))
+        )
+
+    def describe_command(self, name: str) -> tango.CommandInfo:
+        """The description of one command. Raises DevFailed, API_CommandNotFound."""
+        return self.host.client.descriptions.get(
+            self._key("command", name.lower()), lambda: self._ask(lambda proxy: proxy.command_query(name))
+        )
+
+    def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
+        """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
+        return list(self._run(lambda proxy: proxy.command_history(name, HISTORY_DEPTH)))
+
+    # --- pipes ---
+
+    def list_pipes(self) -> list[str]:
+        """Names of the pipes, none where PyTango has no pipes."""
+        if not PIPES:
+            self._check_defined()
+            return []
+        return self.host.client.descriptions.get(
+            self._key("pipes"), lambda: self._ask(lambda proxy: list(proxy.get_pipe_list()))
+        )
+
+    def read_pipe(self, name: str) -> tuple[str, list[dict[str, Any]], float]:
+        """(name of the pipe, elements of its root blob, time of reading).
+
+        Raises DevFailed, API_PipeNotFound, and NotImplementedHere where PyTango has no pipes.
+        """
+        if not PIPES:
+            raise NotImplementedHere(
+                f"PyTango {tango.__version__} has no pipes, the last that has them is 10.0 (the extra `pipes`)"
+            )
+        try:
+            _, elements = self._proxy().read_pipe(name)
+        except UnicodeDecodeError as error:  # in pipes alone PyTango takes texts for UTF-8, which Tango's are not
+            raise tango_failure("MTANGO_NotDecodable", f"PyTango cannot decode pipe {name}: {error}") from None
+        known = {pipe.lower(): pipe for pipe in self.list_pipes()}
+        return known.get(name.lower(), name), elements, time.time()
+
+    # --- the ways to the device ---
+
+    def _proxy(self) -> tango.DeviceProxy:
+        """A green proxy: its green methods go through the device's lane by themselves."""
+        return self.host.client.device_proxy(self._url(), self._lane(), self.host.connecting)
+
+    def _run(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
+        """For methods that PyTango does not make green."""
+        return self._lane().run(ask, (self._proxy(),))
+
+    def _ask(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
+        """For metadata. Where that holds the GIL, a ping first finds out, without it, whether anybody answers."""
+
+        def ping_and_ask(proxy: tango.DeviceProxy) -> T:
+            proxy.ping()  # pyright: ignore[reportCallIssue]
+            return ask(proxy)
+
+        return self._run(ping_and_ask if METADATA_HOLDS_GIL else ask)
+
+    def _lane(self) -> Lane:
+        return self.host.client.green.lane(self._url(), self.host.client.config.device_limit)
+
+    def _url(self) -> str:
+        return self.host.prefix + self.name.lower()
+
+    def _check_defined(self) -> None:
+        """The database answers with an empty list for a device that it does not know."""
+        self.find_name()
+
+    def _key(self, *parts: str) -> tuple[str, ...]:
+        return self._url(), *parts

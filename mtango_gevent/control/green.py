@@ -1,0 +1,236 @@
+"""The only way to make a blocking Tango call.
+
+PyTango's gevent green mode asks an executor to run a call elsewhere and to wait for it cooperatively. Its own executor
+takes itself for foreign in nearly every greenlet of a patched process, and then blocks the hub. The ones here know
+their thread by its native id. Each device has a `Lane`, an executor with the device's limits, over the bounded
+`ThreadPool` of the worker. What PyTango does not make green goes through `Lane.run` by hand.
+
+In a thread without a hub (legacy WSGI hosting; the pool's own threads) a call simply blocks its thread.
+Nothing starts before the first call, so nothing crosses a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gevent
+import tango
+from gevent import monkey
+from gevent._hub_local import get_hub_if_exists  # the public get_hub() would make one
+from gevent.event import AsyncResult
+from gevent.lock import Semaphore
+from tango.gevent_executor import GeventExecutor, set_global_executor
+from tango.green import AbstractExecutor
+
+from mtango_gevent.config import Config
+from mtango_gevent.errors import tango_failure
+
+# The unpatched ones, whatever has been patched by now.
+_get_ident = monkey.get_original("_thread", "get_ident")
+_start_thread = monkey.get_original("_thread", "start_new_thread")
+_SimpleQueue = monkey.get_original("queue", "SimpleQueue")
+
+
+class Call:
+    """One blocking call on its way through the pool."""
+
+    __slots__ = ("_arguments", "_error", "_function", "_keywords", "_value", "abandoned", "on_end", "result")
+
+    def __init__(self, function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+        self._function, self._arguments, self._keywords = function, arguments, keywords
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self.result = AsyncResult()
+        self.on_end: Callable[[], None] | None = None  # set while the call has a thread, or is about to get one
+        self.abandoned = False
+
+    def run(self) -> None:
+        """In a native thread."""
+        try:
+            self._value = self._function(*self._arguments, **self._keywords)
+        except BaseException as error:  # whatever it is, it belongs to whoever asked
+            self._error = error
+
+    def finish(self) -> None:
+        """In the hub: the thread is free again, and with it the slots."""
+        assert self.on_end is not None
+        self.on_end()
+        if self._error is None:
+            self.result.set(self._value)
+        else:
+            self.result.set_exception(self._error)
+
+
+class ThreadPool:
+    """Native threads that run calls, and one watcher that hands all finished ones back to the hub per wake-up."""
+
+    def __init__(self, size: int) -> None:
+        self.slots = Semaphore(size)
+        self.threads = 0
+        self.in_flight = 0
+        self._calls = _SimpleQueue()
+        self._finished: deque[Call] = deque()
+        self._watcher = gevent.get_hub().loop.async_()
+
+    def submit(self, call: Call) -> None:
+        """Run `call` in a thread. The caller holds a slot, so there are never more calls than threads allowed."""
+        if self.in_flight == 0:  # an active watcher keeps the hub alive: only while there is something to wait for
+            self._watcher.start(self._hand_back)
+        self.in_flight += 1
+        if self.threads < self.in_flight:
+            self.threads += 1
+            _start_thread(self._work, ())
+        self._calls.put(call)
+
+    def _work(self) -> None:
+        with tango.EnsureOmniThread():
+            while True:
+                call = self._calls.get()
+                call.run()
+                self._finished.append(call)
+                del call  # an idle thread must not keep the last image alive
+                self._watcher.send()
+
+    def _hand_back(self) -> None:
+        while self._finished:
+            self.in_flight -= 1
+            self._finished.popleft().finish()
+        if self.in_flight == 0:
+            self._watcher.stop()
+
+
+class Green:
+    """The pool of this worker, the lanes over it, and what is counted about them."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._home: tuple[int, int] | None = None  # (native thread id, pid) of the hub that is served
+        self._pool: ThreadPool | None = None
+        self._lanes: weakref.WeakValueDictionary[str, Lane] = weakref.WeakValueDictionary()
+        self.abandoned = self.refused = self.timed_out = 0
+        # For green objects that were made without a lane, also those of a program that embeds the gateway.
+        self.default = self.lane("Tango", config.device_limit)
+        set_global_executor(self.default)
+
+    def lane(self, name: str, limit: int) -> Lane:
+        """The lane of that name; made with `limit` if there is none."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = Lane(self, name, limit)
+        return lane
+
+    def info(self) -> dict[str, int]:
+        """Figures of the pool: threads started, calls in flight, and how many calls went wrong for want of time."""
+        pool = self._pool
+        return {
+            "threads": pool.threads if pool else 0,
+            "in_flight": pool.in_flight if pool else 0,
+            "maxsize": self._config.pool_size,
+            "abandoned": self.abandoned,
+            "refused": self.refused,
+            "timed_out": self.timed_out,
+        }
+
+    def at_home(self) -> bool:
+        """Whether the caller is a greenlet of the hub that the pool serves; the first one to ask decides which."""
+        here = _get_ident(), os.getpid()
+        if here == self._home:
+            return True
+        if self._home is not None and self._home[1] == here[1]:
+            return False
+        if get_hub_if_exists() is None:
+            return False
+        self._home, self._pool = here, ThreadPool(self._config.pool_size)  # the first call, or the first after a fork
+        return True
+
+    def submit(self, call: Call, lane: Lane) -> None:
+        """Start `call` once its lane and the pool have a slot. Raises DevFailed when one does not come free in time."""
+        assert self._pool is not None
+        pool, until = self._pool, time.monotonic() + self._config.queue_timeout
+        if not lane.slots.acquire(timeout=self._config.queue_timeout):
+            self._refuse("MTANGO_DeviceBusy", f"{lane.limit} calls to {lane.name} are in flight already")
+        try:
+            if not pool.slots.acquire(timeout=max(0.0, until - time.monotonic())):
+                self._refuse("MTANGO_PoolExhausted", f"all {self._config.pool_size} threads of the gateway are busy")
+        except BaseException:
+            lane.slots.release()
+            raise
+
+        def free_slots() -> None:
+            lane.slots.release()
+            pool.slots.release()
+            self.abandoned -= call.abandoned
+
+        call.on_end = free_slots
+        pool.submit(call)
+
+    def wait(self, call: Call, lane: Lane, timeout: float | None = None) -> Any:
+        """The call's value, or its error. Raises DevFailed at the deadline; the thread then ends when it can."""
+        deadline = self._config.call_deadline if timeout is None else timeout
+        timer = gevent.Timeout.start_new(deadline)
+        try:
+            return call.result.get()
+        except gevent.Timeout as expired:
+            if expired is not timer:
+                raise
+        finally:
+            timer.close()
+        self.timed_out += 1
+        if call.on_end is not None and not call.abandoned:
+            call.abandoned = True
+            self.abandoned += 1
+        raise tango_failure("MTANGO_CallTimedOut", f"no answer from {lane.name} within {deadline:g} s")
+
+    def _refuse(self, reason: str, description: str) -> None:
+        self.refused += 1
+        waited = f", and none ended within {self._config.queue_timeout:g} s"
+        raise tango_failure(reason, description + waited)
+
+
+class Lane(GeventExecutor):
+    """The way to one device: an executor in PyTango's sense that admits `limit` calls at a time."""
+
+    def __init__(self, green: Green, name: str, limit: int) -> None:
+        AbstractExecutor.__init__(self)  # GeventExecutor's own would make a hub and a pool here and now
+        self._green = green
+        self.name = name
+        self.limit = limit
+        self.slots = Semaphore(limit)
+
+    @property
+    def loop(self) -> Any:
+        """For the callbacks that PyTango's own `submit` brings into the hub."""
+        return gevent.get_hub().loop
+
+    def in_executor_context(self) -> bool:
+        return self._green.at_home()
+
+    def run(
+        self,
+        fn: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        wait: bool | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Call `fn` off the hub and wait for it cooperatively; without a hub, call it here.
+
+        wait=False gives an AsyncResult. timeout: seconds, instead of the deadline of the settings.
+        Raises what `fn` raises, and DevFailed (MTANGO_DeviceBusy, MTANGO_PoolExhausted, MTANGO_CallTimedOut).
+        """
+        if not self.in_executor_context():
+            return fn(*args, **(kwargs or {}))
+        call = Call(fn, args, kwargs or {})
+        self.submit(call)
+        return call.result if wait is False else self.wait(call, timeout)
+
+    def submit(self, call: Call) -> None:
+        self._green.submit(call, self)
+
+    def wait(self, call: Call, timeout: float | None = None) -> Any:
+        return self._green.wait(call, self, timeout)

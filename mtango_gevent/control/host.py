@@ -1,0 +1,154 @@
+"""TangoHost: one Tango database, asked through the commands of its database device.
+
+PyTango's `Database` methods hold the GIL while they wait, and with it the whole worker; commands do not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import tango
+
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.green import Lane
+from mtango_gevent.errors import tango_failure
+
+_STRING = tango.CmdArgType.DevString
+_STRINGS = tango.CmdArgType.DevVarStringArray
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceInfo:
+    """What the database knows of a device (DbGetDeviceInfo)."""
+
+    name: str
+    ior: str
+    version: str
+    server: str
+    hostname: str
+    last_exported: str
+    last_unexported: str
+    classname: str
+    exported: bool
+    pid: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TangoHost:
+    """A Tango host as the URL names it. prefix: what leads to it in device names; empty is TANGO_HOST."""
+
+    client: TangoClient = dataclasses.field(repr=False, compare=False)
+    host: str
+    port: int
+    prefix: str = ""
+
+    @property
+    def connecting(self) -> Lane:
+        """The lane in which connections are made: a frozen database holds a constructor for a minute and more."""
+        name = f"the connection to {self.prefix or 'TANGO_HOST'}"
+        return self.client.green.lane(name, self.client.config.connect_limit)
+
+    def command(self, name: str, argument: str | Sequence[str] | None = None) -> Any:
+        """Run a command of the database device. Raises DevFailed."""
+        config = self.client.config
+        url = self.prefix + config.database_device.lower()
+        lane = self.client.green.lane(url, config.database_limit)
+        database = self.client.device_proxy(url, lane, self.connecting)
+        if argument is None:
+            return database.command_inout(name)
+        # With a ready DeviceData PyTango does not ask for the type of the argument, which would hold the GIL.
+        data = tango.DeviceData()
+        data.insert(_STRING if isinstance(argument, str) else _STRINGS, argument)
+        return database.command_inout(name, data)
+
+    def info(self) -> list[str]:
+        """Lines of text about the database."""
+        return list(self.command("DbInfo"))
+
+    def device_names(self, wildcards: Sequence[str]) -> list[str]:
+        """Names of the devices that match one of `wildcards` (`*` stands for any characters), sorted."""
+        names = {name for wildcard in wildcards for name in self.command("DbGetDeviceWideList", wildcard)}
+        return sorted(names, key=str.lower)
+
+    def device_name(self, name: str) -> str:
+        """`name` in the database's spelling. Raises DevFailed, DB_DeviceNotDefined."""
+        return self.client.descriptions.get((self.prefix + name.lower(), "name"), lambda: self._find_name(name))
+
+    def device_info(self, name: str) -> DeviceInfo:
+        """What the database knows of a device. Raises DevFailed, DB_DeviceNotDefined."""
+        numbers, texts = self.command("DbGetDeviceInfo", name)
+        _, ior, version, server, hostname, started, stopped, classname = texts
+        exported, pid = (int(number) for number in numbers)
+        return DeviceInfo(
+            self.device_name(name), ior, version, server, hostname, started, stopped, classname, bool(exported), pid
+        )
+
+    def properties(self, device: str) -> dict[str, list[str]]:
+        """All properties of a device."""
+        names = self.command("DbGetDevicePropertyList", [device, "*"])
+        answer = self.command("DbGetDeviceProperty", [device, *names])
+        return dict(_read_properties(iter(answer[2:]), int(answer[1]), fill=True))
+
+    def attribute_properties(self, device: str, attribute: str) -> dict[str, list[str]]:
+        """All properties of an attribute."""
+        answer = iter(self.command("DbGetDeviceAttributeProperty2", [device, attribute])[3:])
+        return dict(_read_properties(answer, int(next(answer)), fill=False))
+
+    def _find_name(self, name: str) -> str:
+        for found in self.command("DbGetDeviceWideList", name):
+            if found.lower() == name.lower():
+                return found
+        raise tango_failure("DB_DeviceNotDefined", f"device {name} not defined in the database")
+
+
+def _read_properties(texts: Any, count: int, fill: bool) -> Any:
+    """(name, values) of `count` properties from the database's flat list: name, number of values, values.
+
+    fill: the command puts one blank text where there is no value.
+    """
+    for _ in range(count):
+        name, size = next(texts), int(next(texts))
+        values = [next(texts) for _ in range(size or int(fill))]
+        yield name, values if size else []
+
+
+# --- which hosts there are ---
+
+
+def list_hosts(client: TangoClient) -> list[TangoHost]:
+    """The Tango hosts that are served, TANGO_HOST first. Raises DevFailed when TANGO_HOST is not set."""
+    own = TangoHost(client, *_own_hosts()[0])
+    listed = (find_host(client, *_parse(text)) for text in client.config.tango_hosts)
+    return list(dict.fromkeys([own, *(host for host in listed if host)]))
+
+
+def find_host(client: TangoClient, host: str, port: int) -> TangoHost | None:
+    """The Tango host of that name, or None where it is not served.
+
+    With no list in the settings every name means TANGO_HOST (contract: rc3, "Host and port in the URL").
+    """
+    if not client.config.tango_hosts or (host.lower(), port) in _own_hosts():
+        return TangoHost(client, host, port)
+    if f"{host.lower()}:{port}" in client.config.tango_hosts:
+        return TangoHost(client, host, port, prefix=f"tango://{host.lower()}:{port}/")
+    return None
+
+
+def _own_hosts() -> list[tuple[str, int]]:
+    """(host, port) of TANGO_HOST, several when it lists replicas of one database. Raises DevFailed when it is not set.
+
+    From the variable or, as Tango does it, from the files tangorc.
+    """
+    text = tango.ApiUtil.get_env_var("TANGO_HOST")
+    if not text:
+        raise tango_failure("API_TangoHostNotSet", "TANGO_HOST is not set where the gateway runs")
+    return [_parse(part) for part in text.split(",")]
+
+
+def _parse(text: str) -> tuple[str, int]:
+    host, _, port = text.strip().rpartition(":")
+    if not host or not port.isdecimal():
+        raise tango_failure("API_TangoHostNotSet", f"TANGO_HOST: {text!r} is not host:port")
+    return host.lower(), int(port)

@@ -1,0 +1,49 @@
+"""Attributes made from rows of a table; a class body takes them with `vars().update(by_name(...))`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tango import AttrWriteType
+from tango.server import Device, attribute
+
+from mtango_gevent.demo.signals import Source
+
+
+class Keeping(Device):
+    """A device that keeps what is written to its attributes until the next Init."""
+
+    def init_device(self) -> None:
+        super().init_device()
+        self.written: dict[str, Any] = {}
+
+
+def by_name(attributes: Iterable[attribute]) -> dict[str, attribute]:
+    return {each.name: each for each in attributes}
+
+
+def shown(name: str, dtype: Any, source: Source, **config: Any) -> attribute:
+    """A READ attribute with the values of `source`; a source that gives None leaves the attribute without a value."""
+    return attribute(name=name, dtype=dtype, fget=lambda device: source(), **config)
+
+
+def kept(name: str, dtype: Any, source: Source, **config: Any) -> attribute:
+    """A READ_WRITE attribute of a `Keeping` device: reads back what was written, and `source` until then."""
+
+    def read(device: Keeping) -> Any:
+        return device.written[name] if name in device.written else source()
+
+    def write(device: Keeping, value: Any) -> None:
+        device.written[name] = value
+
+    return attribute(name=name, dtype=dtype, fget=read, fset=write, **config)
+
+
+def swallowed(name: str, dtype: Any, **config: Any) -> attribute:
+    """A WRITE attribute of a `Keeping` device."""
+
+    def write(device: Keeping, value: Any) -> None:
+        device.written[name] = value
+
+    return attribute(name=name, dtype=dtype, fset=write, access=AttrWriteType.WRITE, **config)

@@ -1,0 +1,171 @@
+"""A whole Tango on this machine only: pytango-db, the demo's device server and what else a test adds.
+
+    with EmbeddedTango() as tango:
+        tango.tango_host        # "127.0.0.1:PORT"
+
+Imports no PyTango, so that a gunicorn or gevent process may use it; the servers run in processes of their own.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from mtango_gevent.demo import keeper
+from mtango_gevent.demo.server_process import EmbeddedTangoError, ServerFailed, ServerProcess
+
+__all__ = ["DEMO_SERVER", "EmbeddedTango", "EmbeddedTangoError", "PortTaken", "ServerFailed", "ServerProcess"]
+
+DEMO_SERVER = "MtangoDemo/demo"
+
+_HOST = "127.0.0.1"
+_END_POINT = ["-ORBendPoint", f"giop:tcp:{_HOST}:0"]
+_SOURCES = Path(__file__).parents[2]
+
+
+class PortTaken(EmbeddedTangoError):
+    """Another program listens on the port asked for."""
+
+
+class EmbeddedTango:
+    """A database and device servers, from `start` to `stop`; also a context manager.
+
+    `data` keeps the database's file and the logs, and is created when missing; without it they live in a temporary
+    folder until `stop`. `port` is that of the database; 0 finds a free one.
+    """
+
+    tango_host: str
+    folder: Path
+    database: ServerProcess
+    device_server: ServerProcess
+
+    def __init__(self, data: Path | None = None, port: int = 0) -> None:
+        self._data = data
+        self._port = port
+        self._owner = 0
+        self._stack = ExitStack()
+        self._servers: list[ServerProcess] = []
+
+    def __enter__(self) -> EmbeddedTango:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the database, then the demo's device server; returns when its devices answer.
+
+        Raises PortTaken or ServerFailed, and leaves nothing running then.
+        """
+        if self._owner:
+            raise EmbeddedTangoError(f"already started, as {self.tango_host}")
+        port = _free_port(self._port)
+        self.tango_host = f"{_HOST}:{port}"
+        self._owner = os.getpid()
+        try:
+            self.folder = self._make_folder()
+            self._start_keeper()
+            self.database = self._start_database(port)
+            _, instance = DEMO_SERVER.split("/")
+            self.device_server = self._start_server(DEMO_SERVER, [*_python("mtango_gevent.demo.server"), instance])
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything, the database last. Does nothing in a fork of the process that started it."""
+        if self._owner != os.getpid():
+            return
+        for server in self._servers:
+            server.thaw()  # before it ends, a server signs off at the database
+        self._stack.close()
+        self._servers.clear()
+        self._owner = 0
+
+    def add_server(self, command: Sequence[str], server: str, devices: Mapping[str, str]) -> ServerProcess:
+        """Register and start a further device server; `stop` stops it too.
+
+        `command` starts it, and gets an end point on this machine in addition; `server` is its "Name/instance";
+        `devices` are the names of its devices with their classes. Returns when it serves. Raises ServerFailed.
+        """
+        register = [*_python("mtango_gevent.demo.registration"), server]
+        pairs = [f"{device}={class_name}" for device, class_name in devices.items()]
+        return self._start_server(server, [*register, *pairs, "--", *command, *_END_POINT])
+
+    def _make_folder(self) -> Path:
+        if self._data:
+            self._data.mkdir(parents=True, exist_ok=True)
+            return self._data.absolute()
+        # not TemporaryDirectory, which a fork of this process would remove when it ends
+        folder = Path(tempfile.mkdtemp(prefix="mtango-demo-"))
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+    def _start_keeper(self) -> None:
+        reading, self._to_keeper = os.pipe()
+        self._stack.callback(os.close, self._to_keeper)
+        temporary = [] if self._data else [str(self.folder)]
+        command = [sys.executable, "-I", "-S", keeper.__file__, str(os.getpid()), *temporary]
+        try:
+            process = subprocess.Popen(command, stdin=reading, start_new_session=True)
+        finally:
+            os.close(reading)
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)  # by then there is nothing left to keep
+
+    def _tell_keeper(self, pid: int) -> None:
+        os.write(self._to_keeper, keeper.PID.pack(pid))
+
+    def _start_database(self, port: int) -> ServerProcess:
+        # "2" is the name Tango gives its database. With a port in the command, a restart gets the same one again.
+        command = [*_python("databaseds.database"), "--host", _HOST, "--port", str(port), "2"]
+        return self._start(
+            "database", command, TANGO_HOST=self.tango_host, PYTANGO_DATABASE_NAME=str(self.folder / "tango.sqlite")
+        )
+
+    def _start_server(self, server: str, command: Sequence[str]) -> ServerProcess:
+        return self._start(server, command, TANGO_HOST=self.tango_host, PYTHONPATH=_python_path())
+
+    def _start(self, name: str, command: Sequence[str], **environment: str) -> ServerProcess:
+        log = self.folder / f"{name.replace('/', '-')}.log"
+        server = ServerProcess(name, command, {**os.environ, **environment}, log, self._tell_keeper)
+        self._stack.callback(server.stop)
+        self._servers.append(server)
+        server.start()
+        return server
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-m", module]
+
+
+def _python_path() -> str:
+    """PYTHONPATH with which a child finds this package; an installed one it finds anyway."""
+    given = os.environ.get("PYTHONPATH", "")
+    installed = _SOURCES.name in ("site-packages", "dist-packages")
+    return given if installed else os.pathsep.join(filter(None, [str(_SOURCES), given]))
+
+
+def _free_port(port: int) -> int:
+    """The port itself, or any free one for 0; said here because pytango-db's own message is a traceback of C++."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortTaken(f"port {port} of {_HOST} is taken by another program") from None
+            raise
+        return probe.getsockname()[1]

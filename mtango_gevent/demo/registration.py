@@ -1,0 +1,80 @@
+"""Makes a device server known to the database.
+
+`python -m mtango_gevent.demo.registration Name/instance device=Class ... -- command ...` does so and then becomes the
+command, under the same process id.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import tango
+
+NEVER = ("", "?")
+"""What databases say of a date that is not there."""
+
+Properties = Mapping[str, Sequence[str]]
+
+
+def register(server: str, devices: Mapping[str, str]) -> None:
+    """Define the `devices` (device name -> class) of `server` ("Name/instance"); what is there already stays as it is.
+
+    A device that has run in another server is not taken away from it.
+    """
+    database = tango.Database()
+    new = [info for device, name in devices.items() if (info := _missing(database, server, device, name))]
+    if new:
+        database.add_server(server, new, with_dserver=True)
+
+
+def _missing(database: tango.Database, server: str, device: str, class_name: str) -> tango.DbDevInfo | None:
+    info = tango.DbDevInfo()
+    info.name, info._class, info.server = device, class_name, server
+    try:
+        known = database.get_device_info(device)
+    except tango.DevFailed:  # not defined
+        return info
+    if known.ds_full_name.lower() == server.lower():
+        return None
+    if known.started_date in NEVER:  # every new database has a sys/tg_test/1 of TangoTest/test
+        return info
+    raise SystemExit(f"{device} belongs to the server {known.ds_full_name} of this database; {server} leaves it alone")
+
+
+def give_properties(device: str, properties: Properties) -> None:
+    """Set those properties of the device that it does not have."""
+    database = tango.Database()
+    known = database.get_device_property(device, list(properties))
+    absent = {name: list(values) for name, values in properties.items() if not known[name]}
+    if absent:
+        database.put_device_property(device, absent)
+
+
+def give_attribute_properties(device: str, attributes: Mapping[str, Properties]) -> None:
+    """Set those properties of the device's attributes that they do not have."""
+    database = tango.Database()
+    known = database.get_device_attribute_property(device, list(attributes))
+    absent = {
+        attribute: {name: list(values) for name, values in properties.items() if name not in known[attribute]}
+        for attribute, properties in attributes.items()
+    }
+    absent = {attribute: properties for attribute, properties in absent.items() if properties}
+    if absent:
+        database.put_device_attribute_property(device, absent)
+
+
+def main(arguments: list[str]) -> None:
+    end = arguments.index("--")
+    server, *devices = arguments[:end]
+    command = arguments[end + 1 :]
+    register(server, dict(device.split("=", 1) for device in devices))
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        raise SystemExit(f"{command[0]}: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

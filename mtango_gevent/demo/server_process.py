@@ -1,0 +1,139 @@
+"""One Tango server as a child process: start it and wait until it serves, stop, kill, freeze and restart it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_SERVES = b"Ready to accept request"
+_GAVE_UP = b"\nExited\n"
+"""What every Tango server prints once it serves, and what one in Python prints when it has failed.
+
+The second is needed because such a process can live on: pytango-db does, on PyTango 10.0, when its file is broken.
+"""
+
+_START_WITHIN = 30.0
+_STOP_WITHIN = 3.0
+_LOOK_EVERY = 0.01
+_TAIL = 2000  # bytes of the log in a message
+
+
+class EmbeddedTangoError(RuntimeError):
+    """The embedded Tango could not do what it was asked to."""
+
+
+class ServerFailed(EmbeddedTangoError):
+    """A server ended, or was not ready in time; the message has the end of its log."""
+
+
+class ServerProcess:
+    """A server in a session of its own: Ctrl-C reaches the parent alone, which decides the order of the end.
+
+    `started` is told each new process id.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        started: Callable[[int], None],
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._command = list(command)
+        self._environment = dict(environment)
+        self._started = started
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    def __repr__(self) -> str:
+        return f"<ServerProcess {self.name} {self.pid if self.running else 'stopped'}>"
+
+    @property
+    def pid(self) -> int:
+        """Of the running process, or the last one; 0 before the first start."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the server, unless it runs, and return when it serves. Raises ServerFailed."""
+        if self.running:
+            return
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
+        try:
+            self._started(self.pid)
+            self._wait_until_it_serves()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait_until_it_serves(self) -> None:
+        deadline = time.monotonic() + _START_WITHIN
+        while _SERVES not in self._output():
+            if not self.running or _GAVE_UP in self._output():
+                raise self._failed("ended instead of starting")
+            if time.monotonic() > deadline:
+                raise self._failed(f"was not ready after {_START_WITHIN:g} s")
+            time.sleep(_LOOK_EVERY)
+
+    def _failed(self, what: str) -> ServerFailed:
+        tail = self._output()[-_TAIL:].decode(errors="replace").strip()
+        return ServerFailed(f"{self.name} {what}; the end of its log, {self.log.name}:\n{tail}")
+
+    def _output(self) -> bytes:
+        """What the server has printed since its start."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read()
+
+    def stop(self) -> None:
+        """Ask the server to end, and kill it when it does not; frozen or interrupted, it is gone afterwards."""
+        try:
+            self._signal(signal.SIGTERM)
+            self.thaw()
+            self._wait(_STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would."""
+        self._signal(signal.SIGKILL)
+        self._wait()
+
+    def freeze(self) -> None:
+        """Keep the process from running: it accepts connections and answers nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process:
+            self._process.send_signal(number)  # which does nothing when the process has ended
+
+    def _wait(self, seconds: float | None = None) -> None:
+        if self._process:
+            self._process.wait(seconds)

@@ -1,0 +1,103 @@
+"""Failures: the gateway's own, Tango's, and what each means as a status and as text.
+
+Contract: rc3, Decisions "Tango errors" and "Errors inside arrays".
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import tango
+
+DevFailed: TypeAlias = tango.DevFailed
+
+# Reasons that have an HTTP status of their own where statuses are asked for; any other Tango failure is 400.
+# The first status with a reason anywhere in the stack wins: a device that is unknown is also one that cannot
+# be connected to.
+STATUS_OF_REASON = {
+    404: {
+        "API_AttrNotFound",
+        "API_CommandNotFound",
+        "API_DeviceNotDefined",
+        "API_PipeNotFound",
+        "DB_DeviceNotDefined",
+    },
+    503: {
+        "API_CantConnectToDatabase",
+        "API_CantConnectToDevice",
+        "API_CommandTimedOut",
+        "API_CorbaException",
+        "API_DeviceNotExported",
+        "API_DeviceTimedOut",
+        "API_TangoHostNotSet",
+        "MTANGO_CallTimedOut",
+        "MTANGO_DeviceBusy",
+        "MTANGO_PoolExhausted",
+    },
+}
+
+
+# Where the gateway's own failures say that they come from.
+ORIGIN = "mtango-gevent"
+
+
+class ApiError(Exception):
+    """A request that the gateway itself refuses.
+
+    status: the HTTP status; reason: a short name for programs; description: names what was wrong.
+    """
+
+    def __init__(self, status: int, reason: str, description: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(description)
+        self.status = status
+        self.reason = reason
+        self.description = description
+        self.headers = headers or {}
+
+
+class BadRequest(ApiError):
+    def __init__(self, description: str) -> None:
+        super().__init__(400, "MTANGO_BadRequest", description)
+
+
+class NotFound(ApiError):
+    def __init__(self, description: str) -> None:
+        super().__init__(404, "MTANGO_NotFound", description)
+
+
+class NotImplementedHere(ApiError):
+    def __init__(self, description: str) -> None:
+        super().__init__(501, "MTANGO_NotImplemented", description)
+
+
+def tango_failure(reason: str, description: str) -> tango.DevFailed:
+    """A failure of the gateway's Tango side, as Tango would have raised it."""
+    error = tango.DevError()
+    error.reason, error.desc, error.origin = reason, description, ORIGIN
+    error.severity = tango.ErrSeverity.ERR
+    return tango.DevFailed(error)
+
+
+def status_of(failure: tango.DevFailed) -> int:
+    """The HTTP status that fits a Tango failure: 404, 503 or 400."""
+    reasons = {error.reason for error in failure.args}
+    return next((status for status, known in STATUS_OF_REASON.items() if reasons & known), 400)
+
+
+def describe(failure: Exception) -> list[dict[str, str]]:
+    """The list `errors` of a failure body: one entry for each level of the stack, root cause first."""
+    if isinstance(failure, tango.DevFailed):
+        return describe_stack(failure.args)
+    if isinstance(failure, ApiError):
+        return [entry(failure.reason, failure.description, ORIGIN)]
+    # An error of ours: the log has it, the client needs no inner details.
+    return [entry("MTANGO_InternalError", "internal error of the gateway, see its log", ORIGIN)]
+
+
+def describe_stack(stack: tuple[tango.DevError, ...]) -> list[dict[str, str]]:
+    """The same for the errors that a failed item of an array carries."""
+    return [entry(error.reason, error.desc, error.origin, str(error.severity)) for error in stack]
+
+
+def entry(reason: str, description: str, origin: str, severity: str = "ERR") -> dict[str, str]:
+    return {"reason": reason, "description": description, "severity": severity, "origin": origin}

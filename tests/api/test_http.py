@@ -1,0 +1,162 @@
+"""What holds for every URL: headers, methods, failures, CORS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import orjson
+import pytest
+from flask import Flask
+from webtest import TestApp
+
+from mtango_gevent import __version__
+
+SERVER = f"mtango-gevent {__version__}"
+
+
+def every_rule(app: Flask) -> list[str]:
+    return sorted({rule.rule for rule in app.url_map.iter_rules()})
+
+
+def test_every_answer_names_the_server(client: TestApp, demo_url: str) -> None:
+    for url in (
+        "/",
+        "/tango/rest",
+        f"{demo_url}/state",
+        f"{demo_url}/attributes/nope/value",
+        "/nope",
+        "/swagger/x.yml",
+    ):
+        assert client.get(url, expect_errors=True).headers["x-mtango"] == SERVER
+    assert client.delete(demo_url, expect_errors=True).headers["x-mtango"] == SERVER
+
+
+@pytest.mark.parametrize("path", ["", "/state", "/attributes", "/attributes/ampli/value", "/commands", "/properties"])
+def test_head_and_options_answer_wherever_get_does(client: TestApp, demo_url: str, path: str) -> None:
+    head = client.head(demo_url + path, status=200)
+    assert head.body == b""
+    assert head.content_length > 0
+    options = client.options(demo_url + path, status=200)
+    assert {"GET", "HEAD", "OPTIONS"} <= set(options.headers["Allow"].split(", "))
+
+
+def test_a_method_that_is_not_allowed_is_named(client: TestApp, demo_url: str) -> None:
+    reply = client.delete(f"{demo_url}/state", status=405)
+    assert reply.json["http_status"] == 405
+    assert reply.json["quality"] == "FAILURE"
+    assert "DELETE" in reply.json["errors"][0]["description"]
+    assert "GET" in reply.headers["Allow"]
+
+
+@pytest.mark.parametrize("url", ["/nope", "/tango/rest/rc4", "/tango/rest/rc3/nope", "/tango/rest/sys/cache/nope"])
+def test_a_url_that_is_none_is_404_and_named(client: TestApp, url: str) -> None:
+    reply = client.get(url, status=404)
+    assert reply.json["http_status"] == 404
+    assert reply.json["quality"] == "FAILURE"
+    assert set(reply.json["errors"][0]) == {"reason", "description", "severity", "origin"}
+
+
+@pytest.mark.parametrize(
+    "name", ["x%00y", "%0a", "%7f", "a%23dbase=no", "a*b", "a%3Fb", "%E6%97%A5", "%ff", "%20", "x" * 300, "tango:"]
+)
+@pytest.mark.parametrize("place", ["domain", "attribute", "command", "property", "pipe"])
+def test_names_that_cannot_be_are_refused_before_tango_sees_them(
+    client: TestApp, host_url: str, demo_url: str, name: str, place: str
+) -> None:
+    url = {
+        "domain": f"{host_url}/devices/{name}/tg_test/1",
+        "attribute": f"{demo_url}/attributes/{name}/value",
+        "command": f"{demo_url}/commands/{name}",
+        "property": f"{demo_url}/properties/{name}",
+        "pipe": f"{demo_url}/pipes/{name}",
+    }[place]
+    refusal = client.get(url, status=400).json
+    assert place in refusal["errors"][0]["description"]
+
+
+@pytest.mark.parametrize("query", ["attr=%00", "attr=", "attr=a%0ab", "attr=%E6%97%A5", "attr=a&attr=" + "x" * 256])
+@pytest.mark.parametrize("path", ["value", "info"])
+def test_names_in_the_query_are_checked_too(client: TestApp, demo_url: str, path: str, query: str) -> None:
+    refusal = client.get(f"{demo_url}/attributes/{path}?{query}", status=400).json
+    assert "attribute" in refusal["errors"][0]["description"]
+
+
+def test_what_is_still_to_come_answers_501(client: TestApp, demo_url: str) -> None:
+    for method, path in [
+        ("PUT", "/attributes/ampli/value?v=1"),
+        ("PUT", "/attributes/value?ampli=1"),
+        ("PUT", "/attributes/ampli/info"),
+        ("PUT", "/attributes/ampli/properties/x?value=1"),
+        ("DELETE", "/attributes/ampli/properties/x"),
+        ("PUT", "/commands/DevVoid"),
+        ("PUT", "/properties?x=1"),
+        ("POST", "/properties?x=1"),
+        ("PUT", "/properties/x?value=1"),
+        ("POST", "/properties/x?value=1"),
+        ("DELETE", "/properties/x"),
+        ("PUT", "/pipes/string_long_short_ro"),
+        *[("GET", f"/attributes/ampli/{event}") for event in ("change", "periodic", "user", "archive")],
+    ]:
+        refusal = client.request(demo_url + path, method=method, status=501).json
+        assert refusal["errors"][0]["reason"] == "MTANGO_NotImplemented"
+        assert method in refusal["errors"][0]["description"]
+
+
+def test_cors_echoes_the_origin_with_credentials(client: TestApp, demo_url: str) -> None:
+    for url in (f"{demo_url}/state", f"{demo_url}/attributes/nope/value"):
+        headers = client.get(url, headers={"Origin": "http://panel"}).headers
+        assert headers["Access-Control-Allow-Origin"] == "http://panel"
+        assert headers["Access-Control-Allow-Credentials"] == "true"
+    assert client.get("/nope", headers={"Origin": "http://panel"}, status=404).headers["Access-Control-Allow-Origin"]
+
+
+def test_a_preflight_allows_what_browsers_send(client: TestApp, demo_url: str) -> None:
+    preflight = client.options(
+        f"{demo_url}/state",
+        headers={
+            "Origin": "http://panel",
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "authorization, content-type",
+        },
+    )
+    assert preflight.status_int == 200
+    assert preflight.headers["Access-Control-Allow-Headers"] == "authorization, content-type"
+    assert {"GET", "PUT", "POST", "DELETE"} <= set(preflight.headers["Access-Control-Allow-Methods"].split(", "))
+
+
+def test_only_configured_origins_are_echoed(make_client: Callable[..., TestApp]) -> None:
+    client = make_client(cors_origins=("http://panel",))
+    assert client.get("/tango/rest", headers={"Origin": "http://panel"}).headers["Access-Control-Allow-Origin"]
+    assert "Access-Control-Allow-Origin" not in client.get("/tango/rest", headers={"Origin": "http://evil"}).headers
+
+
+def test_credentials_are_ignored(client: TestApp, demo_url: str) -> None:
+    client.get(f"{demo_url}/state", headers={"Authorization": "Basic dW5kZWZpbmVkOnVuZGVmaW5lZA=="}, status=200)
+
+
+def test_caching_follows_the_settings(client: TestApp, make_client: Callable[..., TestApp], demo_url: str) -> None:
+    value, listing = f"{demo_url}/attributes/ampli/value", f"{demo_url}/commands"
+    assert client.get(value).headers["Cache-Control"] == "no-cache"
+    assert client.get(listing).headers["Cache-Control"] == "no-cache"
+    caching = make_client(value_max_age=2.0, metadata_max_age=60.0)
+    assert caching.get(value).headers["Cache-Control"] == "max-age=2"
+    assert caching.get(listing).headers["Cache-Control"] == "max-age=60"
+    assert "GMT" in caching.get(listing).headers["Expires"]
+
+
+def test_an_error_of_ours_is_logged_and_tells_nothing(tango_system: object, caplog: pytest.LogCaptureFixture) -> None:
+    from mtango_gevent import create_app
+    from mtango_gevent.config import Config
+
+    app = create_app(Config())
+    app.add_url_rule("/broken", view_func=lambda: 1 / 0)
+    body = orjson.loads(TestApp(app).get("/broken", status=500).body)
+    assert "ZeroDivision" not in str(body)
+    assert body["http_status"] == 500
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_the_home_page_leads_to_everything(client: TestApp) -> None:
+    page = client.get("/")
+    for link in page.html.find_all("a"):
+        assert client.get(link["href"]).status_int == 200

@@ -1,0 +1,105 @@
+"""Parameters of the query, without any device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtango_gevent.api import query
+from mtango_gevent.errors import BadRequest
+
+
+@pytest.fixture(scope="module")
+def flask_app() -> Iterator[Flask]:
+    return Flask(__name__)
+
+
+def in_request(app: Flask, text: str, function: object, *arguments: object) -> object:
+    with app.test_request_context(f"/?{text}"):
+        return function(*arguments)
+
+
+@pytest.mark.parametrize(("text", "start", "stop"), [("0-1", 0, 1), ("5-10", 5, 10), ("0-999999999", 0, 999999999)])
+def test_a_range_ends_before_its_second_number(flask_app: Flask, text: str, start: int, stop: int) -> None:
+    assert in_request(flask_app, f"range={text}", query.range_of_items) == query.Range(start, stop)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "-", "a-b", "5-5", "6-5", "-1-5", "1-2-3", "1.0-2", "0-9999999999", "%D9%A1-%D9%A2"]
+)
+def test_a_range_that_is_none_is_refused(flask_app: Flask, text: str) -> None:
+    with pytest.raises(BadRequest, match="range="):
+        in_request(flask_app, f"range={text}", query.range_of_items)
+
+
+DATA = {"name": "a", "info": {"name": "b", "unit": "V", "deep": [{"unit": "A"}, {"x": 1}]}, "list": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", DATA),
+        ("filter=name", {"name": "a", "info": {"name": "b"}}),
+        ("filter=info", {"info": DATA["info"]}),
+        ("filter=unit", {"info": {"unit": "V", "deep": [{"unit": "A"}, {}]}}),
+        ("filter=list", {"list": [1, 2]}),
+        ("filter=nothing", {}),
+        ("filter=!name", {"info": {"unit": "V", "deep": [{"unit": "A"}, {"x": 1}]}, "list": [1, 2]}),
+        ("filter=!info&filter=!list", {"name": "a"}),
+        ("filter=info&filter=!unit", {"info": {"name": "b", "deep": [{}, {"x": 1}]}}),
+        ("filter=!unit&filter=info", {"info": {"name": "b", "deep": [{}, {"x": 1}]}}),
+    ],
+)
+def test_filter_keeps_what_is_named_or_leads_to_it(flask_app: Flask, text: str, wanted: object) -> None:
+    assert in_request(flask_app, text, query.filtered, DATA) == wanted
+
+
+def test_a_filter_keeps_items_in_their_places(flask_app: Flask) -> None:
+    assert in_request(flask_app, "filter=value", query.filtered, [{"value": 1}, {"errors": []}]) == [{"value": 1}, {}]
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "a\x7fb", "a\x85b", "", " ", "x" * 256, "日本", "a\udc80", "a#b"])
+def test_what_cannot_be_a_name_is_refused_and_named(name: str) -> None:
+    with pytest.raises(BadRequest) as raised:
+        query.check_name("attribute", name)
+    assert raised.value.description.startswith("the attribute ")
+    assert raised.value.description.isprintable()
+
+
+@given(st.text())
+def test_a_name_is_taken_or_refused(name: str) -> None:
+    try:
+        assert query.check_name("device", name) == name
+        name.encode("latin-1")
+    except BadRequest:
+        return
+
+
+def test_parts_of_names_are_searched_in_any_case(flask_app: Flask) -> None:
+    parts = in_request(flask_app, "domain=^SY&member=[0-9]$", query.name_parts)
+    assert parts.match("sys/tg_test/1")
+    assert not parts.match("asys/tg_test/1")
+    assert not parts.match("sys/tg_test/one")
+
+
+@pytest.mark.parametrize("expression", ["(", "[", "a{9999}", "(?P<", "*", "\\"])
+def test_a_wrong_expression_is_refused_and_named(flask_app: Flask, expression: str) -> None:
+    with (
+        flask_app.test_request_context("/", query_string={"family": expression}),
+        pytest.raises(BadRequest, match="family="),
+    ):
+        query.name_parts()
+
+
+def test_no_expression_runs_away(flask_app: Flask) -> None:
+    """Python's own engine takes years for this one."""
+    with flask_app.test_request_context("/", query_string={"member": "(.?){40}(.?){40}Q"}):
+        parts = query.name_parts()
+        began = time.monotonic()
+        assert not parts.match("a/b/" + "x" * 100)
+        assert time.monotonic() - began < 3

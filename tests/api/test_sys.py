@@ -1,0 +1,76 @@
+"""mtango-py's system API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from webtest import TestApp
+
+from mtango_gevent import __version__
+from mtango_gevent.config import SETTINGS
+from mtango_gevent.demo.embedded import EmbeddedTango
+
+BASE = "/tango/rest/sys"
+
+
+@pytest.fixture
+def client(make_client: Callable[..., TestApp]) -> TestApp:
+    """With counts of its own."""
+    return make_client()
+
+
+def test_the_entry_point_has_mtango_pys_links(client: TestApp) -> None:
+    url = f"http://localhost{BASE}"
+    assert client.get(BASE).json == {
+        "stats": f"{url}/stats",
+        "gc": [f"{url}/clean/devices", f"{url}/clean/attributes"],
+        "active": [f"{url}/active/devices", f"{url}/active/attributes"],
+        "config": f"{url}/config",
+        "version": f"mtango-gevent {__version__}",
+    }
+
+
+def test_every_request_is_counted_and_every_response(client: TestApp, demo_url: str) -> None:
+    for url in (BASE, f"{demo_url}/state", "/nope", "/tango/rest/rc3/hosts/h/x"):
+        client.get(url, expect_errors=True)
+    figures = client.get(f"{BASE}/stats").json
+    assert (figures["requests"], figures["responses"]) == (5, 4)
+    assert figures["running_since"] <= figures["time"]
+    assert figures["proxies"]["device"] >= 1
+    assert figures["resource"]["max_resident_mem"] > 0
+    assert set(figures["resource"]) == {
+        *("user_time", "system_time", "max_resident_mem", "shared_mem", "unshared_mem", "unshared_stack_mem"),
+        *("sent_msgs", "recv_msgs", "page_faults", "swap_out", "block", "signals", "context_switch"),
+    }
+
+
+def test_caches_fill_and_are_cleaned(client: TestApp, demo_url: str) -> None:
+    for _ in range(2):
+        client.get(f"{demo_url}/attributes/ampli/value")
+        client.get(f"{demo_url}/attributes/ampli/info")
+    for cache in ("devices", "attributes"):
+        figures = client.get(f"{BASE}/cache/{cache}").json
+        assert figures == client.get(f"{BASE}/active/{cache}").json
+        assert set(figures) == {"hits", "misses", "currsize", "maxsize"}
+        assert figures["hits"] > 0
+        assert figures["currsize"] > 0
+    client.get(f"{BASE}/clean/attributes", status=204)
+    assert client.get(f"{BASE}/cache/attributes").json["currsize"] == 0
+    assert client.get(f"{BASE}/cache/devices").json["currsize"] > 0
+    cleaned = client.get(f"{BASE}/clean/devices", status=204)
+    assert cleaned.body == b""
+    assert client.get(f"{BASE}/cache/devices").json["currsize"] == 0
+
+
+def test_the_config_shows_every_setting(client: TestApp, tango_system: EmbeddedTango) -> None:
+    config = client.get(f"{BASE}/config").json
+    assert set(config) == {*SETTINGS, "version", "TANGO_HOST"}
+    assert config["version"] == __version__
+    assert config["TANGO_HOST"] == tango_system.tango_host
+    assert config["app_base"] == "/tango/rest"
+
+
+def test_an_unknown_cache_is_404(client: TestApp) -> None:
+    for path in ("cache", "active", "clean"):
+        assert "devices" in client.get(f"{BASE}/{path}/nope", status=404).json["errors"][0]["description"]

@@ -1,0 +1,98 @@
+"""A real Tango for all tests: the embedded one, with Debian's C++ TangoTest beside it where that is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import tango
+from flask import Flask
+from webtest import TestApp
+
+from mtango_gevent import create_app
+from mtango_gevent.config import Config
+from mtango_gevent.demo.embedded import EmbeddedTango
+
+CPP_SERVER = shutil.which("TangoTest", path=f"{os.environ.get('PATH', '')}:/usr/lib/tango")
+DEMO_DEVICE, CPP_DEVICE = "sys/tg_test/1", "test/cpp/1"
+HAS_PIPES = hasattr(tango.DeviceProxy, "read_pipe")
+
+
+def pytest_report_header() -> str:
+    cpp = CPP_SERVER or "not installed, its tests are skipped"
+    return f"PyTango {tango.__version__} {'with' if HAS_PIPES else 'without'} pipes; C++ TangoTest: {cpp}"
+
+
+@pytest.fixture(scope="session")
+def tango_system() -> Iterator[EmbeddedTango]:
+    """The embedded Tango of the session; TANGO_HOST names it."""
+    with EmbeddedTango() as system:
+        os.environ["TANGO_HOST"] = system.tango_host
+        yield system
+
+
+@pytest.fixture(scope="session")
+def cpp_device(tango_system: EmbeddedTango) -> str:
+    if CPP_SERVER is None:
+        pytest.skip("the C++ TangoTest is not installed (Debian: tango-test)")
+    tango_system.add_server([CPP_SERVER, "cpp"], "TangoTest/cpp", {CPP_DEVICE: "TangoTest"})
+    return CPP_DEVICE
+
+
+@pytest.fixture(scope="session", params=["demo", "cpp"])
+def tangotest(request: pytest.FixtureRequest) -> str:
+    """The name of a TangoTest: the demo's, then the C++ one."""
+    request.getfixturevalue("tango_system")
+    return request.getfixturevalue("cpp_device") if request.param == "cpp" else DEMO_DEVICE
+
+
+@pytest.fixture(scope="session")
+def slow_devices(tango_system: EmbeddedTango) -> list[str]:
+    """Four devices of one server that take their time; see tests/devices.py."""
+    names = [f"test/slow/{number}" for number in range(1, 5)]
+    command = [sys.executable, str(Path(__file__).parent / "devices.py"), "test"]
+    tango_system.add_server(command, "Slow/test", dict.fromkeys(names, "Slow"))
+    return names
+
+
+@pytest.fixture(scope="session")
+def app(tango_system: EmbeddedTango) -> Flask:
+    return create_app(Config())
+
+
+@pytest.fixture(scope="session")
+def client(app: Flask) -> TestApp:
+    return TestApp(app)
+
+
+@pytest.fixture
+def make_client(tango_system: EmbeddedTango) -> Callable[..., TestApp]:
+    """A client of an application with other settings."""
+    return lambda **settings: TestApp(create_app(Config(**settings)))
+
+
+@pytest.fixture(scope="session")
+def host_url(tango_system: EmbeddedTango) -> str:
+    return "/tango/rest/rc3/hosts/" + tango_system.tango_host.replace(":", "/")
+
+
+@pytest.fixture
+def device_url(host_url: str, tangotest: str) -> str:
+    """Of each TangoTest in turn."""
+    return f"{host_url}/devices/{tangotest}"
+
+
+@pytest.fixture(scope="session")
+def demo_url(host_url: str) -> str:
+    """Of the demo's TangoTest, where one is enough."""
+    return f"{host_url}/devices/{DEMO_DEVICE}"
+
+
+@pytest.fixture(scope="session")
+def types_url(host_url: str) -> str:
+    """Of the device with one of everything."""
+    return f"{host_url}/devices/demo/types/1"

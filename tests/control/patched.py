@@ -1,0 +1,161 @@
+"""Run by the tests in a process of its own, patched as a gunicorn gevent worker is: one scenario, by name.
+
+Prints one line of JSON. The process that runs the tests stays as it is.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import json
+import sys
+import time
+
+import gevent
+import tango
+import tango.gevent
+from mtango_gevent.check import lets_others_run
+from mtango_gevent.config import Config
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.device import Device
+from mtango_gevent.control.host import list_hosts
+from tango.gevent_executor import GeventExecutor, set_global_executor
+
+native_sleep = monkey.get_original("time", "sleep")
+
+
+def make(**settings):
+    client = TangoClient(Config(**settings))
+    return client, list_hosts(client)[0]
+
+
+class Outcome:
+    def __init__(self, value=None, exception=None):
+        self.value, self.exception = value, exception
+
+
+def _outcome(function, arguments):
+    try:
+        return Outcome(function(*arguments))
+    except tango.DevFailed as failure:
+        return Outcome(exception=failure)
+
+
+def outcomes(function, count, *arguments):
+    greenlets = [gevent.spawn(_outcome, function, arguments) for _ in range(count)]
+    return [greenlet.get() for greenlet in greenlets]
+
+
+def failed(found):
+    return sorted(outcome.exception.args[0].reason for outcome in found if outcome.exception)
+
+
+def yields():
+    """Green calls let others run with our executor, and do not with PyTango's own."""
+    _, host = make()
+    ours = lets_others_run(host.info)
+    set_global_executor(GeventExecutor())
+    proxy = gevent.spawn(tango.gevent.DeviceProxy, "sys/database/2").get()
+
+    stock = gevent.spawn(lets_others_run, lambda: proxy.command_inout("DbInfo")).get()
+    return {"ours": ours, "stock": stock}
+
+
+def limit():
+    """Ten slow calls, two at a time, and nobody waits for longer than the queue's limit."""
+    client, _ = make(device_limit=2, queue_timeout=0.3, call_deadline=10)
+    lane = client.green.lane("a/b/c", 2)
+    most = now = 0
+
+    def work():
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        native_sleep(1)
+        now -= 1
+
+    began = time.monotonic()
+    found = outcomes(lane.run, 10, work)
+    other = client.green.lane("d/e/f", 2).run(int, ("7",))
+    return {
+        "most": most,
+        "failed": failed(found),
+        "seconds": time.monotonic() - began,
+        "other": other,
+        "info": client.green.info(),
+    }
+
+
+def deadline():
+    """A call that is late frees its caller at once, and its slot when its thread ends."""
+    client, _ = make(call_deadline=0.2, queue_timeout=0.1)
+    lane = client.green.lane("a/b/c", 1)
+    release = monkey.get_original("threading", "Event")()
+    late = failed(outcomes(lane.run, 1, release.wait))
+    held = client.green.info()
+    refused = failed(outcomes(lane.run, 1, int))
+    release.set()
+    gevent.sleep(0)
+    while client.green.info()["in_flight"]:
+        gevent.sleep(0.01)
+    return {"late": late, "held": held, "refused": refused, "after": lane.run(int, ("7",)), "info": client.green.info()}
+
+
+def pool():
+    """The pool's last thread taken: the next is refused, whatever its device."""
+    client, _ = make(pool_size=2, queue_timeout=0.1)
+    lanes = [client.green.lane(f"a/b/{number}", 4) for number in range(3)]
+    release = monkey.get_original("threading", "Event")()
+    busy = [gevent.spawn(lane.run, release.wait) for lane in lanes[:2]]
+    gevent.sleep(0)
+    refused = failed(outcomes(lanes[2].run, 1, int))
+    release.set()
+    gevent.joinall(busy)
+    return {"refused": refused, "threads": client.green.info()["threads"], "after": lanes[2].run(int, ("7",))}
+
+
+def errors():
+    """What a call raises reaches its caller, and prints nothing."""
+    client, _ = make()
+    lane = client.green.lane("a/b/c", 4)
+    try:
+        lane.run(int, ("x",))
+    except ValueError as error:
+        return {"error": str(error)}
+
+
+def attempts():
+    """Twenty callers of one device that is not connected make one attempt; all get its proxy."""
+    client, host = make(connect_limit=1)
+    made = 0
+
+    def connect():
+        nonlocal made
+        made += 1
+        native_sleep(0.3)
+        return object()
+
+    lane = client.green.lane("connecting", 1)
+    found = outcomes(client.proxies.get, 20, "a/b/c", lane, connect)
+    same = len({id(outcome.value) for outcome in found})
+    broken = outcomes(client.proxies.get, 5, "d/e/f", lane, lambda: Device(host, "no/such/device").read_state())
+    return {"made": made, "proxies": same, "failed": failed(broken), "info": client.proxies.info()}
+
+
+def contexts():
+    """In the hub's greenlets a call goes to the pool; in a native thread it is made there."""
+    client, _ = make()
+    ident = monkey.get_original("_thread", "get_ident")
+    lane = client.green.lane("a/b/c", 4)
+    hub_thread = ident()
+    in_greenlet = gevent.spawn(lane.run, ident).get()
+    nested = lane.run(lambda: (ident(), lane.run(ident)))
+    thread = gevent.get_hub().threadpool.spawn(lambda: (ident(), lane.run(ident))).get()
+    return {
+        "pooled": in_greenlet != hub_thread and lane.run(ident) != hub_thread,
+        "nested": nested[0] == nested[1],
+        "foreign": thread[0] == thread[1],
+    }
+
+
+print(json.dumps(globals()[sys.argv[1]]()))

@@ -1,0 +1,86 @@
+"""The caches of proxies and of metadata, in plain threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from mtango_gevent.config import Config
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.green import Lane
+from mtango_gevent.control.metadata import MetadataCache
+from mtango_gevent.control.proxies import ProxyCache
+
+
+@pytest.fixture
+def lane() -> Lane:
+    return TangoClient(Config()).green.default
+
+
+def test_the_least_recently_used_proxy_is_let_go(lane: Lane) -> None:
+    cache = ProxyCache(size=2, idle=60)
+    first = cache.get("a", lane, object)
+    cache.get("b", lane, object)
+    assert cache.get("a", lane, object) is first
+    cache.get("c", lane, object)
+    assert cache.get("a", lane, object) is first
+    assert cache.info() == {"hits": 2, "misses": 3, "currsize": 2, "maxsize": 2}
+
+
+def test_a_proxy_that_is_used_stays_and_one_that_is_not_goes(lane: Lane) -> None:
+    cache = ProxyCache(size=9, idle=0.3)
+    used, idle = cache.get("used", lane, object), cache.get("idle", lane, object)
+    until = time.monotonic() + 0.6
+    while time.monotonic() < until:
+        assert cache.get("used", lane, object) is used
+        time.sleep(0.01)
+    assert cache.get("idle", lane, object) is not idle
+
+
+def test_a_failed_attempt_is_not_kept(lane: Lane) -> None:
+    cache = ProxyCache(size=2, idle=60)
+    with pytest.raises(ZeroDivisionError):
+        cache.get("a", lane, lambda: 1 / 0)
+    assert cache.get("a", lane, lambda: 7) == 7
+
+
+def test_threads_make_one_attempt_together_and_others_do_not_wait(lane: Lane) -> None:
+    cache, made, begun, release = ProxyCache(size=9, idle=60), [], threading.Event(), threading.Event()
+
+    def connect() -> object:
+        made.append(1)
+        begun.set()
+        release.wait(10)
+        return object()
+
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(cache.get("a", lane, connect))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(10)
+    assert cache.get("b", lane, lambda: 7) == 7
+    release.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(made) == 1
+    assert len(set(map(id, found))) == 1
+
+
+def test_metadata_is_asked_for_once_in_its_lifetime() -> None:
+    cache, asked = MetadataCache(lifetime=60), []
+    for _ in range(3):
+        assert cache.get("key", lambda: asked.append(1) or "answer") == "answer"
+    assert len(asked) == 1
+    assert cache.info()["hits"] == 2
+    cache.clear()
+    cache.get("key", lambda: asked.append(1))
+    assert len(asked) == 2
+
+
+def test_metadata_without_lifetime_is_asked_for_every_time() -> None:
+    cache, asked = MetadataCache(lifetime=0), []
+    for _ in range(3):
+        cache.get("key", lambda: asked.append(1))
+    assert len(asked) == 3

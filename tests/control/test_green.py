@@ -1,0 +1,85 @@
+"""The executor under PyTango's gevent green mode, in a patched process (see patched.py)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mtango_gevent.config import Config
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.demo.embedded import EmbeddedTango
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def patched(tango_system: EmbeddedTango) -> Callable[[str], dict]:
+    """Run a scenario; what it prints besides its result is a failure."""
+
+    def run(scenario: str) -> dict:
+        command = [sys.executable, "-m", "tests.control.patched", scenario]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert ended.stderr == ""
+        return json.loads(ended.stdout)
+
+    return run
+
+
+def test_our_executor_yields_and_pytangos_own_does_not(patched: Callable[[str], dict]) -> None:
+    """If the second ever becomes true, PyTango has been mended."""
+    assert patched("yields") == {"ours": True, "stock": False}
+
+
+def test_a_device_has_so_many_calls_in_flight_and_no_more(patched: Callable[[str], dict]) -> None:
+    found = patched("limit")
+    assert found["most"] == 2
+    assert found["failed"] == ["MTANGO_DeviceBusy"] * 8
+    assert found["other"] == 7
+    assert found["seconds"] < 3 * 1.0
+    assert found["info"]["refused"] == 8
+
+
+def test_a_late_call_frees_its_caller_and_later_its_slot(patched: Callable[[str], dict]) -> None:
+    found = patched("deadline")
+    assert found["late"] == ["MTANGO_CallTimedOut"]
+    assert (found["held"]["in_flight"], found["held"]["abandoned"]) == (1, 1)
+    assert found["refused"] == ["MTANGO_DeviceBusy"]
+    assert found["after"] == 7
+    assert (found["info"]["in_flight"], found["info"]["abandoned"], found["info"]["timed_out"]) == (0, 0, 1)
+
+
+def test_the_pool_is_bounded(patched: Callable[[str], dict]) -> None:
+    assert patched("pool") == {"refused": ["MTANGO_PoolExhausted"], "threads": 2, "after": 7}
+
+
+def test_errors_reach_the_caller_and_print_nothing(patched: Callable[[str], dict]) -> None:
+    assert "invalid literal" in patched("errors")["error"]
+
+
+def test_one_attempt_at_a_time_per_device(patched: Callable[[str], dict]) -> None:
+    found = patched("attempts")
+    assert (found["made"], found["proxies"]) == (1, 1)
+    assert found["failed"] == ["DB_DeviceNotDefined"] * 5
+    assert found["info"]["currsize"] >= 1
+
+
+def test_calls_know_in_which_thread_they_are(patched: Callable[[str], dict]) -> None:
+    assert patched("contexts") == {"pooled": True, "nested": True, "foreign": True}
+
+
+def test_without_a_hub_a_call_is_made_where_it_stands() -> None:
+    client = TangoClient(Config())
+    assert client.green.lane("a/b/c", 1).run(int, ("7",)) == 7
+    assert client.green.info()["threads"] == 0
+
+
+def test_lanes_of_unused_devices_are_forgotten() -> None:
+    client = TangoClient(Config())
+    for number in range(1000):
+        client.green.lane(f"a/b/{number}", 4)
+    assert len(client.green._lanes) < 10

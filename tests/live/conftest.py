@@ -1,0 +1,107 @@
+"""A real gunicorn with one gevent worker, as a user starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import orjson
+import psutil
+import pytest
+
+from mtango_gevent.demo.embedded import EmbeddedTango
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"waited {seconds} s for {condition}"
+        time.sleep(0.02)
+
+
+@dataclasses.dataclass
+class Gateway:
+    """A running server and a way to ask it."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}/tango/rest"
+
+    def get(self, path: str) -> object:
+        """The JSON at `path`, relative to /tango/rest."""
+        with urllib.request.urlopen(self.base + path, timeout=30) as reply:
+            return orjson.loads(reply.read())
+
+    def clean(self) -> None:
+        """Empty all caches."""
+        with urllib.request.urlopen(self.base + "/sys/clean/devices", timeout=30) as reply:
+            assert reply.status == 204
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def worker(self) -> psutil.Process:
+        (worker,) = psutil.Process(self.process.pid).children()
+        return worker
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            self.get("")
+            return True
+        return False
+
+
+@contextlib.contextmanager
+def served(command: list[str], log: Path, **environment: str) -> Iterator[Gateway]:
+    """Run `command`, which serves at the port that MTANGO_PORT names, as long as the block lasts."""
+    port = free_port()
+    variables = {**os.environ, "MTANGO_HOST": "127.0.0.1", "MTANGO_PORT": str(port), **environment}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [part.replace("PORT", str(port)) for part in command],
+            env=variables,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=Path(__file__).parents[2],
+        )
+    gateway = Gateway(process, port, log)
+    try:
+        wait_until(gateway.answers)
+        yield gateway
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def gateway(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:application"]
+    with served(command, tmp_path_factory.mktemp("gunicorn") / "log") as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def host_path(tango_system: EmbeddedTango) -> str:
+    return "/rc3/hosts/" + tango_system.tango_host.replace(":", "/")

@@ -1,0 +1,172 @@
+"""The ways to run the gateway: the command, plain threads without gevent, and the demo."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import orjson
+import psutil
+import pytest
+
+from mtango_gevent.demo.embedded import EmbeddedTango
+
+from .conftest import free_port, served, wait_until
+
+COMMAND = [sys.executable, "-m", "mtango_gevent"]
+ROOT = Path(__file__).parents[2]
+
+
+def test_serve_runs_the_repositorys_configuration(tango_system: EmbeddedTango, tmp_path: Path, host_path: str) -> None:
+    with served([*COMMAND, "serve"], tmp_path / "log", MTANGO_WORKERS="2") as gateway:
+        assert gateway.get(f"{host_path}/devices/sys/tg_test/1/state")["state"] == "RUNNING"
+        assert gateway.get("/sys/config")["workers"] == 2
+        assert len(psutil.Process(gateway.process.pid).children()) == 2
+        log = gateway.log.read_text()
+    assert gateway.process.returncode == 0
+    assert "Using worker: gevent" in log
+    assert "Traceback" not in gateway.log.read_text()
+
+
+def test_plain_threads_without_gevent_work_with_the_same_code(
+    tango_system: EmbeddedTango, slow_devices: list[str], tmp_path: Path, host_path: str
+) -> None:
+    waitress = [sys.executable, "-m", "waitress", "--listen=127.0.0.1:PORT", "--threads=8", "wsgi:application"]
+    with served(waitress, tmp_path / "log") as gateway:
+        paths = [f"{host_path}/devices/{name}/attributes/slow/value" for name in slow_devices]
+        began = time.monotonic()
+        with ThreadPoolExecutor(4) as threads:
+            assert [answer["value"] for answer in threads.map(gateway.get, paths)] == [1.0] * 4
+        assert time.monotonic() - began < 3 * 1.0
+        assert gateway.get("/sys/stats")["pool"]["threads"] == 0
+        assert gateway.get("/sys/cache/devices")["currsize"] >= 4
+
+
+def test_a_gevent_program_that_patches_nothing_can_embed_it(
+    tango_system: EmbeddedTango, slow_devices: list[str], tmp_path: Path, host_path: str
+) -> None:
+    program = (
+        "from gevent.pywsgi import WSGIServer; from mtango_gevent import create_app;"
+        "WSGIServer(('127.0.0.1', PORT), create_app(), log=None).serve_forever()"
+    )
+    with served([sys.executable, "-c", program], tmp_path / "log") as gateway:
+        paths = [f"{host_path}/devices/{name}/attributes/slow/value" for name in slow_devices]
+        began = time.monotonic()
+        with ThreadPoolExecutor(4) as threads:
+            assert [answer["value"] for answer in threads.map(gateway.get, paths)] == [1.0] * 4
+        assert time.monotonic() - began < 3 * 1.0
+        assert gateway.get("/sys/stats")["pool"]["threads"] == 4
+
+
+def test_a_device_that_is_late_is_a_failure_and_others_go_on(
+    tango_system: EmbeddedTango, slow_devices: list[str], tmp_path: Path, host_path: str
+) -> None:
+    settings = {"MTANGO_TANGO_TIMEOUT": "0.5", "MTANGO_DEVICE_LIMIT": "1", "MTANGO_QUEUE_TIMEOUT": "0.1"}
+    with served([*COMMAND, "serve"], tmp_path / "log", **settings) as gateway:
+        path = f"{host_path}/devices/{slow_devices[0]}/attributes"
+        gateway.get(f"{path}/quick/value")
+        with ThreadPoolExecutor(3) as threads:
+            answers = [threads.submit(gateway.get, f"{path}/slow/value") for _ in range(3)]
+            assert gateway.get(f"{host_path}/devices/sys/tg_test/1/attributes/ampli/value")["quality"] == "ATTR_VALID"
+            reasons = sorted(error["reason"] for answer in answers for error in answer.result()["errors"])
+        assert reasons.count("API_DeviceTimedOut") == 1
+        assert reasons.count("MTANGO_DeviceBusy") == 2
+        assert gateway.get("/sys/stats")["pool"]["refused"] == 2
+
+
+# --- check ---
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_check_says_what_it_found(tango_system: EmbeddedTango) -> None:
+    ended = run("check", MTANGO_PORT="8123", MTANGO_TYPO="1")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for said in ("PyTango ", "pipes", f"{tango_system.tango_host}: TANGO Database", "green calls  yield"):
+        assert said in ended.stdout
+    assert "port = 8123" in ended.stdout
+    assert "MTANGO_TYPO is no setting" in ended.stdout
+
+
+@pytest.mark.parametrize("tango_host", ["127.0.0.1:1", "", "nonsense"])
+def test_check_fails_without_a_database(tango_system: EmbeddedTango, tango_host: str) -> None:
+    ended = run("check", TANGO_HOST=tango_host)
+    assert ended.returncode == 1
+    assert "FAILED" in ended.stdout
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_wrong_command_line_is_an_error() -> None:
+    assert run().returncode == 2
+    assert run("nope").returncode == 2
+    assert "mtango-gevent 0" in run("--version").stdout
+
+
+# --- demo ---
+
+
+def test_the_demo_starts_says_what_to_try_and_leaves_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        demo = subprocess.Popen(
+            [
+                *COMMAND,
+                "demo",
+                "--bind",
+                f"127.0.0.1:{free_port()}",
+                "--workers",
+                "2",
+                "--data",
+                str(tmp_path / "data"),
+            ],
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until(lambda: b"Ctrl-C" in log.read_bytes() or demo.poll() is not None, 60)
+        commands = re.findall(r"^\s+(curl .*)$", log.read_text(), re.MULTILINE)
+        assert len(commands) == 3, log.read_text()
+        for command in commands:
+            reply = subprocess.run([*shlex.split(command), "-s"], capture_output=True, timeout=30)
+            assert "errors" not in orjson.loads(reply.stdout)
+        family = psutil.Process(demo.pid).children(recursive=True)
+        assert len(family) >= 4
+    finally:
+        demo.send_signal(signal.SIGTERM)
+    assert demo.wait(30) == 0
+    assert not psutil.wait_procs(family, 10)[1]
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_taken_port_is_a_clear_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("demo", "--bind", f"127.0.0.1:{port}")
+        assert ended.returncode == 1
+        assert ended.stderr.strip().count("\n") == 0
+        assert f"127.0.0.1:{port}" in ended.stderr
+        ended = run("demo", "--bind", f"127.0.0.1:{free_port()}", "--tango-port", str(port))
+        assert ended.returncode == 1
+        assert str(port) in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("bind", ["8000", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999"])
+def test_a_wrong_bind_is_a_clear_error(bind: str) -> None:
+    ended = run("demo", "--bind", bind)
+    assert ended.returncode != 0
+    assert ended.stderr.strip().count("\n") == 0
+    assert "Traceback" not in ended.stderr
