@@ -166,7 +166,7 @@ class Config:
     # what is kept
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))
     metadata_lifetime: float = setting(
-        10.0, "how long attribute configurations, command descriptions and device names are kept", seconds(0, 86400)
+        10.0, "how long attribute configurations and command descriptions are kept", seconds(0, 86400)
     )
 
     @classmethod

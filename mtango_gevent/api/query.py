@@ -14,13 +14,19 @@ from mtango_gevent.errors import BadRequest
 # Longer than any name that Tango's database can hold, shorter than what would fill a log.
 MAXIMUM_NAME = 255
 
-# Not part of any name: control characters, and what Tango itself reads in a name (`tango://`, `#dbase=no`, globs).
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f/:#*?]")
+# What no name has: control characters, and what Tango reads something into: `tango://`, `#dbase=no`, globs, and the
+# blank of "All attributes", which means just those. Properties are called what their makers like.
+_CONTROL = r"\x00-\x1f\x7f-\x9f"
+_FORBIDDEN = re.compile(rf"[{_CONTROL}\s/:#*?]")
+_FORBIDDEN_IN = {
+    "property_name": re.compile(rf"[{_CONTROL}]"),
+    "wildcard": re.compile(rf"[{_CONTROL}\s:#?]"),
+}
 
 
-def check_name(kind: str, name: str, forbidden: re.Pattern[str] = _FORBIDDEN) -> str:
-    """`name` if it can be the name of a `kind` (device, attribute, ...). Raises BadRequest."""
-    problem = None
+def check_name(kind: str, name: str) -> str:
+    """`name` if it can be the name of a `kind`: domain, attribute, property_name, wildcard, ... Raises BadRequest."""
+    problem, forbidden = None, _FORBIDDEN_IN.get(kind, _FORBIDDEN)
     if not name or name.isspace():
         problem = "is empty"
     elif len(name) > MAXIMUM_NAME:
@@ -30,7 +36,7 @@ def check_name(kind: str, name: str, forbidden: re.Pattern[str] = _FORBIDDEN) ->
     elif not _is_latin1(name):
         problem = "contains a character that is not Latin-1, or is not UTF-8 in the URL"
     if problem:
-        raise BadRequest(f"the {kind} {quoted(name)} {problem}")
+        raise BadRequest(f"the {kind.replace('_', ' ')} {quoted(name)} {problem}")
     return name
 
 
@@ -54,14 +60,13 @@ def names(key: str, kind: str) -> list[str]:
 
 # --- devices ---
 
-_FORBIDDEN_IN_WILDCARD = re.compile(r"[\x00-\x1f\x7f-\x9f:#?]")
 _PARTS = ("domain", "family", "member")
 
 
 def wildcards() -> list[str]:
     """Patterns of device names, `*` for any characters; all of them without a parameter."""
     given = request.args.getlist("wildcard") or ["*"]
-    return [check_name("wildcard", wildcard, _FORBIDDEN_IN_WILDCARD) for wildcard in given]
+    return [check_name("wildcard", wildcard) for wildcard in given]
 
 
 @dataclasses.dataclass(frozen=True)

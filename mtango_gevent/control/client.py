@@ -20,6 +20,7 @@ class TangoClient:
         self.proxies = ProxyCache(config.cache_size, config.cache_idle)
         self.attributes = MetadataCache(config.metadata_lifetime)
         self.descriptions = MetadataCache(config.metadata_lifetime)
+        self.names = MetadataCache(config.cache_idle)
 
     def device_proxy(self, url: str, lane: Lane, connecting: Lane) -> tango.DeviceProxy:
         """The green proxy of a device, from the cache, else made now. Raises DevFailed.
@@ -39,6 +40,7 @@ class TangoClient:
         """Forget proxies and all that is known of devices."""
         self.proxies.clear()
         self.descriptions.clear()
+        self.names.clear()
         self.clean_attributes()
 
     def clean_attributes(self) -> None:

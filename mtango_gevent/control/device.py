@@ -41,8 +41,10 @@ class Device:
 
     def read_properties(self) -> dict[str, list[str]]:
         """Values by name of all properties."""
-        self._check_defined()
-        return self.host.properties(self.name)
+        found = self.host.properties(self.name)
+        if not found:
+            self._check_defined()
+        return found
 
     def read_property(self, name: str) -> tuple[str, list[str]]:
         """(name, values) of one property, the name in the database's spelling; no values if it is not there."""
@@ -54,7 +56,7 @@ class Device:
         return self.host.attribute_properties(self.name, self.describe_attribute(attribute).name)
 
     def find_name(self) -> str:
-        """The name in the database's spelling."""
+        """The name in the database's spelling; kept for long, as links need it when the database is away."""
         return self.host.device_name(self.name)
 
     # --- state and attributes ---
@@ -72,7 +74,11 @@ class Device:
 
     def read_attributes(self, names: Sequence[str]) -> list[tango.DeviceAttribute]:
         """Values in the order of `names`, in one call; one that failed says so (`has_failed`)."""
-        return self._proxy().read_attributes(list(names)) if names else []
+        if not names:
+            return []
+        once = list({name.lower(): name for name in names}.values())  # Tango refuses to read one twice in a call
+        items = {name.lower(): item for name, item in zip(once, self._proxy().read_attributes(once), strict=True)}
+        return [items[name.lower()] for name in names]
 
     def list_attributes(self) -> list[tango.AttributeInfoEx]:
         """Configurations of all attributes."""
@@ -166,8 +172,8 @@ class Device:
         return self.host.prefix + self.name.lower()
 
     def _check_defined(self) -> None:
-        """The database answers with an empty list for a device that it does not know."""
-        self.find_name()
+        """The database has an empty list also for a device that it does not know."""
+        self.host.find_device(self.name)
 
     def _key(self, *parts: str) -> tuple[str, ...]:
         return self._url(), *parts

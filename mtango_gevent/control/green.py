@@ -114,14 +114,16 @@ class Green:
         self._lanes: weakref.WeakValueDictionary[str, Lane] = weakref.WeakValueDictionary()
         self.abandoned = self.refused = self.timed_out = 0
         # For green objects that were made without a lane, also those of a program that embeds the gateway.
-        self.default = self.lane("Tango", config.device_limit)
+        # Those keep their own time: none of the gateway's limits applies to them.
+        self.default = Lane(self, "Tango", config.pool_size, queue_timeout=None, deadline=None)
         set_global_executor(self.default)
 
     def lane(self, name: str, limit: int) -> Lane:
         """The lane of that name; made with `limit` if there is none."""
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane(self, name, limit)
+            config = self._config
+            lane = self._lanes[name] = Lane(self, name, limit, config.queue_timeout, config.call_deadline)
         return lane
 
     def info(self) -> dict[str, int]:
@@ -151,12 +153,16 @@ class Green:
     def submit(self, call: Call, lane: Lane) -> None:
         """Start `call` once its lane and the pool have a slot. Raises DevFailed when one does not come free in time."""
         assert self._pool is not None
-        pool, until = self._pool, time.monotonic() + self._config.queue_timeout
-        if not lane.slots.acquire(timeout=self._config.queue_timeout):
-            self._refuse("MTANGO_DeviceBusy", f"{lane.limit} calls to {lane.name} are in flight already")
+        pool, patience = self._pool, lane.queue_timeout
+        began = time.monotonic()
+        if not lane.slots.acquire(timeout=patience):
+            self._refuse("MTANGO_DeviceBusy", f"{lane.limit} calls to {lane.name} are in flight already", lane)
         try:
-            if not pool.slots.acquire(timeout=max(0.0, until - time.monotonic())):
-                self._refuse("MTANGO_PoolExhausted", f"all {self._config.pool_size} threads of the gateway are busy")
+            left = None if patience is None else max(0.0, patience - (time.monotonic() - began))
+            if not pool.slots.acquire(timeout=left):
+                self._refuse(
+                    "MTANGO_PoolExhausted", f"all {self._config.pool_size} threads of the gateway are busy", lane
+                )
         except BaseException:
             lane.slots.release()
             raise
@@ -171,7 +177,7 @@ class Green:
 
     def wait(self, call: Call, lane: Lane, timeout: float | None = None) -> Any:
         """The call's value, or its error. Raises DevFailed at the deadline; the thread then ends when it can."""
-        deadline = self._config.call_deadline if timeout is None else timeout
+        deadline = lane.deadline if timeout is None else timeout
         timer = gevent.Timeout.start_new(deadline)
         try:
             return call.result.get()
@@ -186,20 +192,27 @@ class Green:
             self.abandoned += 1
         raise tango_failure("MTANGO_CallTimedOut", f"no answer from {lane.name} within {deadline:g} s")
 
-    def _refuse(self, reason: str, description: str) -> None:
+    def _refuse(self, reason: str, description: str, lane: Lane) -> None:
         self.refused += 1
-        waited = f", and none ended within {self._config.queue_timeout:g} s"
+        waited = f", and none ended within {lane.queue_timeout:g} s"
         raise tango_failure(reason, description + waited)
 
 
 class Lane(GeventExecutor):
-    """The way to one device: an executor in PyTango's sense that admits `limit` calls at a time."""
+    """The way to one device: an executor in PyTango's sense that admits `limit` calls at a time.
 
-    def __init__(self, green: Green, name: str, limit: int) -> None:
+    queue_timeout: seconds to wait for a slot; deadline: seconds for a call. None is without end.
+    """
+
+    def __init__(
+        self, green: Green, name: str, limit: int, queue_timeout: float | None, deadline: float | None
+    ) -> None:
         AbstractExecutor.__init__(self)  # GeventExecutor's own would make a hub and a pool here and now
         self._green = green
         self.name = name
         self.limit = limit
+        self.queue_timeout = queue_timeout
+        self.deadline = deadline
         self.slots = Semaphore(limit)
 
     @property
@@ -220,7 +233,7 @@ class Lane(GeventExecutor):
     ) -> Any:
         """Call `fn` off the hub and wait for it cooperatively; without a hub, call it here.
 
-        wait=False gives an AsyncResult. timeout: seconds, instead of the deadline of the settings.
+        wait=False gives an AsyncResult. timeout: seconds, instead of the lane's deadline.
         Raises what `fn` raises, and DevFailed (MTANGO_DeviceBusy, MTANGO_PoolExhausted, MTANGO_CallTimedOut).
         """
         if not self.in_executor_context():

@@ -74,7 +74,7 @@ class TangoHost:
 
     def device_name(self, name: str) -> str:
         """`name` in the database's spelling. Raises DevFailed, DB_DeviceNotDefined."""
-        return self.client.descriptions.get((self.prefix + name.lower(), "name"), lambda: self._find_name(name))
+        return self.client.names.get(self.prefix + name.lower(), lambda: self.find_device(name))
 
     def device_info(self, name: str) -> DeviceInfo:
         """What the database knows of a device. Raises DevFailed, DB_DeviceNotDefined."""
@@ -96,7 +96,8 @@ class TangoHost:
         answer = iter(self.command("DbGetDeviceAttributeProperty2", [device, attribute])[3:])
         return dict(_read_properties(answer, int(next(answer)), fill=False))
 
-    def _find_name(self, name: str) -> str:
+    def find_device(self, name: str) -> str:
+        """The same, asked of the database now."""
         for found in self.command("DbGetDeviceWideList", name):
             if found.lower() == name.lower():
                 return found
@@ -129,7 +130,7 @@ def find_host(client: TangoClient, host: str, port: int) -> TangoHost | None:
 
     With no list in the settings every name means TANGO_HOST (contract: rc3, "Host and port in the URL").
     """
-    if not client.config.tango_hosts or (host.lower(), port) in _own_hosts():
+    if not client.config.tango_hosts or (host.lower(), port) in {(own.lower(), port) for own, port in _own_hosts()}:
         return TangoHost(client, host, port)
     if f"{host.lower()}:{port}" in client.config.tango_hosts:
         return TangoHost(client, host, port, prefix=f"tango://{host.lower()}:{port}/")
@@ -151,4 +152,4 @@ def _parse(text: str) -> tuple[str, int]:
     host, _, port = text.strip().rpartition(":")
     if not host or not port.isdecimal():
         raise tango_failure("API_TangoHostNotSet", f"TANGO_HOST: {text!r} is not host:port")
-    return host.lower(), int(port)
+    return host, int(port)

@@ -5,7 +5,9 @@ import time
 
 import numpy as np
 from tango import AttrDataFormat, DevState
-from tango.server import Device, attribute, command, device_property
+from tango.server import attribute, command, device_property
+
+from mtango_gevent.demo.reporting import Reporting
 
 HEIGHT, WIDTH = 240, 320
 SPOT = 18.0  # radius in pixels
@@ -24,7 +26,7 @@ def render(number: int, exposure: float) -> np.ndarray:
     return np.clip(30_000 * exposure * spot + noise, 0, FULL_SCALE).astype(np.uint16)
 
 
-class Camera(Device):
+class Camera(Reporting):
     """A camera that looks at a fluorescent screen in the beam."""
 
     frames_per_second = device_property(dtype=float, default_value=10.0, doc="At exposures that leave time for it")
@@ -92,13 +94,9 @@ class Camera(Device):
     def Start(self) -> None:
         if self._started is None:
             self._started = time.monotonic()
-        self._report(DevState.RUNNING, "Taking frames")
+        self.report(DevState.RUNNING, "Taking frames")
 
     @command(doc_in="Nothing", doc_out="Nothing")
     def Stop(self) -> None:
         self._frames_before, self._started = self._frame(), None
-        self._report(DevState.STANDBY, "Stopped")
-
-    def _report(self, state: DevState, status: str) -> None:
-        self.set_state(state)
-        self.set_status(status)
+        self.report(DevState.STANDBY, "Stopped")

@@ -1,4 +1,4 @@
-"""One of everything Tango can carry, `demo/types/1`: types, formats, qualities, limits, commands, a pipe, odd values."""
+"""One of everything Tango can carry, `demo/types/1`: types, formats, qualities, limits, commands, a pipe, odd ones."""
 
 from __future__ import annotations
 
@@ -91,6 +91,7 @@ LIMITS = {
     "archive_abs_change": 1,
     "archive_rel_change": 20,
     "archive_period": 5000,
+    "polling_period": 1000,
 }
 
 BLOB = {
@@ -129,8 +130,7 @@ class Types(Keeping):
 
     DEVICE_CLASS_INITIAL_STATE = DevState.ON
 
-    for _name, _kind in KINDS.items():
-        vars().update(by_name(all_formats(_name, _kind)))
+    vars().update(by_name(made for name, kind in KINDS.items() for made in all_formats(name, kind)))
     vars().update(by_name(with_quality(quality) for quality in AttrQuality.values.values()))
     vars().update(by_name(shown(name, kind, constant(value), **config) for name, (kind, value, config) in ODD.items()))
     vars().update({f"Echo{name}": echo(f"Echo{name}", CmdArgType.names[name]) for name in ECHOES})

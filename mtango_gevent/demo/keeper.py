@@ -2,9 +2,9 @@
 
 Why a process, and not a thread in each server or the kernel's PR_SET_PDEATHSIG: it works for any server, also for one
 in C++; it does not matter which thread of the parent started a server, whereas the kernel's signal comes when that
-*thread* ends; and it can remove the temporary folder too. It holds the servers by pidfd, where there is one, so it never
-hits a stranger that was given an old pid. A gap of microseconds remains: a parent killed after starting a server and
-before telling of it.
+*thread* ends; and it can remove the temporary folder too. It holds the servers by pidfd, where there is one, and so
+never hits a stranger that was given an old pid. A gap of microseconds remains: a parent killed after starting a server
+and before telling of it.
 
 Only the standard library, nothing of this package: it runs with `python -I -S` and is there in a few milliseconds.
 """

@@ -1,12 +1,13 @@
 """A stepper motor, `demo/motor/1`: a position that travels to its set point between two limit switches."""
 
 from tango import DevState
-from tango.server import Device, attribute, command, device_property
+from tango.server import attribute, command, device_property
 
+from mtango_gevent.demo.reporting import Reporting
 from mtango_gevent.demo.signals import Ramp
 
 
-class Motor(Device):
+class Motor(Reporting):
     """A stepper motor on a translation stage: write `position` to move, `Stop` to stop."""
 
     velocity_at_start = device_property(dtype=float, default_value=5.0, doc="Velocity after Init, mm/s")
@@ -29,18 +30,11 @@ class Motor(Device):
             self._axis.set(reached)
         switch = {self.lower_switch: "lower", self.upper_switch: "upper"}.get(reached)
         if self._axis.moving:
-            self._report(DevState.MOVING, f"Moving to {self._axis.target:.4f} mm")
+            self.report(DevState.MOVING, f"Moving to {self._axis.target:.4f} mm")
         elif switch:
-            self._report(DevState.ALARM, f"On the {switch} limit switch")
+            self.report(DevState.ALARM, f"On the {switch} limit switch")
         else:
-            self._report(DevState.ON, "Standing still")
-
-    def dev_state(self) -> DevState:
-        return self.get_state()  # alarm levels of attributes leave the state of the motor alone
-
-    def _report(self, state: DevState, status: str) -> None:
-        self.set_state(state)
-        self.set_status(status)
+            self.report(DevState.ON, "Standing still")
 
     @attribute(
         label="Position",
@@ -74,7 +68,7 @@ class Motor(Device):
         unit="mm/s",
         format="%6.2f",
         min_value=0.01,
-        max_value=20,
+        max_value=50,
     )
     def velocity(self) -> float:
         return self._axis.speed

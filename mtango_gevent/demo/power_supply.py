@@ -5,8 +5,9 @@ from enum import IntEnum
 import numpy as np
 import tango
 from tango import DevState
-from tango.server import Device, attribute, command, device_property
+from tango.server import attribute, command, device_property
 
+from mtango_gevent.demo.reporting import Reporting
 from mtango_gevent.demo.signals import Ramp
 
 OVERHEATS_ABOVE = 450.0  # A
@@ -18,7 +19,7 @@ class Regulation(IntEnum):
     PULSED = 2
 
 
-class PowerSupply(Device):
+class PowerSupply(Reporting):
     """The power supply of a quadrupole magnet. More than 450 A trips its interlock; Reset clears it."""
 
     resistance = device_property(dtype=float, default_value=0.12, doc="Of the magnet and its cables, ohm")
@@ -31,20 +32,13 @@ class PowerSupply(Device):
         self._wanted = 0.0
         self._output = Ramp(0.0, self.ramp_rate)
         self.get_device_attr().get_w_attr_by_name("current").set_write_value(0.0)
-        self._report(DevState.OFF, "Off")
+        self.report(DevState.OFF, "Off")
 
     def always_executed_hook(self) -> None:
         """Trip the interlock when the current is too high."""
         if self._output.value > OVERHEATS_ABOVE:
             self._output.set(0.0)
-            self._report(DevState.FAULT, "Interlock: magnet too hot")
-
-    def dev_state(self) -> DevState:
-        return self.get_state()  # alarm levels of attributes leave the state of the supply alone
-
-    def _report(self, state: DevState, status: str) -> None:
-        self.set_state(state)
-        self.set_status(status)
+            self.report(DevState.FAULT, "Interlock: magnet too hot")
 
     @attribute(
         label="Current",
@@ -111,14 +105,14 @@ class PowerSupply(Device):
                 "PowerSupply_Interlock", "The interlock has tripped: Reset it", "PowerSupply::On"
             )
         self._output.go(self._wanted)
-        self._report(DevState.ON, "On")
+        self.report(DevState.ON, "On")
 
     @command(doc_in="Nothing", doc_out="Nothing")
     def Off(self) -> None:
         self._output.set(0.0)
-        self._report(DevState.OFF, "Off")
+        self.report(DevState.OFF, "Off")
 
     @command(doc_in="Nothing", doc_out="Nothing")
     def Reset(self) -> None:
         if self.get_state() == DevState.FAULT:
-            self._report(DevState.OFF, "Off")
+            self.report(DevState.OFF, "Off")

@@ -14,6 +14,11 @@ from mtango_gevent.demo.signals import Source, blank, constant, noise, random_in
 
 POINTS = 256
 ROWS = COLUMNS = 251
+SPECTRUM = {"dformat": AttrDataFormat.SPECTRUM, "max_dim_x": 4096}
+IMAGE = {"dformat": AttrDataFormat.IMAGE, "max_dim_x": COLUMNS, "max_dim_y": ROWS}
+ENUM = {"enum_labels": ["LABEL0", "LABEL1", "LABEL2"]}
+BYTE = {"min_value": 0, "max_value": 255}
+UNDESCRIBED = {"doc_in": "Uninitialised", "doc_out": "Uninitialised"}
 
 TYPES: dict[str, tuple[CmdArgType, type]] = {
     "boolean": (CmdArgType.DevBoolean, bool),
@@ -51,13 +56,10 @@ SCALARS: dict[str, Source] = {
 PAIRS = ("double", "long", "short")
 """The types with a `<type>_scalar_w` to write and a `<type>_scalar_rww` to read.
 
-In the C++ device the second is READ_WITH_WRITE and names the first. Here it is READ: PyTango cannot serve that kind, for
-it does not hand the other attribute's name on to the C++ library ("Associated attribute not defined").
+In the C++ device the second is READ_WITH_WRITE and names the first. Here it is READ: PyTango cannot serve that kind,
+because it does not hand the other attribute's name on to the C++ library ("Associated attribute not defined").
 """
 
-ENUM_LABELS = ["LABEL0", "LABEL1", "LABEL2"]
-
-BYTE = {"min_value": 0, "max_value": 255}
 DIFFERENT: dict[str, dict[str, Any]] = {
     "boolean_scalar": {"doc": "A boolean scalar attribute"},
     "float_scalar": {"doc": "A float attribute"},
@@ -101,33 +103,32 @@ ECHOES: dict[str, tuple[str, str]] = {
 }
 """The commands that answer with their argument: name, which is also the type, and the descriptions of both ways."""
 
-UNDESCRIBED = {"doc_in": "Uninitialised", "doc_out": "Uninitialised"}
+PIPE = [
+    {"name": "FirstDE", "value": "The string", "dtype": CmdArgType.DevString},
+    {"name": "SecondDE", "value": 666, "dtype": CmdArgType.DevLong},
+    {"name": "ThirdDE", "value": 12, "dtype": CmdArgType.DevShort},
+]
 
 
 def scalars() -> list[attribute]:
-    return [
-        kept(f"{name}_scalar", TYPES[name][0], source, **_config(f"{name}_scalar")) for name, source in SCALARS.items()
-    ]
+    made = []
+    for name, source in SCALARS.items():
+        dtype, _ = TYPES[name]
+        made.append(kept(f"{name}_scalar", dtype, source, **DIFFERENT.get(f"{name}_scalar", {})))
+        if name in PAIRS:
+            made += [swallowed(f"{name}_scalar_w", dtype), shown(f"{name}_scalar_rww", dtype, source)]
+    return made
 
 
 def arrays(kind: str, shape: tuple[int, ...], config: dict[str, Any]) -> list[attribute]:
     """`<type>_<kind>_ro`, full of noise, of each type and, where there is one, the writable `<type>_<kind>`."""
     made = []
     for name, (dtype, element) in TYPES.items():
-        plain = f"{name}_{kind}"
-        made.append(shown(f"{plain}_ro", dtype, noise(element, *shape), **config | _config(f"{plain}_ro")))
+        plain, read_only = f"{name}_{kind}", f"{name}_{kind}_ro"
+        made.append(shown(read_only, dtype, noise(element, *shape), **config | DIFFERENT.get(read_only, {})))
         if name not in READ_ONLY_ARRAYS:
-            made.append(kept(plain, dtype, blank(element, *shape), **config | _config(plain)))
+            made.append(kept(plain, dtype, blank(element, *shape), **config | DIFFERENT.get(plain, {})))
     return made
-
-
-def _config(name: str) -> dict[str, Any]:
-    return DIFFERENT.get(name, {})
-
-
-SPECTRUM = {"dformat": AttrDataFormat.SPECTRUM, "max_dim_x": 4096}
-IMAGE = {"dformat": AttrDataFormat.IMAGE, "max_dim_x": COLUMNS, "max_dim_y": ROWS}
-ENUM = {"enum_labels": ENUM_LABELS}
 
 
 class TangoTest(Keeping):
@@ -138,20 +139,11 @@ class TangoTest(Keeping):
     vars().update(by_name(scalars()))
     vars().update(by_name(arrays("spectrum", (POINTS,), SPECTRUM)))
     vars().update(by_name(arrays("image", (ROWS, COLUMNS), IMAGE)))
-    vars().update(by_name(swallowed(f"{name}_scalar_w", TYPES[name][0]) for name in PAIRS))
-    vars().update(by_name(shown(f"{name}_scalar_rww", TYPES[name][0], SCALARS[name]) for name in PAIRS))
     vars().update({name: echo(name, CmdArgType.names[name], *docs) for name, docs in ECHOES.items()})
-    vars().update(
-        pipes(
-            string_long_short_ro={
-                "fget": lambda device: ("", [("FirstDE", "The string"), ("SecondDE", 666), ("ThirdDE", 12)]),
-                "doc": "Pipe example",
-            }
-        )
-    )
+    vars().update(pipes(string_long_short_ro={"fget": lambda device: ("", PIPE), "doc": "Pipe example"}))
 
     enum_scalar = kept("enum_scalar", CmdArgType.DevEnum, constant(0), **ENUM)
-    enum_scalar_ro = shown("enum_scalar_ro", CmdArgType.DevEnum, random_integer(len(ENUM_LABELS)), **ENUM)
+    enum_scalar_ro = shown("enum_scalar_ro", CmdArgType.DevEnum, random_integer(3), **ENUM)
     enum_spectrum = kept("enum_spectrum", CmdArgType.DevEnum, blank(np.int16, POINTS), **SPECTRUM, **ENUM)
     enum_spectrum_ro = shown("enum_spectrum_ro", CmdArgType.DevEnum, constant([0, 1, 2]), **SPECTRUM, **ENUM)
 
@@ -161,7 +153,7 @@ class TangoTest(Keeping):
 
     @attribute(dtype=CmdArgType.DevDouble, **SPECTRUM)
     def wave(self) -> np.ndarray:
-        return (self.written.get("ampli") or 1.0) * np.sin(np.arange(POINTS) * 2 * np.pi / POINTS)
+        return self.written.get("ampli", 1.0) * np.sin(np.arange(POINTS) * 2 * np.pi / POINTS)
 
     @attribute(dtype=CmdArgType.DevLong)
     def throw_exception(self) -> int:

@@ -57,7 +57,21 @@ def test_a_url_that_is_none_is_404_and_named(client: TestApp, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["x%00y", "%0a", "%7f", "a%23dbase=no", "a*b", "a%3Fb", "%E6%97%A5", "%ff", "%20", "x" * 300, "tango:"]
+    "name",
+    [
+        "x%00y",
+        "%0a",
+        "%7f",
+        "a%23dbase=no",
+        "a*b",
+        "a%3Fb",
+        "%E6%97%A5",
+        "%ff",
+        "%20",
+        "x" * 300,
+        "tango:",
+        "All attributes",
+    ],
 )
 @pytest.mark.parametrize("place", ["domain", "attribute", "command", "property", "pipe"])
 def test_names_that_cannot_be_are_refused_before_tango_sees_them(

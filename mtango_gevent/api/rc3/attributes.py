@@ -74,7 +74,9 @@ def _shape_value(device: Device, item: Any) -> dict[str, Any]:
 @blueprint.get("/info")
 def show_infos(device: Device) -> Response:
     """Those named by `attr`; one that fails says so in its place."""
-    return reply.collection(query.names("attr", "attribute"), lambda name: _shape_info_or_failure(device, name))
+    names = query.names("attr", "attribute")
+    known = {info.name.lower(): info for info in device.list_attributes()} if names else {}
+    return reply.collection(names, lambda name: _shape_info_or_failure(device, name, known.get(name.lower())))
 
 
 @blueprint.get("/<attribute>/info")
@@ -95,9 +97,10 @@ def _shape_attribute(device: Device, device_name: str, info: Any) -> dict[str, A
     }
 
 
-def _shape_info_or_failure(device: Device, name: str) -> dict[str, Any]:
+def _shape_info_or_failure(device: Device, name: str, info: Any | None) -> dict[str, Any]:
+    """The device itself says what is wrong with a name that is not in its list."""
     try:
-        return _shape_info(device.describe_attribute(name))
+        return _shape_info(info or device.describe_attribute(name))
     except DevFailed as failure:
         return reply.failed_item(name, describe(failure))
 

@@ -127,6 +127,11 @@ def test_values_of_many_in_the_order_asked_each_failing_for_itself(client: TestA
         assert set(failed["errors"][0]) == {"reason", "description", "desc", "severity", "origin"}
 
 
+def test_an_attribute_may_be_asked_for_twice(client: TestApp, device_url: str) -> None:
+    items = client.get(f"{device_url}/attributes/value?attr=ampli&attr=wave&attr=AMPLI&attr=ampli").json
+    assert [item["name"] for item in items] == ["ampli", "wave", "ampli", "ampli"]
+
+
 def test_values_of_none_are_none(client: TestApp, demo_url: str) -> None:
     assert client.get(f"{demo_url}/attributes/value").json == []
     assert client.get(f"{demo_url}/attributes/info").json == []
