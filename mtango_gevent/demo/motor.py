@@ -25,8 +25,9 @@ class Motor(Reporting):
 
     def always_executed_hook(self) -> None:
         """Stop at a limit switch and work out the state, before every request."""
-        reached = min(max(self._axis.value, self.lower_switch), self.upper_switch)
-        if reached != self._axis.value:
+        position = self._axis.value
+        reached = min(max(position, self.lower_switch), self.upper_switch)
+        if reached != position:
             self._axis.set(reached)
         switch = {self.lower_switch: "lower", self.upper_switch: "upper"}.get(reached)
         if self._axis.moving:

@@ -56,26 +56,20 @@ def test_a_url_that_is_none_is_404_and_named(client: TestApp, url: str) -> None:
     assert set(reply.json["errors"][0]) == {"reason", "description", "severity", "origin"}
 
 
+IMPOSSIBLE = ["x%00y", "%0a", "%7f", "%E6%97%A5", "%ff", "%20", "x" * 300]
+MEANT_OTHERWISE = ["a%23dbase=no", "a*b", "a%3Fb", "tango:", "All attributes"]
+PLACES = ["domain", "attribute", "command", "pipe"]
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("place", "name"),
     [
-        "x%00y",
-        "%0a",
-        "%7f",
-        "a%23dbase=no",
-        "a*b",
-        "a%3Fb",
-        "%E6%97%A5",
-        "%ff",
-        "%20",
-        "x" * 300,
-        "tango:",
-        "All attributes",
+        *[(place, name) for place in PLACES for name in IMPOSSIBLE + MEANT_OTHERWISE],
+        *[("property", name) for name in IMPOSSIBLE],
     ],
 )
-@pytest.mark.parametrize("place", ["domain", "attribute", "command", "property", "pipe"])
 def test_names_that_cannot_be_are_refused_before_tango_sees_them(
-    client: TestApp, host_url: str, demo_url: str, name: str, place: str
+    client: TestApp, host_url: str, demo_url: str, place: str, name: str
 ) -> None:
     url = {
         "domain": f"{host_url}/devices/{name}/tg_test/1",

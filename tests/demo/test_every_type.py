@@ -52,11 +52,18 @@ def plain(value: object) -> object:
     return [plain(each) for each in value] if isinstance(value, list) else value
 
 
+def writable(read: tango.DeviceAttribute) -> object:
+    """The value of an attribute as it can be written: PyTango reads arrays of states as numbers."""
+    if read.type == tango.CmdArgType.DevState and isinstance(read.value, np.ndarray):
+        return np.vectorize(lambda number: DevState.values[number], otypes=[object])(read.value).tolist()
+    return read.value
+
+
 @pytest.mark.parametrize("name", KEPT)
 def test_every_type_in_every_format_keeps_what_is_written(types: tango.DeviceProxy, name: str) -> None:
     first = types.read_attribute(name)
     assert types.get_attribute_config(name).writable == tango.AttrWriteType.READ_WRITE
-    types.write_attribute(name, first.value)
+    types.write_attribute(name, writable(first))
     again = types.read_attribute(name)
     assert repr(again.value) == repr(first.value)
     assert repr(again.w_value) == repr(first.value)
@@ -67,7 +74,7 @@ def test_the_first_values_reach_the_ends_of_their_types(types: tango.DeviceProxy
     assert types.ulong64_scalar == 2**64 - 1
     assert 2**63 - 1 in types.long64_spectrum.tolist()
     assert types.read_attribute("enum_scalar").value == 1
-    assert list(types.get_attribute_config("enum_scalar").enum_labels)[2] == "HIGH, AND FAR"
+    assert list(types.get_attribute_config("enum_scalar").enum_labels)[2] == "VERY HIGH"
 
 
 def test_numbers_may_be_none(types: tango.DeviceProxy) -> None:
@@ -95,7 +102,7 @@ def test_alarms_leave_the_state_alone(types: tango.DeviceProxy) -> None:
 
 
 def test_a_value_is_memorized(types: tango.DeviceProxy) -> None:
-    assert types.get_attribute_config("memorized_scalar").memorized == tango.AttrMemorizedType.MEMORIZED_WRITE_INIT
+    assert str(types.get_attribute_config("memorized_scalar").memorized) == "MEMORIZED_WRITE_INIT"
     types.memorized_scalar = 4.25
     types.Init()
     assert types.memorized_scalar == 4.25

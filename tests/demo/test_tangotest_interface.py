@@ -88,6 +88,6 @@ def test_the_pipe_is_that_of_the_cpp_device(cpp: tango.DeviceProxy, tangotest: t
     name = "string_long_short_ro"
     assert list(tangotest.get_pipe_list()) == [name]
     assert tangotest.read_pipe(name) == cpp.read_pipe(name)
-    wanted, found = cpp.get_pipe_config(name)[0], tangotest.get_pipe_config(name)[0]
+    wanted, found = cpp.get_pipe_config(name), tangotest.get_pipe_config(name)
     fields = ["label", "description", "writable", "disp_level"]
     assert described(found, *fields) == described(wanted, *fields)

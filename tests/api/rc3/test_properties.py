@@ -11,7 +11,7 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 
 @pytest.fixture(autouse=True)
 def _stored_properties(tango_system: EmbeddedTango, tangotest: str) -> None:
-    """By the database's own command: PyTango's `put_device_property` would store UTF-8, where Tango's texts are Latin-1."""
+    """By the database's own command: PyTango's `put_device_property` stores UTF-8, where Tango's texts are Latin-1."""
     properties = {"Axis": ["x", "y"], "limit": ["1.5"], "text": ['a, "b"\nc é']}
     flat = [text for name, values in properties.items() for text in (name, str(len(values)), *values)]
     tango.DeviceProxy("sys/database/2").DbPutDeviceProperty([tangotest, str(len(properties)), *flat])
