@@ -8,6 +8,7 @@ from flask import Flask, Response, request_started
 from flask_cors import CORS
 
 from mtango_gevent import __version__
+from mtango_gevent.api import query
 from mtango_gevent.api.context import context
 from mtango_gevent.config import Config
 
@@ -17,6 +18,7 @@ PREFLIGHT_SECONDS = 1_209_600
 
 def register(app: Flask, config: Config) -> None:
     request_started.connect(_count_request, app)  # before_request would miss those with an impossible URL
+    app.before_request(query.check_encoding)
     app.after_request(_finish_response)
     CORS(
         app,

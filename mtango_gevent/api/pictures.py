@@ -11,14 +11,12 @@ from flask import Response, request
 
 from mtango_gevent.api.context import context
 from mtango_gevent.errors import ApiError
-from mtango_gevent.values import attribute_value, is_image, is_picture
+from mtango_gevent.values import attribute_value, is_picture
 
 try:
     from PIL import Image
 except ImportError:
     Image: Any = None
-
-__all__ = ["accepted_type", "answer", "is_image", "java_image"]
 
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import re2
 from flask import request
@@ -53,6 +54,22 @@ def _is_latin1(text: str) -> bool:
     return True
 
 
+def check_encoding() -> None:
+    """Raises BadRequest where the query is not UTF-8; werkzeug would take such bytes for the text `%FF`."""
+    try:
+        unquote_to_bytes(request.query_string).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the query is not UTF-8 at byte {error.start}") from None
+
+
+def _single(key: str) -> str | None:
+    """The value of a parameter that is given once at most."""
+    given = request.args.getlist(key)
+    if len(given) > 1:
+        raise BadRequest(f"the parameter {key} is given {len(given)} times")
+    return given[0] if given else None
+
+
 def names(key: str, kind: str) -> list[str]:
     """The values of a repeatable parameter that names things."""
     return [check_name(kind, name) for name in request.args.getlist(key)]
@@ -84,7 +101,7 @@ class NameParts:
 
 def name_parts() -> NameParts | None:
     """None where no part is asked for."""
-    texts = [request.args.get(part) for part in _PARTS]
+    texts = [_single(part) for part in _PARTS]
     if not any(texts):
         return None
     return NameParts(tuple(_expression(part, text) for part, text in zip(_PARTS, texts, strict=True)))
@@ -123,7 +140,7 @@ class Range:
 
 def range_of_items() -> Range | None:
     """The parameter `range`, `a-b`. Contract: rc3, section 4 and Decisions."""
-    text = request.args.get("range")
+    text = _single("range")
     if text is None:
         return None
     parts = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,9})", text, re.ASCII)

@@ -28,6 +28,32 @@ HISTORY_DEPTH = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
+class StateRecord:
+    """A polled State: the record of the command, as PyTango gives that of the attribute no value."""
+
+    record: tango.DeviceDataHistory
+    name = "State"
+    type = tango.CmdArgType.DevState
+    data_format = tango.AttrDataFormat.SCALAR
+    quality = tango.AttrQuality.ATTR_VALID
+
+    @property
+    def has_failed(self) -> bool:
+        return self.record.has_failed()
+
+    @property
+    def value(self) -> tango.DevState:
+        return self.record.extract()
+
+    @property
+    def time(self) -> tango.TimeVal:
+        return self.record.get_date()
+
+    def get_err_stack(self) -> tuple[tango.DevError, ...]:
+        return self.record.get_err_stack()
+
+
+@dataclasses.dataclass(frozen=True)
 class Device:
     """A device as the URL names it; nothing is asked before a method is called. All methods raise DevFailed."""
 
@@ -93,13 +119,17 @@ class Device:
             lambda: self._ask(lambda proxy: proxy.get_attribute_config_ex(name)[0]),
         )
 
-    def enum_labels(self, item: tango.DeviceAttribute) -> Sequence[str]:
+    def enum_labels(self, item: tango.DeviceAttribute | StateRecord) -> Sequence[str]:
         """The labels that belong to a value, none unless it is of an enumeration."""
         return list(self.describe_attribute(item.name).enum_labels) if item.type == tango.CmdArgType.DevEnum else ()
 
-    def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory]:
+    def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
-        return list(self._run(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH)))
+        name = self.describe_attribute(name).name  # records have the name that was asked for
+        records = list(self._run(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH)))
+        if name == "State":
+            return [StateRecord(record) for record in self.read_command_history(name)]
+        return records
 
     # --- commands ---
 

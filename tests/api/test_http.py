@@ -89,6 +89,18 @@ def test_names_in_the_query_are_checked_too(client: TestApp, demo_url: str, path
     assert "attribute" in refusal["errors"][0]["description"]
 
 
+@pytest.mark.parametrize("query", ["attr=%FF", "attr=a&x=%C3%28", "filter=%ff"])
+def test_a_query_that_is_no_utf8_is_refused(client: TestApp, demo_url: str, query: str) -> None:
+    refusal = client.get(f"{demo_url}/attributes/value?{query}", status=400).json
+    assert "UTF-8" in refusal["errors"][0]["description"]
+
+
+@pytest.mark.parametrize("query", ["range=0-1&range=1-2", "domain=a&domain=b"])
+def test_what_can_be_given_once_is_not_given_twice(client: TestApp, host_url: str, query: str) -> None:
+    refusal = client.get(f"{host_url}/devices?{query}", status=400).json
+    assert query.partition("=")[0] in refusal["errors"][0]["description"]
+
+
 def test_what_is_still_to_come_answers_501(client: TestApp, demo_url: str) -> None:
     for method, path in [
         ("PUT", "/attributes/ampli/value?v=1"),

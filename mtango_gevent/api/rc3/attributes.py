@@ -11,7 +11,7 @@ from mtango_gevent import values
 from mtango_gevent.api import pictures, query, reply, urls
 from mtango_gevent.api.context import config
 from mtango_gevent.control.device import Device
-from mtango_gevent.errors import DevFailed, NotFound, describe, describe_stack
+from mtango_gevent.errors import ApiError, DevFailed, NotFound, describe, describe_stack
 
 blueprint = Blueprint("attributes", __name__)
 
@@ -56,16 +56,22 @@ def read_history(device: Device, attribute: str) -> Response:
 def _shape_value(device: Device, item: Any) -> dict[str, Any]:
     if item.has_failed:
         return reply.failed_item(item.name, describe_stack(item.get_err_stack()))
-    if config().rc3_mode == "implementation" and pictures.is_image(item):
-        value = pictures.java_image(item)
-    else:
-        value = values.attribute_value(item, device.enum_labels(item))
+    try:
+        value = _shape_bare_value(device, item)
+    except ApiError as error:
+        return reply.failed_item(item.name, describe(error))
     return {
         "name": item.name,
         "value": value,
         "quality": str(item.quality),
         "timestamp": reply.timestamp(values.milliseconds(item.time)),
     }
+
+
+def _shape_bare_value(device: Device, item: Any) -> Any:
+    if config().rc3_mode == "implementation" and values.is_image(item):
+        return pictures.java_image(item)
+    return values.attribute_value(item, device.enum_labels(item))
 
 
 # --- configurations ---

@@ -166,7 +166,13 @@ def test_a_history_is_a_list_of_values(client: TestApp, demo_url: str) -> None:
     items = client.get(f"{demo_url}/attributes/Double_scalar/history").json
     assert items
     assert all(list(item) == ["name", "value", "quality", "timestamp"] for item in items)
+    assert {item["name"] for item in items} == {"double_scalar"}
     assert [item["timestamp"] for item in items] == sorted(item["timestamp"] for item in items)
+
+
+def test_the_state_has_a_history_too(client: TestApp, demo_url: str) -> None:
+    items = client.get(f"{demo_url}/attributes/state/history").json
+    assert {(item["name"], item["value"], item["quality"]) for item in items} == {("State", "RUNNING", "ATTR_VALID")}
 
 
 def test_what_is_not_polled_has_no_history(client: TestApp, device_url: str) -> None:

@@ -141,3 +141,17 @@ def test_implementation_mode_gives_images_as_java_did(make_client: Callable[...,
     prefix, _, data = item["value"].partition(",")
     assert prefix == "data:/jpeg;base64"
     assert base64.b64decode(data).startswith(b"\xff\xd8")
+
+
+def test_without_pillow_only_what_needs_it_fails(
+    make_client: Callable[..., TestApp], demo_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtango_gevent.api.pictures.Image", None)
+    client = make_client(rc3_mode="implementation")
+    image, state = client.get(f"{demo_url}/attributes/value?attr=ushort_image_ro&attr=State").json
+    assert "mtango-gevent[image]" in image["errors"][0]["desc"]
+    assert state["value"] == "RUNNING"
+    strict = make_client()
+    assert strict.get(f"{demo_url}/attributes/ushort_image_ro/value").json["quality"] == "ATTR_VALID"
+    refusal = strict.get(f"{demo_url}/attributes/ushort_image_ro/value", headers={"Accept": "image/png"}, status=406)
+    assert "mtango-gevent[image]" in refusal.json["errors"][0]["description"]
