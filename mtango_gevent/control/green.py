@@ -79,12 +79,12 @@ class ThreadPool:
 
     def submit(self, call: Call) -> None:
         """Run `call` in a thread. The caller holds a slot, so there are never more calls than threads allowed."""
+        if self.threads == self.in_flight:
+            _start_thread(self._work, ())  # the machine may refuse: nothing has changed then
+            self.threads += 1
         if self.in_flight == 0:  # an active watcher keeps the hub alive: only while there is something to wait for
             self._watcher.start(self._hand_back)
         self.in_flight += 1
-        if self.threads < self.in_flight:
-            self.threads += 1
-            _start_thread(self._work, ())
         self._calls.put(call)
 
     def _work(self) -> None:
@@ -150,7 +150,7 @@ class Green:
         self._home, self._pool = here, ThreadPool(self._config.pool_size)  # the first call, or the first after a fork
         return True
 
-    def submit(self, call: Call, lane: Lane) -> None:
+    def start(self, call: Call, lane: Lane) -> None:
         """Start `call` once its lane and the pool have a slot. Raises DevFailed when one does not come free in time."""
         assert self._pool is not None
         pool, patience = self._pool, lane.queue_timeout
@@ -168,17 +168,21 @@ class Green:
             raise
 
         def free_slots() -> None:
+            call.on_end = None
             lane.slots.release()
             pool.slots.release()
             self.abandoned -= call.abandoned
 
         call.on_end = free_slots
-        pool.submit(call)
+        try:
+            pool.submit(call)
+        except BaseException:
+            free_slots()
+            raise
 
-    def wait(self, call: Call, lane: Lane, timeout: float | None = None) -> Any:
+    def wait(self, call: Call, lane: Lane) -> Any:
         """The call's value, or its error. Raises DevFailed at the deadline; the thread then ends when it can."""
-        deadline = lane.deadline if timeout is None else timeout
-        timer = gevent.Timeout.start_new(deadline)
+        timer = gevent.Timeout.start_new(lane.deadline)
         try:
             return call.result.get()
         except gevent.Timeout as expired:
@@ -190,7 +194,7 @@ class Green:
         if call.on_end is not None and not call.abandoned:
             call.abandoned = True
             self.abandoned += 1
-        raise tango_failure("MTANGO_CallTimedOut", f"no answer from {lane.name} within {deadline:g} s")
+        raise tango_failure("MTANGO_CallTimedOut", f"no answer from {lane.name} within {lane.deadline:g} s")
 
     def _refuse(self, reason: str, description: str, lane: Lane) -> None:
         self.refused += 1
@@ -233,17 +237,20 @@ class Lane(GeventExecutor):
     ) -> Any:
         """Call `fn` off the hub and wait for it cooperatively; without a hub, call it here.
 
-        wait=False gives an AsyncResult. timeout: seconds, instead of the lane's deadline.
-        Raises what `fn` raises, and DevFailed (MTANGO_DeviceBusy, MTANGO_PoolExhausted, MTANGO_CallTimedOut).
+        wait=False gives an AsyncResult; timeout, in seconds, takes the place of the lane's deadline and raises
+        gevent.Timeout: both as PyTango documents it. Raises besides what `fn` raises, and DevFailed
+        (MTANGO_DeviceBusy, MTANGO_PoolExhausted, MTANGO_CallTimedOut).
         """
         if not self.in_executor_context():
             return fn(*args, **(kwargs or {}))
         call = Call(fn, args, kwargs or {})
-        self.submit(call)
-        return call.result if wait is False else self.wait(call, timeout)
+        self.start(call)
+        if wait is False:
+            return call.result
+        return self.wait(call) if timeout is None else call.result.get(timeout=timeout)
 
-    def submit(self, call: Call) -> None:
-        self._green.submit(call, self)
+    def start(self, call: Call) -> None:
+        self._green.start(call, self)
 
-    def wait(self, call: Call, timeout: float | None = None) -> Any:
-        return self._green.wait(call, self, timeout)
+    def wait(self, call: Call) -> Any:
+        return self._green.wait(call, self)

@@ -72,7 +72,7 @@ class ProxyCache:
         attempt = self._attempts[name] = Call(lambda: self._store(name, connect()), (), {})
         attempt.result.rawlink(lambda _: self._attempts.pop(name, None))
         try:
-            lane.submit(attempt)
+            lane.start(attempt)
         except BaseException as error:  # no slot: so it is for all who wait
             attempt.result.set_exception(error)
         return attempt

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mtango_gevent import server
 from mtango_gevent.config import Config
@@ -24,7 +24,7 @@ _STOP_SECONDS = 15
 
 def run(bind: str, workers: int, tango_port: int, data: Path | None) -> int:
     """Serve until Ctrl-C or SIGTERM, then take everything down again. Gives the exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    _on_signals(_interrupt)  # also where a shell has started this in the background, deaf to Ctrl-C
     try:
         environment = _gateway_environment(bind, workers)
         _check_free(bind)
@@ -112,4 +112,10 @@ mtango-gevent serves http://{bind} on an embedded Tango (TANGO_HOST={tango_host}
 
 
 def _interrupt(*_: object) -> NoReturn:
+    _on_signals(signal.SIG_IGN)  # a second one must not interrupt the taking down, each step of which has its own limit
     raise KeyboardInterrupt
+
+
+def _on_signals(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)

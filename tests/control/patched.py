@@ -158,4 +158,20 @@ def contexts():
     }
 
 
-print(json.dumps(globals()[sys.argv[1]]()))
+def foreign():
+    """Green objects of a program that embeds the gateway: PyTango's ways, and none of the gateway's limits."""
+    client, _ = make(device_limit=1, queue_timeout=0.01, call_deadline=0.01)
+    lane = client.green.default
+    later = lane.run(native_sleep, (0.2,), wait=False)
+    together = failed(outcomes(lane.run, 8, native_sleep, (0.1,)))
+    try:
+        lane.run(native_sleep, (1,), timeout=0.01)
+        timed_out = False
+    except gevent.Timeout:
+        timed_out = True
+    # as PyTango brings event callbacks into the hub
+    called = gevent.get_hub().threadpool.spawn(lambda: lane.submit(lambda number: number + 1, 6).result()).get()
+    return {"later": later.get(), "together": together, "timed_out": timed_out, "callback": called}
+
+
+print(json.dumps(gevent.spawn(globals()[sys.argv[1]]).get()))

@@ -72,6 +72,10 @@ def test_calls_know_in_which_thread_they_are(patched: Callable[[str], dict]) -> 
     assert patched("contexts") == {"pooled": True, "nested": True, "foreign": True}
 
 
+def test_green_objects_of_others_keep_pytangos_ways(patched: Callable[[str], dict]) -> None:
+    assert patched("foreign") == {"later": None, "together": [], "timed_out": True, "callback": 7}
+
+
 def test_without_a_hub_a_call_is_made_where_it_stands() -> None:
     client = TangoClient(Config())
     assert client.green.lane("a/b/c", 1).run(int, ("7",)) == 7
