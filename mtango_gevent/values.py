@@ -100,6 +100,9 @@ _DOUBLE = TangoType(_number, _numbers)
 _FLOAT = TangoType(_single, _numbers)
 _STRING = TangoType(_same, _same)
 
+# PyTango has the type from 10.1 on.
+_ENCODED_ARRAYS = [kind for name, kind in CmdArgType.names.items() if name == "DevVarEncodedArray"]
+
 # Attributes name the type of their elements, commands have a type of their own for each array.
 TYPES = {
     CmdArgType.DevVoid: TangoType(lambda _: None, lambda _: None),
@@ -130,6 +133,7 @@ TYPES = {
     CmdArgType.DevVarDoubleArray: TangoType(_numbers, _numbers),
     CmdArgType.DevVarStringArray: _STRING,
     CmdArgType.DevVarStateArray: TangoType(_elements(_state), _elements(_state)),
+    **{kind: TangoType(_elements(_encoded), _elements(_encoded)) for kind in _ENCODED_ARRAYS},
     CmdArgType.DevVarLongStringArray: TangoType(_integers_and_strings, _integers_and_strings),
     CmdArgType.DevVarDoubleStringArray: TangoType(_numbers_and_strings, _numbers_and_strings),
 }

@@ -29,6 +29,8 @@ DEMO_SERVER = "MtangoDemo/demo"
 
 _HOST = "127.0.0.1"
 _END_POINT = ["-ORBendPoint", f"giop:tcp:{_HOST}:0"]
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""On PyTango 10.0 a SIGTERM caught by a thread of numpy's ends a server before it can sign off at the database."""
 _SOURCES = Path(__file__).parents[2]
 
 
@@ -125,7 +127,8 @@ class EmbeddedTango:
         self._stack.callback(process.wait)
         self._stack.callback(process.kill)  # by then there is nothing left to keep
 
-    def _tell_keeper(self, pid: int) -> None:
+    def keep(self, pid: int) -> None:
+        """Have a process killed, should this one die without having stopped it."""
         os.write(self._to_keeper, keeper.PID.pack(pid))
 
     def _start_database(self, port: int) -> ServerProcess:
@@ -140,7 +143,7 @@ class EmbeddedTango:
 
     def _start(self, name: str, command: Sequence[str], **environment: str) -> ServerProcess:
         log = self.folder / f"{name.replace('/', '-')}.log"
-        server = ServerProcess(name, command, {**os.environ, **environment}, log, self._tell_keeper)
+        server = ServerProcess(name, command, {**os.environ, **_ONE_THREAD, **environment}, log, self.keep)
         self._stack.callback(server.stop)
         self._servers.append(server)
         server.start()

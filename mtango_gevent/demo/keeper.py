@@ -26,7 +26,7 @@ _LOOK_EVERY = 0.5
 def watch(parent: int) -> dict[int, int | None]:
     """Collect servers until the parent is gone: pid -> pidfd."""
     servers = {}
-    while os.getppid() == parent:
+    while True:
         readable, _, _ = select.select([0], [], [], _LOOK_EVERY)
         if readable:
             message = os.read(0, PID.size)
@@ -34,6 +34,8 @@ def watch(parent: int) -> dict[int, int | None]:
                 break
             (pid,) = PID.unpack(message)
             servers[pid] = _open(pid)
+        elif os.getppid() != parent:
+            break
     return servers
 
 

@@ -34,7 +34,9 @@ def _missing(database: tango.Database, server: str, device: str, class_name: str
     info.name, info._class, info.server = device, class_name, server
     try:
         known = database.get_device_info(device)
-    except tango.DevFailed:  # not defined
+    except tango.DevFailed as failure:
+        if failure.args[0].reason != "DB_DeviceNotDefined":
+            raise
         return info
     if known.ds_full_name.lower() == server.lower():
         return None

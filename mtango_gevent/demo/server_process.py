@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -121,7 +122,9 @@ class ServerProcess:
 
     def freeze(self) -> None:
         """Keep the process from running: it accepts connections and answers nothing."""
-        self._signal(signal.SIGSTOP)
+        if self.running:
+            self._signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # its threads stop one by one
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)

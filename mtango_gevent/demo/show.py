@@ -29,7 +29,7 @@ def run(bind: str, workers: int, tango_port: int, data: Path | None) -> int:
         environment = _gateway_environment(bind, workers)
         _check_free(bind)
         with EmbeddedTango(data, tango_port) as tango:
-            return _serve({**environment, "TANGO_HOST": tango.tango_host}, bind, tango.tango_host)
+            return _serve(tango, bind, {**environment, "TANGO_HOST": tango.tango_host})
     except (EmbeddedTangoError, OSError, ValueError) as error:
         print(f"mtango-gevent demo: {error}", file=sys.stderr)
         return 1
@@ -37,13 +37,14 @@ def run(bind: str, workers: int, tango_port: int, data: Path | None) -> int:
         return 0
 
 
-def _serve(environment: dict[str, str], bind: str, tango_host: str) -> int:
+def _serve(tango: EmbeddedTango, bind: str, environment: dict[str, str]) -> int:
     # In a session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
     gateway = subprocess.Popen(server.command(), env=environment, start_new_session=True)
+    tango.keep(gateway.pid)
     try:
         base = f"http://{bind}{Config.load(environment).app_base}"
         _wait_until_it_answers(gateway, base)
-        print(_greeting(base, bind, tango_host), flush=True)
+        print(_greeting(base, bind, tango.tango_host), flush=True)
         status = gateway.wait()
         print(f"mtango-gevent demo: the gateway ended with status {status}", file=sys.stderr)
         return 1

@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -133,8 +134,7 @@ def test_a_broken_database_fails_with_the_end_of_its_log(tmp_path: Path, content
 def test_a_device_of_another_server_is_left_alone(tmp_path: Path) -> None:
     with EmbeddedTango(tmp_path):
         pass
-    with sqlite3.connect(tmp_path / "tango.sqlite") as database:
+    with closing(sqlite3.connect(tmp_path / "tango.sqlite")) as database, database:
         database.execute("UPDATE device SET server = 'Real/one' WHERE name = 'demo/motor/1'")
-    database.close()
     with pytest.raises(ServerFailed, match="demo/motor/1 belongs to the server Real/one"):
         EmbeddedTango(tmp_path).start()

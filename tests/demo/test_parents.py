@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ def tell(**facts):
     print(json.dumps(facts), flush=True)
 """
 RUN = """
-with EmbeddedTango() as tango:
+from pathlib import Path
+with EmbeddedTango(Path(sys.argv[1]) if len(sys.argv) > 1 else None) as tango:
     tell(folder=str(tango.folder), database=tango.database.pid)
     signal.pause()
 """
@@ -65,7 +68,7 @@ import mtango_gevent.demo.server
 tell(patched=[name for name in ("socket", "threading", "os") if gevent.monkey.is_module_patched(name)])
 """
 
-Parent = Callable[[str], "subprocess.Popen[str]"]
+Parent = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -73,8 +76,8 @@ def parent() -> Iterator[Parent]:
     """Starts a program in a session of its own, as a shell does with a job."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(program: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", program]
+    def start(program: str, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", program, *arguments]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
         started.append(process)
         return process
@@ -123,14 +126,22 @@ def test_a_killed_parent_takes_a_frozen_server_with_it(parent: Parent) -> None:
     assert_gone(servers)
 
 
-def test_ctrl_c_stops_everything_in_order(parent: Parent) -> None:
-    process = parent(START + RUN)
-    folder = told(process)["folder"]
+def test_ctrl_c_stops_everything_and_the_database_last(parent: Parent, tmp_path: Path) -> None:
+    process = parent(START + RUN, str(tmp_path))
+    told(process)
     servers = family(process)
+    assert exported(tmp_path) > 5
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the whole group
     assert process.wait(20) != 0
     assert_gone(servers)
-    assert not Path(folder).exists()
+    assert exported(tmp_path) == 0  # the device server could still sign off
+
+
+def exported(data: Path) -> int:
+    """How many devices of the demo are exported, by the database's file."""
+    with closing(sqlite3.connect(data / "tango.sqlite")) as database:
+        query = "SELECT count(*) FROM device WHERE exported AND server = 'MtangoDemo/demo'"
+        return database.execute(query).fetchone()[0]
 
 
 def test_ctrl_c_during_the_start_leaves_nothing(parent: Parent) -> None:

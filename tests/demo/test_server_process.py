@@ -114,7 +114,7 @@ def test_the_database_keeps_its_port_when_restarted(
 def test_a_server_that_does_not_start_says_why(embedded: EmbeddedTango, tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("raise SystemExit('the reason')")
-    with pytest.raises(ServerFailed, match="Broken/test ended instead of starting.*\nthe reason"):
+    with pytest.raises(ServerFailed, match=r"Broken/test ended instead of starting.*\nthe reason"):
         embedded.add_server([sys.executable, str(broken), "test"], "Broken/test", {"test/broken/1": "Broken"})
 
 

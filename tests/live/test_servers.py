@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -117,38 +119,48 @@ def test_a_wrong_command_line_is_an_error() -> None:
 # --- demo ---
 
 
-def test_the_demo_starts_says_what_to_try_and_leaves_nothing(tmp_path: Path) -> None:
+@dataclasses.dataclass
+class Demo:
+    process: subprocess.Popen[bytes]
+    family: list[psutil.Process]
+    log: Path
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
     log = tmp_path / "log"
+    bind = f"127.0.0.1:{free_port()}"
+    command = [*COMMAND, "demo", "--bind", bind, "--workers", "2", "--data", str(tmp_path / "data")]
     with log.open("wb") as output:
-        demo = subprocess.Popen(
-            [
-                *COMMAND,
-                "demo",
-                "--bind",
-                f"127.0.0.1:{free_port()}",
-                "--workers",
-                "2",
-                "--data",
-                str(tmp_path / "data"),
-            ],
-            cwd=ROOT,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
     try:
-        wait_until(lambda: b"Ctrl-C" in log.read_bytes() or demo.poll() is not None, 60)
-        commands = re.findall(r"^\s+(curl .*)$", log.read_text(), re.MULTILINE)
-        assert len(commands) == 3, log.read_text()
-        for command in commands:
-            reply = subprocess.run([*shlex.split(command), "-s"], capture_output=True, timeout=30)
-            assert "errors" not in orjson.loads(reply.stdout)
-        family = psutil.Process(demo.pid).children(recursive=True)
-        assert len(family) >= 4
+        wait_until(lambda: b"Ctrl-C" in log.read_bytes() or process.poll() is not None, 60)
+        yield Demo(process, psutil.Process(process.pid).children(recursive=True), log)
     finally:
-        demo.send_signal(signal.SIGTERM)
-    assert demo.wait(30) == 0
-    assert not psutil.wait_procs(family, 10)[1]
-    assert "Traceback" not in log.read_text()
+        process.terminate()
+        process.wait(30)
+
+
+def test_the_demo_says_what_to_try(demo: Demo) -> None:
+    commands = re.findall(r"^\s+(curl .*)$", demo.log.read_text(), re.MULTILINE)
+    assert len(commands) == 3, demo.log.read_text()
+    for command in commands:
+        reply = subprocess.run([*shlex.split(command), "-s"], capture_output=True, timeout=30)
+        assert "errors" not in orjson.loads(reply.stdout)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_takes_everything_down(demo: Demo, number: signal.Signals) -> None:
+    assert len(demo.family) >= 5  # database, device server, keeper, gunicorn and its workers
+    demo.process.send_signal(number)
+    assert demo.process.wait(30) == 0
+    assert not psutil.wait_procs(demo.family, 10)[1]
+    assert "Traceback" not in demo.log.read_text()
+
+
+def test_a_demo_that_is_killed_leaves_nothing_either(demo: Demo) -> None:
+    demo.process.kill()
+    assert not psutil.wait_procs(demo.family, 20)[1]
 
 
 def test_a_taken_port_is_a_clear_error() -> None:
