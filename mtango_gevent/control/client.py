@@ -6,9 +6,12 @@ import tango
 import tango.gevent
 
 from mtango_gevent.config import Config
+from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.green import Green, Lane
-from mtango_gevent.control.metadata import MetadataCache
 from mtango_gevent.control.proxies import ProxyCache
+
+# Entries of each cache of metadata: room for the attributes of thousands of devices, a few hundred bytes each.
+METADATA_SIZE = 100_000
 
 
 class TangoClient:
@@ -18,9 +21,9 @@ class TangoClient:
         self.config = config
         self.green = Green(config)
         self.proxies = ProxyCache(config.cache_size, config.cache_idle)
-        self.attributes = MetadataCache(config.metadata_lifetime)
-        self.descriptions = MetadataCache(config.metadata_lifetime)
-        self.names = MetadataCache(config.cache_idle)
+        self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime)
+        self.descriptions = Cache(METADATA_SIZE, config.metadata_lifetime)
+        self.names = Cache(METADATA_SIZE, config.cache_idle)
 
     def device_proxy(self, url: str, lane: Lane, connecting: Lane) -> tango.DeviceProxy:
         """The green proxy of a device, from the cache, else made now. Raises DevFailed.

@@ -142,6 +142,24 @@ def attempts():
     return {"made": made, "proxies": same, "failed": failed(broken), "info": client.proxies.info()}
 
 
+def killed():
+    """The first of those who wait for an attempt is killed before it has a slot: the others get an answer."""
+    client, _ = make(queue_timeout=10)
+    lane = client.green.lane("connecting", 1)
+    release = monkey.get_original("threading", "Event")()
+    busy = gevent.spawn(lane.run, release.wait)
+    gevent.sleep(0.01)
+    first = gevent.spawn(client.proxies.get, "a/b/c", lane, object)
+    gevent.sleep(0.01)
+    others = [gevent.spawn(_outcome, client.proxies.get, ("a/b/c", lane, object)) for _ in range(3)]
+    gevent.sleep(0.01)
+    first.kill()
+    found = [other.get(timeout=5) for other in others]
+    release.set()
+    busy.join()
+    return {"failed": failed(found), "after": client.proxies.get("a/b/c", lane, lambda: 7)}
+
+
 def contexts():
     """In the hub's greenlets a call goes to the pool; in a native thread it is made there."""
     client, _ = make()

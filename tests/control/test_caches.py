@@ -8,9 +8,9 @@ import time
 import pytest
 
 from mtango_gevent.config import Config
+from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.green import Lane
-from mtango_gevent.control.metadata import MetadataCache
 from mtango_gevent.control.proxies import ProxyCache
 
 
@@ -69,18 +69,18 @@ def test_threads_make_one_attempt_together_and_others_do_not_wait(lane: Lane) ->
 
 
 def test_metadata_is_asked_for_once_in_its_lifetime() -> None:
-    cache, asked = MetadataCache(lifetime=60), []
+    cache, asked = Cache(size=9, lifetime=60), []
     for _ in range(3):
         assert cache.get("key", lambda: asked.append(1) or "answer") == "answer"
     assert len(asked) == 1
     assert cache.info()["hits"] == 2
     cache.clear()
-    cache.get("key", lambda: asked.append(1))
+    cache.get("key", lambda: asked.append(1) or "answer")
     assert len(asked) == 2
 
 
 def test_metadata_without_lifetime_is_asked_for_every_time() -> None:
-    cache, asked = MetadataCache(lifetime=0), []
+    cache, asked = Cache(size=9, lifetime=0), []
     for _ in range(3):
-        cache.get("key", lambda: asked.append(1))
+        cache.get("key", lambda: asked.append(1) or "answer")
     assert len(asked) == 3

@@ -68,6 +68,10 @@ def test_one_attempt_at_a_time_per_device(patched: Callable[[str], dict]) -> Non
     assert found["info"]["currsize"] >= 1
 
 
+def test_a_killed_greenlet_takes_no_other_with_it(patched: Callable[[str], dict]) -> None:
+    assert patched("killed") == {"failed": ["MTANGO_DeviceBusy"] * 3, "after": 7}
+
+
 def test_calls_know_in_which_thread_they_are(patched: Callable[[str], dict]) -> None:
     assert patched("contexts") == {"pooled": True, "nested": True, "foreign": True}
 
