@@ -15,19 +15,27 @@ bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{sett
 workers = settings.workers
 worker_class = "gevent"  # hundreds of waiting requests cost greenlets, not threads
 worker_connections = 1000
-timeout = 60  # the hub never blocks: a worker that is silent for so long is broken
-graceful_timeout = int(settings.queue_timeout + settings.call_deadline) + 5  # longer than any request in flight
+timeout = 60  # Tango calls do not block the hub: a worker that is silent for so long is broken
+graceful_timeout = int(settings.queue_timeout + settings.call_deadline) + 5  # a Tango call may take so long
 keepalive = 75  # longer than browsers and proxies pause between two reads of a display
 limit_request_line = 8190  # the most that gunicorn allows: reading many attributes names them all in the URL
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a heartbeat that waits for no disk
 control_socket_disable = True  # gunicorn 27 would put one into a home directory
+forwarded_allow_ips = ""  # MTANGO_TRUSTED_PROXIES alone decides whose X-Forwarded-* is believed
+secure_scheme_headers = {}
+forwarder_headers = ""
 preload_app = False  # Tango connections do not survive a fork
 loglevel = "debug" if settings.debug else "info"
 logger_class = "gunicorn.glogging.Logger"
 
 
 def post_worker_init(worker):
-    """The package's log goes where gunicorn's goes."""
+    """The package's log goes where gunicorn's goes, and what gunicorn itself refuses has the body of all failures."""
+    from gunicorn import util
+
+    from mtango_gevent import server
+
+    util.write_error = server.write_refusal
     package = logging.getLogger("mtango_gevent")
     package.handlers = worker.log.error_log.handlers
     package.setLevel(worker.log.error_log.level)

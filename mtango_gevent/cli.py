@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from mtango_gevent import __version__, server
@@ -31,9 +32,11 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="start an embedded Tango with a few devices, and the gateway on it")
     demo.add_argument("--bind", default="127.0.0.1:8000", metavar="ADDR:PORT", help="default: %(default)s")
-    demo.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes, default: %(default)s")
     demo.add_argument(
-        "--tango-port", type=int, default=0, metavar="P", help="port of the database, default: a free one"
+        "--workers", type=_number(1, 256), default=1, metavar="N", help="worker processes, default: %(default)s"
+    )
+    demo.add_argument(
+        "--tango-port", type=_number(0, 65535), default=0, metavar="P", help="port of the database, default: a free one"
     )
     demo.add_argument("--data", type=Path, metavar="DIR", help="where to keep the database, default: nowhere")
     demo.set_defaults(run=_demo)
@@ -52,7 +55,12 @@ def _serve(_: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from mtango_gevent.demo import show
 
-    return show.run(options.bind, options.workers, options.tango_port, options.data)
+    try:
+        bind = show.Address.parse(options.bind)
+    except ValueError as error:
+        print(f"mtango-gevent demo: --bind: {error}", file=sys.stderr)
+        return 2
+    return show.run(bind, options.workers, options.tango_port, options.data)
 
 
 def _check(_: argparse.Namespace) -> int:
@@ -62,3 +70,14 @@ def _check(_: argparse.Namespace) -> int:
     from mtango_gevent import check
 
     return check.run(Config.load())
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    """An argument's type, of which argparse says what is wrong."""
+
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return number

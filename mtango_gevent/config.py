@@ -113,9 +113,20 @@ def tango_hosts(value: Any) -> tuple[str, ...]:
     hosts = tuple(host.lower() for host in texts(value))
     for host in hosts:
         name, _, port = host.rpartition(":")
-        if not name or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
+        if not name or not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > 65535:
             raise ValueError("a list of host:port")
     return hosts
+
+
+def origins(value: Any) -> tuple[str, ...]:
+    """Exact ones: flask-cors would take anything with a `*` in it for the beginning of a regular expression."""
+    found = texts(value)
+    for origin in found:
+        if origin != "*" and not re.fullmatch(
+            r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?", origin
+        ):
+            raise ValueError("`*`, or a list of origins such as https://panels.example.org:8443")
+    return found
 
 
 def setting(default: T, sentence: str, check: Check) -> T:
@@ -148,7 +159,9 @@ class Config:
     )
     value_max_age: float = setting(0.0, "how long a client may reuse an attribute value", seconds(0, 3600))
     metadata_max_age: float = setting(0.0, "how long a client may reuse lists and descriptions", seconds(0, 86400))
-    cors_origins: tuple[str, ...] = setting(("*",), "origins whose pages may call the API, `*` for all", texts)
+    cors_origins: tuple[str, ...] = setting(
+        ("*",), "origins whose pages may call the API, each as `scheme://host:port`; `*` for all", origins
+    )
     trusted_proxies: int = setting(0, "number of proxies in front whose `X-Forwarded-*` is believed", integer(0, 16))
     # which Tango
     tango_hosts: tuple[str, ...] = setting(
@@ -161,7 +174,7 @@ class Config:
     queue_timeout: float = setting(1.0, "how long a request waits for a free slot of its device", seconds(0, 600))
     device_limit: int = setting(4, "Tango calls in flight to one device", integer(1, 128))
     database_limit: int = setting(8, "Tango calls in flight to one database", integer(1, 128))
-    connect_limit: int = setting(8, "connections being made at the same time, per Tango host", integer(1, 128))
+    connect_limit: int = setting(16, "connections being made at the same time", integer(1, 128))
     pool_size: int = setting(64, "native threads of a worker for Tango calls", integer(1, 1024))
     # what is kept
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))

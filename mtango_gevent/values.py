@@ -60,13 +60,17 @@ def _integers(values: Any) -> Any:
 
 
 def _numbers(values: Any) -> Any:
-    """Untouched when all are finite, which a sum tells without a copy; else lists."""
+    """Untouched when all are finite, which a sum tells without a copy; else lists of those rows that are not."""
     values = numpy.ascontiguousarray(values)
     with numpy.errstate(all="ignore"):  # the sum of large ones may overflow: then each is looked at
         if math.isfinite(values.sum()):
             return values
-    element = numpy.vectorize(_single if values.dtype == numpy.float32 else _number, otypes=[object])
-    return element(values).tolist() if values.size else values
+    if values.ndim > 1:
+        return [_numbers(row) for row in values]
+    numbers = list(values)  # of NumPy's own numbers, which keep the digits of their type
+    for index in numpy.flatnonzero(~numpy.isfinite(values)):
+        numbers[index] = _number(numbers[index])
+    return numbers
 
 
 def _state(value: Any) -> str:

@@ -52,6 +52,10 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("CALL_DEADLINE", "inf"),
         ("DEVICE_LIMIT", "0"),
         ("DATABASE_DEVICE", "database"),
+        ("TANGO_HOSTS", "host:0010"),
+        ("CORS_ORIGINS", "https://*.lab.org"),
+        ("CORS_ORIGINS", "lab.org"),
+        ("CORS_ORIGINS", "https://lab.org/path"),
     ],
 )
 def test_a_wrong_value_names_the_setting_the_value_and_what_is_wanted(name: str, value: str) -> None:

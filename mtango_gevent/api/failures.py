@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import orjson
 from flask import Flask, Response, request
@@ -24,14 +25,14 @@ def register(app: Flask) -> None:
 
 def answer_tango_failure(failure: DevFailed) -> Response:
     """Status 200, unless the settings ask for statuses."""
-    logger.info("%s %s: %s", request.method, request.path, " < ".join(error.reason for error in failure.args))
+    _log(logging.INFO, " < ".join(error.reason for error in failure.args))
     if config().rc3_errors == "tango":
         return reply.json(reply.failure(describe(failure)))
     return _answer(failure, status_of(failure))
 
 
 def answer_refusal(error: ApiError) -> Response:
-    logger.info("%s %s: %s", request.method, request.path, error.description.encode("unicode_escape").decode("ascii"))
+    _log(logging.INFO, error.description)
     response = _answer(error, error.status)
     response.headers.update(error.headers)
     return response
@@ -52,10 +53,16 @@ def answer_http_error(error: HTTPException) -> Response:
 
 
 def answer_internal_error(error: Exception) -> Response:
-    logger.exception("%s %s", request.method, request.path)
+    _log(logging.ERROR, type(error).__name__, exc_info=True)
     return _answer(error, 500)
 
 
 def _answer(failure: Exception, status: int) -> Response:
     body = {**reply.failure(describe(failure)), "http_status": status}
     return Response(orjson.dumps(body), status, mimetype="application/json")
+
+
+def _log(level: int, text: str, **options: Any) -> None:
+    """One line, whatever a client or a device has put into it."""
+    line = f"{request.method} {request.path}: {text}"
+    logger.log(level, "%s", line.encode("unicode_escape").decode("ascii"), **options)

@@ -24,29 +24,47 @@ _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 _ENCODERS = 2
 
 
-def accepted_type() -> str | None:
-    """The type of picture that the client wants rather than JSON, if it does."""
-    best = request.accept_mimetypes.best_match(["application/json", *_FORMATS])
-    return best if best in _FORMATS else None
+def wanted(item: Any) -> str | None:
+    """The type of picture to answer with, where the client prefers one to JSON; None is JSON.
+
+    Raises ApiError 406 where the client takes nothing but a picture, and there is none.
+    """
+    accepted = request.accept_mimetypes
+    best = accepted.best_match(["application/json", *_FORMATS])
+    if best not in _FORMATS:
+        return None
+    problem = _problem(item)
+    if problem is None:
+        return best
+    if accepted.quality("application/json") > 0:
+        return None
+    raise ApiError(406, "MTANGO_NotAcceptable", problem)
 
 
 def answer(item: Any, mimetype: str) -> Response:
-    """The picture. Raises ApiError 406 for an attribute that is none."""
-    if not is_picture(item):
-        raise ApiError(406, "MTANGO_NotAcceptable", f"{item.name} is no image of numbers: ask for application/json")
     return Response(_encode(item, _FORMATS[mimetype]), mimetype=mimetype)
+
+
+def _problem(item: Any) -> str | None:
+    """Why there is no picture, if so."""
+    if not is_picture(item):
+        return f"{item.name} is no image of numbers: ask for application/json"
+    if Image is None:
+        return "pictures need Pillow: install mtango-gevent[image]"
+    return None
 
 
 def java_image(item: Any) -> Any:
     """The Java server's text for images: a data URL in its own spelling. Images of texts stay rows."""
     if not is_picture(item):
         return attribute_value(item)
+    problem = _problem(item)
+    if problem:
+        raise ApiError(406, "MTANGO_NotAcceptable", problem)
     return "data:/jpeg;base64," + base64.b64encode(_encode(item, "JPEG")).decode("ascii")
 
 
 def _encode(item: Any, picture_format: str) -> bytes:
-    if Image is None:
-        raise ApiError(406, "MTANGO_NotAcceptable", "pictures need Pillow: install mtango-gevent[image]")
     return context().client.green.lane("pictures", _ENCODERS).run(_draw, (item.value, picture_format))
 
 

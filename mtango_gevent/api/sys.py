@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 
 from flask import Blueprint, Response
@@ -11,6 +10,7 @@ from flask import Blueprint, Response
 from mtango_gevent import __version__
 from mtango_gevent.api import reply, urls
 from mtango_gevent.api.context import config, context
+from mtango_gevent.control.host import tango_host_variable
 from mtango_gevent.errors import NotFound
 from mtango_gevent.workers import resource_usage
 
@@ -53,7 +53,7 @@ def show_statistics() -> Response:
 @blueprint.get("/config")
 def show_config() -> Response:
     settings = dataclasses.asdict(config())
-    return reply.metadata({**settings, "version": __version__, "TANGO_HOST": os.environ.get("TANGO_HOST", "")})
+    return reply.metadata({**settings, "version": __version__, "TANGO_HOST": tango_host_variable()})
 
 
 @blueprint.get("/cache/<cache>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,6 +14,10 @@ from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost, find_host
 from mtango_gevent.errors import BadRequest, NotFound
 
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{1,5})?")
+
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
 HOST = "/hosts/<host>/<port>"
 DEVICE = HOST + "/devices/<domain>/<family>/<member>"
 
@@ -22,7 +27,7 @@ def resolve(_endpoint: str | None, values: dict[str, Any] | None) -> None:
 
     Asks nothing of Tango. Raises BadRequest for names that cannot be, NotFound for a host that is not served.
     """
-    if not values:
+    if not values or request.method == "OPTIONS":  # a preflight asks for nothing, and must succeed to show what fails
         return
     for kind, name in values.items():
         if kind != "port":
@@ -48,7 +53,19 @@ def _find_host(host: str, port: str) -> TangoHost:
 
 def base(version: str) -> str:
     """The absolute URL of one version of the API, without a slash at the end."""
-    return f"{request.url_root.rstrip('/')}{config().app_base}/{version}"
+    return f"{_root()}{quote(request.script_root)}{config().app_base}/{version}"
+
+
+def _root() -> str:
+    """Scheme and host as the client used them, or as a trusted proxy says. Raises BadRequest for an impossible Host.
+
+    werkzeug's `host_url` would be without a host then, and also for names with `_`, which containers have.
+    """
+    server = f"{request.environ['SERVER_NAME']}:{request.environ['SERVER_PORT']}"
+    host = request.environ.get("HTTP_HOST", server)
+    if not _HOST.fullmatch(host):
+        raise BadRequest(f"the header Host, {quoted(host)}, is not a name or address with or without a port")
+    return f"{request.scheme}://{host.removesuffix(_DEFAULT_PORTS.get(request.scheme, ''))}"
 
 
 def of_host(version: str, host: TangoHost) -> str:
@@ -68,4 +85,4 @@ def segment(name: str) -> str:
 def with_parameter(name: str, value: str) -> str:
     """The URL of this request with one parameter of its query changed."""
     parameters = [(key, text) for key, text in request.args.items(multi=True) if key != name]
-    return f"{request.base_url}?{urlencode([*parameters, (name, value)])}"
+    return f"{_root()}{quote(request.script_root + request.path)}?{urlencode([*parameters, (name, value)])}"

@@ -54,6 +54,10 @@ class Cache:
             self._values[key] = value
         return value
 
+    def discard(self, key: Hashable) -> None:
+        with self._guard:
+            self._values.pop(key, None)
+
     def clear(self) -> None:
         with self._guard:
             self._values.clear()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tango
-import tango.gevent
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.green import Green, Lane
 from mtango_gevent.control.proxies import ProxyCache
+
+# Connections that are made to one device server at the same time.
+_CONNECTIONS_TO_SERVER = 2
 
 # Entries of each cache of metadata: room for the attributes of thousands of devices, a few hundred bytes each.
 METADATA_SIZE = 100_000
@@ -20,24 +24,42 @@ class TangoClient:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.green = Green(config)
-        self.proxies = ProxyCache(config.cache_size, config.cache_idle)
+        self.proxies = ProxyCache(self.green, config.cache_size, config.cache_idle)
         self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime)
         self.descriptions = Cache(METADATA_SIZE, config.metadata_lifetime)
         self.names = Cache(METADATA_SIZE, config.cache_idle)
 
-    def device_proxy(self, url: str, lane: Lane, connecting: Lane) -> tango.DeviceProxy:
-        """The green proxy of a device, from the cache, else made now. Raises DevFailed.
+    def lane(self, url: str) -> Lane:
+        """The lane of a device's calls; url: as for device_proxy."""
+        is_database = url.endswith(self.config.database_device.lower())
+        return self.green.lane(url, self.config.database_limit if is_database else self.config.device_limit)
+
+    def device_proxy(self, url: str, find_server: Callable[[], str]) -> tango.DeviceProxy:
+        """The green proxy of a device, from the cache, else made now. Raises DevFailed where nobody answers.
 
         url: the name Tango knows it by, in lower case, with or without tango://host:port/.
-        lane: the one its calls take; connecting: the one in which it is made.
+        find_server: gives the name of its device server, if it has to be connected.
         """
+        lane = self.lane(url)
 
-        def make() -> tango.DeviceProxy:
-            proxy = tango.gevent.DeviceProxy(url, threadpool=lane)
+        def connect() -> tango.DeviceProxy:
+            # tango.gevent.DeviceProxy would ask PyTango's global executor how to do what is done here already.
+            proxy = tango.DeviceProxy(url, green_mode=tango.GreenMode.Gevent, threadpool=lane)
+            # A proxy of a frozen server is made without complaint, and then connects in the next method, whichever
+            # that is. In set_timeout_millis it would hold the GIL meanwhile; ping does not.
+            proxy.ping()  # pyright: ignore[reportCallIssue]
             proxy.set_timeout_millis(int(self.config.tango_timeout * 1000))
             return proxy
 
-        return self.proxies.get(url, connecting, make)
+        return self.proxies.get(url, lambda: self._connecting(url, find_server()), connect)
+
+    def _connecting(self, url: str, server: str) -> Lane:
+        """The lane in which a proxy is made: few to one server, as a frozen one takes seconds each time; and who did
+        not answer the last time stays apart from those that may."""
+        failed, limit = self.proxies.failed(url), self.config.connect_limit
+        kind = "after a failure" if failed else "for the first time"
+        every = self.green.lane(f"any server {kind}", max(1, limit // 4) if failed else limit)
+        return self.green.lane(f"the server {server} {kind}", _CONNECTIONS_TO_SERVER, every)
 
     def clean_devices(self) -> None:
         """Forget proxies and all that is known of devices."""

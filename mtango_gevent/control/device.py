@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import tango
 
-from mtango_gevent.control.green import Lane
 from mtango_gevent.control.host import DeviceInfo, TangoHost
 from mtango_gevent.errors import NotImplementedHere, tango_failure
 
@@ -119,6 +118,13 @@ class Device:
             lambda: self._ask(lambda proxy: proxy.get_attribute_config_ex(name)[0]),
         )
 
+    def spell_attribute(self, name: str) -> str:
+        """`name` as the device spells it; as it is, where the device has no such attribute or does not answer."""
+        try:
+            return next((info.name for info in self.list_attributes() if info.name.lower() == name.lower()), name)
+        except tango.DevFailed:
+            return name
+
     def enum_labels(self, item: tango.DeviceAttribute | StateRecord) -> Sequence[str]:
         """The labels that belong to a value, none unless it is of an enumeration."""
         return list(self.describe_attribute(item.name).enum_labels) if item.type == tango.CmdArgType.DevEnum else ()
@@ -180,11 +186,11 @@ class Device:
 
     def _proxy(self) -> tango.DeviceProxy:
         """A green proxy: its green methods go through the device's lane by themselves."""
-        return self.host.client.device_proxy(self._url(), self._lane(), self.host.connecting)
+        return self.host.client.device_proxy(self._url(), lambda: self.host.find_server(self.name))
 
     def _run(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """For methods that PyTango does not make green."""
-        return self._lane().run(ask, (self._proxy(),))
+        return self.host.client.lane(self._url()).run(ask, (self._proxy(),))
 
     def _ask(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """For metadata. Where that holds the GIL, a ping first finds out, without it, whether anybody answers."""
@@ -194,9 +200,6 @@ class Device:
             return ask(proxy)
 
         return self._run(ping_and_ask if METADATA_HOLDS_GIL else ask)
-
-    def _lane(self) -> Lane:
-        return self.host.client.green.lane(self._url(), self.host.client.config.device_limit)
 
     def _url(self) -> str:
         return self.host.prefix + self.name.lower()

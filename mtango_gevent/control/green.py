@@ -16,7 +16,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent
 import tango
@@ -46,7 +46,7 @@ class Call:
         self._value: Any = None
         self._error: BaseException | None = None
         self.result = AsyncResult()
-        self.on_end: Callable[[], None] | None = None  # set while the call has a thread, or is about to get one
+        self.on_end: Callable[[], None] | None = None  # set while the call has a thread
         self.abandoned = False
 
     def run(self) -> None:
@@ -69,8 +69,7 @@ class Call:
 class ThreadPool:
     """Native threads that run calls, and one watcher that hands all finished ones back to the hub per wake-up."""
 
-    def __init__(self, size: int) -> None:
-        self.slots = Semaphore(size)
+    def __init__(self) -> None:
         self.threads = 0
         self.in_flight = 0
         self._calls = _SimpleQueue()
@@ -78,7 +77,7 @@ class ThreadPool:
         self._watcher = gevent.get_hub().loop.async_()
 
     def submit(self, call: Call) -> None:
-        """Run `call` in a thread. The caller holds a slot, so there are never more calls than threads allowed."""
+        """Run `call` in a thread, a new one if all are busy; how many there may be is the caller's affair."""
         if self.threads == self.in_flight:
             _start_thread(self._work, ())  # the machine may refuse: nothing has changed then
             self.threads += 1
@@ -111,19 +110,19 @@ class Green:
         self._config = config
         self._home: tuple[int, int] | None = None  # (native thread id, pid) of the hub that is served
         self._pool: ThreadPool | None = None
+        self.loop: Any = None  # that hub's
         self._lanes: weakref.WeakValueDictionary[str, Lane] = weakref.WeakValueDictionary()
         self.abandoned = self.refused = self.timed_out = 0
-        # For green objects that were made without a lane, also those of a program that embeds the gateway.
-        # Those keep their own time: none of the gateway's limits applies to them.
-        self.default = Lane(self, "Tango", config.pool_size, queue_timeout=None, deadline=None)
-        set_global_executor(self.default)
+        # The one that all others lead into. It is also PyTango's executor for green objects that were made without a
+        # lane, those of a program that embeds the gateway: to them none of the gateway's times applies.
+        self.threads = Lane(self, "the gateway's threads", config.pool_size, None, queue_timeout=None, deadline=None)
 
-    def lane(self, name: str, limit: int) -> Lane:
-        """The lane of that name; made with `limit` if there is none."""
+    def lane(self, name: str, limit: int, parent: Lane | None = None) -> Lane:
+        """The lane of that name; if there is none, one for `limit` calls that leads into `parent`."""
         lane = self._lanes.get(name)
         if lane is None:
-            config = self._config
-            lane = self._lanes[name] = Lane(self, name, limit, config.queue_timeout, config.call_deadline)
+            times = self._config.queue_timeout, self._config.call_deadline
+            lane = self._lanes[name] = Lane(self, name, limit, parent or self.threads, *times)
         return lane
 
     def info(self) -> dict[str, int]:
@@ -147,37 +146,29 @@ class Green:
             return False
         if get_hub_if_exists() is None:
             return False
-        self._home, self._pool = here, ThreadPool(self._config.pool_size)  # the first call, or the first after a fork
+        self._home, self._pool, self.loop = here, ThreadPool(), gevent.get_hub().loop  # the first call of the worker
+        set_global_executor(self.threads)
         return True
 
     def start(self, call: Call, lane: Lane) -> None:
-        """Start `call` once its lane and the pool have a slot. Raises DevFailed when one does not come free in time."""
+        """Start `call` once its lane and all it leads into have a slot. Raises DevFailed when one has none in time."""
         assert self._pool is not None
-        pool, patience = self._pool, lane.queue_timeout
-        began = time.monotonic()
-        if not lane.slots.acquire(timeout=patience):
-            self._refuse("MTANGO_DeviceBusy", f"{lane.limit} calls to {lane.name} are in flight already", lane)
-        try:
-            left = None if patience is None else max(0.0, patience - (time.monotonic() - began))
-            if not pool.slots.acquire(timeout=left):
-                self._refuse(
-                    "MTANGO_PoolExhausted", f"all {self._config.pool_size} threads of the gateway are busy", lane
-                )
-        except BaseException:
-            lane.slots.release()
-            raise
+        held: list[Lane] = []
 
         def free_slots() -> None:
             call.on_end = None
-            lane.slots.release()
-            pool.slots.release()
+            for each in held:
+                each.slots.release()
             self.abandoned -= call.abandoned
 
-        call.on_end = free_slots
         try:
-            pool.submit(call)
-        except BaseException:
+            self._take_slots(lane, held)
+            call.on_end = free_slots
+            self._pool.submit(call)
+        except BaseException as error:
             free_slots()
+            if isinstance(error, RuntimeError):  # of the machine: no more threads
+                self._refuse("MTANGO_PoolExhausted", f"the machine has no thread for the call: {error}")
             raise
 
     def wait(self, call: Call, lane: Lane) -> Any:
@@ -190,39 +181,60 @@ class Green:
                 raise
         finally:
             timer.close()
+        if call.result.ready():  # it came in between the timer's end and this
+            return call.result.get()
         self.timed_out += 1
         if call.on_end is not None and not call.abandoned:
             call.abandoned = True
             self.abandoned += 1
         raise tango_failure("MTANGO_CallTimedOut", f"no answer from {lane.name} within {lane.deadline:g} s")
 
-    def _refuse(self, reason: str, description: str, lane: Lane) -> None:
+    def _take_slots(self, lane: Lane, held: list[Lane]) -> None:
+        """One of `lane` and of each that it leads into, in that order, so that who waits holds nothing of others."""
+        patience, began = lane.queue_timeout, time.monotonic()
+        each: Lane | None = lane
+        while each is not None:
+            left = None if patience is None else max(0.0, patience - (time.monotonic() - began))
+            if not each.slots.acquire(timeout=left):
+                reason = "MTANGO_PoolExhausted" if each is self.threads else "MTANGO_DeviceBusy"
+                self._refuse(reason, f"none of {each.limit} calls to {each.name} ended within {patience:g} s")
+            held.append(each)
+            each = each.parent
+
+    def _refuse(self, reason: str, description: str) -> NoReturn:
         self.refused += 1
-        waited = f", and none ended within {lane.queue_timeout:g} s"
-        raise tango_failure(reason, description + waited)
+        raise tango_failure(reason, description)
 
 
 class Lane(GeventExecutor):
     """The way to one device: an executor in PyTango's sense that admits `limit` calls at a time.
 
-    queue_timeout: seconds to wait for a slot; deadline: seconds for a call. None is without end.
+    parent: the wider lane that it leads into, in which its calls count too.
+    queue_timeout: seconds to wait for slots; deadline: seconds for a call. None is without end.
     """
 
     def __init__(
-        self, green: Green, name: str, limit: int, queue_timeout: float | None, deadline: float | None
+        self,
+        green: Green,
+        name: str,
+        limit: int,
+        parent: Lane | None,
+        queue_timeout: float | None,
+        deadline: float | None,
     ) -> None:
         AbstractExecutor.__init__(self)  # GeventExecutor's own would make a hub and a pool here and now
         self._green = green
         self.name = name
         self.limit = limit
+        self.parent = parent
         self.queue_timeout = queue_timeout
         self.deadline = deadline
         self.slots = Semaphore(limit)
 
     @property
     def loop(self) -> Any:
-        """For the callbacks that PyTango's own `submit` brings into the hub."""
-        return gevent.get_hub().loop
+        """Into which PyTango's own `submit` brings callbacks, from whatever thread they come."""
+        return self._green.loop
 
     def in_executor_context(self) -> bool:
         return self._green.at_home()

@@ -12,7 +12,6 @@ from typing import Any
 import tango
 
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.control.green import Lane
 from mtango_gevent.errors import tango_failure
 
 _STRING = tango.CmdArgType.DevString
@@ -44,18 +43,10 @@ class TangoHost:
     port: int
     prefix: str = ""
 
-    @property
-    def connecting(self) -> Lane:
-        """The lane in which connections are made: a frozen database holds a constructor for a minute and more."""
-        name = f"the connection to {self.prefix or 'TANGO_HOST'}"
-        return self.client.green.lane(name, self.client.config.connect_limit)
-
     def command(self, name: str, argument: str | Sequence[str] | None = None) -> Any:
         """Run a command of the database device. Raises DevFailed."""
-        config = self.client.config
-        url = self.prefix + config.database_device.lower()
-        lane = self.client.green.lane(url, config.database_limit)
-        database = self.client.device_proxy(url, lane, self.connecting)
+        url = self.prefix + self.client.config.database_device.lower()
+        database = self.client.device_proxy(url, lambda: "of the database")
         if argument is None:
             return database.command_inout(name)
         # With a ready DeviceData PyTango does not ask for the type of the argument, which would hold the GIL.
@@ -85,11 +76,22 @@ class TangoHost:
             self.device_name(name), ior, version, server, hostname, started, stopped, classname, bool(exported), pid
         )
 
+    def find_server(self, name: str) -> str:
+        """The name of the device server that a device belongs to. Raises DevFailed, DB_DeviceNotDefined."""
+        return self.client.descriptions.get(
+            (self.prefix + name.lower(), "server"), lambda: self.command("DbGetDeviceInfo", name)[1][3]
+        )
+
     def properties(self, device: str) -> dict[str, list[str]]:
-        """All properties of a device."""
+        """All properties of a device.
+
+        pytango-db takes the device in the list for a pattern, in which the `_` of a name is any character; a property
+        without values is another device's then.
+        """
         names = self.command("DbGetDevicePropertyList", [device, "*"])
         answer = self.command("DbGetDeviceProperty", [device, *names])
-        return dict(_read_properties(iter(answer[2:]), int(answer[1]), fill=True))
+        found = _read_properties(iter(answer[2:]), int(answer[1]), fill=True)
+        return {name: values for name, values in found if values}
 
     def attribute_properties(self, device: str, attribute: str) -> dict[str, list[str]]:
         """All properties of an attribute."""
@@ -137,12 +139,14 @@ def find_host(client: TangoClient, host: str, port: int) -> TangoHost | None:
     return None
 
 
-def _own_hosts() -> list[tuple[str, int]]:
-    """(host, port) of TANGO_HOST, several when it lists replicas of one database. Raises DevFailed when it is not set.
+def tango_host_variable() -> str:
+    """TANGO_HOST as Tango sees it: from the environment, else from the files tangorc; empty where it is not set."""
+    return tango.ApiUtil.get_env_var("TANGO_HOST") or ""
 
-    From the variable or, as Tango does it, from the files tangorc.
-    """
-    text = tango.ApiUtil.get_env_var("TANGO_HOST")
+
+def _own_hosts() -> list[tuple[str, int]]:
+    """(host, port) of TANGO_HOST, several when it lists replicas of one database. Raises DevFailed without it."""
+    text = tango_host_variable()
     if not text:
         raise tango_failure("API_TangoHostNotSet", "TANGO_HOST is not set where the gateway runs")
     return [_parse(part) for part in text.split(",")]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,7 +23,25 @@ _START_SECONDS = 60
 _STOP_SECONDS = 15
 
 
-def run(bind: str, workers: int, tango_port: int, data: Path | None) -> int:
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """Where to listen. Made from ADDR:PORT, an IPv6 address in brackets; ValueError says what is wrong with it."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        parts = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):([0-9]{1,5})", text)
+        if parts is None or not 0 < int(parts[2]) < 65536:
+            raise ValueError(f"{text!r} is not ADDR:PORT")
+        return cls(parts[1].strip("[]"), int(parts[2]))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def run(bind: Address, workers: int, tango_port: int, data: Path | None) -> int:
     """Serve until Ctrl-C or SIGTERM, then take everything down again. Gives the exit status."""
     _on_signals(_interrupt)  # also where a shell has started this in the background, deaf to Ctrl-C
     try:
@@ -37,14 +56,14 @@ def run(bind: str, workers: int, tango_port: int, data: Path | None) -> int:
         return 0
 
 
-def _serve(tango: EmbeddedTango, bind: str, environment: dict[str, str]) -> int:
+def _serve(tango: EmbeddedTango, bind: Address, environment: dict[str, str]) -> int:
     # In a session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
     gateway = subprocess.Popen(server.command(), env=environment, start_new_session=True)
     tango.keep(gateway.pid)
     try:
-        base = f"http://{bind}{Config.load(environment).app_base}"
-        _wait_until_it_answers(gateway, base)
-        print(_greeting(base, bind, tango.tango_host), flush=True)
+        path = Config.load(environment).app_base
+        _wait_until_it_answers(gateway, bind, path)
+        print(_greeting(bind, path, tango.tango_host), flush=True)
         status = gateway.wait()
         print(f"mtango-gevent demo: the gateway ended with status {status}", file=sys.stderr)
         return 1
@@ -52,19 +71,20 @@ def _serve(tango: EmbeddedTango, bind: str, environment: dict[str, str]) -> int:
         _stop(gateway)
 
 
-def _wait_until_it_answers(gateway: subprocess.Popen[bytes], url: str) -> None:
+def _wait_until_it_answers(gateway: subprocess.Popen[bytes], bind: Address, path: str) -> None:
+    """By a connection of our own: urllib would go through whatever proxy the environment names."""
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until:
         if gateway.poll() is not None:
             raise EmbeddedTangoError(f"the gateway did not start, status {gateway.returncode}")
         try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except urllib.error.HTTPError:
+            connection = http.client.HTTPConnection(bind.host, bind.port, timeout=5)
+            connection.request("GET", path)
+            connection.getresponse().read()
             return
-        except OSError:
+        except (OSError, http.client.HTTPException):
             time.sleep(0.05)
-    raise EmbeddedTangoError(f"the gateway does not answer at {url}")
+    raise EmbeddedTangoError(f"the gateway does not answer at {bind}{path}")
 
 
 def _stop(gateway: subprocess.Popen[bytes]) -> None:
@@ -76,23 +96,22 @@ def _stop(gateway: subprocess.Popen[bytes]) -> None:
         gateway.wait()
 
 
-def _gateway_environment(bind: str, workers: int) -> dict[str, str]:
-    host, port = _split(bind)
-    environment = {**os.environ, "MTANGO_HOST": host, "MTANGO_PORT": str(port), "MTANGO_WORKERS": str(workers)}
+def _gateway_environment(bind: Address, workers: int) -> dict[str, str]:
+    environment = {
+        **os.environ,
+        "MTANGO_HOST": bind.host,
+        "MTANGO_PORT": str(bind.port),
+        "MTANGO_WORKERS": str(workers),
+    }
     Config.load(environment)  # its error comes before anything is started
     return environment
 
 
-def _split(bind: str) -> tuple[str, int]:
-    host, _, port = bind.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ValueError(f"--bind {bind}: wanted is ADDR:PORT")
-    return host.strip("[]"), int(port)
-
-
-def _check_free(bind: str) -> None:
-    host, port = _split(bind)
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+def _check_free(bind: Address) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(bind.host, bind.port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise OSError(f"--bind {bind}: {error.strerror}") from None
     with socket.socket(family, kind, protocol) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -101,7 +120,8 @@ def _check_free(bind: str) -> None:
             raise OSError(f"cannot listen on {bind}: {error.strerror}; choose another with --bind") from None
 
 
-def _greeting(base: str, bind: str, tango_host: str) -> str:
+def _greeting(bind: Address, path: str, tango_host: str) -> str:
+    base = f"http://{bind}{path}"
     device = f"{base}/rc3/hosts/{tango_host.replace(':', '/')}/devices/sys/tg_test/1"
     return f"""
 mtango-gevent serves http://{bind} on an embedded Tango (TANGO_HOST={tango_host}). Ctrl-C ends it. Try:
@@ -118,5 +138,5 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _on_signals(handler: Any) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, handler)

@@ -144,6 +144,33 @@ def test_a_preflight_allows_what_browsers_send(client: TestApp, demo_url: str) -
     assert {"GET", "PUT", "POST", "DELETE"} <= set(preflight.headers["Access-Control-Allow-Methods"].split(", "))
 
 
+def test_a_preflight_succeeds_so_that_a_browser_can_show_what_fails(make_client: Callable[..., TestApp]) -> None:
+    client = make_client(tango_hosts=("elsewhere:10000",))
+    headers = {"Origin": "http://panel", "Access-Control-Request-Method": "GET"}
+    preflight = client.options("/tango/rest/rc3/hosts/nowhere/1/devices", headers=headers, status=200)
+    assert preflight.headers["Access-Control-Allow-Origin"] == "http://panel"
+
+
+@pytest.mark.parametrize("host", ["", "a:b:c", "[::1", "a b", 'a"b', "a/b", "a:123456"])
+def test_a_host_that_is_none_is_refused_where_links_are_made(client: TestApp, host: str) -> None:
+    refusal = client.get("/tango/rest", headers={"Host": host}, status=400).json
+    assert "Host" in refusal["errors"][0]["description"]
+
+
+@pytest.mark.parametrize("host", ["tango_gw:8000", "[::1]:8000", "gw.example.org", "10.0.0.1:8080"])
+def test_links_have_the_host_that_was_asked(client: TestApp, host: str) -> None:
+    assert client.get("/tango/rest", headers={"Host": host}).json["rc3"] == f"http://{host}/tango/rest/rc3"
+
+
+def test_nothing_of_a_client_makes_a_line_of_its_own_in_the_log(
+    client: TestApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    client.get("/tango/rest/x%0a[CRITICAL]%1b[31m", status=404)
+    assert "CRITICAL" in caplog.text
+    assert all(record.getMessage().isprintable() for record in caplog.records)
+
+
 def test_only_configured_origins_are_echoed(make_client: Callable[..., TestApp]) -> None:
     client = make_client(cors_origins=("http://panel",))
     assert client.get("/tango/rest", headers={"Origin": "http://panel"}).headers["Access-Control-Allow-Origin"]

@@ -136,9 +136,9 @@ def attempts():
         return object()
 
     lane = client.green.lane("connecting", 1)
-    found = outcomes(client.proxies.get, 20, "a/b/c", lane, connect)
+    found = outcomes(client.proxies.get, 20, "a/b/c", lambda: lane, connect)
     same = len({id(outcome.value) for outcome in found})
-    broken = outcomes(client.proxies.get, 5, "d/e/f", lane, lambda: Device(host, "no/such/device").read_state())
+    broken = outcomes(Device(host, "no/such/device").read_state, 5)
     return {"made": made, "proxies": same, "failed": failed(broken), "info": client.proxies.info()}
 
 
@@ -149,15 +149,15 @@ def killed():
     release = monkey.get_original("threading", "Event")()
     busy = gevent.spawn(lane.run, release.wait)
     gevent.sleep(0.01)
-    first = gevent.spawn(client.proxies.get, "a/b/c", lane, object)
+    first = gevent.spawn(client.proxies.get, "a/b/c", lambda: lane, object)
     gevent.sleep(0.01)
-    others = [gevent.spawn(_outcome, client.proxies.get, ("a/b/c", lane, object)) for _ in range(3)]
+    others = [gevent.spawn(_outcome, client.proxies.get, ("a/b/c", lambda: lane, object)) for _ in range(3)]
     gevent.sleep(0.01)
     first.kill()
     found = [other.get(timeout=5) for other in others]
     release.set()
     busy.join()
-    return {"failed": failed(found), "after": client.proxies.get("a/b/c", lane, lambda: 7)}
+    return {"failed": failed(found), "after": client.proxies.get("a/b/c", lambda: lane, lambda: 7)}
 
 
 def contexts():
@@ -179,7 +179,7 @@ def contexts():
 def foreign():
     """Green objects of a program that embeds the gateway: PyTango's ways, and none of the gateway's limits."""
     client, _ = make(device_limit=1, queue_timeout=0.01, call_deadline=0.01)
-    lane = client.green.default
+    lane = client.green.threads
     later = lane.run(native_sleep, (0.2,), wait=False)
     together = failed(outcomes(lane.run, 8, native_sleep, (0.1,)))
     try:

@@ -21,7 +21,7 @@ import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 
-from .conftest import free_port, served, wait_until
+from .conftest import Gateway, free_port, served, wait_until
 
 COMMAND = [sys.executable, "-m", "mtango_gevent"]
 ROOT = Path(__file__).parents[2]
@@ -149,7 +149,7 @@ def test_the_demo_says_what_to_try(demo: Demo) -> None:
         assert "errors" not in orjson.loads(reply.stdout)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_demo_takes_everything_down(demo: Demo, number: signal.Signals) -> None:
     assert len(demo.family) >= 5  # database, device server, keeper, gunicorn and its workers
     demo.process.send_signal(number)
@@ -176,9 +176,73 @@ def test_a_taken_port_is_a_clear_error() -> None:
         assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("bind", ["8000", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999"])
+@pytest.mark.parametrize(
+    "bind",
+    ["8000", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999", "127.0.0.1:0", "[::1:8000", "a b:1", "no.such.host:8000"],
+)
 def test_a_wrong_bind_is_a_clear_error(bind: str) -> None:
     ended = run("demo", "--bind", bind)
     assert ended.returncode != 0
     assert ended.stderr.strip().count("\n") == 0
+    assert "--bind" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("option", ["--tango-port=99999", "--tango-port=-1", "--workers=0", "--workers=x"])
+def test_a_wrong_number_is_a_clear_error(option: str) -> None:
+    ended = run("demo", option)
+    assert ended.returncode == 2
+    assert option.partition("=")[0] in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_demo_needs_no_proxy(tmp_path: Path) -> None:
+    command = [*COMMAND, "demo", "--bind", f"127.0.0.1:{free_port()}"]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        environment = {**os.environ, "http_proxy": "http://127.0.0.1:1"}
+        demo = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment)
+    try:
+        wait_until(lambda: b"Ctrl-C" in log.read_bytes())
+    finally:
+        demo.terminate()
+        demo.wait(30)
+
+
+# --- what gunicorn decides before the application ---
+
+
+def ask_raw(gateway: Gateway, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /tango/rest HTTP/1.1\r\nHost: a\r\nBad header\r\n\r\n", 400),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", None),
+    ],
+)
+def test_what_is_no_http_has_the_body_of_all_failures(
+    gateway: Gateway, request_text: bytes, status: int | None
+) -> None:
+    head, _, body = ask_raw(gateway, request_text).partition(b"\r\n\r\n")
+    assert b"x-mtango: mtango-gevent" in head
+    failure = orjson.loads(body)
+    assert failure["quality"] == "FAILURE"
+    assert failure["errors"][0]["description"]
+    assert failure["http_status"] in ([status] if status else [400, 414])
+    assert gateway.get("")["rc3"]
+
+
+def test_only_the_setting_makes_forwarding_headers_count(gateway: Gateway) -> None:
+    request = (
+        b"GET /tango/rest HTTP/1.1\r\nHost: here\r\nConnection: close\r\nX-Forwarded-Proto: https\r\n"
+        b"X-Forwarded-Host: there\r\nScript-Name: /foo\r\nSCRIPT_NAME: /foo\r\n\r\n"
+    )
+    _, _, body = ask_raw(gateway, request).partition(b"\r\n\r\n")
+    assert orjson.loads(body)["rc3"] == "http://here/tango/rest/rc3"

@@ -34,7 +34,7 @@ def show_attribute(device: Device, attribute: str) -> Response:
 def read_value(device: Device, attribute: str) -> Response:
     """An image also as a picture, where the client asks for one (`Accept`)."""
     item = device.read_attribute(attribute)
-    picture = pictures.accepted_type()
+    picture = pictures.wanted(item)
     if picture:
         return pictures.answer(item, picture)
     return reply.value(_shape_value(device, item), values.milliseconds(item.time))
@@ -50,12 +50,18 @@ def read_values(device: Device) -> Response:
 @blueprint.get("/<attribute>/history")
 def read_history(device: Device, attribute: str) -> Response:
     items = device.read_attribute_history(attribute)
-    return reply.collection(items, lambda item: _shape_value(device, item), config().value_max_age)
+    return reply.collection(items, lambda item: _shape_record(device, item), config().value_max_age)
+
+
+def _shape_record(device: Device, item: Any) -> dict[str, Any]:
+    """A value of the past: a failure has its own time, which one of now has not."""
+    return {**_shape_value(device, item), "timestamp": reply.timestamp(values.milliseconds(item.time))}
 
 
 def _shape_value(device: Device, item: Any) -> dict[str, Any]:
     if item.has_failed:
-        return reply.failed_item(item.name, describe_stack(item.get_err_stack()))
+        name = device.spell_attribute(item.name)
+        return reply.failed_item(name, describe_stack(item.get_err_stack()))
     try:
         value = _shape_bare_value(device, item)
     except ApiError as error:

@@ -28,6 +28,18 @@ def test_one_property_in_the_databases_spelling(client: TestApp, device_url: str
     assert client.get(f"{device_url}/properties/AXIS").json == {"name": "Axis", "values": ["x", "y"]}
 
 
+def test_a_name_is_no_pattern(client: TestApp, host_url: str, tango_system: EmbeddedTango) -> None:
+    database = tango.Database(*tango_system.tango_host.split(":"))
+    for name in ("test/pattern/a_1", "test/pattern/ax1"):
+        info = tango.DbDevInfo()
+        info.name, info.server, info._class = name, "Pattern/1", "Pattern"
+        database.add_device(info)
+        database.put_device_property(name, {f"of_{name[-3:]}": ["1"]})
+    assert client.get(f"{host_url}/devices/test/pattern/a_1/properties").json == [{"name": "of_a_1", "values": ["1"]}]
+    failure = client.get(f"{host_url}/devices/test/pattern/%25/properties").json
+    assert failure["errors"][0]["reason"] == "DB_DeviceNotDefined"
+
+
 def test_a_property_that_is_not_there_has_no_values(client: TestApp, device_url: str) -> None:
     assert client.get(f"{device_url}/properties/nope").json == {"name": "nope", "values": []}
 

@@ -11,6 +11,8 @@ import pytest
 import tango
 from webtest import TestApp
 
+from mtango_gevent import values
+
 NUMBERS = ["short", "ushort", "long", "ulong", "long64", "ulong64", "uchar", "float", "double"]
 TYPES = ["boolean", *NUMBERS, "string", "state", "enum"]
 
@@ -67,6 +69,15 @@ def test_numbers_that_json_has_not_are_texts(read: Callable) -> None:
     flat = [item for row in read("nonfinite_image") for item in row]
     assert {"NaN", "Infinity", "-Infinity"} <= {item for item in flat if isinstance(item, str)}
     assert any(isinstance(item, float) for item in flat)
+
+
+def test_only_rows_with_such_numbers_become_lists() -> None:
+    image = numpy.ones((3, 2), dtype="f4")
+    image[1, 0] = numpy.nan
+    first, second, third = values.TYPES[tango.CmdArgType.DevFloat].array(image)
+    assert second == ["NaN", 1.0]
+    assert isinstance(first, numpy.ndarray)
+    assert isinstance(third, numpy.ndarray)
 
 
 def test_strings_are_what_they_are(read: Callable, proxy: tango.DeviceProxy) -> None:
@@ -127,6 +138,17 @@ def test_what_is_no_image_has_no_picture(client: TestApp, demo_url: str) -> None
             f"{demo_url}/attributes/{attribute}/value", headers={"Accept": "image/png"}, status=406
         ).json
         assert attribute in refusal["errors"][0]["description"]
+
+
+BROWSER = (
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/png,image/svg+xml,*/*;q=0.8"
+)
+
+
+@pytest.mark.parametrize("attribute", ["ampli", "wave", "string_image_ro", "no_value"])
+def test_a_browser_gets_json_where_there_is_no_picture(client: TestApp, demo_url: str, attribute: str) -> None:
+    reply = client.get(f"{demo_url}/attributes/{attribute}/value", headers={"Accept": BROWSER}, status=200)
+    assert reply.content_type == "application/json"
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html,application/xhtml+xml,*/*;q=0.8", "bad"])

@@ -1,0 +1,82 @@
+"""A device server that is stopped in its tracks, which answers nothing and refuses nothing either."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
+
+from .conftest import Gateway, served, wait_until
+from .test_yielding import Watch
+
+DEVICES = [f"test/frozen/{number}" for number in range(1, 17)]
+
+
+@pytest.fixture(scope="module")
+def server(tango_system: EmbeddedTango) -> ServerProcess:
+    """Many devices, as many as connections are made at a time."""
+    command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "frozen"]
+    return tango_system.add_server(command, "Slow/frozen", dict.fromkeys(DEVICES, "Slow"))
+
+
+@pytest.fixture
+def frozen(server: ServerProcess) -> Iterator[ServerProcess]:
+    server.freeze()
+    yield server
+    server.thaw()
+
+
+@pytest.fixture
+def fresh(frozen: ServerProcess, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway that has not spoken to any device."""
+    with served([sys.executable, "-m", "mtango_gevent", "serve"], tmp_path / "log") as gateway:
+        yield gateway
+
+
+def test_connecting_to_it_blocks_nobody(fresh: Gateway, host_path: str) -> None:
+    with Watch(fresh) as watch:
+        failure = fresh.get(f"{host_path}/devices/{DEVICES[0]}/state")
+    assert failure["quality"] == "FAILURE"
+    assert watch.longest < 3 * 0.1
+    assert watch.asked > 10
+
+
+def test_others_can_still_be_connected_while_many_of_its_devices_are_polled(
+    fresh: Gateway, frozen: ServerProcess, host_path: str
+) -> None:
+    paths = [f"{host_path}/devices/{name}/attributes/quick/value" for name in DEVICES]
+
+    def all_fail() -> bool:
+        return all("errors" in answer for answer in threads.map(fresh.get, paths))
+
+    with ThreadPoolExecutor(len(DEVICES)) as threads:
+        assert all_fail()
+        polls = [threads.submit(fresh.get, path) for path in paths]
+        for name in ("sys/tg_test/1", "demo/motor/1", "demo/camera/1", "demo/powersupply/1"):
+            assert fresh.get(f"{host_path}/devices/{name}/attributes/State/value")["quality"] == "ATTR_VALID"
+        for poll in polls:
+            poll.result()
+        frozen.thaw()
+        wait_until(lambda: not any("errors" in answer for answer in threads.map(fresh.get, paths)))
+    wait_until(lambda: fresh.get("/sys/stats")["pool"]["in_flight"] == 0)
+    assert fresh.get("/sys/stats")["pool"]["abandoned"] == 0
+
+
+def test_metadata_of_connected_devices_blocks_nobody(gateway: Gateway, server: ServerProcess, host_path: str) -> None:
+    paths = [f"{host_path}/devices/{name}" for name in DEVICES[:8]]
+    for path in paths:
+        gateway.get(f"{path}/attributes/quick/value")
+    server.freeze()
+    try:
+        with ThreadPoolExecutor(len(paths)) as threads, Watch(gateway) as watch:
+            answers = list(threads.map(gateway.get, [f"{path}/attributes" for path in paths]))
+        assert all(answer["quality"] == "FAILURE" for answer in answers)
+        assert watch.longest < 3 * 0.1
+    finally:
+        server.thaw()
+    wait_until(lambda: all(isinstance(gateway.get(f"{path}/attributes"), list) for path in paths))
