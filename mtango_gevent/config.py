@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 ENVIRONMENT_PREFIX = "MTANGO_"
 FILE_VARIABLE = "MTANGO_CONFIG"
