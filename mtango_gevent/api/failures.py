@@ -40,6 +40,8 @@ def answer_refusal(error: ApiError) -> Response:
 
 def answer_http_error(error: HTTPException) -> Response:
     """What Flask and werkzeug refuse: no such URL, method not allowed, body too large."""
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        return Response()  # a preflight that fails would keep the page from seeing what the request itself is answered
     status = error.code or 500
     description = {
         404: f"no such URL: {request.path}",

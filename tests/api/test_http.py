@@ -147,8 +147,10 @@ def test_a_preflight_allows_what_browsers_send(client: TestApp, demo_url: str) -
 def test_a_preflight_succeeds_so_that_a_browser_can_show_what_fails(make_client: Callable[..., TestApp]) -> None:
     client = make_client(tango_hosts=("elsewhere:10000",))
     headers = {"Origin": "http://panel", "Access-Control-Request-Method": "GET"}
-    preflight = client.options("/tango/rest/rc3/hosts/nowhere/1/devices", headers=headers, status=200)
-    assert preflight.headers["Access-Control-Allow-Origin"] == "http://panel"
+    for url in ("/tango/rest/rc3/hosts/nowhere/1/devices", "/tango/rest/nope"):
+        preflight = client.options(url, headers=headers, status=200)
+        assert preflight.headers["Access-Control-Allow-Origin"] == "http://panel"
+    client.options("/tango/rest/nope", status=404)
 
 
 @pytest.mark.parametrize("host", ["", "a:b:c", "[::1", "a b", 'a"b', "a/b", "a:123456"])
