@@ -31,14 +31,13 @@ class TangoClient:
 
     def lane(self, url: str) -> Lane:
         """The lane of a device's calls; url: as for device_proxy."""
-        is_database = url.endswith(self.config.database_device.lower())
-        return self.green.lane(url, self.config.database_limit if is_database else self.config.device_limit)
+        return self.green.lane(url, self.config.database_limit if self._is_database(url) else self.config.device_limit)
 
     def device_proxy(self, url: str, find_server: Callable[[], str]) -> tango.DeviceProxy:
         """The green proxy of a device, from the cache, else made now. Raises DevFailed where nobody answers.
 
         url: the name Tango knows it by, in lower case, with or without tango://host:port/.
-        find_server: gives the name of its device server, if it has to be connected.
+        find_server: gives the name of its device server, by asking the database; not called for the database itself.
         """
         lane = self.lane(url)
 
@@ -51,7 +50,13 @@ class TangoClient:
             proxy.set_timeout_millis(int(self.config.tango_timeout * 1000))
             return proxy
 
-        return self.proxies.get(url, lambda: self._connecting(url, find_server()), connect)
+        def connecting() -> Lane:
+            return self._connecting(url, "of the database" if self._is_database(url) else find_server())
+
+        return self.proxies.get(url, connecting, connect)
+
+    def _is_database(self, url: str) -> bool:
+        return url.endswith(self.config.database_device.lower())
 
     def _connecting(self, url: str, server: str) -> Lane:
         """The lane in which a proxy is made: few to one server, as a frozen one takes seconds each time; and who did

@@ -46,7 +46,7 @@ class TangoHost:
     def command(self, name: str, argument: str | Sequence[str] | None = None) -> Any:
         """Run a command of the database device. Raises DevFailed."""
         url = self.prefix + self.client.config.database_device.lower()
-        database = self.client.device_proxy(url, lambda: "of the database")
+        database = self.client.device_proxy(url, lambda: "")
         if argument is None:
             return database.command_inout(name)
         # With a ready DeviceData PyTango does not ask for the type of the argument, which would hold the GIL.
@@ -70,7 +70,9 @@ class TangoHost:
     def device_info(self, name: str) -> DeviceInfo:
         """What the database knows of a device. Raises DevFailed, DB_DeviceNotDefined."""
         numbers, texts = self.command("DbGetDeviceInfo", name)
-        _, ior, version, server, hostname, started, stopped, classname = texts
+        _, ior, version, server, hostname, started, stopped, classname = [*texts, "unknown"][
+            :8
+        ]  # old ones know no class
         exported, pid = (int(number) for number in numbers)
         return DeviceInfo(
             self.device_name(name), ior, version, server, hostname, started, stopped, classname, bool(exported), pid
@@ -89,6 +91,8 @@ class TangoHost:
         without values is another device's then.
         """
         names = self.command("DbGetDevicePropertyList", [device, "*"])
+        if not names:  # the C++ database refuses to be asked for none
+            return {}
         answer = self.command("DbGetDeviceProperty", [device, *names])
         found = _read_properties(iter(answer[2:]), int(answer[1]), fill=True)
         return {name: values for name, values in found if values}

@@ -160,6 +160,12 @@ def killed():
     return {"failed": failed(found), "after": client.proxies.get("a/b/c", lambda: lane, lambda: 7)}
 
 
+def database():
+    """The database's own device as the first that is asked for: its connection needs nothing from itself."""
+    _, host = make()
+    return {"state": Device(host, "SYS/database/2").read_state()[0], "server": host.find_server("sys/database/2")}
+
+
 def contexts():
     """In the hub's greenlets a call goes to the pool; in a native thread it is made there."""
     client, _ = make()

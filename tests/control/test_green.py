@@ -72,6 +72,10 @@ def test_a_killed_greenlet_takes_no_other_with_it(patched: Callable[[str], dict]
     assert patched("killed") == {"failed": ["MTANGO_DeviceBusy"] * 3, "after": 7}
 
 
+def test_the_database_may_be_the_first_device_that_is_asked_for(patched: Callable[[str], dict]) -> None:
+    assert patched("database") == {"state": "ON", "server": "DataBaseds/2"}
+
+
 def test_calls_know_in_which_thread_they_are(patched: Callable[[str], dict]) -> None:
     assert patched("contexts") == {"pooled": True, "nested": True, "foreign": True}
 
