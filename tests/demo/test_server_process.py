@@ -120,7 +120,7 @@ def test_a_server_that_does_not_start_says_why(embedded: EmbeddedTango, tmp_path
 
 def test_a_command_that_does_not_exist_is_named(embedded: EmbeddedTango) -> None:
     # Denied, where PATH has a folder that this user may not look into.
-    with pytest.raises(ServerFailed, match="no-such-server: (No such file|Permission denied)"):
+    with pytest.raises(ServerFailed, match=r"no-such-server: (No such file|Permission denied)"):
         embedded.add_server(["no-such-server", "test"], "None/test", {"test/none/1": "None"})
 
 
