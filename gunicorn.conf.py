@@ -26,7 +26,6 @@ secure_scheme_headers = {}
 forwarder_headers = ""
 preload_app = False  # Tango connections do not survive a fork
 loglevel = "debug" if settings.debug else "info"
-logger_class = "gunicorn.glogging.Logger"
 
 
 def post_worker_init(worker):

@@ -5,7 +5,7 @@ Contract: rc3, Decisions "Tango errors" and "Errors inside arrays".
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import tango
 
@@ -97,6 +97,11 @@ def describe(failure: Exception) -> list[dict[str, str]]:
 def describe_stack(stack: tuple[tango.DevError, ...]) -> list[dict[str, str]]:
     """The same for the errors that a failed item of an array carries."""
     return [entry(error.reason, error.desc, error.origin, str(error.severity)) for error in stack]
+
+
+def body(errors: list[dict[str, str]], timestamp: int) -> dict[str, Any]:
+    """The one body of all failures, in the unit of time that the caller has."""
+    return {"errors": errors, "quality": "FAILURE", "timestamp": timestamp}
 
 
 def entry(reason: str, description: str, origin: str, severity: str = "ERR") -> dict[str, str]:

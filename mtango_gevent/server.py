@@ -18,12 +18,12 @@ def command() -> list[str]:
 
 def write_refusal(connection: Any, status: int, reason: str, description: str) -> None:
     """In place of gunicorn's HTML: requests that it cannot parse and so never hands to the application."""
-    from mtango_gevent.errors import entry  # and with it PyTango, which gunicorn must not load before the fork
+    from mtango_gevent.errors import body, entry  # and with it PyTango, which gunicorn must not load before the fork
 
     errors = [entry(f"MTANGO_Http{status}", description or reason, "gunicorn")]
-    failure = {"errors": errors, "quality": "FAILURE", "timestamp": int(time.time() * 1000), "http_status": status}
-    body = json.dumps(failure)  # escapes all that is not ASCII
+    failure = {**body(errors, int(time.time() * 1000)), "http_status": status}
+    text = json.dumps(failure)  # escapes all that is not ASCII
     connection.sendall(
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nx-mtango: mtango-gevent {__version__}\r\n\r\n{body}".encode("ascii")
+        f"Content-Length: {len(text)}\r\nx-mtango: mtango-gevent {__version__}\r\n\r\n{text}".encode("ascii")
     )

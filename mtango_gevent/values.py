@@ -103,9 +103,8 @@ _INTEGER = TangoType(_same, _integers)
 _DOUBLE = TangoType(_number, _numbers)
 _FLOAT = TangoType(_single, _numbers)
 _STRING = TangoType(_same, _same)
-
-# PyTango has the type from 10.1 on.
-_ENCODED_ARRAYS = [kind for name, kind in CmdArgType.names.items() if name == "DevVarEncodedArray"]
+_INTEGERS = TangoType(_integers, _integers)
+_NUMBERS = TangoType(_numbers, _numbers)
 
 # Attributes name the type of their elements, commands have a type of their own for each array.
 TYPES = {
@@ -125,22 +124,23 @@ TYPES = {
     CmdArgType.DevState: TangoType(_state, _elements(_state)),
     CmdArgType.DevEnum: _INTEGER,  # its labels are the attribute's: see attribute_value
     CmdArgType.DevEncoded: TangoType(_encoded, _elements(_encoded)),
-    CmdArgType.DevVarBooleanArray: TangoType(_integers, _integers),
-    CmdArgType.DevVarCharArray: TangoType(_integers, _integers),
-    CmdArgType.DevVarShortArray: TangoType(_integers, _integers),
-    CmdArgType.DevVarUShortArray: TangoType(_integers, _integers),
-    CmdArgType.DevVarLongArray: TangoType(_integers, _integers),
-    CmdArgType.DevVarULongArray: TangoType(_integers, _integers),
-    CmdArgType.DevVarLong64Array: TangoType(_integers, _integers),
-    CmdArgType.DevVarULong64Array: TangoType(_integers, _integers),
-    CmdArgType.DevVarFloatArray: TangoType(_numbers, _numbers),
-    CmdArgType.DevVarDoubleArray: TangoType(_numbers, _numbers),
+    CmdArgType.DevVarBooleanArray: _INTEGERS,
+    CmdArgType.DevVarCharArray: _INTEGERS,
+    CmdArgType.DevVarShortArray: _INTEGERS,
+    CmdArgType.DevVarUShortArray: _INTEGERS,
+    CmdArgType.DevVarLongArray: _INTEGERS,
+    CmdArgType.DevVarULongArray: _INTEGERS,
+    CmdArgType.DevVarLong64Array: _INTEGERS,
+    CmdArgType.DevVarULong64Array: _INTEGERS,
+    CmdArgType.DevVarFloatArray: _NUMBERS,
+    CmdArgType.DevVarDoubleArray: _NUMBERS,
     CmdArgType.DevVarStringArray: _STRING,
     CmdArgType.DevVarStateArray: TangoType(_elements(_state), _elements(_state)),
-    **{kind: TangoType(_elements(_encoded), _elements(_encoded)) for kind in _ENCODED_ARRAYS},
     CmdArgType.DevVarLongStringArray: TangoType(_integers_and_strings, _integers_and_strings),
     CmdArgType.DevVarDoubleStringArray: TangoType(_numbers_and_strings, _numbers_and_strings),
 }
+if "DevVarEncodedArray" in CmdArgType.names:  # from PyTango 10.1 on
+    TYPES[CmdArgType.names["DevVarEncodedArray"]] = TangoType(_elements(_encoded), _elements(_encoded))
 
 
 def attribute_value(item: tango.DeviceAttribute, labels: Sequence[str] = ()) -> Any:

@@ -47,11 +47,9 @@ def answer_http_error(error: HTTPException) -> Response:
         404: f"no such URL: {request.path}",
         405: f"{request.method} is not allowed at {request.path}",
     }.get(status, error.description or error.name)
-    response = answer_refusal(ApiError(status, f"MTANGO_Http{status}", description))
     allowed = error.get_response().headers.get("Allow")
-    if allowed:
-        response.headers["Allow"] = allowed
-    return response
+    headers = {"Allow": allowed} if allowed else None
+    return answer_refusal(ApiError(status, f"MTANGO_Http{status}", description, headers))
 
 
 def answer_internal_error(error: Exception) -> Response:

@@ -33,34 +33,36 @@ def wanted(item: Any) -> str | None:
     best = accepted.best_match(["application/json", *_FORMATS])
     if best not in _FORMATS:
         return None
-    problem = _problem(item)
-    if problem is None:
-        return best
-    if accepted.quality("application/json") > 0:
-        return None
-    raise ApiError(406, "MTANGO_NotAcceptable", problem)
+    try:
+        _check(item)
+    except ApiError:
+        if accepted.quality("application/json") > 0:
+            return None
+        raise
+    return best
 
 
 def answer(item: Any, mimetype: str) -> Response:
     return Response(_encode(item, _FORMATS[mimetype]), mimetype=mimetype)
 
 
-def _problem(item: Any) -> str | None:
-    """Why there is no picture, if so."""
+def _check(item: Any) -> None:
+    """Raises ApiError 406, which says why, where there is no picture."""
     if not is_picture(item):
-        return f"{item.name} is no image of numbers: ask for application/json"
+        raise _not_acceptable(f"{item.name} is no image of numbers: ask for application/json")
     if Image is None:
-        return "pictures need Pillow: install mtango-gevent[image]"
-    return None
+        raise _not_acceptable("pictures need Pillow: install mtango-gevent[image]")
+
+
+def _not_acceptable(description: str) -> ApiError:
+    return ApiError(406, "MTANGO_NotAcceptable", description)
 
 
 def java_image(item: Any) -> Any:
     """The Java server's text for images: a data URL in its own spelling. Images of texts stay rows."""
     if not is_picture(item):
         return attribute_value(item)
-    problem = _problem(item)
-    if problem:
-        raise ApiError(406, "MTANGO_NotAcceptable", problem)
+    _check(item)
     return "data:/jpeg;base64," + base64.b64encode(_encode(item, "JPEG")).decode("ascii")
 
 

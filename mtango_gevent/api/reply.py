@@ -12,7 +12,7 @@ from werkzeug.http import http_date
 
 from mtango_gevent.api import query, urls
 from mtango_gevent.api.context import config
-from mtango_gevent.errors import BadRequest
+from mtango_gevent.errors import BadRequest, body
 
 T = TypeVar("T")
 
@@ -65,8 +65,8 @@ def collection(items: Sequence[T], shape: Callable[[T], Any], max_age: float | N
 
 
 def failure(errors: list[dict[str, str]]) -> dict[str, Any]:
-    """The one body of all failures."""
-    return {"errors": errors, "quality": "FAILURE", "timestamp": now()}
+    """The body of a failure of now."""
+    return body(errors, now())
 
 
 def failed_item(name: str, errors: list[dict[str, str]]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class TangoClient:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.green = Green(config)
-        self.proxies = ProxyCache(self.green, config.cache_size, config.cache_idle)
+        self.proxies = ProxyCache(config.cache_size, config.cache_idle)
         self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime)
         self.descriptions = Cache(METADATA_SIZE, config.metadata_lifetime)
         self.names = Cache(METADATA_SIZE, config.cache_idle)
@@ -53,7 +53,7 @@ class TangoClient:
         def connecting() -> Lane:
             return self._connecting(url, "of the database" if self._is_database(url) else find_server())
 
-        return self.proxies.get(url, connecting, connect)
+        return self.proxies.get(url, lane, connecting, connect)
 
     def _is_database(self, url: str) -> bool:
         return url.endswith(self.config.database_device.lower())

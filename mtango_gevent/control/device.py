@@ -12,6 +12,7 @@ import tango
 
 from mtango_gevent.control.host import DeviceInfo, TangoHost
 from mtango_gevent.errors import NotImplementedHere, tango_failure
+from mtango_gevent.names import spelled
 
 T = TypeVar("T")
 
@@ -73,8 +74,9 @@ class Device:
 
     def read_property(self, name: str) -> tuple[str, list[str]]:
         """(name, values) of one property, the name in the database's spelling; no values if it is not there."""
-        found = ((known, values) for known, values in self.read_properties().items() if known.lower() == name.lower())
-        return next(found, (name, []))
+        found = self.read_properties()
+        known = spelled(name, found)
+        return (known, found[known]) if known else (name, [])
 
     def read_attribute_properties(self, attribute: str) -> dict[str, list[str]]:
         """Values by name of the properties of an attribute. Raises DevFailed for an attribute the device has not."""
@@ -121,7 +123,7 @@ class Device:
     def spell_attribute(self, name: str) -> str:
         """`name` as the device spells it; as it is, where the device has no such attribute or does not answer."""
         try:
-            return next((info.name for info in self.list_attributes() if info.name.lower() == name.lower()), name)
+            return spelled(name, (info.name for info in self.list_attributes())) or name
         except tango.DevFailed:
             return name
 
@@ -133,7 +135,7 @@ class Device:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
         name = self.describe_attribute(name).name  # records have the name that was asked for
         records = list(self._run(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH)))
-        if name == "State":
+        if name == "State":  # polled as an attribute, then, which the history of the command would not tell
             return [StateRecord(record) for record in self.read_command_history(name)]
         return records
 
@@ -179,8 +181,7 @@ class Device:
             _, elements = self._proxy().read_pipe(name)
         except UnicodeDecodeError as error:  # in pipes alone PyTango takes texts for UTF-8, which Tango's are not
             raise tango_failure("MTANGO_NotDecodable", f"PyTango cannot decode pipe {name}: {error}") from None
-        known = {pipe.lower(): pipe for pipe in self.list_pipes()}
-        return known.get(name.lower(), name), elements, time.time()
+        return spelled(name, self.list_pipes()) or name, elements, time.time()
 
     # --- the ways to the device ---
 

@@ -13,6 +13,7 @@ import tango
 
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import tango_failure
+from mtango_gevent.names import spelled
 
 _STRING = tango.CmdArgType.DevString
 _STRINGS = tango.CmdArgType.DevVarStringArray
@@ -104,10 +105,10 @@ class TangoHost:
 
     def find_device(self, name: str) -> str:
         """The same, asked of the database now."""
-        for found in self.command("DbGetDeviceWideList", name):
-            if found.lower() == name.lower():
-                return found
-        raise tango_failure("DB_DeviceNotDefined", f"device {name} not defined in the database")
+        found = spelled(name, self.command("DbGetDeviceWideList", name))
+        if found is None:
+            raise tango_failure("DB_DeviceNotDefined", f"device {name} not defined in the database")
+        return found
 
 
 def _read_properties(texts: Any, count: int, fill: bool) -> Any:

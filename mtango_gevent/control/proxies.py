@@ -8,34 +8,26 @@ from collections.abc import Callable
 from typing import Any
 
 from mtango_gevent.control.cache import Cache, NativeLock
-from mtango_gevent.control.green import Call, Green, Lane
+from mtango_gevent.control.green import Call, Lane
 from mtango_gevent.errors import DevFailed, tango_failure
 
 # For how long a device that did not answer counts as one that may not.
 _FAILURE_SECONDS = 60
 
 
-class Attempt(Call):
-    """A connection that is being made; `lane` is for those who wait for it."""
-
-    __slots__ = ("lane",)
-    lane: Lane
-
-
 class ProxyCache:
     """Device proxies by name. `size`: how many; `idle`: seconds without use after which one is let go."""
 
-    def __init__(self, green: Green, size: int, idle: float) -> None:
-        self._green = green
+    def __init__(self, size: int, idle: float) -> None:
         self._proxies = Cache(size, idle, renew=True)
         self._failures = Cache(size, _FAILURE_SECONDS)
-        self._attempts: dict[str, Attempt] = {}
+        self._attempts: dict[str, Call] = {}
         self._locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         self.info = self._proxies.info
 
-    def get(self, name: str, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Any:
-        """The proxy of `name`, made by `connect` in the lane that `find_lane` says if there is none.
+    def get(self, name: str, lane: Lane, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Any:
+        """The proxy of `name`, whose calls take `lane`; if there is none, made by `connect` where `find_lane` says.
 
         Callers that come while it is being made wait for that attempt, each until its own deadline.
         Raises what `find_lane` and `connect` raise (to all who wait), and DevFailed at the deadline.
@@ -43,10 +35,9 @@ class ProxyCache:
         proxy = self._proxies.find(name)
         if proxy is not None:
             return proxy
-        if not self._green.at_home():
+        if not lane.in_executor_context():
             return self._connect_in_thread(name, connect)
-        attempt = self._attempts.get(name) or self._start_attempt(name, find_lane, connect)
-        return attempt.lane.wait(attempt)
+        return lane.wait(self._attempts.get(name) or self._start_attempt(name, find_lane, connect))
 
     def failed(self, name: str) -> bool:
         """Whether the last attempt to connect failed, not long ago."""
@@ -65,9 +56,8 @@ class ProxyCache:
         self._failures.discard(name)
         return self._proxies.store(name, proxy)
 
-    def _start_attempt(self, name: str, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Attempt:
-        attempt = self._attempts[name] = Attempt(self._connect, (name, connect), {})
-        attempt.lane = self._green.lane(f"the connection to {name}", 1)
+    def _start_attempt(self, name: str, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Call:
+        attempt = self._attempts[name] = Call(self._connect, (name, connect), {})
         attempt.result.rawlink(lambda _: self._attempts.pop(name, None))
         try:
             find_lane().start(attempt)

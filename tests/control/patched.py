@@ -136,7 +136,7 @@ def attempts():
         return object()
 
     lane = client.green.lane("connecting", 1)
-    found = outcomes(client.proxies.get, 20, "a/b/c", lambda: lane, connect)
+    found = outcomes(client.proxies.get, 20, "a/b/c", lane, lambda: lane, connect)
     same = len({id(outcome.value) for outcome in found})
     broken = outcomes(Device(host, "no/such/device").read_state, 5)
     return {"made": made, "proxies": same, "failed": failed(broken), "info": client.proxies.info()}
@@ -149,15 +149,15 @@ def killed():
     release = monkey.get_original("threading", "Event")()
     busy = gevent.spawn(lane.run, release.wait)
     gevent.sleep(0.01)
-    first = gevent.spawn(client.proxies.get, "a/b/c", lambda: lane, object)
+    first = gevent.spawn(client.proxies.get, "a/b/c", lane, lambda: lane, object)
     gevent.sleep(0.01)
-    others = [gevent.spawn(_outcome, client.proxies.get, ("a/b/c", lambda: lane, object)) for _ in range(3)]
+    others = [gevent.spawn(_outcome, client.proxies.get, ("a/b/c", lane, lambda: lane, object)) for _ in range(3)]
     gevent.sleep(0.01)
     first.kill()
     found = [other.get(timeout=5) for other in others]
     release.set()
     busy.join()
-    return {"failed": failed(found), "after": client.proxies.get("a/b/c", lambda: lane, lambda: 7)}
+    return {"failed": failed(found), "after": client.proxies.get("a/b/c", lane, lambda: lane, lambda: 7)}
 
 
 def database():

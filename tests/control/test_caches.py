@@ -10,13 +10,13 @@ import pytest
 from mtango_gevent.config import Config
 from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.control.green import Green, Lane
+from mtango_gevent.control.green import Lane
 from mtango_gevent.control.proxies import ProxyCache
 
 
 @pytest.fixture
-def green() -> Green:
-    return TangoClient(Config()).green
+def lane() -> Lane:
+    return TangoClient(Config()).green.threads
 
 
 def no_lane() -> Lane:
@@ -24,35 +24,35 @@ def no_lane() -> Lane:
     raise AssertionError
 
 
-def test_the_least_recently_used_proxy_is_let_go(green: Green) -> None:
-    cache = ProxyCache(green, size=2, idle=60)
-    first = cache.get("a", no_lane, object)
-    cache.get("b", no_lane, object)
-    assert cache.get("a", no_lane, object) is first
-    cache.get("c", no_lane, object)
-    assert cache.get("a", no_lane, object) is first
+def test_the_least_recently_used_proxy_is_let_go(lane: Lane) -> None:
+    cache = ProxyCache(size=2, idle=60)
+    first = cache.get("a", lane, no_lane, object)
+    cache.get("b", lane, no_lane, object)
+    assert cache.get("a", lane, no_lane, object) is first
+    cache.get("c", lane, no_lane, object)
+    assert cache.get("a", lane, no_lane, object) is first
     assert cache.info() == {"hits": 2, "misses": 3, "currsize": 2, "maxsize": 2}
 
 
-def test_a_proxy_that_is_used_stays_and_one_that_is_not_goes(green: Green) -> None:
-    cache = ProxyCache(green, size=9, idle=0.3)
-    used, idle = cache.get("used", no_lane, object), cache.get("idle", no_lane, object)
+def test_a_proxy_that_is_used_stays_and_one_that_is_not_goes(lane: Lane) -> None:
+    cache = ProxyCache(size=9, idle=0.3)
+    used, idle = cache.get("used", lane, no_lane, object), cache.get("idle", lane, no_lane, object)
     until = time.monotonic() + 0.6
     while time.monotonic() < until:
-        assert cache.get("used", no_lane, object) is used
+        assert cache.get("used", lane, no_lane, object) is used
         time.sleep(0.01)
-    assert cache.get("idle", no_lane, object) is not idle
+    assert cache.get("idle", lane, no_lane, object) is not idle
 
 
-def test_a_failed_attempt_is_not_kept(green: Green) -> None:
-    cache = ProxyCache(green, size=2, idle=60)
+def test_a_failed_attempt_is_not_kept(lane: Lane) -> None:
+    cache = ProxyCache(size=2, idle=60)
     with pytest.raises(ZeroDivisionError):
-        cache.get("a", no_lane, lambda: 1 / 0)
-    assert cache.get("a", no_lane, lambda: 7) == 7
+        cache.get("a", lane, no_lane, lambda: 1 / 0)
+    assert cache.get("a", lane, no_lane, lambda: 7) == 7
 
 
-def test_threads_make_one_attempt_together_and_others_do_not_wait(green: Green) -> None:
-    cache, made, begun, release = ProxyCache(green, size=9, idle=60), [], threading.Event(), threading.Event()
+def test_threads_make_one_attempt_together_and_others_do_not_wait(lane: Lane) -> None:
+    cache, made, begun, release = ProxyCache(size=9, idle=60), [], threading.Event(), threading.Event()
 
     def connect() -> object:
         made.append(1)
@@ -61,11 +61,11 @@ def test_threads_make_one_attempt_together_and_others_do_not_wait(green: Green) 
         return object()
 
     found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(cache.get("a", no_lane, connect))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(cache.get("a", lane, no_lane, connect))) for _ in range(8)]
     for thread in threads:
         thread.start()
     assert begun.wait(10)
-    assert cache.get("b", no_lane, lambda: 7) == 7
+    assert cache.get("b", lane, no_lane, lambda: 7) == 7
     release.set()
     for thread in threads:
         thread.join(10)

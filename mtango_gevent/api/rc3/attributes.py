@@ -12,6 +12,7 @@ from mtango_gevent.api import pictures, query, reply, urls
 from mtango_gevent.api.context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, DevFailed, NotFound, describe, describe_stack
+from mtango_gevent.names import spelled
 
 blueprint = Blueprint("attributes", __name__)
 
@@ -192,7 +193,8 @@ def show_property(device: Device, attribute: str, property_name: str) -> Respons
 
 
 def _find_property(device: Device, attribute: str, wanted: str) -> dict[str, Sequence[str]]:
-    for name, texts in device.read_attribute_properties(attribute).items():
-        if name.lower() == wanted.lower():
-            return {name: texts}
-    raise NotFound(f"the attribute {device.name}/{attribute} has no property {query.quoted(wanted)}")
+    found = device.read_attribute_properties(attribute)
+    name = spelled(wanted, found)
+    if name is None:
+        raise NotFound(f"the attribute {device.name}/{attribute} has no property {query.quoted(wanted)}")
+    return {name: found[name]}
