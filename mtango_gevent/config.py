@@ -176,6 +176,7 @@ class Config:
     database_limit: int = setting(8, "Tango calls in flight to one database", integer(1, 128))
     connect_limit: int = setting(16, "connections being made at the same time", integer(1, 128))
     pool_size: int = setting(64, "native threads of a worker for Tango calls", integer(1, 1024))
+    async_limit: int = setting(100, "asynchronous requests that may wait for one device", integer(1, 100_000))
     # what is kept
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))
     metadata_lifetime: float = setting(

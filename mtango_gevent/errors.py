@@ -78,6 +78,15 @@ def tango_failure(reason: str, description: str) -> tango.DevFailed:
     return tango.DevFailed(error)
 
 
+def explained(failure: tango.DevFailed, text: str) -> tango.DevFailed:
+    """The same failure, with what its root cause does not say of itself."""
+    root, *others = failure.args
+    explained_root = tango.DevError()
+    explained_root.reason, explained_root.origin, explained_root.severity = root.reason, root.origin, root.severity
+    explained_root.desc = f"{root.desc} ({text})"
+    return tango.DevFailed(explained_root, *others)
+
+
 def status_of(failure: tango.DevFailed) -> int:
     """The HTTP status that fits a Tango failure: 404, 503 or 400."""
     reasons = {error.reason for error in failure.args}

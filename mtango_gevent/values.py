@@ -1,4 +1,4 @@
-"""Tango values as JSON values, one row for each Tango type. No I/O.
+"""Tango values as JSON values and back, one row for each Tango type. No I/O.
 
 Contract: rc3, section 6 and Decisions. Arrays of numbers stay NumPy arrays, which the JSON encoder reads in place.
 """
@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy
 import tango
 from tango import CmdArgType
+
+from mtango_gevent import elements
+from mtango_gevent.elements import Element
+from mtango_gevent.errors import BadRequest
+from mtango_gevent.sent import Sent, shown
+from mtango_gevent.texts import to_utf8
 
 # Tango's kinds of memorized attributes, under the names of the REST API (contract: rc3, 2.6).
 MEMORIZED = {
@@ -22,6 +29,9 @@ MEMORIZED = {
     "MEMORIZED": "MEMORIZED",
     "MEMORIZED_WRITE_INIT": "MEMORIZED_WRITE_INIT",
 }
+
+# Where a property of an attribute has no value.
+NOT_SPECIFIED = "Not specified"
 
 # JSON has no such numbers; a bare NaN breaks every browser.
 NOT_A_NUMBER, INFINITY, MINUS_INFINITY = "NaN", "Infinity", "-Infinity"
@@ -93,54 +103,70 @@ def _numbers_and_strings(value: Sequence[Any]) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class TangoType:
-    """How values of one Tango type look in JSON."""
+    """How values of one Tango type look in JSON, and how an element of one is made of what a client sent."""
 
     scalar: Callable[[Any], Any]
     array: Callable[[Any], Any]
+    element: Element
 
 
-_INTEGER = TangoType(_same, _integers)
-_DOUBLE = TangoType(_number, _numbers)
-_FLOAT = TangoType(_single, _numbers)
-_STRING = TangoType(_same, _same)
-_INTEGERS = TangoType(_integers, _integers)
-_NUMBERS = TangoType(_numbers, _numbers)
+def _integer(dtype: type[numpy.integer]) -> TangoType:
+    return TangoType(_same, _integers, elements.Whole(dtype))
 
-# Attributes name the type of their elements, commands have a type of their own for each array.
+
+_VOID = TangoType(lambda _: None, lambda _: None, elements.Nothing())
+_BOOLEAN = TangoType(_same, _integers, elements.Boolean())
+_STRING = TangoType(_same, _same, elements.Text())
+_STATE = TangoType(_state, _elements(_state), elements.State())
+_ENCODED = TangoType(_encoded, _elements(_encoded), elements.Encoded())
+
+# Attributes name the type of their elements; so do commands, where it is not in ARRAYS.
 TYPES = {
-    CmdArgType.DevVoid: TangoType(lambda _: None, lambda _: None),
-    CmdArgType.DevBoolean: _INTEGER,
-    CmdArgType.DevUChar: _INTEGER,
-    CmdArgType.DevShort: _INTEGER,
-    CmdArgType.DevUShort: _INTEGER,
-    CmdArgType.DevLong: _INTEGER,
-    CmdArgType.DevULong: _INTEGER,
-    CmdArgType.DevLong64: _INTEGER,
-    CmdArgType.DevULong64: _INTEGER,
-    CmdArgType.DevFloat: _FLOAT,
-    CmdArgType.DevDouble: _DOUBLE,
+    CmdArgType.DevVoid: _VOID,
+    CmdArgType.DevBoolean: _BOOLEAN,
+    CmdArgType.DevUChar: _integer(numpy.uint8),
+    CmdArgType.DevShort: _integer(numpy.int16),
+    CmdArgType.DevUShort: _integer(numpy.uint16),
+    CmdArgType.DevLong: _integer(numpy.int32),
+    CmdArgType.DevULong: _integer(numpy.uint32),
+    CmdArgType.DevLong64: _integer(numpy.int64),
+    CmdArgType.DevULong64: _integer(numpy.uint64),
+    CmdArgType.DevFloat: TangoType(_single, _numbers, elements.Decimal(numpy.float32)),
+    CmdArgType.DevDouble: TangoType(_number, _numbers, elements.Decimal(numpy.float64)),
     CmdArgType.DevString: _STRING,
     CmdArgType.ConstDevString: _STRING,
-    CmdArgType.DevState: TangoType(_state, _elements(_state)),
-    CmdArgType.DevEnum: _INTEGER,  # its labels are the attribute's: see attribute_value
-    CmdArgType.DevEncoded: TangoType(_encoded, _elements(_encoded)),
-    CmdArgType.DevVarBooleanArray: _INTEGERS,
-    CmdArgType.DevVarCharArray: _INTEGERS,
-    CmdArgType.DevVarShortArray: _INTEGERS,
-    CmdArgType.DevVarUShortArray: _INTEGERS,
-    CmdArgType.DevVarLongArray: _INTEGERS,
-    CmdArgType.DevVarULongArray: _INTEGERS,
-    CmdArgType.DevVarLong64Array: _INTEGERS,
-    CmdArgType.DevVarULong64Array: _INTEGERS,
-    CmdArgType.DevVarFloatArray: _NUMBERS,
-    CmdArgType.DevVarDoubleArray: _NUMBERS,
-    CmdArgType.DevVarStringArray: _STRING,
-    CmdArgType.DevVarStateArray: TangoType(_elements(_state), _elements(_state)),
-    CmdArgType.DevVarLongStringArray: TangoType(_integers_and_strings, _integers_and_strings),
-    CmdArgType.DevVarDoubleStringArray: TangoType(_numbers_and_strings, _numbers_and_strings),
+    CmdArgType.DevState: _STATE,
+    # Its labels are the attribute's: see attribute_value and attribute_argument.
+    CmdArgType.DevEnum: TangoType(_same, _integers, elements.Whole(numpy.int16, low=0)),
+    CmdArgType.DevEncoded: _ENCODED,
+    CmdArgType.DevVarLongStringArray: TangoType(
+        _integers_and_strings, _same, elements.WithTexts("lvalue", elements.Whole(numpy.int32))
+    ),
+    CmdArgType.DevVarDoubleStringArray: TangoType(
+        _numbers_and_strings, _same, elements.WithTexts("dvalue", elements.Decimal(numpy.float64))
+    ),
+}
+
+# Commands have a type of their own for each array: the type of its elements.
+ARRAYS = {
+    CmdArgType.DevVarBooleanArray: CmdArgType.DevBoolean,
+    CmdArgType.DevVarCharArray: CmdArgType.DevUChar,
+    CmdArgType.DevVarShortArray: CmdArgType.DevShort,
+    CmdArgType.DevVarUShortArray: CmdArgType.DevUShort,
+    CmdArgType.DevVarLongArray: CmdArgType.DevLong,
+    CmdArgType.DevVarULongArray: CmdArgType.DevULong,
+    CmdArgType.DevVarLong64Array: CmdArgType.DevLong64,
+    CmdArgType.DevVarULong64Array: CmdArgType.DevULong64,
+    CmdArgType.DevVarFloatArray: CmdArgType.DevFloat,
+    CmdArgType.DevVarDoubleArray: CmdArgType.DevDouble,
+    CmdArgType.DevVarStringArray: CmdArgType.DevString,
+    CmdArgType.DevVarStateArray: CmdArgType.DevState,
 }
 if "DevVarEncodedArray" in CmdArgType.names:  # from PyTango 10.1 on
-    TYPES[CmdArgType.names["DevVarEncodedArray"]] = TangoType(_elements(_encoded), _elements(_encoded))
+    ARRAYS[CmdArgType.names["DevVarEncodedArray"]] = CmdArgType.DevEncoded
+
+
+# --- read ---
 
 
 def attribute_value(item: tango.DeviceAttribute, labels: Sequence[str] = ()) -> Any:
@@ -159,12 +185,138 @@ def attribute_value(item: tango.DeviceAttribute, labels: Sequence[str] = ()) -> 
 
 def command_value(value: Any, data_type: CmdArgType) -> Any:
     """The output of a command, or the value of a pipe's element, as a JSON value."""
-    return None if value is None else TYPES[data_type].scalar(value)
+    if value is None:
+        return None
+    return TYPES[ARRAYS[data_type]].array(value) if data_type in ARRAYS else TYPES[data_type].scalar(value)
+
+
+# --- written ---
+
+
+def attribute_argument(info: tango.AttributeInfoEx, sent: Sent) -> Any:
+    """What PyTango is to write to an attribute of this configuration: an element, a list, an array of one or two axes.
+
+    Raises BadRequest, which says attribute, type, limits and what was sent, where that does not fit the type.
+    """
+    element = TYPES[CmdArgType.values[info.data_type]].element
+    if info.data_type == CmdArgType.DevEnum and labels(info):
+        element = elements.Enumerated(labels(info))
+    try:
+        return _ARGUMENTS[info.data_format](element, sent)
+    except ValueError as error:
+        raise BadRequest(f"{describe_write(info, sent)}, which {error}") from None
+
+
+def describe_write(info: tango.AttributeInfoEx, sent: Sent) -> str:
+    """The words of all messages about a write: attribute, format, type, limits, and what was sent."""
+    form = "" if info.data_format == tango.AttrDataFormat.SCALAR else f"{info.data_format} of "
+    bounds = {"from": info.min_value, "to": info.max_value}
+    limits = "".join(f" {word} {bound}" for word, bound in bounds.items() if bound != NOT_SPECIFIED)
+    return f"{info.name} is {form}{type_name(info.data_type)}{limits}; sent was {sent.shown()}"
+
+
+def command_argument(data_type: CmdArgType, sent: Sent) -> Any:
+    """The argument of a command, or the value of a pipe's element. Raises BadRequest, which says type and value."""
+    try:
+        if data_type in ARRAYS:
+            return _list(TYPES[ARRAYS[data_type]].element, sent)
+        return _single_value(TYPES[data_type].element, sent)
+    except ValueError as error:
+        raise BadRequest(f"a {type_name(data_type)} is wanted; sent was {sent.shown()}, which {error}") from None
+
+
+def blob_argument(sent: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    """What PyTango is to write to a pipe, out of the blob that a read of one answers, with the blobs within.
+
+    Raises BadRequest, which says what element is at fault.
+    """
+    if not isinstance(sent.get("data"), list):
+        raise BadRequest('a blob is an object {"name": text, "data": [elements]}; sent was ' + shown(sent))
+    return _blob_name(sent.get("name")), [_blob_element(element) for element in sent["data"]]
+
+
+def _blob_name(sent: Any) -> str:
+    return command_argument(CmdArgType.DevString, Sent.json(sent))
+
+
+def _blob_element(sent: Any) -> dict[str, Any]:
+    if not isinstance(sent, dict) or not {"name", "value"} <= sent.keys():
+        raise BadRequest('an element is an object {"name", "type", "value"}; sent was ' + shown(sent))
+    name = _blob_name(sent["name"])
+    try:
+        data_type = CmdArgType.names[str(sent.get("type"))]
+        return {"name": name, "dtype": data_type, "value": _blob_value(data_type, sent["value"])}
+    except KeyError:
+        raise BadRequest(f"element {name}: {shown(sent.get('type'))} is no type that an element has") from None
+    except BadRequest as error:
+        raise BadRequest(f"element {name}: {error.description}") from None
+
+
+def _blob_value(data_type: CmdArgType, sent: Any) -> Any:
+    """What a read shows is always a list. PyTango takes a single text in a pipe for UTF-8."""
+    if data_type in ARRAYS:
+        return command_argument(data_type, Sent.json(sent))
+    if is_void(data_type) or (isinstance(sent, list) and len(sent) != 1):
+        raise BadRequest(f"a {type_name(data_type)} is one value; sent was {shown(sent)}")
+    single = sent[0] if isinstance(sent, list) else sent
+    if is_blob(data_type):
+        return blob_argument(single if isinstance(single, dict) else {"data": single})
+    value = command_argument(data_type, Sent.json(single))
+    return to_utf8(value) if isinstance(value, str) else value
+
+
+def _single_value(element: Element, sent: Sent) -> Any:
+    return element.one(sent.text() if isinstance(element, elements.Text) else sent.element())
+
+
+def _list(element: Element, sent: Sent) -> Any:
+    return element.many(sent.elements())
+
+
+def _rows(element: Element, sent: Sent) -> Any:
+    """All in one array, made in one go. PyTango takes an empty image as an array only, of whatever type."""
+    rows = sent.rows()
+    if not any(rows):
+        return numpy.zeros((0, 0))
+    made = element.many([item for row in rows for item in row])
+    width = len(rows[0])
+    if isinstance(made, numpy.ndarray):
+        return made.reshape(-1, width)
+    return [made[start : start + width] for start in range(0, len(made), width)]
+
+
+_ARGUMENTS = {
+    tango.AttrDataFormat.SCALAR: _single_value,
+    tango.AttrDataFormat.SPECTRUM: _list,
+    tango.AttrDataFormat.IMAGE: _rows,
+}
+
+
+# --- types ---
 
 
 def type_name(data_type: int) -> str:
     """PyTango's name of a type: DevDouble, DevVarLongArray, ..."""
     return str(CmdArgType.values[int(data_type)])
+
+
+def labels(info: tango.AttributeInfoEx) -> list[str]:
+    """Of an enumeration; none where PyTango cannot read them, so that numbers stay numbers."""
+    try:
+        return list(info.enum_labels)
+    except UnicodeDecodeError:
+        return []
+
+
+def set_configuration(info: tango.AttributeInfoEx, path: Sequence[str], value: str | list[str]) -> None:
+    """Set what is at `path`, such as alarms, min_alarm."""
+    holder = functools.reduce(getattr, path[:-1], info)
+    if isinstance(value, list):  # PyTango 10.0 takes only its own kind of list
+        vector = tango.StdStringVector()
+        for each in value:
+            vector.append(each)
+        value = vector
+    setattr(holder, path[-1], value)
 
 
 def is_void(data_type: int) -> bool:
@@ -177,7 +329,7 @@ def is_blob(data_type: int) -> bool:
 
 
 def is_array(data_type: int) -> bool:
-    return type_name(data_type).startswith("DevVar")
+    return data_type in ARRAYS
 
 
 def is_image(item: tango.DeviceAttribute) -> bool:

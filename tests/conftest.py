@@ -16,9 +16,10 @@ from webtest import TestApp
 from mtango_gevent import create_app
 from mtango_gevent.config import Config
 from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.witness import Witness, summoned
 
 CPP_SERVER = shutil.which("TangoTest", path=f"{os.environ.get('PATH', '')}:/usr/lib/tango")
-DEMO_DEVICE, CPP_DEVICE = "sys/tg_test/1", "test/cpp/1"
+DEMO_DEVICE, CPP_DEVICE, TYPES_DEVICE = "sys/tg_test/1", "test/cpp/1", "demo/types/1"
 HAS_PIPES = hasattr(tango.DeviceProxy, "read_pipe")
 
 
@@ -60,6 +61,19 @@ def slow_devices(tango_system: EmbeddedTango) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def witness(tango_system: EmbeddedTango) -> Iterator[Witness]:
+    with summoned(tango_system.tango_host) as witness:
+        yield witness
+
+
+@pytest.fixture
+def fresh_types(witness: Witness) -> Iterator[str]:
+    """The name of the device with one of everything, which afterwards has its own values again."""
+    yield TYPES_DEVICE
+    witness.runs(TYPES_DEVICE, "Init")
+
+
+@pytest.fixture(scope="session")
 def app(tango_system: EmbeddedTango) -> Flask:
     return create_app(Config())
 
@@ -95,4 +109,4 @@ def demo_url(host_url: str) -> str:
 @pytest.fixture(scope="session")
 def types_url(host_url: str) -> str:
     """Of the device with one of everything."""
-    return f"{host_url}/devices/demo/types/1"
+    return f"{host_url}/devices/{TYPES_DEVICE}"

@@ -16,12 +16,14 @@ from mtango_gevent.errors import BadRequest
 MAXIMUM_NAME = 255
 
 # What no name has: control characters, and what Tango reads something into: `tango://`, `#dbase=no`, globs, and the
-# blank of "All attributes", which means just those. Properties are called what their makers like.
+# blank of "All attributes", which means just those. Properties are called what their makers like, but for what the
+# database of Tango's C++ edition puts into its SQL as it is: a property called `%` would take all others away.
 _CONTROL = r"\x00-\x1f\x7f-\x9f"
-_FORBIDDEN = re.compile(rf"[{_CONTROL}\s/:#*?]")
+_SQL = r"\"'`\\%"
+_FORBIDDEN = re.compile(rf"[{_CONTROL}{_SQL}\s/:#*?]")
 _FORBIDDEN_IN = {
-    "property_name": re.compile(rf"[{_CONTROL}]"),
-    "wildcard": re.compile(rf"[{_CONTROL}\s:#?]"),
+    "property_name": re.compile(rf"[{_CONTROL}{_SQL}]"),
+    "wildcard": re.compile(rf"[{_CONTROL}{_SQL}\s:#?]"),
 }
 
 
@@ -56,10 +58,15 @@ def _is_latin1(text: str) -> bool:
 
 def check_encoding() -> None:
     """Raises BadRequest where the query is not UTF-8; werkzeug would take such bytes for the text `%FF`."""
+    check_utf8("query", request.query_string)
+
+
+def check_utf8(kind: str, encoded: bytes) -> None:
+    """Raises BadRequest where a query, or a form, is not UTF-8 below its percent signs."""
     try:
-        unquote_to_bytes(request.query_string).decode("utf-8")
+        unquote_to_bytes(encoded).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadRequest(f"the query is not UTF-8 at byte {error.start}") from None
+        raise BadRequest(f"the {kind} is not UTF-8 at byte {error.start}") from None
 
 
 def _single(key: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tango
 
 from mtango_gevent.config import Config
+from mtango_gevent.control.background import Background
 from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.green import Green, Lane
 from mtango_gevent.control.proxies import ProxyCache
@@ -24,6 +25,7 @@ class TangoClient:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.green = Green(config)
+        self.background = Background(self.green, config.async_limit)
         self.proxies = ProxyCache(config.cache_size, config.cache_idle)
         self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime)
         self.descriptions = Cache(METADATA_SIZE, config.metadata_lifetime)
@@ -33,13 +35,14 @@ class TangoClient:
         """The lane of a device's calls; url: as for device_proxy."""
         return self.green.lane(url, self.config.database_limit if self._is_database(url) else self.config.device_limit)
 
-    def device_proxy(self, url: str, find_server: Callable[[], str]) -> tango.DeviceProxy:
+    def device_proxy(self, url: str, find_server: Callable[[], str], past_polling: bool = False) -> tango.DeviceProxy:
         """The green proxy of a device, from the cache, else made now. Raises DevFailed where nobody answers.
 
         url: the name Tango knows it by, in lower case, with or without tango://host:port/.
         find_server: gives the name of its device server, by asking the database; not called for the database itself.
+        past_polling: the one whose reads the device answers itself, also where polling has kept a value.
         """
-        lane = self.lane(url)
+        lane, name = self.lane(url), f"{url} past polling" if past_polling else url
 
         def connect() -> tango.DeviceProxy:
             # tango.gevent.DeviceProxy would ask PyTango's global executor how to do what is done here already.
@@ -48,20 +51,22 @@ class TangoClient:
             # that is. In set_timeout_millis it would hold the GIL meanwhile; ping does not.
             proxy.ping()  # pyright: ignore[reportCallIssue]
             proxy.set_timeout_millis(int(self.config.tango_timeout * 1000))
+            if past_polling:
+                proxy.set_source(tango.DevSource.DEV)
             return proxy
 
         def connecting() -> Lane:
-            return self._connecting(url, "of the database" if self._is_database(url) else find_server())
+            return self._connecting(name, "of the database" if self._is_database(url) else find_server())
 
-        return self.proxies.get(url, lane, connecting, connect)
+        return self.proxies.get(name, lane, connecting, connect)
 
     def _is_database(self, url: str) -> bool:
         return url.endswith(self.config.database_device.lower())
 
-    def _connecting(self, url: str, server: str) -> Lane:
-        """The lane in which a proxy is made: few to one server, as a frozen one takes seconds each time; and who did
-        not answer the last time stays apart from those that may."""
-        failed, limit = self.proxies.failed(url), self.config.connect_limit
+    def _connecting(self, name: str, server: str) -> Lane:
+        """The lane in which the proxy of that name is made: few to one server, as a frozen one takes seconds each time;
+        and who did not answer the last time stays apart from those that may."""
+        failed, limit = self.proxies.failed(name), self.config.connect_limit
         kind = "after a failure" if failed else "for the first time"
         every = self.green.lane(f"any server {kind}", max(1, limit // 4) if failed else limit)
         return self.green.lane(f"the server {server} {kind}", _CONNECTIONS_TO_SERVER, every)

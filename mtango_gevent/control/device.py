@@ -10,9 +10,12 @@ from typing import Any, TypeVar
 
 import tango
 
-from mtango_gevent.control.host import DeviceInfo, TangoHost
-from mtango_gevent.errors import NotImplementedHere, tango_failure
+from mtango_gevent.control.background import Job
+from mtango_gevent.control.host import DeviceInfo, TangoHost, ready_argument
+from mtango_gevent.control.properties import Properties
+from mtango_gevent.errors import NotImplementedHere, explained, tango_failure
 from mtango_gevent.names import spelled
+from mtango_gevent.values import labels
 
 T = TypeVar("T")
 
@@ -65,22 +68,12 @@ class Device:
     def read_info(self) -> DeviceInfo:
         return self.host.device_info(self.name)
 
-    def read_properties(self) -> dict[str, list[str]]:
-        """Values by name of all properties."""
-        found = self.host.properties(self.name)
-        if not found:
-            self._check_defined()
-        return found
+    def properties(self) -> Properties:
+        return Properties(self.host, self.name)
 
-    def read_property(self, name: str) -> tuple[str, list[str]]:
-        """(name, values) of one property, the name in the database's spelling; no values if it is not there."""
-        found = self.read_properties()
-        known = spelled(name, found)
-        return (known, found[known]) if known else (name, [])
-
-    def read_attribute_properties(self, attribute: str) -> dict[str, list[str]]:
-        """Values by name of the properties of an attribute. Raises DevFailed for an attribute the device has not."""
-        return self.host.attribute_properties(self.name, self.describe_attribute(attribute).name)
+    def attribute_properties(self, attribute: str) -> Properties:
+        """Of an attribute. Raises DevFailed for one that the device has not."""
+        return Properties(self.host, self.name, self.describe_attribute(attribute).name)
 
     def find_name(self) -> str:
         """The name in the database's spelling; kept for long, as links need it when the database is away."""
@@ -96,16 +89,32 @@ class Device:
                 raise tango.DevFailed(*item.get_err_stack())
         return str(state.value), status.value
 
-    def read_attribute(self, name: str) -> tango.DeviceAttribute:
-        return self._proxy().read_attribute(name)
+    def read_attribute(self, name: str, past_polling: bool = False) -> tango.DeviceAttribute:
+        """past_polling: of this moment, also where polling has kept one from before."""
+        return self._proxy(past_polling).read_attribute(name)
 
-    def read_attributes(self, names: Sequence[str]) -> list[tango.DeviceAttribute]:
+    def read_attributes(self, names: Sequence[str], past_polling: bool = False) -> list[tango.DeviceAttribute]:
         """Values in the order of `names`, in one call; one that failed says so (`has_failed`)."""
         if not names:
             return []
         once = list({name.lower(): name for name in names}.values())  # Tango refuses to read one twice in a call
-        items = {name.lower(): item for name, item in zip(once, self._proxy().read_attributes(once), strict=True)}
+        found = self._proxy(past_polling).read_attributes(once)
+        items = {name.lower(): item for name, item in zip(once, found, strict=True)}
         return [items[name.lower()] for name in names]
+
+    def describe_written(self, name: str) -> tango.AttributeInfoEx:
+        """The configuration of the attribute that takes what is written: another one for READ_WITH_WRITE."""
+        info = self.describe_attribute(name)
+        if info.writable == tango.AttrWriteType.READ_WITH_WRITE:
+            return self.describe_attribute(info.writable_attr_name)
+        return info
+
+    def write_attribute(self, info: tango.AttributeInfoEx, value: Any, about: str) -> None:
+        """Write what values.attribute_argument made. about: what a failure is to say besides Tango's words."""
+        try:  # with its configuration at hand PyTango does not ask for it, which would hold the GIL
+            self._proxy(past_polling=True).write_attribute(info, value)
+        except tango.DevFailed as failure:
+            raise explained(failure, about) from None
 
     def list_attributes(self) -> list[tango.AttributeInfoEx]:
         """Configurations of all attributes."""
@@ -115,10 +124,18 @@ class Device:
 
     def describe_attribute(self, name: str) -> tango.AttributeInfoEx:
         """The configuration of one attribute."""
-        return self.host.client.attributes.get(
-            self._key("attribute", name.lower()),
-            lambda: self._ask(lambda proxy: proxy.get_attribute_config_ex(name)[0]),
-        )
+        return self.host.client.attributes.get(self._key("attribute", name.lower()), lambda: self.ask_attribute(name))
+
+    def ask_attribute(self, name: str) -> tango.AttributeInfoEx:
+        """The same of this moment, for the caller alone."""
+        return self._ask(lambda proxy: proxy.get_attribute_config_ex(name)[0])
+
+    def configure_attribute(self, info: tango.AttributeInfoEx) -> tango.AttributeInfoEx:
+        """Make `info` the configuration of its attribute, and give the one that it has then."""
+        self._ask(lambda proxy: proxy.set_attribute_config([info]))
+        kept = self.host.client.attributes
+        kept.discard(self._key("attributes"))
+        return kept.store(self._key("attribute", info.name.lower()), self.ask_attribute(info.name))
 
     def spell_attribute(self, name: str) -> str:
         """`name` as the device spells it; as it is, where the device has no such attribute or does not answer."""
@@ -129,7 +146,7 @@ class Device:
 
     def enum_labels(self, item: tango.DeviceAttribute | StateRecord) -> Sequence[str]:
         """The labels that belong to a value, none unless it is of an enumeration."""
-        return list(self.describe_attribute(item.name).enum_labels) if item.type == tango.CmdArgType.DevEnum else ()
+        return labels(self.describe_attribute(item.name)) if item.type == tango.CmdArgType.DevEnum else ()
 
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
@@ -153,6 +170,12 @@ class Device:
             self._key("command", name.lower()), lambda: self._ask(lambda proxy: proxy.command_query(name))
         )
 
+    def run_command(self, info: tango.CommandInfo, argument: Any) -> Any:
+        """The output of a command; argument: what values.command_argument made."""
+        if info.in_type == tango.CmdArgType.DevVoid:
+            return self._proxy().command_inout(info.cmd_name)
+        return self._proxy().command_inout(info.cmd_name, ready_argument(info.in_type, argument))
+
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
         return list(self._run(lambda proxy: proxy.command_history(name, HISTORY_DEPTH)))
@@ -168,26 +191,39 @@ class Device:
             self._key("pipes"), lambda: self._ask(lambda proxy: list(proxy.get_pipe_list()))
         )
 
+    def check_pipes(self) -> None:
+        """Raises NotImplementedHere where PyTango has no pipes."""
+        if not PIPES:
+            raise NotImplementedHere(
+                f"PyTango {tango.__version__} has no pipes, the last that has them is 10.0 (the extra `pipes`)"
+            )
+
     def read_pipe(self, name: str) -> tuple[str, list[dict[str, Any]], float]:
         """(name of the pipe, elements of its root blob, time of reading).
 
         Raises DevFailed, API_PipeNotFound, and NotImplementedHere where PyTango has no pipes.
         """
-        if not PIPES:
-            raise NotImplementedHere(
-                f"PyTango {tango.__version__} has no pipes, the last that has them is 10.0 (the extra `pipes`)"
-            )
+        self.check_pipes()
         try:
             _, elements = self._proxy().read_pipe(name)
         except UnicodeDecodeError as error:  # in pipes alone PyTango takes texts for UTF-8, which Tango's are not
             raise tango_failure("MTANGO_NotDecodable", f"PyTango cannot decode pipe {name}: {error}") from None
         return spelled(name, self.list_pipes()) or name, elements, time.time()
 
+    def write_pipe(self, name: str, blob: tuple[str, list[dict[str, Any]]]) -> None:
+        """Write a root blob: its name, and elements with name, dtype and value. Raises as read_pipe does."""
+        self.check_pipes()
+        self._proxy().write_pipe(name, blob)
+
     # --- the ways to the device ---
 
-    def _proxy(self) -> tango.DeviceProxy:
+    def later(self, about: str, job: Job) -> None:
+        """Have `job` done without waiting for it, after those that wait already. Raises DevFailed when too many do."""
+        self.host.client.background.add(self._url(), f"{about} of {self.name}", job)
+
+    def _proxy(self, past_polling: bool = False) -> tango.DeviceProxy:
         """A green proxy: its green methods go through the device's lane by themselves."""
-        return self.host.client.device_proxy(self._url(), lambda: self.host.find_server(self.name))
+        return self.host.client.device_proxy(self._url(), lambda: self.host.find_server(self.name), past_polling)
 
     def _run(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """For methods that PyTango does not make green."""

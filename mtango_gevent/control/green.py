@@ -150,6 +150,13 @@ class Green:
         set_global_executor(self.threads)
         return True
 
+    def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Run `function` beside its caller, whom it does not hold up: in a greenlet, without a hub in a thread."""
+        if self.at_home():
+            gevent.spawn(function, *arguments)
+        else:
+            _start_thread(function, arguments)
+
     def start(self, call: Call, lane: Lane) -> None:
         """Start `call` once its lane and all it leads into have a slot. Raises DevFailed when one has none in time."""
         assert self._pool is not None

@@ -19,6 +19,13 @@ _STRING = tango.CmdArgType.DevString
 _STRINGS = tango.CmdArgType.DevVarStringArray
 
 
+def ready_argument(data_type: tango.CmdArgType, argument: Any) -> tango.DeviceData:
+    """The argument of a command as it is sent: PyTango then does not ask for its type, which would hold the GIL."""
+    data = tango.DeviceData()
+    data.insert(data_type, argument)
+    return data
+
+
 @dataclasses.dataclass(frozen=True)
 class DeviceInfo:
     """What the database knows of a device (DbGetDeviceInfo)."""
@@ -50,10 +57,9 @@ class TangoHost:
         database = self.client.device_proxy(url, lambda: "")
         if argument is None:
             return database.command_inout(name)
-        # With a ready DeviceData PyTango does not ask for the type of the argument, which would hold the GIL.
-        data = tango.DeviceData()
-        data.insert(_STRING if isinstance(argument, str) else _STRINGS, argument)
-        return database.command_inout(name, data)
+        return database.command_inout(
+            name, ready_argument(_STRING if isinstance(argument, str) else _STRINGS, argument)
+        )
 
     def info(self) -> list[str]:
         """Lines of text about the database."""
@@ -85,41 +91,12 @@ class TangoHost:
             (self.prefix + name.lower(), "server"), lambda: self.command("DbGetDeviceInfo", name)[1][3]
         )
 
-    def properties(self, device: str) -> dict[str, list[str]]:
-        """All properties of a device.
-
-        pytango-db takes the device in the list for a pattern, in which the `_` of a name is any character; a property
-        without values is another device's then.
-        """
-        names = self.command("DbGetDevicePropertyList", [device, "*"])
-        if not names:  # the C++ database refuses to be asked for none
-            return {}
-        answer = self.command("DbGetDeviceProperty", [device, *names])
-        found = _read_properties(iter(answer[2:]), int(answer[1]), fill=True)
-        return {name: values for name, values in found if values}
-
-    def attribute_properties(self, device: str, attribute: str) -> dict[str, list[str]]:
-        """All properties of an attribute."""
-        answer = iter(self.command("DbGetDeviceAttributeProperty2", [device, attribute])[3:])
-        return dict(_read_properties(answer, int(next(answer)), fill=False))
-
     def find_device(self, name: str) -> str:
         """The same, asked of the database now."""
         found = spelled(name, self.command("DbGetDeviceWideList", name))
         if found is None:
             raise tango_failure("DB_DeviceNotDefined", f"device {name} not defined in the database")
         return found
-
-
-def _read_properties(texts: Any, count: int, fill: bool) -> Any:
-    """(name, values) of `count` properties from the database's flat list: name, number of values, values.
-
-    fill: the command puts one blank text where there is no value.
-    """
-    for _ in range(count):
-        name, size = next(texts), int(next(texts))
-        values = [next(texts) for _ in range(size or int(fill))]
-        yield name, values if size else []
 
 
 # --- which hosts there are ---

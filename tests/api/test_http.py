@@ -101,27 +101,6 @@ def test_what_can_be_given_once_is_not_given_twice(client: TestApp, host_url: st
     assert query.partition("=")[0] in refusal["errors"][0]["description"]
 
 
-def test_what_is_still_to_come_answers_501(client: TestApp, demo_url: str) -> None:
-    for method, path in [
-        ("PUT", "/attributes/ampli/value?v=1"),
-        ("PUT", "/attributes/value?ampli=1"),
-        ("PUT", "/attributes/ampli/info"),
-        ("PUT", "/attributes/ampli/properties/x?value=1"),
-        ("DELETE", "/attributes/ampli/properties/x"),
-        ("PUT", "/commands/DevVoid"),
-        ("PUT", "/properties?x=1"),
-        ("POST", "/properties?x=1"),
-        ("PUT", "/properties/x?value=1"),
-        ("POST", "/properties/x?value=1"),
-        ("DELETE", "/properties/x"),
-        ("PUT", "/pipes/string_long_short_ro"),
-        *[("GET", f"/attributes/ampli/{event}") for event in ("change", "periodic", "user", "archive")],
-    ]:
-        refusal = client.request(demo_url + path, method=method, status=501).json
-        assert refusal["errors"][0]["reason"] == "MTANGO_NotImplemented"
-        assert method in refusal["errors"][0]["description"]
-
-
 def test_cors_echoes_the_origin_with_credentials(client: TestApp, demo_url: str) -> None:
     for url in (f"{demo_url}/state", f"{demo_url}/attributes/nope/value"):
         headers = client.get(url, headers={"Origin": "http://panel"}).headers

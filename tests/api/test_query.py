@@ -71,6 +71,14 @@ def test_what_cannot_be_a_name_is_refused_and_named(name: str) -> None:
     assert raised.value.description.isprintable()
 
 
+@pytest.mark.parametrize("kind", ["member", "attribute", "property_name", "wildcard"])
+@pytest.mark.parametrize("character", ["%", '"', "'", "\\", "`"])
+def test_no_name_has_what_means_something_in_sql(kind: str, character: str) -> None:
+    """The C++ database writes names into its queries as they are: DELETE of the property `%` deletes them all."""
+    with pytest.raises(BadRequest):
+        query.check_name(kind, f"a{character}")
+
+
 @given(st.text())
 def test_a_name_is_taken_or_refused(name: str) -> None:
     try:

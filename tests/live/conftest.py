@@ -53,6 +53,12 @@ class Gateway:
         with urllib.request.urlopen(self.base + path, timeout=30) as reply:
             return orjson.loads(reply.read())
 
+    def put(self, path: str, body: str = "") -> object:
+        """The JSON that a PUT answers; None for 204."""
+        request = urllib.request.Request(self.base + path, body.encode(), method="PUT")
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return orjson.loads(reply.read()) if reply.status != 204 else None
+
     def clean(self) -> None:
         """Empty all caches."""
         with urllib.request.urlopen(self.base + "/sys/clean/devices", timeout=30) as reply:

@@ -67,6 +67,33 @@ def test_others_can_still_be_connected_while_many_of_its_devices_are_polled(
     assert fresh.get("/sys/stats")["pool"]["abandoned"] == 0
 
 
+WRITES = [
+    ("attributes/lazy/value?v=0", ""),
+    ("attributes/value?lazy=0", ""),
+    ("attributes/lazy/info", '{"unit": "s"}'),
+    ("commands/Rest", "0"),
+]
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["unknown configuration", "known configuration"])
+def test_writing_to_it_blocks_nobody(gateway: Gateway, server: ServerProcess, host_path: str, known: bool) -> None:
+    devices = [f"{host_path}/devices/{name}" for name in DEVICES[: len(WRITES)]]
+    gateway.clean()
+    for url in devices:
+        gateway.get(f"{url}/attributes/{'lazy/info' if known else 'quick/value'}")
+        gateway.get(f"{url}/commands/{'Rest' if known else 'State'}")
+    server.freeze()
+    try:
+        with ThreadPoolExecutor(len(WRITES)) as threads, Watch(gateway) as watch:
+            urls = [(f"{url}/{path}", body) for url, (path, body) in zip(devices, WRITES, strict=True)]
+            answers = list(threads.map(lambda write: gateway.put(*write), urls))
+        assert all("FAILURE" in str(answer) for answer in answers)
+        assert watch.longest < 3 * 0.1
+    finally:
+        server.thaw()
+    wait_until(lambda: all("ATTR_VALID" in str(gateway.get(f"{url}/attributes/quick/value")) for url in devices))
+
+
 def test_metadata_of_connected_devices_blocks_nobody(gateway: Gateway, server: ServerProcess, host_path: str) -> None:
     paths = [f"{host_path}/devices/{name}" for name in DEVICES[:8]]
     for path in paths:

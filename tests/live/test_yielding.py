@@ -76,3 +76,20 @@ def test_metadata_of_busy_devices_blocks_nobody(gateway: Gateway, slow_paths: li
     assert all(isinstance(answer, list) and answer for answer in answers[4:])
     assert seconds < 3 * 1.0
     assert watch.longest < 3 * 0.1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("attributes/lazy/value?v=1", ""), ("attributes/value?lazy=1", ""), ("commands/Rest", "1")],
+)
+def test_writes_and_commands_hold_up_nobody(
+    gateway: Gateway, slow_devices: list[str], slow_paths: list[str], host_path: str, path: str, body: str
+) -> None:
+    urls = [f"{host_path}/devices/{name}/{path}" for name in slow_devices]
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(urls)) as threads, Watch(gateway) as watch:
+        answers = list(threads.map(lambda url: gateway.put(url, body), urls))
+    assert not any("errors" in str(answer) for answer in answers)
+    assert time.monotonic() - began < 3 * 1.0
+    assert watch.longest < 3 * 0.1
+    assert watch.asked > 10

@@ -1,18 +1,20 @@
-"""Attributes: values, configurations, histories, properties. Contract: rc3, 2.3 and 2.6."""
+"""Attributes: values, configurations, histories. Contract: rc3, 2.3 and 2.6."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import pictures, query, reply, urls
+from mtango_gevent.api import pictures, query, reply, urls, writes
 from mtango_gevent.api.context import config
+from mtango_gevent.api.rc3 import configuration
 from mtango_gevent.control.device import Device
-from mtango_gevent.errors import ApiError, DevFailed, NotFound, describe, describe_stack
-from mtango_gevent.names import spelled
+from mtango_gevent.errors import ApiError, BadRequest, DevFailed, describe, explained, status_of
+from mtango_gevent.sent import Sent
 
 blueprint = Blueprint("attributes", __name__)
 
@@ -48,6 +50,88 @@ def read_values(device: Device) -> Response:
     return reply.collection(items, lambda item: _shape_value(device, item), config().value_max_age)
 
 
+@blueprint.put("/<attribute>/value")
+def write_value(device: Device, attribute: str) -> Response:
+    """Answers what is read back; of a write-only attribute that is what was written."""
+    write = _prepare_write(device, attribute, writes.value("v"))
+    if writes.asynchronous():
+        return _later(device, f"write of {attribute}", write)
+    write()
+    try:
+        item = device.read_attribute(attribute, past_polling=True)
+    except DevFailed as failure:
+        raise _not_read_back(failure) from None
+    return reply.value(_shape_value(device, item), values.milliseconds(item.time))
+
+
+@blueprint.put("/value")
+def write_values(device: Device) -> Response:
+    """Those that the query or a JSON object names, in that order; each is written, read back and fails for itself."""
+    sent = writes.values("attribute")
+    if writes.asynchronous():
+        prepared = {name: _prepare_write(device, name, value) for name, value in sent.items()}
+        return _later(device, f"write of {', '.join(sent)}", lambda: _write_all(prepared))
+    failures = _write_each({name: functools.partial(_write, device, name, value) for name, value in sent.items()})
+    written = [name for name in sent if name not in failures]
+    try:
+        items = dict(zip(written, device.read_attributes(written, past_polling=True), strict=True))
+    except DevFailed as failure:
+        items, failures = {}, {**failures, **dict.fromkeys(written, _not_read_back(failure))}
+    return reply.json(
+        [
+            _shape_failure(device, name, failures[name]) if name in failures else _shape_value(device, items[name])
+            for name in sent
+        ]
+    )
+
+
+def _write_each(writes: Mapping[str, Callable[[], None]]) -> dict[str, ApiError | DevFailed]:
+    """Do all, and give the failures by name. Once the device is out of reach the rest is left alone."""
+    failures: dict[str, ApiError | DevFailed] = {}
+    lost: DevFailed | None = None
+    for name, write in writes.items():
+        try:
+            if lost:
+                raise explained(lost, "this attribute was therefore not written")
+            write()
+        except (ApiError, DevFailed) as failure:
+            failures[name] = failure
+            if isinstance(failure, DevFailed) and status_of(failure) == 503:
+                lost = lost or failure
+    return failures
+
+
+def _write_all(writes: Mapping[str, Callable[[], None]]) -> None:
+    """The same for nobody who waits: what fails is one failure."""
+    failures = _write_each(writes)
+    if failures:
+        raise DevFailed(*(error for failure in failures.values() for error in failure.args))
+
+
+def _write(device: Device, name: str, sent: Sent) -> None:
+    _prepare_write(device, name, sent)()
+
+
+def _prepare_write(device: Device, name: str, sent: Sent) -> Callable[[], None]:
+    """The write, checked against the configuration of the attribute. Raises BadRequest."""
+    info = device.describe_written(name)
+    try:
+        value = values.attribute_argument(info, sent)
+    except BadRequest:  # by a configuration that is kept, and that may have changed since
+        info = device.ask_attribute(info.name)
+        value = values.attribute_argument(info, sent)
+    return lambda: device.write_attribute(info, value, values.describe_write(info, sent))
+
+
+def _not_read_back(failure: DevFailed) -> DevFailed:
+    return explained(failure, "it was written, but could not be read back")
+
+
+def _later(device: Device, about: str, job: Callable[[], object]) -> Response:
+    device.later(about, job)
+    return reply.nothing()
+
+
 @blueprint.get("/<attribute>/history")
 def read_history(device: Device, attribute: str) -> Response:
     items = device.read_attribute_history(attribute)
@@ -61,8 +145,7 @@ def _shape_record(device: Device, item: Any) -> dict[str, Any]:
 
 def _shape_value(device: Device, item: Any) -> dict[str, Any]:
     if item.has_failed:
-        name = device.spell_attribute(item.name)
-        return reply.failed_item(name, describe_stack(item.get_err_stack()))
+        return _shape_failure(device, item.name, DevFailed(*item.get_err_stack()))
     try:
         value = _shape_bare_value(device, item)
     except ApiError as error:
@@ -73,6 +156,10 @@ def _shape_value(device: Device, item: Any) -> dict[str, Any]:
         "quality": str(item.quality),
         "timestamp": reply.timestamp(values.milliseconds(item.time)),
     }
+
+
+def _shape_failure(device: Device, name: str, failure: ApiError | DevFailed) -> dict[str, Any]:
+    return reply.failed_item(device.spell_attribute(name), describe(failure))
 
 
 def _shape_bare_value(device: Device, item: Any) -> Any:
@@ -94,7 +181,17 @@ def show_infos(device: Device) -> Response:
 
 @blueprint.get("/<attribute>/info")
 def show_info(device: Device, attribute: str) -> Response:
-    return reply.metadata(_shape_info(device.describe_attribute(attribute)))
+    return reply.metadata(configuration.shape(device.describe_attribute(attribute)))
+
+
+@blueprint.put("/<attribute>/info")
+def change_info(device: Device, attribute: str) -> Response:
+    """The keys that are there, on the device as it is now: what others have changed meanwhile stays."""
+    info = device.ask_attribute(attribute)
+    configuration.change(info, writes.document())
+    if writes.asynchronous():
+        return _later(device, f"configuration of {info.name}", lambda: device.configure_attribute(info))
+    return reply.metadata(configuration.shape(device.configure_attribute(info)))
 
 
 def _shape_attribute(device: Device, device_name: str, info: Any) -> dict[str, Any]:
@@ -103,7 +200,7 @@ def _shape_attribute(device: Device, device_name: str, info: Any) -> dict[str, A
     return {
         "name": info.name,
         "value": f"{url}/value",
-        "info": _shape_info(info),
+        "info": configuration.shape(info),
         "properties": f"{url}/properties",
         "history": f"{url}/history",
         "_links": {"_self": url, "_parent": f"{parent}/attributes", "_device": parent},
@@ -113,88 +210,6 @@ def _shape_attribute(device: Device, device_name: str, info: Any) -> dict[str, A
 def _shape_info_or_failure(device: Device, name: str, info: Any | None) -> dict[str, Any]:
     """The device itself says what is wrong with a name that is not in its list."""
     try:
-        return _shape_info(info or device.describe_attribute(name))
+        return configuration.shape(info or device.describe_attribute(name))
     except DevFailed as failure:
         return reply.failed_item(name, describe(failure))
-
-
-def _shape_info(info: Any) -> dict[str, Any]:
-    """All 27 keys."""
-    data_type = values.type_name(info.data_type)
-    memorized = values.MEMORIZED[str(info.memorized)]
-    return {
-        "name": info.name,
-        "writable": str(info.writable),
-        "data_format": str(info.data_format),
-        "data_type": "State" if data_type == "DevState" and config().rc3_mode == "implementation" else data_type,
-        "max_dim_x": info.max_dim_x,
-        "max_dim_y": info.max_dim_y,
-        "description": info.description,
-        "label": info.label,
-        "unit": info.unit,
-        "standard_unit": info.standard_unit,
-        "display_unit": info.display_unit,
-        "format": info.format,
-        "min_value": info.min_value,
-        "max_value": info.max_value,
-        "min_alarm": info.min_alarm,
-        "max_alarm": info.max_alarm,
-        "writable_attr_name": info.writable_attr_name,
-        "level": str(info.disp_level),
-        "extensions": list(info.extensions),
-        "sys_extensions": list(info.sys_extensions),
-        "alarms": _shape_alarms(info.alarms),
-        "events": _shape_events(info.events),
-        "isMemorized": memorized in ("MEMORIZED", "MEMORIZED_WRITE_INIT"),
-        "isSetAtInit": memorized == "MEMORIZED_WRITE_INIT",
-        "memorized": memorized,
-        "root_attr_name": info.root_attr_name,
-        "enum_label": list(info.enum_labels),
-    }
-
-
-def _shape_alarms(alarms: Any) -> dict[str, Any]:
-    keys = ("min_alarm", "max_alarm", "min_warning", "max_warning", "delta_t", "delta_val")
-    return {**{key: getattr(alarms, key) for key in keys}, "extensions": list(alarms.extensions)}
-
-
-def _shape_events(events: Any) -> dict[str, Any]:
-    change, periodic, archive = events.ch_event, events.per_event, events.arch_event
-    return {
-        "ch_event": {
-            "rel_change": change.rel_change,
-            "abs_change": change.abs_change,
-            "extensions": list(change.extensions),
-        },
-        "per_event": {"period": periodic.period, "extensions": list(periodic.extensions)},
-        "arch_event": {
-            "rel_change": archive.archive_rel_change,
-            "abs_change": archive.archive_abs_change,
-            "period": archive.archive_period,
-            "extensions": list(archive.extensions),
-        },
-    }
-
-
-# --- properties ---
-
-
-@blueprint.get("/<attribute>/properties")
-def list_properties(device: Device, attribute: str) -> Response:
-    found = device.read_attribute_properties(attribute)
-    if config().rc3_mode == "strict":
-        return reply.metadata(found)
-    return reply.metadata([{"name": name, "_empty": not texts} for name, texts in found.items()])
-
-
-@blueprint.get("/<attribute>/properties/<property_name>")
-def show_property(device: Device, attribute: str, property_name: str) -> Response:
-    return reply.metadata(_find_property(device, attribute, property_name))
-
-
-def _find_property(device: Device, attribute: str, wanted: str) -> dict[str, Sequence[str]]:
-    found = device.read_attribute_properties(attribute)
-    name = spelled(wanted, found)
-    if name is None:
-        raise NotFound(f"the attribute {device.name}/{attribute} has no property {query.quoted(wanted)}")
-    return {name: found[name]}

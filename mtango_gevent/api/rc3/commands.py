@@ -7,10 +7,11 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import reply, urls
+from mtango_gevent.api import reply, urls, writes
 from mtango_gevent.api.context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import describe_stack
+from mtango_gevent.texts import read_text
 
 blueprint = Blueprint("commands", __name__)
 
@@ -24,6 +25,17 @@ def list_commands(device: Device) -> Response:
 @blueprint.get("/<command>")
 def show_command(device: Device, command: str) -> Response:
     return reply.metadata(_shape_command(device, device.find_name(), device.describe_command(command)))
+
+
+@blueprint.put("/<command>")
+def run_command(device: Device, command: str) -> Response:
+    """The body is the argument; a command of DevVoid takes no notice of it."""
+    info = device.describe_command(command)
+    argument = values.command_argument(info.in_type, writes.argument())
+    if writes.asynchronous():
+        device.later(f"command {info.cmd_name}", lambda: device.run_command(info, argument))
+        return reply.nothing()
+    return reply.value({"name": info.cmd_name, **_shape_output(info, device.run_command(info, argument))})
 
 
 @blueprint.get("/<command>/history")
@@ -44,8 +56,8 @@ def _shape_command(device: Device, device_name: str, info: Any) -> dict[str, Any
             "cmd_tag": info.cmd_tag,
             "in_type": values.type_name(info.in_type),
             "out_type": values.type_name(info.out_type),
-            "in_type_desc": info.in_type_desc,
-            "out_type_desc": info.out_type_desc,
+            "in_type_desc": read_text(info, "in_type_desc"),
+            "out_type_desc": read_text(info, "out_type_desc"),
         },
         "history": f"{url}/history",
         "_links": {"_self": url, "_parent": parent},
@@ -56,5 +68,8 @@ def _shape_record(info: Any, item: Any) -> dict[str, Any]:
     timestamp = reply.timestamp(values.milliseconds(item.get_date()))
     if item.has_failed():
         return {**reply.failed_item(info.cmd_name, describe_stack(item.get_err_stack())), "timestamp": timestamp}
-    output = {} if values.is_void(info.out_type) else {"output": values.command_value(item.extract(), info.out_type)}
-    return {"name": info.cmd_name, **output, "timestamp": timestamp}
+    return {"name": info.cmd_name, **_shape_output(info, item.extract()), "timestamp": timestamp}
+
+
+def _shape_output(info: Any, value: Any) -> dict[str, Any]:
+    return {} if values.is_void(info.out_type) else {"output": values.command_value(value, info.out_type)}

@@ -10,16 +10,6 @@ from mtango_gevent.errors import NotImplementedHere
 
 blueprint = Blueprint("pending", __name__)
 
-WRITES = {
-    "/attributes/<attribute>/value": ["PUT"],
-    "/attributes/value": ["PUT"],
-    "/attributes/<attribute>/info": ["PUT"],
-    "/attributes/<attribute>/properties/<property_name>": ["PUT", "DELETE"],
-    "/commands/<command>": ["PUT"],
-    "/properties": ["PUT", "POST"],
-    "/properties/<property_name>": ["PUT", "POST", "DELETE"],
-    "/pipes/<pipe>": ["PUT"],
-}
 EVENTS = [f"/attributes/<attribute>/{kind}" for kind in ("change", "periodic", "user", "archive")]
 
 
@@ -27,7 +17,5 @@ def refuse(**_: Any) -> NoReturn:
     raise NotImplementedHere(f"{request.method} {request.path} is not implemented in this version")
 
 
-for path, methods in WRITES.items():
-    blueprint.add_url_rule(path, view_func=refuse, methods=methods)
 for path in EVENTS:
     blueprint.add_url_rule(path, view_func=refuse, methods=["GET"])

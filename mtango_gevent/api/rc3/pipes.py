@@ -8,8 +8,9 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import reply, urls
+from mtango_gevent.api import reply, urls, writes
 from mtango_gevent.control.device import Device
+from mtango_gevent.errors import BadRequest
 
 blueprint = Blueprint("pipes", __name__)
 
@@ -23,6 +24,25 @@ def list_pipes(device: Device) -> Response:
 @blueprint.get("/<pipe>")
 def read_pipe(device: Device, pipe: str) -> Response:
     """`size` is the number of elements of the root blob."""
+    return _answer_pipe(device, pipe)
+
+
+@blueprint.put("/<pipe>")
+def write_pipe(device: Device, pipe: str) -> Response:
+    """The body is what a read answers, or as much of it as there is to write: `name` and `data`."""
+    device.check_pipes()
+    try:
+        blob = values.blob_argument({"name": pipe, **writes.document()})
+    except RecursionError:
+        raise BadRequest("the blobs are nested too deeply") from None
+    if writes.asynchronous():
+        device.later(f"pipe {pipe}", lambda: device.write_pipe(pipe, blob))
+        return reply.nothing()
+    device.write_pipe(pipe, blob)
+    return _answer_pipe(device, pipe)
+
+
+def _answer_pipe(device: Device, pipe: str) -> Response:
     name, elements, time = device.read_pipe(pipe)
     url = f"{urls.of_device('rc3', device, device.find_name())}/pipes/{urls.segment(name)}"
     return reply.value(
@@ -37,7 +57,12 @@ def read_pipe(device: Device, pipe: str) -> Response:
 
 
 def _shape_element(element: dict[str, Any]) -> dict[str, Any]:
-    return {"name": element["name"], "value": _shape_values(element["value"], element["dtype"])}
+    data_type = element["dtype"]
+    return {
+        "name": element["name"],
+        "type": values.type_name(data_type),
+        "value": _shape_values(element["value"], data_type),
+    }
 
 
 def _shape_values(value: Any, data_type: Any) -> Sequence[Any]:

@@ -1,22 +1,118 @@
-"""Properties of devices. Contract: rc3, 2.5."""
+"""Properties of devices and of attributes. Contract: rc3, 2.3, 2.5 and Decisions."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 from flask import Blueprint, Response
 
-from mtango_gevent.api import reply
+from mtango_gevent.api import query, reply, writes
+from mtango_gevent.api.context import config
 from mtango_gevent.control.device import Device
+from mtango_gevent.errors import NotFound
+from mtango_gevent.names import spelled
 
 blueprint = Blueprint("properties", __name__)
+of_attributes = Blueprint("attribute_properties", __name__)
+
+_PUT_OR_POST = ["PUT", "POST"]
+
+Found = dict[str, list[str]]
+
+
+# --- of devices ---
 
 
 @blueprint.get("")
 def list_properties(device: Device) -> Response:
-    found = device.read_properties()
-    return reply.collection(list(found.items()), lambda item: {"name": item[0], "values": item[1]})
+    found = device.properties().read()
+    return reply.collection(list(found), lambda name: _shape_property(name, found))
+
+
+@blueprint.route("", methods=_PUT_OR_POST)
+def put_properties(device: Device) -> Response:
+    """Those that are named; with `replace` no others are left."""
+    put = functools.partial(device.properties().put, writes.properties(), writes.replacing())
+    return _now_or_later(device, put, lambda found: [_shape_property(name, found) for name in found])
 
 
 @blueprint.get("/<property_name>")
 def show_property(device: Device, property_name: str) -> Response:
-    name, texts = device.read_property(property_name)
-    return reply.metadata({"name": name, "values": texts})
+    """One that is not there has no values."""
+    return reply.metadata(_shape_property(property_name, device.properties().read()))
+
+
+@blueprint.route("/<property_name>", methods=_PUT_OR_POST)
+def put_property(device: Device, property_name: str) -> Response:
+    put = functools.partial(device.properties().put, {property_name: writes.property_texts(property_name)})
+    return _now_or_later(device, put, functools.partial(_shape_property, property_name))
+
+
+@blueprint.delete("/<property_name>")
+def delete_property(device: Device, property_name: str) -> Response:
+    device.properties().delete(property_name)
+    return reply.nothing()
+
+
+def _shape_property(wanted: str, found: Found) -> dict[str, Any]:
+    name = spelled(wanted, found) or wanted
+    return {"name": name, "values": found.get(name, [])}
+
+
+# --- of attributes ---
+
+
+@of_attributes.get("")
+def list_attribute_properties(device: Device, attribute: str) -> Response:
+    return reply.metadata(_shape_attribute_properties(device.attribute_properties(attribute).read()))
+
+
+@of_attributes.route("", methods=_PUT_OR_POST)
+def put_attribute_properties(device: Device, attribute: str) -> Response:
+    put = functools.partial(device.attribute_properties(attribute).put, writes.properties(), writes.replacing())
+    return _now_or_later(device, put, _shape_attribute_properties)
+
+
+@of_attributes.get("/<property_name>")
+def show_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
+    found = device.attribute_properties(attribute).read()
+    if spelled(property_name, found) is None:
+        raise NotFound(f"the attribute {device.name}/{attribute} has no property {query.quoted(property_name)}")
+    return reply.metadata(_shape_attribute_property(property_name, found))
+
+
+@of_attributes.route("/<property_name>", methods=_PUT_OR_POST)
+def put_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
+    texts = {property_name: writes.property_texts(property_name)}
+    put = functools.partial(device.attribute_properties(attribute).put, texts)
+    return _now_or_later(device, put, functools.partial(_shape_attribute_property, property_name))
+
+
+@of_attributes.delete("/<property_name>")
+def delete_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
+    device.attribute_properties(attribute).delete(property_name)
+    return reply.nothing()
+
+
+def _shape_attribute_properties(found: Found) -> Any:
+    if config().rc3_mode == "strict":
+        return found
+    return [{"name": name, "_empty": not texts} for name, texts in found.items()]
+
+
+def _shape_attribute_property(wanted: str, found: Found) -> Found:
+    name = spelled(wanted, found) or wanted
+    return {name: found.get(name, [])}
+
+
+# --- of both ---
+
+
+def _now_or_later(device: Device, put: Callable[[], Found], shape: Callable[[Found], Any]) -> Response:
+    """What is answered is what the database holds afterwards; a property may be called as a parameter of reads is."""
+    if writes.asynchronous():
+        device.later("properties", put)
+        return reply.nothing()
+    return reply.json(shape(put()))

@@ -1,27 +1,39 @@
-"""Properties of devices."""
+"""Properties of devices and attributes: what they say is what a plain client finds in the database."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
 import pytest
 import tango
+from hypothesis import given
+from hypothesis import strategies as st
 from webtest import TestApp
 
 from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.live.conftest import wait_until
+from tests.tango_values import many_examples
+from tests.witness import Witness
 
 
 @pytest.fixture(autouse=True)
-def _stored_properties(tango_system: EmbeddedTango, tangotest: str) -> None:
-    """By the database's own command: PyTango's `put_device_property` stores UTF-8, where Tango's texts are Latin-1."""
-    properties = {"Axis": ["x", "y"], "limit": ["1.5"], "text": ['a, "b"\nc é']}
-    flat = [text for name, values in properties.items() for text in (name, str(len(values)), *values)]
-    tango.DeviceProxy("sys/database/2").DbPutDeviceProperty([tangotest, str(len(properties)), *flat])
+def _stored_properties(tango_system: EmbeddedTango, tangotest: str) -> Iterator[None]:
+    """And afterwards none at all but the polling's."""
+    database = tango.Database(*tango_system.tango_host.split(":"))
+    database.put_device_property(tangotest, {"Axis": ["x", "y"], "limit": ["1.5"], "text": ['a, "b"\nc é €']})
+    yield
+    for name in database.get_device_property_list(tangotest, "*"):
+        if not name.startswith("polled_"):
+            database.delete_device_property(tangotest, name)
 
 
 def test_properties_are_a_list_of_names_and_values(client: TestApp, device_url: str) -> None:
     found = {item["name"]: item["values"] for item in client.get(f"{device_url}/properties").json}
     assert found["Axis"] == ["x", "y"]
     assert found["limit"] == ["1.5"]
-    assert found["text"] == ['a, "b"\nc é']
+    assert found["text"] == ['a, "b"\nc é €']
 
 
 def test_one_property_in_the_databases_spelling(client: TestApp, device_url: str) -> None:
@@ -36,8 +48,7 @@ def test_a_name_is_no_pattern(client: TestApp, host_url: str, tango_system: Embe
         database.add_device(info)
         database.put_device_property(name, {f"of_{name[-3:]}": ["1"]})
     assert client.get(f"{host_url}/devices/test/pattern/a_1/properties").json == [{"name": "of_a_1", "values": ["1"]}]
-    failure = client.get(f"{host_url}/devices/test/pattern/%25/properties").json
-    assert failure["errors"][0]["reason"] == "DB_DeviceNotDefined"
+    client.get(f"{host_url}/devices/test/pattern/%25/properties", status=400)
 
 
 def test_a_property_that_is_not_there_has_no_values(client: TestApp, device_url: str) -> None:
@@ -48,3 +59,206 @@ def test_a_part_of_the_properties(client: TestApp, device_url: str) -> None:
     *items, about = client.get(f"{device_url}/properties?range=0-1", status=206).json
     assert len(items) == 1
     assert about["total"] >= 3
+
+
+def test_what_was_kept_in_latin_1_is_read_as_such(client: TestApp, device_url: str, tangotest: str) -> None:
+    """As programs in other languages do; PyTango's own functions cannot read it."""
+    tango.DeviceProxy("sys/database/2").DbPutDeviceProperty([tangotest, "1", "unit", "1", "°C"])
+    assert client.get(f"{device_url}/properties/unit").json["values"] == ["°C"]
+
+
+# --- put, of devices ---
+
+
+def as_object(items: list[dict[str, Any]]) -> dict[str, list[str]]:
+    return {item["name"]: item["values"] for item in items if not item["name"].startswith("polled_")}
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_one_is_put(client: TestApp, device_url: str, tangotest: str, witness: Witness, method: str) -> None:
+    answer = client.request(f"{device_url}/properties/new?value=1&value=a,b", method=method, status=200).json
+    assert answer == {"name": "new", "values": ["1", "a,b"]}
+    assert witness.finds_property(tangotest, "new") == ["1", "a,b"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "texts"),
+    [
+        ("value=1&value=2", "application/x-www-form-urlencoded", ["1", "2"]),
+        ('["a", "b, c", 5, 1.5]', "application/json", ["a", "b, c", "5", "1.5"]),
+        ('{"name": "new", "values": ["x"]}', "application/json", ["x"]),
+        ('{"new": ["x", "y"]}', "application/json", ["x", "y"]),
+        ('"quoted"', "application/json", ["quoted"]),
+        ("plain, text", "text/plain", ["plain, text"]),
+        ("5", "application/json", ["5"]),
+        ('[""]', "application/json", [""]),
+    ],
+)
+def test_one_is_put_in_a_body(
+    client: TestApp, device_url: str, tangotest: str, witness: Witness, body: str, content_type: str, texts: list[str]
+) -> None:
+    answer = client.put(f"{device_url}/properties/new", body, content_type=content_type).json
+    assert answer == {"name": "new", "values": texts}
+    assert witness.finds_property(tangotest, "new") == texts
+
+
+@many_examples
+@given(
+    texts=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=5)
+)
+def test_any_text_comes_back(client: TestApp, demo_url: str, witness: Witness, texts: list[str]) -> None:
+    answer = client.put(f"{demo_url}/properties/text", orjson.dumps(texts), content_type="application/json").json
+    assert answer["values"] == texts
+    assert witness.finds_property("sys/tg_test/1", "text") == texts
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize(
+    ("query", "body", "content_type"),
+    [
+        ("?new=1&new=2&AXIS=z", "", "text/plain"),
+        ("?new=1", "new=2&AXIS=z", "application/x-www-form-urlencoded"),
+        ("", '{"new": ["1", "2"], "axis": "z"}', "application/json"),
+        ("", '[{"name": "new", "values": [1, 2]}, {"name": "axis", "values": ["z"]}]', "application/json"),
+    ],
+)
+def test_many_are_put_and_the_others_stay(
+    client: TestApp,
+    device_url: str,
+    tangotest: str,
+    witness: Witness,
+    method: str,
+    query: str,
+    body: str,
+    content_type: str,
+) -> None:
+    url = f"{device_url}/properties{query}"
+    found = as_object(client.request(url, method=method, body=body.encode(), content_type=content_type).json)
+    assert {name.lower(): texts for name, texts in found.items()} == {
+        "axis": ["z"],
+        "limit": ["1.5"],
+        "new": ["1", "2"],
+        "text": ['a, "b"\nc é €'],
+    }
+    assert list(found).count("Axis") == 1
+    assert witness.finds_property(tangotest, "new") == ["1", "2"]
+    assert witness.finds_property(tangotest, "Axis") == ["z"]
+
+
+def test_replace_leaves_no_others(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+    found = client.put(f"{device_url}/properties?replace=true&new=1&axis=z").json
+    assert sorted(item["name"].lower() for item in found) == ["axis", "new"]
+    assert witness.finds_property(tangotest, "limit") == []
+
+
+@pytest.mark.parametrize("name", ["range", "filter", "value", "v", "with blank", "a/b", "été"])
+def test_a_property_may_have_any_name(
+    client: TestApp, device_url: str, tangotest: str, witness: Witness, name: str
+) -> None:
+    found = as_object(client.put(f"{device_url}/properties", orjson.dumps({name: ["0-1"]})).json)
+    assert found[name] == ["0-1"]
+    assert found["Axis"] == ["x", "y"]
+    assert witness.finds_property(tangotest, name) == ["0-1"]
+
+
+def test_what_is_read_can_be_put_back(client: TestApp, device_url: str) -> None:
+    items = client.get(f"{device_url}/properties").json
+    assert client.put(f"{device_url}/properties?replace=true", orjson.dumps(items)).json == items
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("", "", ["nothing to write"]),
+        ("?replace=true", "", ["nothing to write"]),
+        ("", "no json", ["JSON"]),
+        ("", "5", ["5"]),
+        ("", "[5]", ["name"]),
+        ("", '{"new": []}', ["new", "DELETE"]),
+        ("", '{"new": {"a": 1}}', ["new", "texts"]),
+        ("", '{"new": [null]}', ["null"]),
+        ("", '{"": ["1"]}', ["empty"]),
+        ("/new", "", ["new", "DELETE"]),
+        ("/new", "[]", ["DELETE"]),
+        ("/new", "[true]", ["true"]),
+        ("/new", "a\0b", ["new"]),
+    ],
+)
+def test_what_cannot_be_put_is_refused(
+    client: TestApp, device_url: str, tangotest: str, witness: Witness, path: str, body: str, words: list[str]
+) -> None:
+    refusal = client.put(f"{device_url}/properties{path}", body.encode(), status=400).json
+    assert all(word in refusal["errors"][0]["description"] for word in words), refusal
+    assert witness.finds_property(tangotest, "new") == []
+    assert witness.finds_property(tangotest, "Axis") == ["x", "y"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_device_that_is_not_defined_gets_none(client: TestApp, host_url: str, witness: Witness, method: str) -> None:
+    url = f"{host_url}/devices/no/such/device/properties/new?value=1"
+    assert client.request(url, method=method, status=200).json["errors"][0]["reason"] == "DB_DeviceNotDefined"
+    assert witness.finds_property("no/such/device", "new") == []
+
+
+def test_async_puts_later(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+    client.put(f"{device_url}/properties/new?value=1&async=true", status=204)
+    client.put(f"{device_url}/properties?newer=2&async=true", status=204)
+    wait_until(lambda: witness.finds_property(tangotest, "newer") == ["2"])
+    assert witness.finds_property(tangotest, "new") == ["1"]
+
+
+# --- delete, of devices ---
+
+
+def test_one_is_deleted_whatever_the_case(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+    answer = client.delete(f"{device_url}/properties/AXIS", status=204)
+    assert answer.body == b""
+    assert witness.finds_property(tangotest, "Axis") == []
+    assert witness.finds_property(tangotest, "limit") == ["1.5"]
+    client.delete(f"{device_url}/properties/AXIS", status=204)
+
+
+# --- of attributes ---
+
+
+@pytest.fixture
+def attribute_url(device_url: str, tango_system: EmbeddedTango, tangotest: str) -> Iterator[str]:
+    database = tango.Database(*tango_system.tango_host.split(":"))
+    database.put_device_attribute_property(tangotest, {"ampli": {"Colour": ["red", "blue"], "size": ["5"]}})
+    yield f"{device_url}/attributes/ampli/properties"
+    found = database.get_device_attribute_property(tangotest, "ampli")["ampli"]
+    database.delete_device_attribute_property(tangotest, {"ampli": list(found)})
+
+
+def test_of_an_attribute_one_is_put(client: TestApp, attribute_url: str, tangotest: str, witness: Witness) -> None:
+    assert client.put(f"{attribute_url}/COLOUR?value=5%20%C2%B5m").json == {"Colour": ["5 µm"]}
+    assert client.put(f"{attribute_url}/new", b'["a,b", "c"]').json == {"new": ["a,b", "c"]}
+    assert client.put(f"{attribute_url}/new", b'{"new": ["d"]}').json == {"new": ["d"]}
+    assert witness.finds_attribute_property(tangotest, "ampli", "Colour") == ["5 µm"]
+    assert witness.finds_attribute_property(tangotest, "ampli", "new") == ["d"]
+
+
+def test_of_an_attribute_many_are_put(client: TestApp, attribute_url: str, tangotest: str, witness: Witness) -> None:
+    found = client.put(f"{attribute_url}?new=1&new=2").json
+    assert found == {"Colour": ["red", "blue"], "size": ["5"], "new": ["1", "2"]}
+    assert client.put(f"{attribute_url}?replace=true", orjson.dumps(found)).json == found
+    assert client.post(f"{attribute_url}?replace=true", {"new": "3"}).json == {"new": ["3"]}
+    assert witness.finds_attribute_property(tangotest, "ampli", "Colour") is None
+
+
+def test_of_an_attribute_one_is_deleted(client: TestApp, attribute_url: str, tangotest: str, witness: Witness) -> None:
+    client.delete(f"{attribute_url}/colour", status=204)
+    client.delete(f"{attribute_url}/colour", status=204)
+    client.get(f"{attribute_url}/colour", status=404)
+    assert witness.finds_attribute_property(tangotest, "ampli", "Colour") is None
+    assert witness.finds_attribute_property(tangotest, "ampli", "size") == ["5"]
+
+
+def test_of_an_attribute_that_is_not_there_none_is_put(client: TestApp, demo_url: str) -> None:
+    failure = client.put(f"{demo_url}/attributes/nope/properties/x?value=1").json
+    assert failure["errors"][0]["reason"] == "API_AttrNotFound"
+
+
+def test_the_java_servers_shape_after_a_put(make_client: Callable[..., TestApp], attribute_url: str) -> None:
+    found = make_client(rc3_mode="implementation").put(f"{attribute_url}?new=1").json
+    assert {"name": "new", "_empty": False} in found

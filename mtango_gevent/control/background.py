@@ -1,0 +1,68 @@
+"""What is done after its request has been answered (contract: rc3, Decisions "async")."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from mtango_gevent.control.cache import NativeLock
+from mtango_gevent.control.green import Green
+from mtango_gevent.errors import DevFailed, tango_failure
+
+logger = logging.getLogger(__name__)
+
+Job = Callable[[], object]
+
+
+class Background:
+    """Jobs by device: one after the other, so that of two writes the later one is the last.
+
+    limit: how many may wait for one device.
+    """
+
+    def __init__(self, green: Green, limit: int) -> None:
+        self._green = green
+        self._limit = limit
+        self._queues: dict[str, deque[tuple[str, Job]]] = {}
+        self._guard = NativeLock()
+        self._done = self._failed = 0
+
+    def add(self, device: str, about: str, job: Job) -> None:
+        """Have `job` done once those before it are. Raises DevFailed when too many wait.
+
+        about: what a log line calls it.
+        """
+        with self._guard:
+            begin = device not in self._queues
+            queue = self._queues.setdefault(device, deque())
+            if len(queue) >= self._limit:
+                raise tango_failure("MTANGO_DeviceBusy", f"{len(queue)} requests wait for {device} already")
+            queue.append((about, job))
+        if begin:
+            self._green.spawn(self._work, device, queue)
+
+    def info(self) -> dict[str, int]:
+        """How many jobs wait, and what became of the others."""
+        with self._guard:
+            waiting = sum(len(queue) for queue in self._queues.values())
+            return {"waiting": waiting, "done": self._done, "failed": self._failed}
+
+    def _work(self, device: str, queue: deque[tuple[str, Job]]) -> None:
+        while True:
+            with self._guard:
+                if not queue:
+                    del self._queues[device]
+                    return
+                about, job = queue.popleft()
+            try:
+                job()
+            except DevFailed as failure:
+                self._failed += 1
+                reasons = " < ".join(f"{error.reason}: {error.desc}" for error in failure.args)
+                logger.warning("%s", f"async {about} failed: {reasons}".encode("unicode_escape").decode("ascii"))
+            except Exception:  # of ours; those that wait behind it still have their turn
+                self._failed += 1
+                logger.exception("async %s failed", about)
+            else:
+                self._done += 1

@@ -1,0 +1,122 @@
+"""What a client sent for one value: texts of a query or form, a body, or JSON. No types of Tango yet.
+
+Contract: rc3, Decisions "Writes" and "Command argument".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+_NOT_JSON = object()
+
+# A field of a comma list; the csv of the standard library would see lines.
+_FIELD = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>(?!")[^,]*))(?P<comma>,|\Z)')
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return _NOT_JSON
+
+
+def _split(text: str) -> list[str]:
+    """A comma list; `"` at both ends of a field groups what has commas in it, and `""` therein is one of them."""
+    fields: list[str] = []
+    rest: re.Match[str] | None = None
+    while text and (rest is None or rest["comma"]):
+        rest = _FIELD.match(text, rest.end() if rest else 0)
+        if rest is None:
+            raise ValueError(f"is no comma list: the quotes of field {len(fields)} do not end where it does")
+        fields.append(rest["plain"] if rest["quoted"] is None else rest["quoted"].replace('""', '"'))
+    return fields
+
+
+def shown(value: Any) -> str:
+    """A JSON value for a message: no more of it than a line has room for."""
+    try:
+        text = orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # of its depth: what came as JSON is JSON
+        return "something nested too deeply"
+    return text if len(text) <= 80 else text[:80] + "..."
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """One value as it came, and how it reads where one text, one element, a list, or a list of rows is due.
+
+    texts: as they were sent; several are the elements of a list, or its rows. parsed: the JSON there is, if any.
+    Whatever cannot be read as what is due raises ValueError, in words that follow on from the value.
+    """
+
+    texts: Sequence[str] = ()
+    parsed: Any = _NOT_JSON
+
+    @classmethod
+    def in_query(cls, texts: list[str]) -> Sent:
+        """Of a query or form: a single text may be a JSON list or object, but quotes belong to it."""
+        parsed = _parsed(texts[0]) if len(texts) == 1 and texts[0].lstrip()[:1] in ("[", "{") else _NOT_JSON
+        return cls(texts, parsed)
+
+    @classmethod
+    def in_body(cls, text: str) -> Sent:
+        """A body: JSON if it is any, else a text, whatever its Content-Type says."""
+        return cls([text], _parsed(text))
+
+    @classmethod
+    def json(cls, value: Any) -> Sent:
+        """Part of a larger JSON document."""
+        return cls((), value)
+
+    def text(self) -> str:
+        """A text: without the quotes of JSON, else as it was sent."""
+        if isinstance(self.parsed, str):
+            return self.parsed
+        if not self.texts:
+            raise ValueError("is not a text")
+        return self._single()
+
+    def element(self) -> Any:
+        """A JSON value; what is no JSON is a text."""
+        return self._single() if self.parsed is _NOT_JSON else self.parsed
+
+    def elements(self) -> list[Any]:
+        """A JSON list, a repeated parameter, a comma list; a text in quotes is the one element."""
+        if isinstance(self.parsed, list):
+            return self.parsed
+        if isinstance(self.parsed, str):
+            return [self.parsed]
+        if not self.texts:
+            raise ValueError("is not a list")
+        return list(self.texts) if len(self.texts) > 1 else _split(self.texts[0])
+
+    def rows(self) -> list[list[Any]]:
+        """A JSON list of lists, or a list for each time the parameter is there; all of one length.
+
+        A single comma list may be an image whose rows JavaScript has joined.
+        """
+        rows: Any = self.parsed
+        if not isinstance(rows, list):
+            several = len(self.texts) > 1 or self.texts == [""]
+            rows = [Sent.in_query([text]).elements() for text in self.texts] if several else [None]
+        if not all(isinstance(row, list) for row in rows):
+            raise ValueError("is not a list of rows")
+        if len({len(row) for row in rows}) > 1:
+            raise ValueError("has rows of different lengths")
+        return rows
+
+    def shown(self) -> str:
+        """For messages."""
+        if not self.texts:
+            return shown(self.parsed)
+        return shown(self.texts[0] if len(self.texts) == 1 else self.texts)
+
+    def _single(self) -> str:
+        if len(self.texts) > 1:
+            raise ValueError(f"are {len(self.texts)} values where one is due")
+        return self.texts[0]

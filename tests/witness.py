@@ -1,0 +1,102 @@
+"""A plain PyTango client in a process of its own: what it finds is what is there, whatever the gateway says."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy
+import tango
+
+
+class Witness:
+    """Asks devices and the database; values come as plain Python ones."""
+
+    def __init__(self, tango_host: str, process: ProcessPoolExecutor) -> None:
+        self._prefix = f"tango://{tango_host}/"
+        self._tango_host = tango_host
+        self._process = process
+
+    def reads(self, device: str, attribute: str) -> Any:
+        return self._ask(_read, self._prefix + device, attribute, "value")
+
+    def reads_set_point(self, device: str, attribute: str) -> Any:
+        """What was written last, whatever the attribute shows."""
+        return self._ask(_read, self._prefix + device, attribute, "w_value")
+
+    def reads_pipe(self, device: str, pipe: str) -> Any:
+        return self._ask(_read_pipe, self._prefix + device, pipe)
+
+    def finds_property(self, device: str, name: str) -> list[str]:
+        return self._ask(_device_property, self._tango_host, device, name)
+
+    def finds_attribute_property(self, device: str, attribute: str, name: str) -> list[str] | None:
+        return self._ask(_attribute_property, self._tango_host, device, attribute, name)
+
+    def finds_configuration(self, device: str, attribute: str, *path: str) -> str:
+        return self._ask(_configuration, self._prefix + device, attribute, path)
+
+    def runs(self, device: str, command: str) -> None:
+        self._ask(_run, self._prefix + device, command)
+
+    def _ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
+        return self._process.submit(question, *arguments).result(30)
+
+
+@contextmanager
+def summoned(tango_host: str) -> Iterator[Witness]:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        yield Witness(tango_host, process)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, numpy.ndarray):
+        return value.tolist()
+    if isinstance(value, (tuple, list)):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, tango.DevState) else value
+
+
+def _read(device: str, attribute: str, part: str) -> Any:
+    return _plain(getattr(tango.DeviceProxy(device).read_attribute(attribute), part))
+
+
+def _read_pipe(device: str, pipe: str) -> Any:
+    def plain(blob: Any) -> Any:
+        name, elements = blob
+        return name, {
+            element["name"]: plain(element["value"])
+            if str(element["dtype"]) == "DevPipeBlob"
+            else _plain(element["value"])
+            for element in elements
+        }
+
+    return plain(tango.DeviceProxy(device).read_pipe(pipe))
+
+
+def _database(tango_host: str) -> tango.Database:
+    host, port = tango_host.split(":")
+    return tango.Database(host, int(port))
+
+
+def _device_property(tango_host: str, device: str, name: str) -> list[str]:
+    return list(_database(tango_host).get_device_property(device, name)[name])
+
+
+def _attribute_property(tango_host: str, device: str, attribute: str, name: str) -> list[str] | None:
+    found = _database(tango_host).get_device_attribute_property(device, attribute)[attribute]
+    return list(found[name]) if name in found else None
+
+
+def _configuration(device: str, attribute: str, path: tuple[str, ...]) -> str:
+    found: Any = tango.DeviceProxy(device).get_attribute_config_ex(attribute)[0]
+    for name in path:
+        found = getattr(found, name)
+    return found if isinstance(found, str) else list(found)
+
+
+def _run(device: str, command: str) -> None:
+    tango.DeviceProxy(device).command_inout(command)
