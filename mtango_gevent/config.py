@@ -177,6 +177,14 @@ class Config:
     connect_limit: int = setting(16, "connections being made at the same time", integer(1, 128))
     pool_size: int = setting(64, "native threads of a worker for Tango calls", integer(1, 1024))
     async_limit: int = setting(100, "asynchronous requests that may wait for one device", integer(1, 100_000))
+    # events
+    event_timeout: float = setting(60.0, "the longest that a request may wait for an event", seconds(1, 3600))
+    event_poll_period: float = setting(
+        1.0, "how often the gateway reads an attribute that sends no events", seconds(0.05, 60)
+    )
+    event_linger: float = setting(60.0, "how long events are kept coming when nobody listens", seconds(0, 86400))
+    event_buffer: int = setting(256, "events of one attribute that are kept", integer(1, 1_000_000))
+    event_memory: int = setting(16 << 20, "bytes that the kept values of one attribute may take", integer(0, 1 << 40))
     # what is kept
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))
     metadata_lifetime: float = setting(

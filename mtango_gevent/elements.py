@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import dataclasses
+import decimal
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,11 +20,18 @@ import tango
 from mtango_gevent.sent import shown
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+ -]?[0-9]+)?|inf(inity)?)|nan", re.ASCII | re.IGNORECASE)
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+ -]?[0-9]+)?", re.ASCII | re.IGNORECASE)
+_NO_NUMBER = re.compile(r"[+-]?inf(inity)?|nan", re.ASCII | re.IGNORECASE)
 _WORDS = {
     **dict.fromkeys(("true", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "no", "n", "off", "0"), False),
 }
+
+# No float is larger, and Python refuses to make one of an integer that is.
+_HUGE = 10**309
+
+# More digits than any number has that is not an attack.
+_LONGEST = 1000
 
 # Below it a float stands for one whole number only.
 _EXACT = 2**53
@@ -85,10 +94,10 @@ class Whole(Element):
         self.wanted = f"a whole number from {self._low} to {self._high}"
 
     def one(self, value: Any) -> int:
-        number = _decimal(value)
-        if number is None or (isinstance(number, float) and not (number.is_integer() and abs(number) < _EXACT)):
+        number = _number(value)
+        if number is None or not self._low <= number <= self._high:
             raise self.refusal()
-        if not self._low <= number <= self._high:
+        if int(number) != number or (isinstance(number, float) and abs(number) >= _EXACT):
             raise self.refusal()
         return int(number)
 
@@ -106,27 +115,32 @@ class Decimal(Element):
         self.wanted = f"a number from {-self._high:.5g} to {self._high:.5g}, NaN, Infinity or -Infinity"
 
     def one(self, value: Any) -> float:
-        number = _decimal(value)
-        by_name = isinstance(value, str) and value.strip().lstrip("+-")[:1].isalpha()  # NaN and the infinities
-        if number is None or not (by_name or self._holds(number)):
+        if isinstance(value, str) and _NO_NUMBER.fullmatch(value.strip()):
+            return float(value)
+        number = _number(value)
+        if number is None or abs(number) > _HUGE:
             raise self.refusal()
+        with numpy.errstate(over="ignore", under="ignore"):
+            made = self._dtype(float(number))
+        if not numpy.isfinite(made):
+            raise self.refusal()
+        if number and not made:
+            raise self.refusal(": it is so small that it would become 0")
         return float(number)
 
     def many(self, values: Sequence[Any]) -> Any:
         """In one go where all are numbers that fit; JSON has no others than finite ones."""
         if set(map(type, values)) <= {float, int}:
             numbers = numpy.array(values, numpy.float64)
-            if numbers.size == 0 or self._holds(float(numpy.abs(numbers).max())):
-                return numbers.astype(self._dtype)
+            with numpy.errstate(over="ignore", under="ignore"):
+                made = numbers.astype(self._dtype)
+            if numpy.isfinite(made).all() and numpy.array_equal(made == 0, numbers == 0):
+                return made
         return numpy.array(super().many(values), self._dtype)
 
-    def _holds(self, number: float) -> bool:
-        with numpy.errstate(over="ignore"):
-            return bool(numpy.isfinite(self._dtype(float(number))))
 
-
-def _decimal(value: Any) -> int | float | None:
-    """A number, or the text of one: an integer exactly, else a float. None for anything else.
+def _number(value: Any) -> int | float | decimal.Decimal | None:
+    """A number, or the text of one, exactly. None for anything else.
 
     The `+` of JavaScript's `1e+21` is a blank in a query where nobody has escaped it.
     """
@@ -134,7 +148,10 @@ def _decimal(value: Any) -> int | float | None:
         text = value.strip()
         if _WHOLE.fullmatch(text):
             return int(text)
-        return float(text.replace(" ", "+")) if _DECIMAL.fullmatch(text) else None
+        if len(text) <= _LONGEST and _DECIMAL.fullmatch(text):
+            with contextlib.suppress(decimal.InvalidOperation):  # an exponent beyond all measure
+                return decimal.Decimal(text.replace(" ", "+"))
+        return None
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 

@@ -29,6 +29,7 @@ STATUS_OF_REASON = {
         "API_CorbaException",
         "API_DeviceNotExported",
         "API_DeviceTimedOut",
+        "API_EventTimeout",
         "API_TangoHostNotSet",
         "MTANGO_CallTimedOut",
         "MTANGO_DeviceBusy",

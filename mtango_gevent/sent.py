@@ -5,7 +5,10 @@ Contract: rc3, Decisions "Writes" and "Command argument".
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import decimal
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -15,14 +18,27 @@ import orjson
 _NOT_JSON = object()
 
 # A field of a comma list; the csv of the standard library would see lines.
-_FIELD = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>(?!")[^,]*))(?P<comma>,|\Z)')
+_FIELD = re.compile(r'(?:"(?P<quoted>[^"]*(?:""[^"]*)*)"|(?P<plain>(?!")[^,]*))(?P<comma>,|\Z)')
+
+# The sign of a number so small that it may become 0 as it is parsed.
+_TINY = re.compile(r"[0-9][eE]-0*[0-9]{3}")
 
 
 def _parsed(text: str) -> Any:
     try:
-        return orjson.loads(text)
+        found = orjson.loads(text)
     except orjson.JSONDecodeError:
         return _NOT_JSON
+    if _TINY.search(text):
+        with contextlib.suppress(RecursionError):  # nested more deeply than any value
+            return json.loads(text, parse_float=_small_number)
+    return found
+
+
+def _small_number(text: str) -> float | str:
+    """A number that a float cannot tell from 0 stays a text, for its type to refuse."""
+    number = float(text)
+    return number if number or not decimal.Decimal(text) else text
 
 
 def _split(text: str) -> list[str]:
@@ -69,7 +85,7 @@ class Sent:
         return cls([text], _parsed(text))
 
     @classmethod
-    def json(cls, value: Any) -> Sent:
+    def in_json(cls, value: Any) -> Sent:
         """Part of a larger JSON document."""
         return cls((), value)
 
@@ -91,9 +107,13 @@ class Sent:
             return self.parsed
         if isinstance(self.parsed, str):
             return [self.parsed]
-        if not self.texts:
+        if not self.texts or self.parsed is None:
             raise ValueError("is not a list")
-        return list(self.texts) if len(self.texts) > 1 else _split(self.texts[0])
+        if len(self.texts) > 1:
+            return list(self.texts)
+        if self.texts[0].lstrip().startswith("["):  # rather than write its brackets into a text
+            raise ValueError("begins as a JSON list does, and is none")
+        return _split(self.texts[0])
 
     def rows(self) -> list[list[Any]]:
         """A JSON list of lists, or a list for each time the parameter is there; all of one length.

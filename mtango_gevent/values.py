@@ -236,7 +236,7 @@ def blob_argument(sent: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _blob_name(sent: Any) -> str:
-    return command_argument(CmdArgType.DevString, Sent.json(sent))
+    return command_argument(CmdArgType.DevString, Sent.in_json(sent))
 
 
 def _blob_element(sent: Any) -> dict[str, Any]:
@@ -255,13 +255,13 @@ def _blob_element(sent: Any) -> dict[str, Any]:
 def _blob_value(data_type: CmdArgType, sent: Any) -> Any:
     """What a read shows is always a list. PyTango takes a single text in a pipe for UTF-8."""
     if data_type in ARRAYS:
-        return command_argument(data_type, Sent.json(sent))
+        return command_argument(data_type, Sent.in_json(sent))
     if is_void(data_type) or (isinstance(sent, list) and len(sent) != 1):
         raise BadRequest(f"a {type_name(data_type)} is one value; sent was {shown(sent)}")
     single = sent[0] if isinstance(sent, list) else sent
     if is_blob(data_type):
         return blob_argument(single if isinstance(single, dict) else {"data": single})
-    value = command_argument(data_type, Sent.json(single))
+    value = command_argument(data_type, Sent.in_json(single))
     return to_utf8(value) if isinstance(value, str) else value
 
 

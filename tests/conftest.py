@@ -15,11 +15,11 @@ from webtest import TestApp
 
 from mtango_gevent import create_app
 from mtango_gevent.config import Config
-from mtango_gevent.demo.embedded import EmbeddedTango
+from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
 from tests.witness import Witness, summoned
 
 CPP_SERVER = shutil.which("TangoTest", path=f"{os.environ.get('PATH', '')}:/usr/lib/tango")
-DEMO_DEVICE, CPP_DEVICE, TYPES_DEVICE = "sys/tg_test/1", "test/cpp/1", "demo/types/1"
+DEMO_DEVICE, CPP_DEVICE, TYPES_DEVICE, SENDER_DEVICE = "sys/tg_test/1", "test/cpp/1", "demo/types/1", "test/sender/1"
 HAS_PIPES = hasattr(tango.DeviceProxy, "read_pipe")
 
 
@@ -58,6 +58,19 @@ def slow_devices(tango_system: EmbeddedTango) -> list[str]:
     command = [sys.executable, str(Path(__file__).parent / "devices.py"), "test"]
     tango_system.add_server(command, "Slow/test", dict.fromkeys(names, "Slow"))
     return names
+
+
+@pytest.fixture(scope="session")
+def sender_server(tango_system: EmbeddedTango) -> ServerProcess:
+    command = [sys.executable, str(Path(__file__).parent / "devices.py"), "sender"]
+    return tango_system.add_server(command, "Slow/sender", {SENDER_DEVICE: "Sender"})
+
+
+@pytest.fixture
+def sender(sender_server: ServerProcess, witness: Witness) -> str:
+    """The name of a device that sends events when it is told to, as it is after its start."""
+    witness.runs(SENDER_DEVICE, "Init")
+    return SENDER_DEVICE
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,11 @@
-"""A device server for the tests: devices whose reads, writes and commands take as long as they are told to."""
+"""A device server for the tests: devices that take as long as they are told to, and devices that send events."""
 
+import sys
+import threading
 import time
 
-from tango.server import Device, attribute, command
+import tango
+from tango.server import Device, attribute, command, run
 
 
 class Slow(Device):
@@ -38,5 +41,72 @@ class Slow(Device):
         time.sleep(seconds)
 
 
+class Sender(Device):
+    """Sends events of `sent0` to `sent99` when it is told to; their values are counted from 1."""
+
+    def init_device(self) -> None:
+        super().init_device()
+        self._sent = [0] * 100
+        self._reads = 0
+        self._broken = False
+        self._level = 0.0
+        for number in range(len(self._sent)):
+            self.add_attribute(tango.Attr(f"sent{number}", tango.CmdArgType.DevLong), self._read_sent)
+            self.set_change_event(f"sent{number}", True, False)
+            self.set_archive_event(f"sent{number}", True, False)
+
+    def _read_sent(self, sent: tango.Attribute) -> None:
+        sent.set_value(self._sent[int(sent.get_name().removeprefix("sent"))])
+
+    @attribute(dtype=float, doc="Sends no events")
+    def silent(self) -> float:
+        self._reads += 1
+        if self._broken:
+            raise RuntimeError("broken")
+        return self._level
+
+    @silent.write
+    def silent(self, level: float) -> None:
+        self._level = level
+
+    @attribute(dtype=int, doc="How often `silent` has been read")
+    def reads(self) -> int:
+        return self._reads
+
+    @command(dtype_in=bool, doc_in="Whether reading `silent` fails")
+    def Break(self, broken: bool) -> None:
+        self._broken = broken
+
+    @command(dtype_in=str, doc_in="change, archive or user")
+    def SendOne(self, kind: str) -> None:
+        self._sent[0] += 1
+        push = {"change": self.push_change_event, "archive": self.push_archive_event}.get(kind)
+        if push:
+            push("sent0", self._sent[0])
+        else:
+            self.push_event("sent0", [], [], self._sent[0])
+
+    @command
+    def SendFailure(self) -> None:
+        try:
+            tango.Except.throw_exception("Sender_Broken", "this event is a failure", "Sender")
+        except tango.DevFailed as failure:
+            self.push_change_event("sent0", failure)
+
+    @command(dtype_in=(float,), doc_in="Number of attributes, change events of each, events of each per second")
+    def Send(self, wanted: "list[float]") -> None:
+        attributes, events, per_second = wanted
+        threading.Thread(target=self._send, args=(int(attributes), int(events), per_second), daemon=True).start()
+
+    def _send(self, attributes: int, events: int, per_second: float) -> None:
+        with tango.EnsureOmniThread():
+            begin = time.monotonic()
+            for turn in range(events):
+                time.sleep(max(0.0, begin + turn / per_second - time.monotonic()))
+                for number in range(attributes):
+                    self._sent[number] += 1
+                    self.push_change_event(f"sent{number}", self._sent[number])
+
+
 if __name__ == "__main__":
-    Slow.run_server()
+    run((Slow, Sender), ["Slow", *sys.argv[1:]])

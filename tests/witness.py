@@ -39,8 +39,15 @@ class Witness:
     def finds_configuration(self, device: str, attribute: str, *path: str) -> str:
         return self._ask(_configuration, self._prefix + device, attribute, path)
 
-    def runs(self, device: str, command: str) -> None:
-        self._ask(_run, self._prefix + device, command)
+    def runs(self, device: str, command: str, argument: Any = None) -> None:
+        self._ask(_run, self._prefix + device, command, argument)
+
+    def writes(self, device: str, attribute: str, value: Any) -> None:
+        self._ask(_write, self._prefix + device, attribute, value)
+
+    def finds_in_black_box(self, device: str, text: str) -> int:
+        """How many of the last calls that a device has had show `text`."""
+        return self._ask(_black_box, self._prefix + device, text)
 
     def _ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
         return self._process.submit(question, *arguments).result(30)
@@ -98,5 +105,13 @@ def _configuration(device: str, attribute: str, path: tuple[str, ...]) -> str:
     return found if isinstance(found, str) else list(found)
 
 
-def _run(device: str, command: str) -> None:
-    tango.DeviceProxy(device).command_inout(command)
+def _run(device: str, command: str, argument: Any) -> None:
+    tango.DeviceProxy(device).command_inout(command, *([] if argument is None else [argument]))
+
+
+def _write(device: str, attribute: str, value: Any) -> None:
+    tango.DeviceProxy(device).write_attribute(attribute, value)
+
+
+def _black_box(device: str, text: str) -> int:
+    return sum(text in line for line in tango.DeviceProxy(device).black_box(50))

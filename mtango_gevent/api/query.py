@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -80,6 +81,26 @@ def _single(key: str) -> str | None:
 def names(key: str, kind: str) -> list[str]:
     """The values of a repeatable parameter that names things."""
     return [check_name(kind, name) for name in request.args.getlist(key)]
+
+
+def whole_number(key: str, default: int | None = None) -> Any:
+    """A parameter that counts something, as an integer."""
+    text = _single(key)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
+        raise BadRequest(f"{key}={quoted(text)} is not a whole number of at most 15 digits")
+    return int(text)
+
+
+def choice(key: str, among: Sequence[str]) -> str:
+    """A parameter that names one of `among`, in any case; the first of them where it is not given."""
+    text = _single(key)
+    if text is None:
+        return among[0]
+    if text.upper() not in among:
+        raise BadRequest(f"{key}={quoted(text)} is none of {', '.join(among)}")
+    return text.upper()
 
 
 # --- devices ---

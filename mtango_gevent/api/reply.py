@@ -31,15 +31,25 @@ def nothing() -> Response:
 
 def metadata(data: Any) -> Response:
     """What changes slowly, as far as the parameter `filter` lets it through."""
-    return _cached(json(query.filtered(data)), config().metadata_max_age)
+    return _cached(filtered(data), config().metadata_max_age)
 
 
-def value(data: Any, modified: int | None = None) -> Response:
-    """What changes all the time. modified: when it did, milliseconds since the epoch."""
-    response = _cached(json(query.filtered(data)), config().value_max_age)
+def filtered(data: Any) -> Response:
+    """As far as the parameter `filter` lets it through."""
+    return json(query.filtered(data))
+
+
+def value(data: Any) -> Response:
+    """What changes all the time."""
+    return momentary(filtered(data))
+
+
+def momentary(response: Response, modified: int | None = None, max_age: float | None = None) -> Response:
+    """What changes all the time. modified: when it did, milliseconds since the epoch; max_age: seconds, if it is
+    another one than that of the settings."""
     if modified is not None:
         response.headers["Last-Modified"] = http_date(modified // 1000)
-    return response
+    return _cached(response, config().value_max_age if max_age is None else max_age)
 
 
 def collection(items: Sequence[T], shape: Callable[[T], Any], max_age: float | None = None) -> Response:
@@ -50,7 +60,7 @@ def collection(items: Sequence[T], shape: Callable[[T], Any], max_age: float | N
     max_age = config().metadata_max_age if max_age is None else max_age
     part, total = query.range_of_items(), len(items)
     if part is None or (part.start == 0 and part.stop >= total):
-        return _cached(json(query.filtered([shape(item) for item in items])), max_age)
+        return _cached(filtered([shape(item) for item in items]), max_age)
     if part.start >= total:
         raise BadRequest(f"range={part} begins behind the last of {total} items")
     shown = query.filtered([shape(item) for item in items[part.start : part.stop]])

@@ -45,6 +45,7 @@ def show_statistics() -> Response:
             "time": time.time(),
             "proxies": {"device": client.proxies.info()["currsize"], "attribute": client.attributes.info()["currsize"]},
             "pool": client.green.info(),
+            "events": client.events.info(),
             "async": client.background.info(),
             "resource": resource_usage(),
         }

@@ -5,6 +5,7 @@ Contract: rc3, Decisions "Writes", "Command argument" and "async".
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -13,9 +14,20 @@ from werkzeug.datastructures import MultiDict
 
 from mtango_gevent.api.query import check_name, check_utf8, quoted
 from mtango_gevent.errors import BadRequest
+from mtango_gevent.names import spelled
 from mtango_gevent.sent import Sent, shown
 
 _FALSE = ("false", "0", "no")
+
+# What a text may be in: name in a Content-Type -> Python's.
+_ENCODINGS = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "ascii",
+    "iso-8859-1": "latin-1",
+    "latin-1": "latin-1",
+    "windows-1252": "cp1252",
+}
 
 
 def asynchronous() -> bool:
@@ -29,7 +41,7 @@ def replacing() -> bool:
 
 
 def _flag(name: str) -> bool:
-    given = request.args.getlist(name)
+    given = _parameters().getlist(name)
     return bool(given) and given[-1].lower() not in _FALSE
 
 
@@ -51,7 +63,7 @@ def values(kind: str) -> dict[str, Sent]:
     """
     sent = {name: Sent.in_query(texts) for name, texts in _parameters().lists() if name != "async"}
     if _text() and not _form():
-        sent |= {name: Sent.json(value) for name, value in document().items()}
+        sent |= {name: Sent.in_json(value) for name, value in document().items()}
     if not sent:
         raise BadRequest(f"nothing to write: neither parameters that name {kind}s nor a JSON object")
     for name in sent:
@@ -62,14 +74,17 @@ def values(kind: str) -> dict[str, Sent]:
 def properties() -> dict[str, list[str]]:
     """Texts by the name of the property: of the query and a form, or of a JSON body in the shape of an answer.
 
-    Raises BadRequest for names that cannot be, and for a property without texts.
+    Raises BadRequest for names that cannot be or are there twice, and for a property without texts.
     """
-    sent: dict[str, Any] = {name: texts for name, texts in _parameters().lists() if name not in ("async", "replace")}
+    sent: list[tuple[str, Any]] = [item for item in _parameters().lists() if item[0] not in ("async", "replace")]
     if _text() and not _form():
-        sent |= _named_texts(_json())
+        sent += _named_texts(_json(exactly=True))
     if not sent:
         raise BadRequest("nothing to write: neither parameters that name properties nor a JSON body")
-    return {check_name("property_name", name): _lines(name, texts) for name, texts in sent.items()}
+    found = {check_name("property_name", name): _lines(name, texts) for name, texts in sent}
+    if len({name.lower() for name in found}) < len(sent):
+        raise BadRequest("a property is named twice")
+    return found
 
 
 def property_texts(name: str) -> list[str]:
@@ -80,31 +95,35 @@ def property_texts(name: str) -> list[str]:
     sent = Sent.in_body(_text())
     if not isinstance(sent.parsed, (dict, list)):
         return _lines(name, sent.text())
-    found = sent.parsed
-    if isinstance(found, dict):  # in the shape of an answer: {"name": ..., "values": [...]} or {name: [...]}
-        found = found.get("values", found.get(name))
-    return _lines(name, found)
+    found = _json(exactly=True)
+    if not isinstance(found, dict):
+        return _lines(name, found)
+    if "values" in found:  # in the shape of an answer: {"name": ..., "values": [...]} or {name: [...]}
+        found = {str(found.get("name", name)): found["values"]}
+    known = spelled(name, found)
+    if known is None:
+        raise BadRequest(f"the body is not about the property {quoted(name)}; sent was {shown(found)}")
+    return _lines(name, found[known])
 
 
-def _named_texts(found: Any) -> dict[str, Any]:
+def _named_texts(found: Any) -> list[tuple[str, Any]]:
     if isinstance(found, list):  # as answered for devices: [{"name": ..., "values": [...]}, ...]
         if not all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in found):
             raise BadRequest('the body is not a list of objects with "name" and "values"')
-        return {item["name"]: item.get("values") for item in found}
+        return [(item["name"], item.get("values")) for item in found]
     if not isinstance(found, dict):
         raise BadRequest(f"the body is neither a JSON object nor a list of them; sent was {shown(found)}")
-    return found
+    return list(found.items())
 
 
 def _lines(name: str, texts: Any) -> list[str]:
-    """JSON numbers have a text of their own; Tango keeps nothing else."""
     lines = texts if isinstance(texts, list) else [texts]
     if not lines:
         raise BadRequest(f"the property {quoted(name)} has no values to write; DELETE takes it away")
     for line in lines:
-        if not isinstance(line, (str, int, float)) or isinstance(line, bool) or "\0" in str(line):
+        if not isinstance(line, str) or "\0" in line:
             raise BadRequest(f"the property {quoted(name)} is a text or a list of texts; sent was {shown(texts)}")
-    return [str(line) for line in lines]
+    return lines
 
 
 def argument() -> Sent:
@@ -120,11 +139,16 @@ def document() -> dict[str, Any]:
     return found
 
 
-def _json() -> Any:
+def _json(exactly: bool = False) -> Any:
+    """The body; exactly: with numbers as the texts that they are there."""
     try:
-        return orjson.loads(_text())
+        found = orjson.loads(_text())  # JSON, that is, and not nested too deeply
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"the body is not JSON: {error}") from None
+    try:
+        return json.loads(_text(), parse_int=str, parse_float=str) if exactly else found
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
 
 
 def _parameters() -> MultiDict[str, str]:
@@ -135,6 +159,8 @@ def _parameters() -> MultiDict[str, str]:
 def _form() -> MultiDict[str, str]:
     """The body as a form, if it is one: curl says so of whatever it sends."""
     body = request.get_data()  # first, as nothing is left of a body after it has been read as a form
+    if request.mimetype == "multipart/form-data":
+        raise BadRequest("multipart/form-data is not taken: send a query, a urlencoded form, JSON or a text")
     if b"=" not in body or body.lstrip().startswith((b"{", b"[")):
         return MultiDict()
     if request.mimetype == "application/x-www-form-urlencoded":
@@ -144,8 +170,11 @@ def _form() -> MultiDict[str, str]:
 
 def _text() -> str:
     """The body, whatever its Content-Type says it is."""
-    encoding = request.mimetype_params.get("charset", "utf-8")
+    charset = request.mimetype_params.get("charset", "utf-8")
+    encoding = _ENCODINGS.get(charset.lower())
+    if encoding is None:  # of Python's others some do what no text should, and all names asked for are kept for ever
+        raise BadRequest(f"the charset {quoted(charset)} is none of {', '.join(_ENCODINGS)}")
     try:
         return request.get_data().decode(encoding)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise BadRequest(f"the body cannot be read as {quoted(encoding)}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the body cannot be read as {charset}: {error}") from None

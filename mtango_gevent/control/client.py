@@ -9,6 +9,7 @@ import tango
 from mtango_gevent.config import Config
 from mtango_gevent.control.background import Background
 from mtango_gevent.control.cache import Cache
+from mtango_gevent.control.events import EventHub
 from mtango_gevent.control.green import Green, Lane
 from mtango_gevent.control.proxies import ProxyCache
 
@@ -26,6 +27,7 @@ class TangoClient:
         self.config = config
         self.green = Green(config)
         self.background = Background(self.green, config.async_limit)
+        self.events = EventHub(config, self.green, self.plain_proxy)
         self.proxies = ProxyCache(config.cache_size, config.cache_idle)
         self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime)
         self.descriptions = Cache(METADATA_SIZE, config.metadata_lifetime)
@@ -46,11 +48,7 @@ class TangoClient:
 
         def connect() -> tango.DeviceProxy:
             # tango.gevent.DeviceProxy would ask PyTango's global executor how to do what is done here already.
-            proxy = tango.DeviceProxy(url, green_mode=tango.GreenMode.Gevent, threadpool=lane)
-            # A proxy of a frozen server is made without complaint, and then connects in the next method, whichever
-            # that is. In set_timeout_millis it would hold the GIL meanwhile; ping does not.
-            proxy.ping()  # pyright: ignore[reportCallIssue]
-            proxy.set_timeout_millis(int(self.config.tango_timeout * 1000))
+            proxy = self._ready(tango.DeviceProxy(url, green_mode=tango.GreenMode.Gevent, threadpool=lane))
             if past_polling:
                 proxy.set_source(tango.DevSource.DEV)
             return proxy
@@ -59,6 +57,17 @@ class TangoClient:
             return self._connecting(name, "of the database" if self._is_database(url) else find_server())
 
         return self.proxies.get(name, lane, connecting, connect)
+
+    def plain_proxy(self, url: str) -> tango.DeviceProxy:
+        """A new one that blocks its caller, for who has a thread of the pool already. Raises DevFailed."""
+        return self._ready(tango.DeviceProxy(url))
+
+    def _ready(self, proxy: tango.DeviceProxy) -> tango.DeviceProxy:
+        # A proxy of a frozen server is made without complaint, and then connects in the next method, whichever that
+        # is. In set_timeout_millis it would hold the GIL meanwhile; ping does not.
+        proxy.ping()  # pyright: ignore[reportCallIssue]
+        proxy.set_timeout_millis(int(self.config.tango_timeout * 1000))
+        return proxy
 
     def _is_database(self, url: str) -> bool:
         return url.endswith(self.config.database_device.lower())
@@ -72,8 +81,9 @@ class TangoClient:
         return self.green.lane(f"the server {server} {kind}", _CONNECTIONS_TO_SERVER, every)
 
     def clean_devices(self) -> None:
-        """Forget proxies and all that is known of devices."""
+        """Forget proxies, subscriptions and all that is known of devices."""
         self.proxies.clear()
+        self.events.clear()
         self.descriptions.clear()
         self.names.clear()
         self.clean_attributes()

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 import tango
 
 from mtango_gevent.control.background import Job
+from mtango_gevent.control.green import Lane
 from mtango_gevent.control.host import DeviceInfo, TangoHost, ready_argument
 from mtango_gevent.control.properties import Properties
+from mtango_gevent.control.subscription import Listener, Source
 from mtango_gevent.errors import NotImplementedHere, explained, tango_failure
 from mtango_gevent.names import spelled
 from mtango_gevent.values import labels
@@ -155,6 +157,17 @@ class Device:
         if name == "State":  # polled as an attribute, then, which the history of the command would not tell
             return [StateRecord(record) for record in self.read_command_history(name)]
         return records
+
+    def listen(self, attribute: str, kind: str) -> Listener:
+        """Listen to the events of an attribute, from the one after this call on; kind: one of subscription.KINDS."""
+        client, url = self.host.client, self._url()
+
+        def connected_lane() -> Lane:
+            self._proxy()  # made where connections to a server are few
+            return client.lane(url)
+
+        source = Source(url, attribute, kind, client.lane(url), lambda: self.read_attribute(attribute))
+        return client.events.listen(source, connected_lane)
 
     # --- commands ---
 

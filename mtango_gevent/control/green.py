@@ -28,12 +28,19 @@ from tango.gevent_executor import GeventExecutor, set_global_executor
 from tango.green import AbstractExecutor
 
 from mtango_gevent.config import Config
+from mtango_gevent.control.signal import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.errors import tango_failure
 
 # The unpatched ones, whatever has been patched by now.
 _get_ident = monkey.get_original("_thread", "get_ident")
 _start_thread = monkey.get_original("_thread", "start_new_thread")
 _SimpleQueue = monkey.get_original("queue", "SimpleQueue")
+_sleep = monkey.get_original("time", "sleep")
+
+
+def _run_in_thread(function: Callable[..., None], *arguments: Any) -> None:
+    with tango.EnsureOmniThread():
+        function(*arguments)
 
 
 class Call:
@@ -110,6 +117,7 @@ class Green:
         self._config = config
         self._home: tuple[int, int] | None = None  # (native thread id, pid) of the hub that is served
         self._pool: ThreadPool | None = None
+        self._waker: Waker | None = None
         self.loop: Any = None  # that hub's
         self._lanes: weakref.WeakValueDictionary[str, Lane] = weakref.WeakValueDictionary()
         self.abandoned = self.refused = self.timed_out = 0
@@ -147,6 +155,7 @@ class Green:
         if get_hub_if_exists() is None:
             return False
         self._home, self._pool, self.loop = here, ThreadPool(), gevent.get_hub().loop  # the first call of the worker
+        self._waker = Waker(self.loop)
         set_global_executor(self.threads)
         return True
 
@@ -155,7 +164,18 @@ class Green:
         if self.at_home():
             gevent.spawn(function, *arguments)
         else:
-            _start_thread(function, arguments)
+            _start_thread(_run_in_thread, (function, *arguments))
+
+    def sleep(self, seconds: float) -> None:
+        """Hold up the caller, greenlet or thread, and nobody else."""
+        (gevent.sleep if self.at_home() else _sleep)(seconds)
+
+    def signal(self) -> Signal:
+        """For the caller, greenlet or thread, to wait for."""
+        if not self.at_home():
+            return ThreadSignal()
+        assert self._waker is not None
+        return GreenletSignal(self._waker)
 
     def start(self, call: Call, lane: Lane) -> None:
         """Start `call` once its lane and all it leads into have a slot. Raises DevFailed when one has none in time."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
+import functools
 from collections.abc import Callable
 from typing import Any
 
-from mtango_gevent.control.cache import Cache, NativeLock
-from mtango_gevent.control.green import Call, Lane
-from mtango_gevent.errors import DevFailed, tango_failure
+from mtango_gevent.control.attempts import Attempts
+from mtango_gevent.control.cache import Cache
+from mtango_gevent.control.green import Lane
+from mtango_gevent.errors import DevFailed
 
 # For how long a device that did not answer counts as one that may not.
 _FAILURE_SECONDS = 60
@@ -21,9 +21,7 @@ class ProxyCache:
     def __init__(self, size: int, idle: float) -> None:
         self._proxies = Cache(size, idle, renew=True)
         self._failures = Cache(size, _FAILURE_SECONDS)
-        self._attempts: dict[str, Call] = {}
-        self._locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
-        self._guard = NativeLock()
+        self._attempts = Attempts()
         self.info = self._proxies.info
 
     def get(self, name: str, lane: Lane, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Any:
@@ -35,9 +33,8 @@ class ProxyCache:
         proxy = self._proxies.find(name)
         if proxy is not None:
             return proxy
-        if not lane.in_executor_context():
-            return self._connect_in_thread(name, connect)
-        return lane.wait(self._attempts.get(name) or self._start_attempt(name, find_lane, connect))
+        find, make = functools.partial(self._proxies.peek, name), functools.partial(self._connect, name, connect)
+        return self._attempts.join(name, lane, find_lane, find, make)
 
     def failed(self, name: str) -> bool:
         """Whether the last attempt to connect failed, not long ago."""
@@ -55,24 +52,3 @@ class ProxyCache:
             raise
         self._failures.discard(name)
         return self._proxies.store(name, proxy)
-
-    def _start_attempt(self, name: str, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Call:
-        attempt = self._attempts[name] = Call(self._connect, (name, connect), {})
-        attempt.result.rawlink(lambda _: self._attempts.pop(name, None))
-        try:
-            find_lane().start(attempt)
-        except DevFailed as refusal:  # no server, or no slot: so it is for all who wait
-            attempt.result.set_exception(refusal)
-        except BaseException:  # the first to come has been killed, the others have not
-            attempt.result.set_exception(
-                tango_failure("MTANGO_DeviceBusy", f"the attempt to reach {name} was given up")
-            )
-            raise
-        return attempt
-
-    def _connect_in_thread(self, name: str, connect: Callable[[], Any]) -> Any:
-        with self._guard:
-            lock = self._locks.setdefault(name, NativeLock())
-        with lock:
-            proxy = self._proxies.peek(name)
-            return self._connect(name, connect) if proxy is None else proxy

@@ -12,6 +12,7 @@ import sys
 import time
 
 import gevent
+import psutil
 import tango
 import tango.gevent
 from mtango_gevent.check import lets_others_run
@@ -196,6 +197,84 @@ def foreign():
     # as PyTango brings event callbacks into the hub
     called = gevent.get_hub().threadpool.spawn(lambda: lane.submit(lambda number: number + 1, 6).result()).get()
     return {"later": later.get(), "together": together, "timed_out": timed_out, "callback": called}
+
+
+def sender(**settings):
+    client, host = make(**settings)
+    return client, Device(host, "test/sender/1")
+
+
+def send(device, attributes, events, per_second):
+    device.run_command(device.describe_command("Send"), [attributes, events, per_second])
+
+
+def stream():
+    """(attributes, events of each, of each per second): whoever listens on has every event, in its order."""
+    attributes, events, per_second = map(int, sys.argv[2:])
+    client, device = sender()
+    got = [[] for _ in range(attributes)]
+
+    def listen(number):
+        with device.listen(f"sent{number}", "change") as listener:
+            while len(got[number]) < events:
+                event = listener.next(30)
+                if event is None:
+                    return
+                got[number].append(event.item.value)
+
+    greenlets = [gevent.spawn(listen, number) for number in range(attributes)]
+    while client.events.info()["listeners"] < attributes:
+        gevent.sleep(0.01)
+    send(device, attributes, events, per_second)
+    gevent.joinall(greenlets)
+    complete = sum(values == list(range(1, events + 1)) for values in got)
+    return {"complete": complete, **client.events.info()}
+
+
+def overload():
+    """One who does not listen for a while has the last events, and what went before is counted."""
+    client, device = sender(event_buffer=10)
+    with device.listen("sent0", "change") as listener:
+        send(device, 1, 100, 1000)
+        while client.events.info()["received"] < 101:
+            gevent.sleep(0.01)
+        values = [listener.next(0).item.value for _ in range(10)]
+        return {"values": values, "next": listener.next(0), **client.events.info()}
+
+
+def memory():
+    """Of large values fewer are kept, but always the last."""
+    client, host = make(event_memory=3 * 251 * 251 * 8, event_poll_period=0.05)
+    with Device(host, "sys/tg_test/1").listen("double_image_ro", "periodic") as listener:
+        while client.events.info()["received"] < 6:
+            gevent.sleep(0.01)
+        gevent.sleep(0)
+        received = client.events.info()["received"]
+        kept = 0
+        while listener.next(0) is not None and kept < received:
+            kept += 1
+        return {"kept": kept, "dropped": client.events.info()["dropped"], "received": received}
+
+
+def crowd():
+    """A hundred greenlets that wait cost no thread, and all have the event; one that is killed leaves nothing behind."""
+    client, device = sender()
+    with device.listen("sent0", "change"):
+        threads = len(psutil.Process().threads())
+    got = []
+
+    def wait():
+        with device.listen("sent0", "change") as listener:
+            got.append(listener.next(30).item.value)
+
+    waiting = [gevent.spawn(wait) for _ in range(101)]
+    while client.events.info()["listeners"] < 101:
+        gevent.sleep(0.01)
+    more = len(psutil.Process().threads()) - threads
+    waiting.pop().kill()
+    send(device, 1, 1, 1)
+    gevent.joinall(waiting)
+    return {"more_threads": more, "got": got, **client.events.info()}
 
 
 print(json.dumps(gevent.spawn(globals()[sys.argv[1]]).get()))

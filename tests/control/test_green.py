@@ -17,19 +17,6 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def patched(tango_system: EmbeddedTango) -> Callable[[str], dict]:
-    """Run a scenario; what it prints besides its result is a failure."""
-
-    def run(scenario: str) -> dict:
-        command = [sys.executable, "-m", "tests.control.patched", scenario]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-        assert ended.stderr == ""
-        return json.loads(ended.stdout)
-
-    return run
-
-
 def test_our_executor_yields_and_pytangos_own_does_not(patched: Callable[[str], dict]) -> None:
     """If the second ever becomes true, PyTango has been mended."""
     assert patched("yields") == {"ours": True, "stock": False}

@@ -48,9 +48,9 @@ class Gateway:
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}/tango/rest"
 
-    def get(self, path: str) -> object:
+    def get(self, path: str, seconds: float = 30) -> object:
         """The JSON at `path`, relative to /tango/rest."""
-        with urllib.request.urlopen(self.base + path, timeout=30) as reply:
+        with urllib.request.urlopen(self.base + path, timeout=seconds) as reply:
             return orjson.loads(reply.read())
 
     def put(self, path: str, body: str = "") -> object:

@@ -36,11 +36,20 @@ def show_attribute(device: Device, attribute: str) -> Response:
 @blueprint.get("/<attribute>/value")
 def read_value(device: Device, attribute: str) -> Response:
     """An image also as a picture, where the client asks for one (`Accept`)."""
-    item = device.read_attribute(attribute)
+    return answer_value(device, device.read_attribute(attribute))
+
+
+def answer_value(device: Device, item: Any, max_age: float | None = None) -> Response:
+    """A value, an image also as a picture. max_age: another one than that of the settings."""
     picture = pictures.wanted(item)
     if picture:
-        return pictures.answer(item, picture)
-    return reply.value(_shape_value(device, item), values.milliseconds(item.time))
+        return reply.momentary(pictures.answer(item, picture), values.milliseconds(item.time), max_age)
+    return _answer_in_json(device, item, max_age)
+
+
+def _answer_in_json(device: Device, item: Any, max_age: float | None = None) -> Response:
+    response = reply.filtered(_shape_value(device, item))
+    return reply.momentary(response, values.milliseconds(item.time), max_age)
 
 
 @blueprint.get("/value")
@@ -61,7 +70,7 @@ def write_value(device: Device, attribute: str) -> Response:
         item = device.read_attribute(attribute, past_polling=True)
     except DevFailed as failure:
         raise _not_read_back(failure) from None
-    return reply.value(_shape_value(device, item), values.milliseconds(item.time))
+    return _answer_in_json(device, item)
 
 
 @blueprint.put("/value")

@@ -1,0 +1,57 @@
+"""Attempts: what is slow to make and may fail, like a connection, is tried once for all who come meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from mtango_gevent.control.cache import NativeLock
+from mtango_gevent.control.green import Call, Lane
+from mtango_gevent.errors import DevFailed, tango_failure
+
+T = TypeVar("T")
+
+
+class Attempts:
+    """At most one attempt at a time for each key."""
+
+    def __init__(self) -> None:
+        self._running: dict[Hashable, Call] = {}
+        self._locks: weakref.WeakValueDictionary[Hashable, threading.Lock] = weakref.WeakValueDictionary()
+        self._guard = NativeLock()
+
+    def join(
+        self,
+        key: Hashable,
+        lane: Lane,
+        find_lane: Callable[[], Lane],
+        find: Callable[[], T | None],
+        make: Callable[[], T],
+    ) -> T:
+        """What `make` gives, called in the lane that `find_lane` names, or what the attempt gives that runs already.
+
+        Each caller waits until the deadline of `lane`. A thread without a hub calls `make` itself, unless `find` has
+        it by the time those before it are through. Raises what `find_lane` and `make` raise (to all who wait), and
+        DevFailed at the deadline.
+        """
+        if lane.in_executor_context():
+            return lane.wait(self._running.get(key) or self._start(key, find_lane, make))
+        with self._guard:
+            lock = self._locks.setdefault(key, NativeLock())
+        with lock:
+            found = find()
+            return make() if found is None else found
+
+    def _start(self, key: Hashable, find_lane: Callable[[], Lane], make: Callable[[], T]) -> Call:
+        attempt = self._running[key] = Call(make, (), {})
+        attempt.result.rawlink(lambda _: self._running.pop(key, None))
+        try:
+            find_lane().start(attempt)
+        except DevFailed as refusal:  # no server, or no slot: so it is for all who wait
+            attempt.result.set_exception(refusal)
+        except BaseException:  # the first to come has been killed, the others have not
+            attempt.result.set_exception(tango_failure("MTANGO_DeviceBusy", "the request that made the attempt was given up"))
+            raise
+        return attempt

@@ -1,0 +1,72 @@
+"""Signals for those who wait, given from whatever thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol
+
+from gevent import monkey
+from gevent.event import Event
+
+_NativeEvent = monkey.get_original("threading", "Event")
+
+# Greenlets that are woken at a time. Hundreds wait for the same event; whatever else the hub has to do comes in between.
+_AT_A_TIME = 8
+
+
+class Signal(Protocol):
+    def set(self) -> None:
+        """From any thread."""
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was set within that time."""
+        ...
+
+
+class ThreadSignal:
+    """For a thread."""
+
+    def __init__(self) -> None:
+        self._event = _NativeEvent()
+        self.set = self._event.set
+
+    def wait(self, seconds: float) -> bool:
+        return self._event.wait(max(0.0, seconds))
+
+
+class GreenletSignal:
+    """For a greenlet of the hub that `waker` serves."""
+
+    def __init__(self, waker: Waker) -> None:
+        self._waker = waker
+        self._event = Event()
+
+    def set(self) -> None:
+        self._waker.wake(self._event)
+
+    def wait(self, seconds: float) -> bool:
+        return bool(self._event.wait(max(0.0, seconds)))
+
+
+class Waker:
+    """Sets the events of one hub's greenlets, a few at a time."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._due: deque[Event] = deque()
+        self._scheduled = False
+
+    def wake(self, event: Event) -> None:
+        """From any thread."""
+        self._due.append(event)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.run_callback_threadsafe(self._wake_some)
+
+    def _wake_some(self) -> None:
+        self._scheduled = False  # before looking: what comes from now on is either seen here or schedules this again
+        for _ in range(min(_AT_A_TIME, len(self._due))):
+            self._due.popleft().set()
+        if self._due:
+            self._scheduled = True
+            self._loop.run_callback(self._wake_some)

@@ -1,0 +1,286 @@
+"""Events over HTTP: requests that wait for the next one. Here each waits in a thread; tests/live has greenlets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from webtest import TestApp
+
+from tests.conftest import TYPES_DEVICE
+from tests.live.conftest import wait_until
+from tests.witness import Witness
+
+KINDS = ("change", "periodic", "user", "archive")
+
+
+@pytest.fixture
+def attributes(host_url: str, sender: str) -> str:
+    """The URL of the sender's attributes."""
+    return f"{host_url}/devices/{sender}/attributes"
+
+
+@pytest.fixture
+def listening(make_client: Callable[..., TestApp]) -> Iterator[Callable[..., TestApp]]:
+    """A client of an application that listens to nothing yet, nor after the test."""
+    made: list[TestApp] = []
+
+    def make(**settings: Any) -> TestApp:
+        made.append(make_client(**settings))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.get("/tango/rest/sys/clean/devices", status=204)
+
+
+@pytest.fixture
+def app_client(listening: Callable[..., TestApp]) -> TestApp:
+    """It often reads what sends no events."""
+    return listening(event_poll_period=0.05)
+
+
+class Waiting:
+    """Requests that wait, each in a thread."""
+
+    def __init__(self, client: TestApp, threads: ThreadPoolExecutor) -> None:
+        self._client = client
+        self._threads = threads
+        self._begun = 0
+
+    def begin(self, url: str, **options: Any) -> Future[Any]:
+        """Returns once the request listens."""
+        self._begun += 1
+        request = self._threads.submit(self._client.get, url, **options)
+        wait_until(lambda: figures(self._client)["listeners"] == self._begun or request.done())
+        return request
+
+
+def figures(client: TestApp) -> dict[str, int]:
+    return client.get("/tango/rest/sys/stats").json["events"]
+
+
+@pytest.fixture
+def waiting(app_client: TestApp) -> Iterator[Waiting]:
+    with ThreadPoolExecutor(8) as threads:
+        yield Waiting(app_client, threads)
+
+
+@pytest.mark.parametrize("kind", ["change", "user", "archive"])
+def test_the_next_event_is_answered(
+    waiting: Waiting, attributes: str, sender: str, witness: Witness, kind: str
+) -> None:
+    before = int(time.time() * 1000)
+    request = waiting.begin(f"{attributes}/sent0/{kind}")
+    witness.runs(sender, "SendOne", kind)
+    event = request.result(30).json
+    assert event == {"name": "sent0", "value": 1, "quality": "ATTR_VALID", "timestamp": event["timestamp"]}
+    assert before <= event["timestamp"] <= time.time() * 1000
+
+
+def test_periodic_events_come_by_themselves(app_client: TestApp, host_url: str) -> None:
+    url = f"{host_url}/devices/demo/motor/1/attributes/position/periodic"
+    first, second = app_client.get(url).json, app_client.get(url).json
+    assert first["name"] == second["name"] == "position"
+    assert second["timestamp"] > first["timestamp"]
+
+
+def test_all_who_wait_have_the_event_from_one_subscription(
+    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, witness: Witness
+) -> None:
+    subscribed = witness.finds_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange")
+    requests = [waiting.begin(f"{attributes}/{name}/change") for name in ("sent0", "SENT0", "sent0", "Sent0")]
+    assert figures(app_client)["subscriptions"] == 1
+    witness.runs(sender, "SendOne", "change")
+    assert [request.result(30).json["value"] for request in requests] == [1] * 4
+    assert [request.result(30).json["name"] for request in requests] == ["sent0"] * 4
+    assert witness.finds_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange") == subscribed + 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_initial_is_the_value_of_now(app_client: TestApp, attributes: str, kind: str) -> None:
+    event = app_client.get(f"{attributes}/sent0/{kind}?state=INITIAL").json
+    assert (event["name"], event["value"], event["quality"]) == ("sent0", 0, "ATTR_VALID")
+    assert figures(app_client)["subscriptions"] == 1
+
+
+def test_continuation_waits(app_client: TestApp, attributes: str) -> None:
+    failure = app_client.get(f"{attributes}/sent0/change?state=continuation&timeout=1").json
+    assert failure["errors"][0]["reason"] == "API_EventTimeout"
+
+
+def test_nothing_is_lost_between_two_requests(
+    app_client: TestApp, attributes: str, sender: str, witness: Witness
+) -> None:
+    url = f"{attributes}/sent0/change"
+    last = app_client.get(f"{url}?state=INITIAL").json["timestamp"]
+    came = figures(app_client)["received"]
+    for number in range(1, 4):
+        witness.runs(sender, "SendOne", "change")
+        wait_until(lambda number=number: figures(app_client)["received"] == came + number)
+    for value in (1, 2, 3):
+        event = app_client.get(f"{url}?last={last}").json
+        assert event["value"] == value
+        last = event["timestamp"]
+    assert "errors" in app_client.get(f"{url}?last={last}&timeout=1").json
+    assert "errors" in app_client.get(f"{url}?timeout=1").json
+
+
+def test_last_is_in_the_unit_of_the_timestamps(listening: Callable[..., TestApp], attributes: str) -> None:
+    client = listening(rc3_timestamps="s")
+    url = f"{attributes}/sent0/change"
+    now = client.get(f"{url}?state=INITIAL").json["timestamp"]
+    assert client.get(f"{url}?last={now - 10}").json["value"] == 0
+    assert "errors" in client.get(f"{url}?last={now + 1}&timeout=1").json
+
+
+def test_nothing_in_time_is_a_failure_that_says_what_was_waited_for(app_client: TestApp, attributes: str) -> None:
+    failure = app_client.get(f"{attributes}/sent0/change?timeout=50").json
+    (error,) = failure["errors"]
+    assert failure["quality"] == "FAILURE"
+    assert error["reason"] == "API_EventTimeout"
+    assert error["description"] == "no change event of test/sender/1/sent0 within 0.05 s"
+
+
+def test_the_longest_wait_is_a_setting(listening: Callable[..., TestApp], attributes: str) -> None:
+    client = listening(event_timeout=1, rc3_errors="http")
+    failure = client.get(f"{attributes}/sent0/change?timeout=100000000", status=503).json
+    assert failure["errors"][0]["description"].endswith("within 1 s")
+
+
+def test_an_event_that_is_a_failure_is_that_failure(
+    waiting: Waiting, attributes: str, sender: str, witness: Witness
+) -> None:
+    request = waiting.begin(f"{attributes}/sent0/change")
+    witness.runs(sender, "SendFailure")
+    failure = request.result(30).json
+    assert failure["quality"] == "FAILURE"
+    assert failure["errors"][0]["reason"] == "Sender_Broken"
+
+
+@pytest.mark.parametrize("kind", ["change", "periodic", "archive"])
+def test_what_sends_no_events_is_read(
+    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, witness: Witness, kind: str
+) -> None:
+    requests = [waiting.begin(f"{attributes}/silent/{kind}") for _ in range(4)]
+    assert figures(app_client)["polled"] == 1
+    witness.writes(sender, "silent", 2.5)
+    if kind == "periodic":  # comes also when nothing has changed
+        assert all(request.result(30).json["value"] in (0.0, 2.5) for request in requests)
+    else:
+        assert [request.result(30).json["value"] for request in requests] == [2.5] * 4
+
+
+def test_it_is_read_once_for_all_who_wait(
+    listening: Callable[..., TestApp], attributes: str, sender: str, witness: Witness
+) -> None:
+    client = listening(event_poll_period=0.5)
+    with ThreadPoolExecutor(8) as threads:
+        begin = time.monotonic()
+        requests = [threads.submit(client.get, f"{attributes}/silent/change?timeout=2000") for _ in range(8)]
+        assert all("errors" in request.result(30).json for request in requests)
+        periods = (time.monotonic() - begin) / 0.5
+    assert 2 <= witness.reads(sender, "reads") <= periods + 2
+
+
+def test_reading_it_fails_and_recovers(
+    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, witness: Witness
+) -> None:
+    url = f"{attributes}/silent/change"
+    request = waiting.begin(url)
+    witness.runs(sender, "Break", True)
+    assert "broken" in request.result(30).json["errors"][0]["description"]
+    witness.runs(sender, "Break", False)
+    wait_until(lambda: app_client.get(url).json.get("value") == 0.0)
+
+
+def test_a_value_that_is_not_a_number_does_not_change(app_client: TestApp, types_url: str) -> None:
+    url = f"{types_url}/attributes/nan_scalar/change?timeout=300"
+    assert app_client.get(url).json["errors"][0]["reason"] == "API_EventTimeout"
+    assert figures(app_client)["polled"] == 1
+
+
+@pytest.mark.parametrize("name", ["string_spectrum", "double_image", "encoded_scalar", "enum_scalar", "State", "empty_spectrum"])
+def test_events_have_the_shape_of_values(app_client: TestApp, types_url: str, name: str) -> None:
+    event = app_client.get(f"{types_url}/attributes/{name}/periodic").json
+    value = app_client.get(f"{types_url}/attributes/{name}/value").json
+    assert {**event, "timestamp": 0} == {**value, "timestamp": 0}
+
+
+def test_an_image_can_be_a_picture(app_client: TestApp, host_url: str) -> None:
+    url = f"{host_url}/devices/demo/camera/1/attributes/image/change?state=INITIAL"
+    assert app_client.get(url, headers={"Accept": "image/png"}).body.startswith(b"\x89PNG")
+
+
+def test_events_are_not_to_be_used_again(listening: Callable[..., TestApp], attributes: str) -> None:
+    client = listening(value_max_age=60)
+    answer = client.get(f"{attributes}/sent0/change?state=INITIAL")
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert "Last-Modified" in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("timeout=soon", "timeout='soon'"),
+        ("timeout=-1", "timeout='-1'"),
+        ("timeout=1.5", "timeout='1.5'"),
+        ("timeout=", "timeout=''"),
+        ("timeout=" + "9" * 16, "timeout="),
+        ("timeout=1&timeout=2", "timeout"),
+        ("last=x", "last='x'"),
+        ("state=FINAL", "state='FINAL' is none of CONTINUATION, INITIAL"),
+        ("state=", "state=''"),
+    ],
+)
+def test_what_cannot_be_is_refused(app_client: TestApp, attributes: str, query: str, named: str) -> None:
+    error = app_client.get(f"{attributes}/sent0/change?{query}", status=400).json["errors"][0]
+    assert named in error["description"]
+    assert figures(app_client)["subscriptions"] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unknown_attribute_is_a_failure(app_client: TestApp, attributes: str, kind: str) -> None:
+    failure = app_client.get(f"{attributes}/nope/{kind}").json
+    assert failure["errors"][0]["reason"] == "API_AttrNotFound"
+    assert figures(app_client)["subscriptions"] == 0
+
+
+def test_an_unknown_device_and_one_that_is_not_running_are_failures(app_client: TestApp, host_url: str) -> None:
+    unknown = app_client.get(f"{host_url}/devices/no/such/device/attributes/State/change").json
+    assert "DB_DeviceNotDefined" in {error["reason"] for error in unknown["errors"]}
+
+
+def test_an_unknown_kind_is_no_url(app_client: TestApp, attributes: str) -> None:
+    app_client.get(f"{attributes}/sent0/quality", status=404)
+
+
+def test_nobody_listens_any_more(listening: Callable[..., TestApp], attributes: str) -> None:
+    client = listening(event_linger=0, event_poll_period=0.05)
+    client.get(f"{attributes}/sent0/change?timeout=1")
+    client.get(f"{attributes}/silent/change?timeout=1")
+    wait_until(lambda: figures(client)["subscriptions"] == 0)
+
+
+def test_cleaning_lets_go_what_nobody_listens_to(
+    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, witness: Witness
+) -> None:
+    request = waiting.begin(f"{attributes}/sent0/change")
+    app_client.get(f"{attributes}/silent/change?state=INITIAL")
+    app_client.get("/tango/rest/sys/clean/devices", status=204)
+    assert figures(app_client)["subscriptions"] == 1
+    witness.runs(sender, "SendOne", "change")
+    assert request.result(30).json["value"] == 1
+    assert figures(app_client)["subscriptions"] == 0
+
+
+def test_the_device_with_one_of_everything_sends_or_is_read(app_client: TestApp, types_url: str) -> None:
+    """Whatever its type, waiting for an attribute ends in an event."""
+    names = [each["name"] for each in app_client.get(f"{types_url}/attributes?filter=name").json]
+    assert len(names) > 50
+    for name in names:
+        event = app_client.get(f"{types_url}/attributes/{name}/periodic?last=1&timeout=5000").json
+        assert "errors" not in event or event["errors"][0]["reason"] != "API_EventTimeout", (TYPES_DEVICE, name)

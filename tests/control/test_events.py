@@ -1,0 +1,90 @@
+"""The event hub: in a patched process (see patched.py), and in plain threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from mtango_gevent.config import Config
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.device import Device
+from mtango_gevent.control.host import list_hosts
+from tests.live.conftest import wait_until
+from tests.witness import Witness
+
+
+@pytest.mark.parametrize(("attributes", "events", "per_second"), [(1, 3000, 1000), (100, 200, 100)])
+def test_whoever_listens_on_has_every_event(
+    patched: Callable[..., dict], sender: str, attributes: int, events: int, per_second: int
+) -> None:
+    found = patched("stream", attributes, events, per_second)
+    assert found["complete"] == attributes
+    assert (found["missed"], found["dropped"]) == (0, 0)
+
+
+def test_beyond_the_buffer_the_oldest_go_and_are_counted(patched: Callable[..., dict], sender: str) -> None:
+    found = patched("overload")
+    assert found["values"] == list(range(91, 101))
+    assert found["next"] is None
+    assert found["dropped"] == 90
+
+
+def test_large_values_are_kept_within_the_memory_for_them(patched: Callable[..., dict]) -> None:
+    found = patched("memory")
+    assert 1 <= found["kept"] <= 3
+    assert found["dropped"] >= 2
+
+
+def test_a_hundred_who_wait_cost_no_thread(patched: Callable[..., dict], sender: str) -> None:
+    found = patched("crowd")
+    assert found["more_threads"] == 0
+    assert found["got"] == [1] * 100
+    assert (found["subscriptions"], found["listeners"]) == (1, 0)
+
+
+@pytest.fixture
+def device(sender: str) -> Device:
+    client = TangoClient(Config(event_poll_period=0.05))
+    return Device(list_hosts(client)[0], sender)
+
+
+def test_threads_listen_too(device: Device, witness: Witness) -> None:
+    got, hub = [], device.host.client.events
+
+    def wait() -> None:
+        with device.listen("sent0", "change") as listener:
+            event = listener.next(30)
+            got.append(event and event.item.value)
+
+    threads = [threading.Thread(target=wait) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: hub.info()["listeners"] == 8)
+    witness.runs(device.name, "SendOne", "change")
+    for thread in threads:
+        thread.join(30)
+    assert got == [1] * 8
+    assert hub.info()["subscriptions"] == 1
+    hub.clear()
+
+
+def test_each_listener_goes_at_its_own_pace(device: Device, witness: Witness) -> None:
+    with device.listen("sent0", "change") as early:
+        witness.runs(device.name, "SendOne", "change")
+        assert early.next(30).item.value == 1
+        with device.listen("sent0", "change") as late:
+            witness.runs(device.name, "SendOne", "change")
+            assert (early.next(30).item.value, late.next(30).item.value) == (2, 2)
+            assert early.next(0) is late.next(0) is None
+    device.host.client.events.clear()
+
+
+def test_kinds_are_apart(device: Device, witness: Witness) -> None:
+    with device.listen("sent0", "change") as change, device.listen("sent0", "user") as user:
+        witness.runs(device.name, "SendOne", "user")
+        assert user.next(30).item.value == 1
+        assert change.next(0) is None
+    device.host.client.events.clear()
+    assert device.host.client.events.info()["subscriptions"] == 0

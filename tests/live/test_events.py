@@ -1,0 +1,130 @@
+"""Long-polling through a real gunicorn: crowds that wait, and servers that die or stop meanwhile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
+from tests.witness import Witness
+
+from .conftest import Gateway, wait_until
+from .test_yielding import Watch
+
+MORTAL = "test/mortal/1"
+RATE = 10
+
+
+def figures(gateway: Gateway) -> dict[str, int]:
+    return gateway.get("/sys/stats")["events"]
+
+
+def test_two_hundred_clients_have_each_event_in_time(
+    gateway: Gateway, host_path: str, sender: str, witness: Witness
+) -> None:
+    gateway.clean()
+    path = f"{host_path}/devices/{sender}/attributes/sent0/change"
+    gateway.get(f"{path}?timeout=1")
+    threads = gateway.worker().num_threads()
+    subscribed = witness.finds_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange")
+    witness.runs(sender, "Send", [1, 8 * RATE, RATE])
+    command = [sys.executable, str(Path(__file__).with_name("long_polling.py"))]
+    arguments = [str(gateway.port), "/tango/rest" + path, "200", "4"]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as clients, Watch(gateway) as watch:
+        output, _ = clients.communicate(timeout=60)
+    found = json.loads(output)
+    assert found["failures"] == 0
+    for events in found["events"]:
+        values = [value for value, _ in events]
+        assert values == list(range(int(values[0]), int(values[0]) + len(values)))
+        assert len(values) > 3 * RATE
+        assert max(delay for _, delay in events) < 3 * 300
+    assert watch.longest < 3 * 0.3
+    assert gateway.worker().num_threads() <= threads + 4
+    assert witness.finds_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange") == subscribed
+
+
+@pytest.fixture
+def mortal(tango_system: EmbeddedTango) -> Iterator[ServerProcess]:
+    """A server that may die; it lives again when the test is over."""
+    if not _mortals:
+        command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "mortal"]
+        _mortals.append(tango_system.add_server(command, "Slow/mortal", {MORTAL: "Sender"}))
+    yield _mortals[0]
+    _mortals[0].thaw()
+    _mortals[0].start()
+
+
+_mortals: list[ServerProcess] = []
+
+
+@pytest.fixture
+def wait_for_event(gateway: Gateway, host_path: str) -> Iterator[Callable[[str], Future[dict]]]:
+    """Begin a request that waits for an event of the mortal device, and come back when it listens."""
+    with ThreadPoolExecutor(8) as threads:
+
+        def begin(attribute: str) -> Future[dict]:
+            before = figures(gateway)["listeners"]
+            path = f"{host_path}/devices/{MORTAL}/attributes/{attribute}/change?timeout=50000"
+            request = threads.submit(gateway.get, path, 60)
+            wait_until(lambda: figures(gateway)["listeners"] > before or request.done())
+            return request
+
+        yield begin
+
+
+@pytest.mark.parametrize("attribute", ["sent0", "silent"])
+def test_who_waits_for_a_device_that_dies_is_told(
+    gateway: Gateway,
+    mortal: ServerProcess,
+    wait_for_event: Callable[[str], Future[dict]],
+    witness: Witness,
+    attribute: str,
+) -> None:
+    gateway.clean()
+    requests = [wait_for_event(attribute) for _ in range(3)]
+    mortal.kill()
+    for request in requests:  # Tango's heartbeat comes every ten seconds
+        assert request.result(30)["quality"] == "FAILURE"
+    began = time.monotonic()
+    assert wait_for_event(attribute).result(30)["quality"] == "FAILURE"
+    assert time.monotonic() - began < 3 * 2
+    mortal.start()
+
+    def comes_again() -> bool:
+        request = wait_for_event(attribute)
+        witness.runs(MORTAL, "SendOne", "change")
+        witness.writes(MORTAL, "silent", time.time())
+        return request.result(30)["quality"] == "ATTR_VALID"
+
+    wait_until(comes_again)
+    wait_until(lambda: figures(gateway)["subscriptions"] == 1)
+
+
+def test_a_frozen_device_server_holds_up_nobody_else(
+    gateway: Gateway, mortal: ServerProcess, wait_for_event: Callable[[str], Future[dict]], witness: Witness
+) -> None:
+    gateway.clean()
+    requests = [wait_for_event("sent0"), wait_for_event("silent")]
+    mortal.freeze()
+    with Watch(gateway) as watch:
+        for request in requests:  # Tango tries three times before it says that the heartbeat is missing
+            failure = request.result(60)
+            assert failure["errors"][0]["origin"] != "mtango-gevent" or "within 5 s" in str(failure)
+        assert wait_for_event("sent1").result(60)["quality"] == "FAILURE"
+    assert watch.longest < 3 * 0.1
+    mortal.thaw()
+
+    def comes_again() -> bool:
+        request = wait_for_event("sent0")
+        witness.runs(MORTAL, "SendOne", "change")
+        return request.result(60)["quality"] == "ATTR_VALID"
+
+    wait_until(comes_again, 60)
