@@ -16,7 +16,7 @@ workers = settings.workers
 worker_class = "gevent"  # hundreds of waiting requests cost greenlets, not threads
 worker_connections = 1000
 timeout = 60  # Tango calls do not block the hub: a worker that is silent for so long is broken
-graceful_timeout = int(settings.queue_timeout + settings.call_deadline) + 5  # a Tango call may take so long
+graceful_timeout = int(settings.queue_timeout + 2 * settings.call_deadline) + 2  # requests, then what is asynchronous
 keepalive = 75  # longer than browsers and proxies pause between two reads of a display
 limit_request_line = 8190  # the most that gunicorn allows: reading many attributes names them all in the URL
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a heartbeat that waits for no disk
@@ -51,6 +51,9 @@ def post_request(worker, req, environ, resp):
 def worker_exit(server, worker):
     """Leave at once: the threads of CORBA do not survive an orderly end of the interpreter."""
     if worker.booted:
+        from mtango_gevent import server as mtango_server
+
+        mtango_server.finish(worker, settings.call_deadline)
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

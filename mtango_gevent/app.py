@@ -27,6 +27,7 @@ def create_app(config: Config | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False  # every URL with and without a slash at the end, and never a redirect:
     app.url_map.merge_slashes = False  # on a redirect browsers drop Authorization and give up a CORS preflight
+    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = config.body_limit
     app.extensions["mtango"] = api.Context(config, TangoClient(config), Statistics())
     api.register(app, config)
     if config.trusted_proxies:

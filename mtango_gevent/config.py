@@ -163,6 +163,7 @@ class Config:
         ("*",), "origins whose pages may call the API, each as `scheme://host:port`; `*` for all", origins
     )
     trusted_proxies: int = setting(0, "number of proxies in front whose `X-Forwarded-*` is believed", integer(0, 16))
+    body_limit: int = setting(16 << 20, "bytes that the body of a request may have", integer(0, 1 << 32))
     # which Tango
     tango_hosts: tuple[str, ...] = setting(
         (), "further `host:port` to serve besides TANGO_HOST; once set, any other host answers 404", tango_hosts

@@ -101,6 +101,11 @@ class Whole(Element):
             raise self.refusal()
         return int(number)
 
+    def check_setting(self, text: str) -> None:
+        """Raises ValueError for the text of a number that cannot be kept as a limit; Tango has it as a float."""
+        if _number(text) is not None and abs(self.one(text)) > _EXACT:
+            raise ValueError(f"is beyond {_EXACT}, from where on Tango keeps no limit exactly")
+
     def many(self, values: Sequence[Any]) -> Any:
         fit = set(map(type, values)) == {int} and self._low <= min(values) and max(values) <= self._high
         return numpy.array(values if fit else super().many(values), self._dtype)
@@ -127,6 +132,11 @@ class Decimal(Element):
         if number and not made:
             raise self.refusal(": it is so small that it would become 0")
         return float(number)
+
+    def check_setting(self, text: str) -> None:
+        """Raises ValueError for the text of a number that this type has not."""
+        if _number(text) is not None:
+            self.one(text)
 
     def many(self, values: Sequence[Any]) -> Any:
         """In one go where all are numbers that fit; JSON has no others than finite ones."""

@@ -16,6 +16,11 @@ def command() -> list[str]:
     return [sys.executable, "-m", "gunicorn", "-c", str(configuration), "mtango_gevent:create_app()"]
 
 
+def finish(worker: Any, seconds: float) -> None:
+    """Before a worker ends: what it has answered with 204 is still to be done."""
+    worker.wsgi.extensions["mtango"].client.background.finish(seconds)
+
+
 def write_refusal(connection: Any, status: int, reason: str, description: str) -> None:
     """In place of gunicorn's HTML: requests that it cannot parse and so never hands to the application."""
     from mtango_gevent.errors import body, entry  # and with it PyTango, which gunicorn must not load before the fork

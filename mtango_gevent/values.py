@@ -166,6 +166,20 @@ if "DevVarEncodedArray" in CmdArgType.names:  # from PyTango 10.1 on
     ARRAYS[CmdArgType.names["DevVarEncodedArray"]] = CmdArgType.DevEncoded
 
 
+# Pipes have no such elements. PyTango takes some of them all the same, and nobody can read the pipe any more.
+_NOT_IN_BLOBS = {
+    CmdArgType.DevVoid,
+    CmdArgType.DevUChar,
+    CmdArgType.DevEnum,
+    CmdArgType.ConstDevString,
+    CmdArgType.DevVarLongStringArray,
+    CmdArgType.DevVarDoubleStringArray,
+}
+
+# Blobs within blobs: the JSON encoder goes four times as deep for each.
+_DEEPEST = 50
+
+
 # --- read ---
 
 
@@ -215,52 +229,57 @@ def describe_write(info: tango.AttributeInfoEx, sent: Sent) -> str:
     return f"{info.name} is {form}{type_name(info.data_type)}{limits}; sent was {sent.shown()}"
 
 
-def command_argument(data_type: CmdArgType, sent: Sent) -> Any:
-    """The argument of a command, or the value of a pipe's element. Raises BadRequest, which says type and value."""
+def command_argument(data_type: CmdArgType, sent: Sent, about: str = "") -> Any:
+    """The argument of a command, or the value of a pipe's element. Raises BadRequest, which says type and value.
+
+    about: what such a message begins with.
+    """
     try:
         if data_type in ARRAYS:
             return _list(TYPES[ARRAYS[data_type]].element, sent)
         return _single_value(TYPES[data_type].element, sent)
     except ValueError as error:
-        raise BadRequest(f"a {type_name(data_type)} is wanted; sent was {sent.shown()}, which {error}") from None
+        raise BadRequest(f"{about}a {type_name(data_type)} is wanted; sent was {sent.shown()}, which {error}") from None
 
 
-def blob_argument(sent: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+def blob_argument(sent: Mapping[str, Any], depth: int = 0) -> tuple[str, list[dict[str, Any]]]:
     """What PyTango is to write to a pipe, out of the blob that a read of one answers, with the blobs within.
 
-    Raises BadRequest, which says what element is at fault.
+    depth: how many blobs it is in. Raises BadRequest, which says what element is at fault.
     """
+    if depth > _DEEPEST:
+        raise BadRequest(f"blobs are nested too deeply, more than {_DEEPEST}")
     if not isinstance(sent.get("data"), list):
         raise BadRequest('a blob is an object {"name": text, "data": [elements]}; sent was ' + shown(sent))
-    return _blob_name(sent.get("name")), [_blob_element(element) for element in sent["data"]]
+    return _blob_name(sent.get("name")), [_blob_element(element, depth) for element in sent["data"]]
 
 
 def _blob_name(sent: Any) -> str:
     return command_argument(CmdArgType.DevString, Sent.in_json(sent))
 
 
-def _blob_element(sent: Any) -> dict[str, Any]:
+def _blob_element(sent: Any, depth: int) -> dict[str, Any]:
     if not isinstance(sent, dict) or not {"name", "value"} <= sent.keys():
         raise BadRequest('an element is an object {"name", "type", "value"}; sent was ' + shown(sent))
     name = _blob_name(sent["name"])
+    data_type = CmdArgType.names.get(str(sent.get("type")))
+    if data_type is None or data_type in _NOT_IN_BLOBS:
+        raise BadRequest(f"element {name}: {shown(sent.get('type'))} is no type that an element has")
     try:
-        data_type = CmdArgType.names[str(sent.get("type"))]
-        return {"name": name, "dtype": data_type, "value": _blob_value(data_type, sent["value"])}
-    except KeyError:
-        raise BadRequest(f"element {name}: {shown(sent.get('type'))} is no type that an element has") from None
+        return {"name": name, "dtype": data_type, "value": _blob_value(data_type, sent["value"], depth)}
     except BadRequest as error:
         raise BadRequest(f"element {name}: {error.description}") from None
 
 
-def _blob_value(data_type: CmdArgType, sent: Any) -> Any:
+def _blob_value(data_type: CmdArgType, sent: Any, depth: int) -> Any:
     """What a read shows is always a list. PyTango takes a single text in a pipe for UTF-8."""
     if data_type in ARRAYS:
         return command_argument(data_type, Sent.in_json(sent))
-    if is_void(data_type) or (isinstance(sent, list) and len(sent) != 1):
+    if isinstance(sent, list) and len(sent) != 1:
         raise BadRequest(f"a {type_name(data_type)} is one value; sent was {shown(sent)}")
     single = sent[0] if isinstance(sent, list) else sent
     if is_blob(data_type):
-        return blob_argument(single if isinstance(single, dict) else {"data": single})
+        return blob_argument(single if isinstance(single, dict) else {"data": single}, depth + 1)
     value = command_argument(data_type, Sent.in_json(single))
     return to_utf8(value) if isinstance(value, str) else value
 
@@ -306,6 +325,25 @@ def labels(info: tango.AttributeInfoEx) -> list[str]:
         return list(info.enum_labels)
     except UnicodeDecodeError:
         return []
+
+
+def is_enumeration(info: tango.AttributeInfoEx) -> bool:
+    return info.data_type == CmdArgType.DevEnum
+
+
+def takes_the_same(one: tango.AttributeInfoEx, other: tango.AttributeInfoEx) -> bool:
+    """Whether what fits the one attribute fits the other."""
+    return (one.data_type, one.data_format, labels(one)) == (other.data_type, other.data_format, labels(other))
+
+
+def check_setting(info: tango.AttributeInfoEx, text: str, own_type: bool) -> None:
+    """Raises ValueError where `text`, of an attribute's configuration, is a number, and none that Tango would keep.
+
+    own_type: whether it is one of the attribute's type, as limits are; else an integer, of milliseconds.
+    """
+    element = TYPES[CmdArgType.values[info.data_type]].element if own_type else TYPES[CmdArgType.DevLong].element
+    if isinstance(element, (elements.Whole, elements.Decimal)):
+        element.check_setting(text)
 
 
 def set_configuration(info: tango.AttributeInfoEx, path: Sequence[str], value: str | list[str]) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy
 import tango
 
+from mtango_gevent.values import set_configuration
+
 
 class Witness:
     """Asks devices and the database; values come as plain Python ones."""
@@ -38,6 +40,9 @@ class Witness:
 
     def finds_configuration(self, device: str, attribute: str, *path: str) -> str:
         return self._ask(_configuration, self._prefix + device, attribute, path)
+
+    def configures(self, device: str, attribute: str, **settings: Any) -> None:
+        self._ask(_configure, self._prefix + device, attribute, settings)
 
     def runs(self, device: str, command: str, argument: Any = None) -> None:
         self._ask(_run, self._prefix + device, command, argument)
@@ -103,6 +108,14 @@ def _configuration(device: str, attribute: str, path: tuple[str, ...]) -> str:
     for name in path:
         found = getattr(found, name)
     return found if isinstance(found, str) else list(found)
+
+
+def _configure(device: str, attribute: str, settings: dict[str, Any]) -> None:
+    proxy = tango.DeviceProxy(device)
+    info = proxy.get_attribute_config_ex(attribute)[0]
+    for name, value in settings.items():
+        set_configuration(info, [name], value)
+    proxy.set_attribute_config([info])
 
 
 def _run(device: str, command: str, argument: Any) -> None:

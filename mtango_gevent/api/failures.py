@@ -46,6 +46,7 @@ def answer_http_error(error: HTTPException) -> Response:
     description = {
         404: f"no such URL: {request.path}",
         405: f"{request.method} is not allowed at {request.path}",
+        413: f"the body has more than {config().body_limit} bytes",
     }.get(status, error.description or error.name)
     allowed = error.get_response().headers.get("Allow")
     headers = {"Allow": allowed} if allowed else None

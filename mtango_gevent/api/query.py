@@ -18,12 +18,13 @@ MAXIMUM_NAME = 255
 
 # What no name has: control characters, and what Tango reads something into: `tango://`, `#dbase=no`, globs, and the
 # blank of "All attributes", which means just those. Properties are called what their makers like, but for what the
-# database of Tango's C++ edition puts into its SQL as it is: a property called `%` would take all others away.
+# databases read something into: to delete `*` or `%` is to delete all, and the C++ one puts names into its SQL as they
+# are.
 _CONTROL = r"\x00-\x1f\x7f-\x9f"
 _SQL = r"\"'`\\%"
 _FORBIDDEN = re.compile(rf"[{_CONTROL}{_SQL}\s/:#*?]")
 _FORBIDDEN_IN = {
-    "property_name": re.compile(rf"[{_CONTROL}{_SQL}]"),
+    "property_name": re.compile(rf"[{_CONTROL}{_SQL}*]"),
     "wildcard": re.compile(rf"[{_CONTROL}{_SQL}\s:#?]"),
 }
 

@@ -52,6 +52,8 @@ class Attempts:
         except DevFailed as refusal:  # no server, or no slot: so it is for all who wait
             attempt.result.set_exception(refusal)
         except BaseException:  # the first to come has been killed, the others have not
-            attempt.result.set_exception(tango_failure("MTANGO_DeviceBusy", "the request that made the attempt was given up"))
+            attempt.result.set_exception(
+                tango_failure("MTANGO_DeviceBusy", "the request that made the attempt was given up")
+            )
             raise
         return attempt

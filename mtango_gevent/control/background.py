@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ from mtango_gevent.errors import DevFailed, tango_failure
 logger = logging.getLogger(__name__)
 
 Job = Callable[[], object]
+
+_LOOK_EVERY = 0.02
 
 
 class Background:
@@ -47,6 +50,15 @@ class Background:
         with self._guard:
             waiting = sum(len(queue) for queue in self._queues.values())
             return {"waiting": waiting, "done": self._done, "failed": self._failed}
+
+    def finish(self, seconds: float) -> None:
+        """Wait until all jobs are done, but no longer than that; those that are not by then are logged."""
+        until = time.monotonic() + seconds
+        while self._queues and time.monotonic() < until:
+            self._green.sleep(_LOOK_EVERY)
+        with self._guard:
+            for device, queue in self._queues.items():
+                logger.error("async requests of %s not done: %d, and perhaps one that has begun", device, len(queue))
 
     def _work(self, device: str, queue: deque[tuple[str, Job]]) -> None:
         while True:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable
 
 import tango
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.background import Background
-from mtango_gevent.control.cache import Cache
+from mtango_gevent.control.cache import Cache, NativeLock
 from mtango_gevent.control.events import EventHub
 from mtango_gevent.control.green import Green, Lane
 from mtango_gevent.control.proxies import ProxyCache
@@ -29,6 +31,8 @@ class TangoClient:
         self.background = Background(self.green, config.async_limit)
         self.events = EventHub(config, self.green, self.plain_proxy)
         self.proxies = ProxyCache(config.cache_size, config.cache_idle)
+        self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
+        self._guard = NativeLock()
         self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime)
         self.descriptions = Cache(METADATA_SIZE, config.metadata_lifetime)
         self.names = Cache(METADATA_SIZE, config.cache_idle)
@@ -79,6 +83,11 @@ class TangoClient:
         kind = "after a failure" if failed else "for the first time"
         every = self.green.lane(f"any server {kind}", max(1, limit // 4) if failed else limit)
         return self.green.lane(f"the server {server} {kind}", _CONNECTIONS_TO_SERVER, every)
+
+    def configuring(self, url: str) -> threading.Lock:
+        """Held by who changes the configuration of a device, in a thread of the pool."""
+        with self._guard:
+            return self._configuring.setdefault(url, NativeLock())
 
     def clean_devices(self) -> None:
         """Forget proxies, subscriptions and all that is known of devices."""

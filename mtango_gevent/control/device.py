@@ -129,20 +129,40 @@ class Device:
         return self.host.client.attributes.get(self._key("attribute", name.lower()), lambda: self.ask_attribute(name))
 
     def ask_attribute(self, name: str) -> tango.AttributeInfoEx:
-        """The same of this moment, for the caller alone."""
-        return self._ask(lambda proxy: proxy.get_attribute_config_ex(name)[0])
+        """The same of this moment."""
+        return self._ask(lambda proxy: self._keep(proxy.get_attribute_config_ex(name)[0]))
 
-    def configure_attribute(self, info: tango.AttributeInfoEx) -> tango.AttributeInfoEx:
-        """Make `info` the configuration of its attribute, and give the one that it has then."""
-        self._ask(lambda proxy: proxy.set_attribute_config([info]))
-        kept = self.host.client.attributes
-        kept.discard(self._key("attributes"))
-        return kept.store(self._key("attribute", info.name.lower()), self.ask_attribute(info.name))
+    def configure_attribute(
+        self, name: str, change: Callable[[tango.AttributeInfoEx], object]
+    ) -> tango.AttributeInfoEx:
+        """Have `change` change the configuration of an attribute, and give the one that it has then.
 
-    def spell_attribute(self, name: str) -> str:
-        """`name` as the device spells it; as it is, where the device has no such attribute or does not answer."""
+        One after the other for each device, so that nobody puts back what another one has changed meanwhile.
+        Raises also what `change` raises.
+        """
+
+        def change_and_ask(proxy: tango.DeviceProxy) -> tango.AttributeInfoEx:
+            with self.host.client.configuring(self._url()):
+                info = proxy.get_attribute_config_ex(name)[0]
+                change(info)
+                proxy.set_attribute_config([info])
+                self.host.client.attributes.discard(self._key("attributes"))
+                return self._keep(proxy.get_attribute_config_ex(name)[0])
+
+        return self._ask(change_and_ask)
+
+    def _keep(self, info: tango.AttributeInfoEx) -> tango.AttributeInfoEx:
+        return self.host.client.attributes.store(self._key("attribute", info.name.lower()), info)
+
+    def spell_attribute(self, name: str, ask: bool = True) -> str:
+        """`name` as the device spells it; as it is, where the device has no such attribute or does not answer.
+
+        ask: else only what is known already counts.
+        """
+        known = self.host.client.attributes.peek(self._key("attribute", name.lower()))
         try:
-            return spelled(name, (info.name for info in self.list_attributes())) or name
+            infos = [known] if known else self.list_attributes() if ask else []
+            return spelled(name, (info.name for info in infos)) or name
         except tango.DevFailed:
             return name
 

@@ -6,11 +6,16 @@ So do PyTango's own functions for them, and with these its servers.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from mtango_gevent.control.host import TangoHost
+from mtango_gevent.errors import tango_failure
 from mtango_gevent.names import spelled
 from mtango_gevent.texts import from_utf8, to_utf8
+
+# What the databases take for a pattern in the name of a property, where they read and where they delete.
+_PATTERN = re.compile("[*%]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +40,12 @@ class Properties:
         """Write those of `values`, and delete the others if they are to replace all. Gives what is there then."""
         known = self.read()
         put = {spelled(name, known) or name: texts for name, texts in values.items()}
+        others = [name for name in known if name not in put] if replace else []
+        patterns = [name for name in others if _PATTERN.search(name)]
+        if patterns:
+            raise tango_failure("MTANGO_NotDeletable", f"the database would not delete {patterns} alone")
         self._put(put)
-        if replace:
-            self._delete([name for name in known if name not in put])
+        self._delete(others)
         return self.read()
 
     def delete(self, name: str) -> None:
@@ -50,8 +58,10 @@ class Properties:
         names = self.host.command("DbGetDevicePropertyList", [self.device, "*"])
         if not names:  # the C++ database refuses to be asked for none
             return {}
-        answer = self.host.command("DbGetDeviceProperty", [self.device, *names])
-        return {name: texts for name, texts in _found(answer[2:], int(answer[1]), blank=True) if texts}
+        plain = [name for name in names if not _PATTERN.search(name)]
+        answer = self.host.command("DbGetDeviceProperty", [self.device, *plain]) if plain else ["", "0"]
+        found = {name: texts for name, texts in _found(answer[2:], int(answer[1]), blank=True) if texts}
+        return {**found, **{name: [] for name in names if name not in plain}}  # there, with values nobody can ask for
 
     def _put(self, values: Mapping[str, Sequence[str]]) -> None:
         command, owner = "DbPutDeviceProperty", [self.device]

@@ -10,7 +10,7 @@ from gevent.event import Event
 
 _NativeEvent = monkey.get_original("threading", "Event")
 
-# Greenlets that are woken at a time. Hundreds wait for the same event; whatever else the hub has to do comes in between.
+# Greenlets that are woken at a time. Hundreds may wait for one event; what else the hub has to do comes in between.
 _AT_A_TIME = 8
 
 

@@ -257,7 +257,7 @@ def memory():
 
 
 def crowd():
-    """A hundred greenlets that wait cost no thread, and all have the event; one that is killed leaves nothing behind."""
+    """A hundred greenlets that wait cost no thread, and all have the event; one that is killed is forgotten."""
     client, device = sender()
     with device.listen("sent0", "change"):
         threads = len(psutil.Process().threads())

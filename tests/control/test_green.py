@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.demo.embedded import EmbeddedTango
 
 ROOT = Path(__file__).parents[2]
 

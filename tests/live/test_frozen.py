@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,6 +93,27 @@ def test_writing_to_it_blocks_nobody(gateway: Gateway, server: ServerProcess, ho
     finally:
         server.thaw()
     wait_until(lambda: all("ATTR_VALID" in str(gateway.get(f"{url}/attributes/quick/value")) for url in devices))
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["unknown configuration", "known configuration"])
+def test_a_write_of_many_to_it_takes_no_longer_than_of_one(
+    gateway: Gateway, server: ServerProcess, host_path: str, known: bool
+) -> None:
+    """Whatever the device is asked for after the first failure would take as long again."""
+    url = f"{host_path}/devices/{DEVICES[0]}"
+    names = ["lazy", *(f"name{number}" for number in range(12))]
+    gateway.clean()
+    gateway.get(f"{url}/attributes/{'lazy/info' if known else 'quick/value'}")
+    server.freeze()
+    try:
+        began = time.monotonic()
+        answers = gateway.put(f"{url}/attributes/value?" + "&".join(f"{name}=0" for name in names))
+        assert [answer["name"] for answer in answers] == names
+        assert all(answer["quality"] == "FAILURE" for answer in answers)
+        assert time.monotonic() - began < 3 * 5
+    finally:
+        server.thaw()
+    wait_until(lambda: "ATTR_VALID" in str(gateway.get(f"{url}/attributes/quick/value")))
 
 
 def test_metadata_of_connected_devices_blocks_nobody(gateway: Gateway, server: ServerProcess, host_path: str) -> None:

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.witness import Witness
 
 from .conftest import Gateway, free_port, served, wait_until
 
@@ -207,6 +208,26 @@ def test_the_demo_needs_no_proxy(tmp_path: Path) -> None:
     finally:
         demo.terminate()
         demo.wait(30)
+
+
+def test_what_is_asynchronous_is_done_before_the_end(
+    slow_devices: list[str], host_path: str, witness: Witness, tmp_path: Path
+) -> None:
+    device = f"{host_path}/devices/{slow_devices[0]}"
+    with served([*COMMAND, "serve"], tmp_path / "log") as gateway:
+        for seconds in (0.3, 0.2, 0.1):
+            assert gateway.put(f"{device}/attributes/lazy/value?v={seconds}&async=true") is None
+    assert witness.reads(slow_devices[0], "lazy") == 0.1
+
+
+def test_what_is_asynchronous_and_takes_too_long_is_logged(
+    slow_devices: list[str], host_path: str, tmp_path: Path
+) -> None:
+    device, log = f"{host_path}/devices/{slow_devices[1]}", tmp_path / "log"
+    with served([*COMMAND, "serve"], log, MTANGO_CALL_DEADLINE="1") as gateway:
+        for _ in range(3):
+            gateway.put(f"{device}/attributes/lazy/value?v=0.8&async=true")
+    assert f"async requests of {slow_devices[1]} not done" in log.read_text()
 
 
 # --- what gunicorn decides before the application ---

@@ -122,12 +122,20 @@ def _write(device: Device, name: str, sent: Sent) -> None:
 
 
 def _prepare_write(device: Device, name: str, sent: Sent) -> Callable[[], None]:
-    """The write, checked against the configuration of the attribute. Raises BadRequest."""
+    """The write, checked against the configuration of the attribute. Raises BadRequest.
+
+    The configuration may have been kept for a while, and have changed since. Where it refuses the value, or says which
+    number a label stands for, it is asked for again.
+    """
     info = device.describe_written(name)
+    if values.is_enumeration(info):
+        info = device.ask_attribute(info.name)
     try:
         value = values.attribute_argument(info, sent)
-    except BadRequest:  # by a configuration that is kept, and that may have changed since
-        info = device.ask_attribute(info.name)
+    except BadRequest:
+        kept, info = info, device.ask_attribute(info.name)
+        if values.takes_the_same(kept, info):
+            raise
         value = values.attribute_argument(info, sent)
     return lambda: device.write_attribute(info, value, values.describe_write(info, sent))
 
@@ -168,7 +176,8 @@ def _shape_value(device: Device, item: Any) -> dict[str, Any]:
 
 
 def _shape_failure(device: Device, name: str, failure: ApiError | DevFailed) -> dict[str, Any]:
-    return reply.failed_item(device.spell_attribute(name), describe(failure))
+    lost = isinstance(failure, DevFailed) and status_of(failure) == 503
+    return reply.failed_item(device.spell_attribute(name, ask=not lost), describe(failure))
 
 
 def _shape_bare_value(device: Device, item: Any) -> Any:
@@ -190,17 +199,18 @@ def show_infos(device: Device) -> Response:
 
 @blueprint.get("/<attribute>/info")
 def show_info(device: Device, attribute: str) -> Response:
-    return reply.metadata(configuration.shape(device.describe_attribute(attribute)))
+    return reply.metadata(_shape_info(device.describe_attribute(attribute)))
 
 
 @blueprint.put("/<attribute>/info")
 def change_info(device: Device, attribute: str) -> Response:
     """The keys that are there, on the device as it is now: what others have changed meanwhile stays."""
-    info = device.ask_attribute(attribute)
-    configuration.change(info, writes.document())
+    document = writes.document()
+    change = functools.partial(configuration.change, document, config().rc3_mode)
     if writes.asynchronous():
-        return _later(device, f"configuration of {info.name}", lambda: device.configure_attribute(info))
-    return reply.metadata(configuration.shape(device.configure_attribute(info)))
+        change(device.ask_attribute(attribute))
+        return _later(device, f"configuration of {attribute}", lambda: device.configure_attribute(attribute, change))
+    return reply.metadata(_shape_info(device.configure_attribute(attribute, change)))
 
 
 def _shape_attribute(device: Device, device_name: str, info: Any) -> dict[str, Any]:
@@ -209,16 +219,20 @@ def _shape_attribute(device: Device, device_name: str, info: Any) -> dict[str, A
     return {
         "name": info.name,
         "value": f"{url}/value",
-        "info": configuration.shape(info),
+        "info": _shape_info(info),
         "properties": f"{url}/properties",
         "history": f"{url}/history",
         "_links": {"_self": url, "_parent": f"{parent}/attributes", "_device": parent},
     }
 
 
+def _shape_info(info: Any) -> dict[str, Any]:
+    return configuration.shape(info, config().rc3_mode)
+
+
 def _shape_info_or_failure(device: Device, name: str, info: Any | None) -> dict[str, Any]:
     """The device itself says what is wrong with a name that is not in its list."""
     try:
-        return configuration.shape(info or device.describe_attribute(name))
+        return _shape_info(info or device.describe_attribute(name))
     except DevFailed as failure:
         return reply.failed_item(name, describe(failure))

@@ -31,7 +31,7 @@ def show_command(device: Device, command: str) -> Response:
 def run_command(device: Device, command: str) -> Response:
     """The body is the argument; a command of DevVoid takes no notice of it."""
     info = device.describe_command(command)
-    argument = values.command_argument(info.in_type, writes.argument())
+    argument = values.command_argument(info.in_type, writes.argument(), f"{info.cmd_name}: ")
     if writes.asynchronous():
         device.later(f"command {info.cmd_name}", lambda: device.run_command(info, argument))
         return reply.nothing()

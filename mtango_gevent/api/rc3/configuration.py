@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from mtango_gevent import values
-from mtango_gevent.api.context import config
 from mtango_gevent.errors import BadRequest
 from mtango_gevent.sent import shown
 from mtango_gevent.texts import read_text
@@ -32,15 +31,24 @@ CHANGEABLE: dict[Path, Path] = {
 }
 
 
-def shape(info: Any) -> dict[str, Any]:
-    """All 27 keys."""
+# Those that are numbers: whether of the attribute's own type.
+NUMBERS: dict[Path, bool] = {
+    **dict.fromkeys([("min_value",), ("max_value",), ("min_alarm",), ("max_alarm",)], True),
+    **{("alarms", key): key != "delta_t" for key in _ALARMS},
+    ("events", "per_event", "period"): False,
+    ("events", "arch_event", "period"): False,
+}
+
+
+def shape(info: Any, mode: str) -> dict[str, Any]:
+    """All 27 keys. mode: the setting `rc3_mode`."""
     data_type = values.type_name(info.data_type)
     memorized = values.MEMORIZED[str(info.memorized)]
     return {
         "name": info.name,
         "writable": str(info.writable),
         "data_format": str(info.data_format),
-        "data_type": "State" if data_type == "DevState" and config().rc3_mode == "implementation" else data_type,
+        "data_type": "State" if data_type == "DevState" and mode == "implementation" else data_type,
         "max_dim_x": info.max_dim_x,
         "max_dim_y": info.max_dim_y,
         "description": read_text(info, "description"),
@@ -89,18 +97,18 @@ def _shape_events(events: Any) -> dict[str, Any]:
     }
 
 
-def change(info: Any, document: dict[str, Any]) -> None:
+def change(document: dict[str, Any], mode: str, info: Any) -> None:
     """Put into `info` what of `document`, which may be a whole answer, differs from it.
 
-    Raises BadRequest for a key that there is not, one that cannot be changed, a value that is no text (or number), and
-    two different values for one thing.
+    Raises BadRequest for a key that there is not, one that cannot be changed, a value that is no text (or number), a
+    number that does not fit, and two different values for one thing.
     """
     chosen: dict[Path, Any] = {}
-    for path, value in _differences(document, shape(info)):
+    for path, value in _differences(document, shape(info, mode)):
         name = ".".join(path)
         if path not in CHANGEABLE:
             raise BadRequest(f"{name} of an attribute cannot be changed; sent was {shown(value)}")
-        value = _checked_labels(value) if path == ("enum_label",) else _checked_text(name, value)
+        value = _checked_labels(value) if path == ("enum_label",) else _checked_text(info, path, value)
         if chosen.setdefault(CHANGEABLE[path], value) != value:
             raise BadRequest(f"{name} is there twice, with different values")
     for path, value in chosen.items():
@@ -119,16 +127,24 @@ def _differences(sent: dict[str, Any], known: dict[str, Any], above: Path = ()) 
             yield path, value
 
 
-def _checked_text(name: str, value: Any) -> str:
-    """Numbers are texts in Tango's configurations."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str) or "\0" in value:
+def _checked_text(info: Any, path: Path, value: Any) -> str:
+    """Numbers are texts in Tango's configurations, and one that does not fit is cut there; what stands where a number
+    may stand and is none, the device knows the meaning of."""
+    name = ".".join(path)
+    text = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or "\0" in text:
         raise BadRequest(f"{name} is a text; sent was {shown(value)}")
-    return value
+    try:
+        if path in NUMBERS:
+            values.check_setting(info, text, NUMBERS[path])
+    except ValueError as error:
+        where = f"{name} of {info.name}, a {values.type_name(info.data_type)}"
+        raise BadRequest(f"{where}; sent was {shown(value)}, which {error}") from None
+    return text
 
 
 def _checked_labels(value: Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(label, str) and "\0" not in label for label in value):
-        raise BadRequest(f"enum_label is a list of texts; sent was {shown(value)}")
+    """Tango keeps them in one text, with commas between."""
+    if not isinstance(value, list) or not all(isinstance(each, str) and not {"\0", ","} & set(each) for each in value):
+        raise BadRequest(f"enum_label is a list of texts without commas; sent was {shown(value)}")
     return value

@@ -10,7 +10,6 @@ from flask import Blueprint, Response
 from mtango_gevent import values
 from mtango_gevent.api import reply, urls, writes
 from mtango_gevent.control.device import Device
-from mtango_gevent.errors import BadRequest
 
 blueprint = Blueprint("pipes", __name__)
 
@@ -31,10 +30,7 @@ def read_pipe(device: Device, pipe: str) -> Response:
 def write_pipe(device: Device, pipe: str) -> Response:
     """The body is what a read answers, or as much of it as there is to write: `name` and `data`."""
     device.check_pipes()
-    try:
-        blob = values.blob_argument({"name": pipe, **writes.document()})
-    except RecursionError:
-        raise BadRequest("the blobs are nested too deeply") from None
+    blob = values.blob_argument({"name": pipe, **writes.document()})
     if writes.asynchronous():
         device.later(f"pipe {pipe}", lambda: device.write_pipe(pipe, blob))
         return reply.nothing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -10,7 +11,6 @@ import pytest
 import tango
 from webtest import TestApp
 
-from mtango_gevent.values import set_configuration
 from tests.live.conftest import wait_until
 from tests.witness import Witness
 
@@ -107,15 +107,13 @@ def test_labels_of_an_enumeration(client: TestApp, types_url: str, fresh_types: 
 
 
 def test_a_label_that_another_program_has_just_made_can_be_written(
-    client: TestApp, types_url: str, fresh_types: str
+    client: TestApp, types_url: str, fresh_types: str, witness: Witness
 ) -> None:
     """Nothing is refused by a configuration that is kept from before."""
     url = f"{types_url}/attributes/enum_scalar"
-    proxy = tango.DeviceProxy(fresh_types)
-    before, info = client.get(f"{url}/info").json["enum_label"], proxy.get_attribute_config_ex("enum_scalar")[0]
+    before = client.get(f"{url}/info").json["enum_label"]
     try:
-        set_configuration(info, ["enum_labels"], ["OPEN", "SHUT", "MOVING"])
-        proxy.set_attribute_config([info])
+        witness.configures(fresh_types, "enum_scalar", enum_labels=["OPEN", "SHUT", "MOVING"])
         assert client.put(f"{url}/value?v=SHUT", status=200).json["quality"] == "ATTR_VALID"
     finally:
         put(client, f"{url}/info", {"enum_label": before})
@@ -145,6 +143,11 @@ def test_a_limit_that_is_set_holds_for_the_next_write(client: TestApp, info_url:
         ({"min_value": True}, ["min_value", "true"]),
         ({"unit": "a\0b"}, ["unit"]),
         ({"enum_label": "a,b"}, ["enum_label", "list"]),
+        ({"enum_label": ["a,b", "c"]}, ["enum_label", "commas"]),
+        ({"events": {"per_event": {"period": 1e30}}}, ["period", "2147483647"]),
+        ({"events": {"arch_event": {"period": "0.5"}}}, ["period", "0.5"]),
+        ({"alarms": {"delta_t": "4294967296"}}, ["delta_t"]),
+        ({"max_value": "1e400"}, ["max_value", "1e400"]),
         ({"min_alarm": "1", "alarms": {"min_alarm": "2"}}, ["min_alarm", "twice"]),
         ([], ["object"]),
         ("text", ["object"]),
@@ -157,6 +160,47 @@ def test_what_cannot_be_changed_is_refused_and_nothing_is(
     refusal = put(client, info_url, document, status=400)
     assert all(word in refusal["errors"][0]["description"] for word in words), refusal
     assert client.get(info_url).json == before
+
+
+@pytest.mark.parametrize(
+    ("attribute", "limit"),
+    [
+        ("uchar_scalar", 300),
+        ("short_scalar", "70000"),
+        ("ulong_scalar", -1),
+        ("long_scalar", "100.7"),
+        ("float_scalar", "1e39"),
+        ("ulong64_scalar", 2**64 - 1),
+        ("long64_scalar", -(2**53) - 1),
+    ],
+)
+@pytest.mark.parametrize("key", ["min_value", "max_value", "min_alarm", "max_alarm"])
+def test_a_limit_that_tango_would_cut_is_refused(
+    client: TestApp, types_url: str, attribute: str, limit: Any, key: str
+) -> None:
+    url = f"{types_url}/attributes/{attribute}/info"
+    before = client.get(url).json
+    refusal = put(client, url, {key: limit}, status=400)
+    assert all(word in refusal["errors"][0]["description"] for word in (key, attribute, str(limit)))
+    assert client.get(url).json == before
+
+
+def test_two_who_change_different_things_both_do(client: TestApp, info_url: str) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(10):
+            wanted = {"label": f"label {number}", "unit": f"unit {number}"}
+            list(threads.map(lambda item: put(client, info_url, dict([item])), wanted.items()))
+            found = client.get(info_url).json
+            assert {key: found[key] for key in wanted} == wanted
+
+
+def test_async_changes_of_different_things_are_all_done(
+    client: TestApp, info_url: str, tangotest: str, witness: Witness
+) -> None:
+    client.put(f"{info_url}?async=true", b'{"label": "first"}', status=204)
+    client.put(f"{info_url}?async=true", b'{"unit": "second"}', status=204)
+    wait_until(lambda: witness.finds_configuration(tangotest, ATTRIBUTE, "unit") == "second")
+    assert witness.finds_configuration(tangotest, ATTRIBUTE, "label") == "first"
 
 
 def test_a_body_that_is_not_json_is_refused(client: TestApp, info_url: str) -> None:

@@ -203,7 +203,9 @@ def test_a_value_that_is_not_a_number_does_not_change(app_client: TestApp, types
     assert figures(app_client)["polled"] == 1
 
 
-@pytest.mark.parametrize("name", ["string_spectrum", "double_image", "encoded_scalar", "enum_scalar", "State", "empty_spectrum"])
+@pytest.mark.parametrize(
+    "name", ["string_spectrum", "double_image", "encoded_scalar", "enum_scalar", "State", "empty_spectrum"]
+)
 def test_events_have_the_shape_of_values(app_client: TestApp, types_url: str, name: str) -> None:
     event = app_client.get(f"{types_url}/attributes/{name}/periodic").json
     value = app_client.get(f"{types_url}/attributes/{name}/value").json

@@ -163,6 +163,8 @@ NESTED = '{"name": "b", "data": [{"name": "x", "type": "DevPipeBlob", "value": [
         ('{"data": [{"name": "€", "type": "DevLong", "value": [1]}]}', ["Latin-1"]),
         ('{"name": 5, "data": []}', ["5"]),
         ('{"data": [{"name": "x", "type": "DevVoid", "value": [1]}]}', ["x", "DevVoid"]),
+        ('{"data": [{"name": "x", "type": "DevUChar", "value": [1]}]}', ["x", "DevUChar"]),
+        ('{"data": [{"name": "x", "type": "ConstDevString", "value": ["a"]}]}', ["x", "ConstDevString"]),
         ('{"data": [{"name": "x", "type": "DevLong", "value": [1, 2]}]}', ["x", "one value"]),
         ('{"data": [{"name": "x", "type": "DevLong", "value": [1.5]}]}', ["x", "1.5"]),
         ('{"data": [{"name": "x", "type": "DevPipeBlob", "value": [5]}]}', ["x", "blob"]),

@@ -182,6 +182,12 @@ def test_what_is_read_can_be_put_back(client: TestApp, device_url: str) -> None:
         ("/new", "[]", ["DELETE"]),
         ("/new", "[true]", ["true"]),
         ("/new", "a\0b", ["new"]),
+        ("/new", '{"name": "other", "values": ["1"]}', ["new", "other"]),
+        ("/new", '{"other": ["1"]}', ["new", "other"]),
+        ("/%2A", "1", ["*"]),
+        ("", '{"a*": ["1"]}', ["a*"]),
+        ("?new=1&NEW=2", "", ["twice"]),
+        ("", '[{"name": "new", "values": ["1"]}, {"name": "New", "values": ["2"]}]', ["twice"]),
     ],
 )
 def test_what_cannot_be_put_is_refused(
@@ -191,6 +197,47 @@ def test_what_cannot_be_put_is_refused(
     assert all(word in refusal["errors"][0]["description"] for word in words), refusal
     assert witness.finds_property(tangotest, "new") == []
     assert witness.finds_property(tangotest, "Axis") == ["x", "y"]
+
+
+def test_numbers_keep_their_digits(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+    numbers = ["123456789012345678901234567890", "1.10", "-0", "1e-400"]
+    body = f"[{', '.join(numbers)}]"
+    assert client.put(f"{device_url}/properties/new", body).json["values"] == numbers
+    assert client.put(f"{device_url}/properties", f'{{"new": {body}}}').status_int == 200
+    assert witness.finds_property(tangotest, "new") == numbers
+
+
+def test_a_name_in_a_body_has_any_case(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+    client.put(f"{device_url}/properties/new", '{"NEW": ["1"]}')
+    assert witness.finds_property(tangotest, "new") == ["1"]
+
+
+def test_a_form_may_say_how(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+    client.put(f"{device_url}/properties", {"new": "1", "replace": "true"})
+    assert witness.finds_property(tangotest, "Axis") == []
+    client.put(f"{device_url}/properties", {"newer": "1", "async": "true"}, status=204)
+    wait_until(lambda: witness.finds_property(tangotest, "newer") == ["1"])
+
+
+@pytest.fixture
+def pattern(tangotest: str) -> Iterator[str]:
+    """The name of a property that the database takes for a pattern, as another program may have made it."""
+    database = tango.Database()
+    database.put_device_property(tangotest, {"A*": ["1"]})
+    yield "A*"
+    database.delete_device_property(tangotest, "A*")
+
+
+def test_a_property_with_a_pattern_for_a_name_costs_no_other(
+    client: TestApp, device_url: str, tangotest: str, witness: Witness, pattern: str
+) -> None:
+    found = as_object(client.get(f"{device_url}/properties").json)
+    assert (found["Axis"], found[pattern]) == (["x", "y"], [])
+    client.delete(f"{device_url}/properties/A%2A", status=400)
+    failure = client.put(f"{device_url}/properties?replace=true&new=1", status=200).json
+    assert pattern in failure["errors"][0]["description"]
+    assert witness.finds_property(tangotest, "Axis") == ["x", "y"]
+    assert witness.finds_property(tangotest, "new") == []
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])

@@ -202,6 +202,13 @@ def test_a_body_in_latin_1_is_read_as_it_says(
         ("float_scalar", "1e39", ["1e39", "DevFloat"]),
         ("double_scalar", "1e400", ["1e400"]),
         ("double_scalar", "1_000", ["1_000"]),
+        ("double_scalar", "1e-400", ["1e-400", "become 0"]),
+        ("double_scalar", '"1e-400"', ["become 0"]),
+        ("float_scalar", "1e-46", ["1e-46", "become 0"]),
+        ("float_spectrum", "[1, 1e-46]", ["1e-46 at 1", "become 0"]),
+        ("double_spectrum", "[1, 1e-400]", ["1e-400", "become 0"]),
+        ("long_scalar", '"0.99999999999999999999"', ["whole number"]),
+        ("long64_scalar", '"4503599627370497.3"', ["whole number"]),
         ("double_scalar", "", ["nothing to write"]),
         ("boolean_scalar", "maybe", ["true or false"]),
         ("string_scalar", "€", ["Latin-1"]),
@@ -216,6 +223,8 @@ def test_a_body_in_latin_1_is_read_as_it_says(
         ("double_spectrum", '[1, "two"]', ['"two" at 1']),
         ("string_spectrum", '["a", 5]', ["5 at 1"]),
         ("string_spectrum", '"a" b', ["comma list"]),
+        ("string_spectrum", '["a", "b"', ["JSON list"]),
+        ("string_spectrum", "null", ["null", "not a list"]),
         ("long_image", "[1, 2]", ["IMAGE", "rows"]),
         ("long_image", "1,2,3,4", ["IMAGE", "rows"]),
         ("long_image", "[[1], [2, 3]]", ["different lengths"]),
@@ -246,8 +255,45 @@ def test_a_body_that_cannot_be_decoded_is_refused(client: TestApp, types_url: st
     assert "utf-8" in client.put(url, b"\xff", status=400).json["errors"][0]["description"]
     form = "application/x-www-form-urlencoded"
     assert "UTF-8" in client.put(url, b"v=%FF", content_type=form, status=400).json["errors"][0]["description"]
-    refusal = client.put(url, b"a", content_type="text/plain; charset=klingon", status=400).json
-    assert "klingon" in refusal["errors"][0]["description"]
+
+
+@pytest.mark.parametrize("charset", ["klingon", "undefined", "punycode", "utf-7", "unicode_escape", "%00"])
+def test_a_charset_that_is_no_usual_one_is_refused(client: TestApp, types_url: str, charset: str) -> None:
+    url = f"{types_url}/attributes/string_scalar/value"
+    for content_type in (f"text/plain; charset={charset}", f"text/plain; charset*=utf-8''{charset}"):
+        refusal = client.put(url, rb"\ud800", content_type=content_type, status=400).json
+        assert "charset" in refusal["errors"][0]["description"]
+
+
+def test_a_body_in_parts_is_refused(client: TestApp, types_url: str) -> None:
+    url = f"{types_url}/attributes/string_scalar/value"
+    refusal = client.put(url, {"v": "a"}, upload_files=[("w", "w.txt", b"a")], status=400).json
+    assert "multipart/form-data" in refusal["errors"][0]["description"]
+
+
+def test_a_body_that_is_too_large_is_refused(make_client: Callable[..., TestApp], types_url: str) -> None:
+    client = make_client(body_limit=10)
+    url = f"{types_url}/attributes/string_scalar/value"
+    refusal = client.put(url, b"x" * 11, status=413).json
+    assert "10 bytes" in refusal["errors"][0]["description"]
+    assert client.put(url, b"x" * 10).json["value"] == "x" * 10
+
+
+@pytest.mark.parametrize("body", ["1" * 200_000 + "e", "1" * 200_000 + "x", ".".join("1" * 100_000)])
+@pytest.mark.parametrize("attribute", ["double_scalar", "long_scalar", "double_spectrum"])
+def test_a_long_text_that_is_no_number_is_refused_soon(
+    client: TestApp, types_url: str, attribute: str, body: str
+) -> None:
+    began = time.monotonic()
+    client.put(f"{types_url}/attributes/{attribute}/value", body, status=400)
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(("text", "value"), [("9007199254740993.0", 2**53 + 1), ("9.223372036854775807e18", 2**63 - 1)])
+def test_an_integer_is_exact_however_it_is_written(
+    client: TestApp, types_url: str, fresh_types: str, text: str, value: int
+) -> None:
+    assert client.put(f"{types_url}/attributes/long64_scalar/value?v={text}").json["value"] == value
 
 
 @pytest.mark.parametrize(
@@ -264,6 +310,20 @@ def test_what_the_device_refuses_is_its_failure_with_what_was_sent(
     failure = client.put(f"{types_url}/attributes/{attribute}/value", body, status=200).json
     assert failure["errors"][0]["reason"] == reason
     assert all(word in failure["errors"][0]["description"] for word in (attribute, "DevDouble", body.strip('"')))
+
+
+def test_a_label_is_the_one_that_the_device_has_now(
+    client: TestApp, types_url: str, fresh_types: str, witness: Witness
+) -> None:
+    """Another program has put them in another order, and the gateway still has the old one."""
+    url = f"{types_url}/attributes/enum_scalar"
+    before = client.get(f"{url}/info").json["enum_label"]
+    witness.configures(fresh_types, "enum_scalar", enum_labels=before[::-1])
+    try:
+        assert client.put(f"{url}/value", before[0]).json["value"] == before[0]
+        assert witness.reads(fresh_types, "enum_scalar") == len(before) - 1
+    finally:
+        witness.configures(fresh_types, "enum_scalar", enum_labels=before)
 
 
 def test_an_unknown_attribute_is_a_tango_failure(client: TestApp, types_url: str) -> None:
