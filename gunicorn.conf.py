@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 
+from mtango_gevent import workers as workers_shared
 from mtango_gevent.config import Config, ConfigError
 
 try:
@@ -28,6 +29,22 @@ preload_app = False  # Tango connections do not survive a fork
 loglevel = "debug" if settings.debug else "info"
 
 
+board = workers_shared.share()
+
+
+def pre_fork(server, worker):
+    """Memory for the figures of the worker, which outlives it."""
+    worker.part = board.reserve()
+
+
+def post_fork(server, worker):
+    workers_shared.begin(worker.part)
+
+
+def child_exit(server, worker):
+    board.release(worker.part)
+
+
 def post_worker_init(worker):
     """The package's log goes where gunicorn's goes, and what gunicorn itself refuses has the body of all failures."""
     from gunicorn import util
@@ -39,6 +56,7 @@ def post_worker_init(worker):
     package.handlers = worker.log.error_log.handlers
     package.setLevel(worker.log.error_log.level)
     package.propagate = False
+    server.keep_up(worker)
 
 
 def post_request(worker, req, environ, resp):

@@ -10,7 +10,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from mtango_gevent import api
 from mtango_gevent.config import Config, unknown_variables
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.workers import Statistics
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.strict_slashes = False  # every URL with and without a slash at the end, and never a redirect:
     app.url_map.merge_slashes = False  # on a redirect browsers drop Authorization and give up a CORS preflight
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = config.body_limit
-    app.extensions["mtango"] = api.Context(config, TangoClient(config), Statistics())
+    app.extensions["mtango"] = api.Context(config, TangoClient(config))
     api.register(app, config)
     if config.trusted_proxies:
         hops = config.trusted_proxies

@@ -8,14 +8,17 @@ from flask import current_app
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.workers import Statistics
+from mtango_gevent.workers import Figures
 
 
 @dataclasses.dataclass(frozen=True)
 class Context:
     config: Config
     client: TangoClient
-    statistics: Statistics
+
+    @property
+    def figures(self) -> Figures:
+        return self.client.figures
 
 
 def context() -> Context:

@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from mtango_gevent.api import reply
-from mtango_gevent.api.context import config
+from mtango_gevent.api.context import config, context
 from mtango_gevent.errors import ApiError, DevFailed, describe, status_of
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ def register(app: Flask) -> None:
 
 def answer_tango_failure(failure: DevFailed) -> Response:
     """Status 200, unless the settings ask for statuses."""
+    context().figures.count("errors")
     _log(logging.INFO, " < ".join(error.reason for error in failure.args))
     if config().rc3_errors == "tango":
         return reply.json(reply.failure(describe(failure)))
@@ -32,6 +33,7 @@ def answer_tango_failure(failure: DevFailed) -> Response:
 
 
 def answer_refusal(error: ApiError) -> Response:
+    context().figures.count("errors")
     _log(logging.INFO, error.description)
     response = _answer(error, error.status)
     response.headers.update(error.headers)
@@ -54,6 +56,7 @@ def answer_http_error(error: HTTPException) -> Response:
 
 
 def answer_internal_error(error: Exception) -> Response:
+    context().figures.count("errors")
     _log(logging.ERROR, type(error).__name__, exc_info=True)
     return _answer(error, 500)
 

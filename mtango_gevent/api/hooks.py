@@ -17,7 +17,7 @@ PREFLIGHT_SECONDS = 1_209_600
 
 
 def register(app: Flask, config: Config) -> None:
-    request_started.connect(_count_request, app)  # before_request would miss those with an impossible URL
+    request_started.connect(_begin_request, app)  # before_request would miss those with an impossible URL
     app.before_request(query.check_encoding)
     app.after_request(_finish_response)
     CORS(
@@ -30,11 +30,12 @@ def register(app: Flask, config: Config) -> None:
     )
 
 
-def _count_request(_app: Flask, **_: Any) -> None:
-    context().statistics.requests += 1
+def _begin_request(_app: Flask, **_: Any) -> None:
+    context().figures.count("requests")
+    context().client.keep_up()
 
 
 def _finish_response(response: Response) -> Response:
-    context().statistics.responses += 1
+    context().figures.count("responses")
     response.headers["x-mtango"] = f"mtango-gevent {__version__}"
     return response

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from typing import Any
 
 from flask import Blueprint, Response
 
-from mtango_gevent import __version__
+from mtango_gevent import __version__, workers
 from mtango_gevent.api import reply, urls
 from mtango_gevent.api.context import config, context
 from mtango_gevent.control.host import tango_host_variable
 from mtango_gevent.errors import NotFound
-from mtango_gevent.workers import resource_usage
 
 blueprint = Blueprint("sys", __name__)
-
-CACHES = ("devices", "attributes")
 
 
 @blueprint.get("")
@@ -25,8 +23,8 @@ def show_entry() -> Response:
     return reply.metadata(
         {
             "stats": f"{base}/stats",
-            "gc": [f"{base}/clean/{cache}" for cache in CACHES],
-            "active": [f"{base}/active/{cache}" for cache in CACHES],
+            "gc": [f"{base}/clean/{cache}" for cache in workers.CACHES],
+            "active": [f"{base}/active/{cache}" for cache in workers.CACHES],
             "config": f"{base}/config",
             "version": f"mtango-gevent {__version__}",
         }
@@ -35,21 +33,32 @@ def show_entry() -> Response:
 
 @blueprint.get("/stats")
 def show_statistics() -> Response:
-    """Of the worker that answers."""
-    client, statistics = context().client, context().statistics
+    """Of the server: all its workers, those that have gone included, whichever of them answers."""
+    context().client.publish()
+    total, each = context().figures.board.read()
+    now = time.time()
     return reply.value(
         {
-            "requests": statistics.requests,
-            "responses": statistics.responses,
-            "running_since": statistics.running_since,
-            "time": time.time(),
-            "proxies": {"device": client.proxies.info()["currsize"], "attribute": client.attributes.info()["currsize"]},
-            "pool": client.green.info(),
-            "events": client.events.info(),
-            "async": client.background.info(),
-            "resource": resource_usage(),
+            **_shape_figures(workers.grouped(total)),
+            "running_since": context().figures.board.since,
+            "time": now,
+            "workers": [_shape_worker(workers.grouped(worker), now) for worker in each],
         }
     )
+
+
+def _shape_worker(worker: dict[str, Any], now: float) -> dict[str, Any]:
+    caches = {cache: worker[cache] for cache in workers.CACHES}
+    return {"pid": worker["pid"], "age": now - worker["since"], **_shape_figures(worker), "cache": caches}
+
+
+def _shape_figures(figures: dict[str, Any]) -> dict[str, Any]:
+    """In mtango-py's shape."""
+    return {
+        **{key: figures[key] for key in ("requests", "responses", "errors")},
+        "proxies": {"device": figures["devices"]["currsize"], "attribute": figures["attributes"]["currsize"]},
+        **{key: figures[key] for key in ("pool", "events", "async", "resource")},
+    }
 
 
 @blueprint.get("/config")
@@ -61,19 +70,22 @@ def show_config() -> Response:
 @blueprint.get("/cache/<cache>")
 @blueprint.get("/active/<cache>")
 def show_cache(cache: str) -> Response:
-    """Hits, misses, currsize, maxsize: of the device proxies, or of the attribute configurations."""
-    client = context().client
-    return reply.value({"devices": client.proxies, "attributes": client.attributes}[_check(cache)].info())
+    """Hits, misses, currsize, maxsize: of the device proxies, or of the attribute configurations, of all workers."""
+    _check(cache)
+    context().client.publish()
+    total, _ = context().figures.board.read()
+    return reply.value(workers.grouped(total)[cache])
 
 
 @blueprint.get("/clean/<cache>")
 def clean_cache(cache: str) -> Response:
-    client = context().client
-    {"devices": client.clean_devices, "attributes": client.clean_attributes}[_check(cache)]()
+    """Whichever worker has the next request, it has an empty cache."""
+    _check(cache)
+    context().figures.board.clean(*(workers.CACHES if cache == "devices" else ["attributes"]))
+    context().client.keep_up()
     return reply.nothing()
 
 
-def _check(cache: str) -> str:
-    if cache not in CACHES:
-        raise NotFound(f"no cache of that name: there are {' and '.join(CACHES)}")
-    return cache
+def _check(cache: str) -> None:
+    if cache not in workers.CACHES:
+        raise NotFound(f"no cache of that name: there are {' and '.join(workers.CACHES)}")

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from cachetools import TTLCache
 from gevent import monkey
 
+from mtango_gevent.workers import CacheFigures
+
 T = TypeVar("T")
 
 NativeLock: type[threading.Lock] = monkey.get_original("threading", "Lock")
@@ -17,15 +19,14 @@ NativeLock: type[threading.Lock] = monkey.get_original("threading", "Lock")
 class Cache:
     """At most `size` values by key, each for `lifetime` seconds; with `renew` its time begins anew at each use.
 
-    None cannot be a value.
+    None cannot be a value. figures: where uses are counted, if anywhere.
     """
 
-    def __init__(self, size: int, lifetime: float, renew: bool = False) -> None:
+    def __init__(self, size: int, lifetime: float, renew: bool = False, figures: CacheFigures | None = None) -> None:
         self._values: TTLCache[Hashable, Any] = TTLCache(size, lifetime)
         self._renew = renew
-        self._size = size
+        self._figures = figures
         self._guard = NativeLock()  # held for dictionary work only, never while anything is waited for
-        self._hits = self._misses = 0
 
     def get(self, key: Hashable, ask: Callable[[], T]) -> T:
         """What is kept under `key`, else what `ask` answers now. Failures are not kept."""
@@ -36,13 +37,11 @@ class Cache:
         """What is kept under `key`, or None; counted."""
         with self._guard:
             value = self._values.get(key)
-            if value is None:
-                self._misses += 1
-                return None
-            self._hits += 1
-            if self._renew:
+            if value is not None and self._renew:
                 self._values[key] = value
-            return value
+        if self._figures:
+            (self._figures.miss if value is None else self._figures.hit)()
+        return value
 
     def peek(self, key: Hashable) -> Any | None:
         """The same, as if nobody had looked."""
@@ -52,19 +51,22 @@ class Cache:
     def store(self, key: Hashable, value: T) -> T:
         with self._guard:
             self._values[key] = value
+        self.count()
         return value
 
     def discard(self, key: Hashable) -> None:
         with self._guard:
             self._values.pop(key, None)
+        self.count()
 
     def clear(self) -> None:
         with self._guard:
             self._values.clear()
+        self.count()
 
-    def info(self) -> dict[str, int]:
-        """mtango-py's figures: hits, misses, currsize, maxsize."""
-        with self._guard:
-            self._values.expire()
-            size = len(self._values)
-            return {"hits": self._hits, "misses": self._misses, "currsize": size, "maxsize": self._size}
+    def count(self) -> None:
+        """Bring its size among the figures up to date."""
+        if self._figures:
+            with self._guard:
+                self._values.expire()
+                self._figures.size(len(self._values))

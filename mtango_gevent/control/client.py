@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 import tango
 
+from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.background import Background
 from mtango_gevent.control.cache import Cache, NativeLock
 from mtango_gevent.control.events import EventHub
 from mtango_gevent.control.green import Green, Lane
 from mtango_gevent.control.proxies import ProxyCache
+from mtango_gevent.workers import CacheFigures, Figures
 
 # Connections that are made to one device server at the same time.
 _CONNECTIONS_TO_SERVER = 2
@@ -25,15 +27,18 @@ METADATA_SIZE = 100_000
 class TangoClient:
     """Executor, proxies and caches of one application. Makes no connection by itself, so it may be made anywhere."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, figures: Figures | None = None) -> None:
         self.config = config
+        self.figures = workers.own() if figures is None else figures
         self.green = Green(config)
         self.background = Background(self.green, config.async_limit)
         self.events = EventHub(config, self.green, self.plain_proxy)
-        self.proxies = ProxyCache(config.cache_size, config.cache_idle)
+        proxies = CacheFigures(self.figures, "devices", config.cache_size)
+        self.proxies = ProxyCache(config.cache_size, config.cache_idle, proxies)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
-        self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime)
+        attributes = CacheFigures(self.figures, "attributes", METADATA_SIZE)
+        self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime, figures=attributes)
         self.descriptions = Cache(METADATA_SIZE, config.metadata_lifetime)
         self.names = Cache(METADATA_SIZE, config.cache_idle)
 
@@ -89,14 +94,22 @@ class TangoClient:
         with self._guard:
             return self._configuring.setdefault(url, NativeLock())
 
-    def clean_devices(self) -> None:
-        """Forget proxies, subscriptions and all that is known of devices."""
+    def keep_up(self) -> None:
+        """Empty the caches that a worker, this one or another, has been asked to empty."""
+        for cache in self.figures.to_clean():
+            {"devices": self._forget_devices, "attributes": self.attributes.clear}[cache]()
+
+    def publish(self) -> None:
+        """Bring the figures of this process up to date, for all who ask for those of the server."""
+        self.proxies.count()
+        self.attributes.count()
+        self.figures.publish("pool", self.green.info())
+        self.figures.publish("events", self.events.info())
+        self.figures.publish("async", self.background.info())
+        self.figures.publish_resources()
+
+    def _forget_devices(self) -> None:
         self.proxies.clear()
         self.events.clear()
         self.descriptions.clear()
         self.names.clear()
-        self.clean_attributes()
-
-    def clean_attributes(self) -> None:
-        """Forget attribute configurations."""
-        self.attributes.clear()

@@ -10,6 +10,7 @@ from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.green import Lane
 from mtango_gevent.errors import DevFailed
+from mtango_gevent.workers import CacheFigures
 
 # For how long a device that did not answer counts as one that may not.
 _FAILURE_SECONDS = 60
@@ -18,11 +19,11 @@ _FAILURE_SECONDS = 60
 class ProxyCache:
     """Device proxies by name. `size`: how many; `idle`: seconds without use after which one is let go."""
 
-    def __init__(self, size: int, idle: float) -> None:
-        self._proxies = Cache(size, idle, renew=True)
+    def __init__(self, size: int, idle: float, figures: CacheFigures | None = None) -> None:
+        self._proxies = Cache(size, idle, renew=True, figures=figures)
         self._failures = Cache(size, _FAILURE_SECONDS)
         self._attempts = Attempts()
-        self.info = self._proxies.info
+        self.count = self._proxies.count
 
     def get(self, name: str, lane: Lane, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Any:
         """The proxy of `name`, whose calls take `lane`; if there is none, made by `connect` where `find_lane` says.

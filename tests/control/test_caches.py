@@ -7,11 +7,13 @@ import time
 
 import pytest
 
+from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.green import Lane
 from mtango_gevent.control.proxies import ProxyCache
+from mtango_gevent.workers import CacheFigures
 
 
 @pytest.fixture
@@ -25,13 +27,14 @@ def no_lane() -> Lane:
 
 
 def test_the_least_recently_used_proxy_is_let_go(lane: Lane) -> None:
-    cache = ProxyCache(size=2, idle=60)
+    figures = workers.own()
+    cache = ProxyCache(2, 60, CacheFigures(figures, "devices", 2))
     first = cache.get("a", lane, no_lane, object)
     cache.get("b", lane, no_lane, object)
     assert cache.get("a", lane, no_lane, object) is first
     cache.get("c", lane, no_lane, object)
     assert cache.get("a", lane, no_lane, object) is first
-    assert cache.info() == {"hits": 2, "misses": 3, "currsize": 2, "maxsize": 2}
+    assert [figures.get(f"devices.{figure}") for figure in ("hits", "misses", "currsize", "maxsize")] == [2, 3, 2, 2]
 
 
 def test_a_proxy_that_is_used_stays_and_one_that_is_not_goes(lane: Lane) -> None:
@@ -74,11 +77,12 @@ def test_threads_make_one_attempt_together_and_others_do_not_wait(lane: Lane) ->
 
 
 def test_metadata_is_asked_for_once_in_its_lifetime() -> None:
-    cache, asked = Cache(size=9, lifetime=60), []
+    figures, asked = workers.own(), []
+    cache = Cache(9, 60, figures=CacheFigures(figures, "attributes", 9))
     for _ in range(3):
         assert cache.get("key", lambda: asked.append(1) or "answer") == "answer"
     assert len(asked) == 1
-    assert cache.info()["hits"] == 2
+    assert figures.get("attributes.hits") == 2
     cache.clear()
     cache.get("key", lambda: asked.append(1) or "answer")
     assert len(asked) == 2
