@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 
+from mtango_gevent import logs
 from mtango_gevent import workers as workers_shared
 from mtango_gevent.config import Config, ConfigError
 
@@ -14,8 +15,8 @@ except ConfigError as error:
 
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 workers = settings.workers
-worker_class = "gevent"  # hundreds of waiting requests cost greenlets, not threads
-worker_connections = 1000
+worker_class = "mtango_gevent.gunicorn_worker.GatewayWorker"  # gevent: who waits costs a greenlet, not a thread
+worker_connections = 1000 + settings.event_limit  # so that those who wait for events leave room for all others
 timeout = 60  # Tango calls do not block the hub: a worker that is silent for so long is broken
 graceful_timeout = int(settings.queue_timeout + 2 * settings.call_deadline) + 2  # requests, then what is asynchronous
 keepalive = 75  # longer than browsers and proxies pause between two reads of a display
@@ -27,6 +28,8 @@ secure_scheme_headers = {}
 forwarder_headers = ""
 preload_app = False  # Tango connections do not survive a fork
 loglevel = "debug" if settings.debug else "info"
+if settings.log_format == "json":
+    logconfig_dict = logs.in_json(loglevel.upper())
 
 
 board = workers_shared.share()
@@ -52,11 +55,11 @@ def post_worker_init(worker):
     from mtango_gevent import server
 
     util.write_error = server.write_refusal
-    package = logging.getLogger("mtango_gevent")
-    package.handlers = worker.log.error_log.handlers
-    package.setLevel(worker.log.error_log.level)
-    package.propagate = False
-    server.keep_up(worker)
+    if settings.log_format == "text":
+        package = logging.getLogger("mtango_gevent")
+        package.handlers = worker.log.error_log.handlers
+        package.setLevel(worker.log.error_log.level)
+        package.propagate = False
 
 
 def post_request(worker, req, environ, resp):
@@ -69,9 +72,7 @@ def post_request(worker, req, environ, resp):
 def worker_exit(server, worker):
     """Leave at once: the threads of CORBA do not survive an orderly end of the interpreter."""
     if worker.booted:
-        from mtango_gevent import server as mtango_server
-
-        mtango_server.finish(worker, settings.call_deadline)
+        worker.client.background.finish(settings.call_deadline)
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -149,6 +149,8 @@ class Config:
         "`strict` answers as documented, `implementation` as the Java server did",
         choice("strict", "implementation"),
     )
+    log_format: str = setting("text", "`text`, or `json` for an object in each line", choice("text", "json"))
+    access_log: bool = setting(True, "a line in the log for each request", boolean)
     cache_size: int = setting(1024, "number of device proxies that a worker keeps", integer(1, 100_000))
     # how rc3 answers
     rc3_timestamps: str = setting("ms", "unit of rc3 timestamps: `ms`, or mtango-py's whole `s`", choice("ms", "s"))
@@ -164,6 +166,8 @@ class Config:
     )
     trusted_proxies: int = setting(0, "number of proxies in front whose `X-Forwarded-*` is believed", integer(0, 16))
     body_limit: int = setting(16 << 20, "bytes that the body of a request may have", integer(0, 1 << 32))
+    body_timeout: float = setting(10.0, "how long the body of a request may take to come", seconds(0.1, 3600))
+    send_timeout: float = setting(60.0, "how long a client may take to read an answer", seconds(0.1, 3600))
     # which Tango
     tango_hosts: tuple[str, ...] = setting(
         (), "further `host:port` to serve besides TANGO_HOST; once set, any other host answers 404", tango_hosts
@@ -180,6 +184,7 @@ class Config:
     async_limit: int = setting(100, "asynchronous requests that may wait for one device", integer(1, 100_000))
     # events
     event_timeout: float = setting(60.0, "the longest that a request may wait for an event", seconds(1, 3600))
+    event_limit: int = setting(1000, "requests of a worker that may wait for events", integer(1, 100_000))
     event_poll_period: float = setting(
         1.0, "how often the gateway reads an attribute that sends no events", seconds(0.05, 60)
     )

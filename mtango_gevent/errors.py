@@ -34,6 +34,7 @@ STATUS_OF_REASON = {
         "MTANGO_CallTimedOut",
         "MTANGO_DeviceBusy",
         "MTANGO_PoolExhausted",
+        "MTANGO_TooManyListeners",
     },
 }
 

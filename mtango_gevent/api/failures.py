@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from mtango_gevent.api import reply
@@ -26,7 +25,7 @@ def register(app: Flask) -> None:
 def answer_tango_failure(failure: DevFailed) -> Response:
     """Status 200, unless the settings ask for statuses."""
     context().figures.count("errors")
-    _log(logging.INFO, " < ".join(error.reason for error in failure.args))
+    g.outcome = "failed: " + " < ".join(error.reason for error in failure.args)
     if config().rc3_errors == "tango":
         return reply.json(reply.failure(describe(failure)))
     return _answer(failure, status_of(failure))
@@ -34,7 +33,7 @@ def answer_tango_failure(failure: DevFailed) -> Response:
 
 def answer_refusal(error: ApiError) -> Response:
     context().figures.count("errors")
-    _log(logging.INFO, error.description)
+    g.outcome = f"refused: {error.description}"
     response = _answer(error, error.status)
     response.headers.update(error.headers)
     return response
@@ -57,16 +56,12 @@ def answer_http_error(error: HTTPException) -> Response:
 
 def answer_internal_error(error: Exception) -> Response:
     context().figures.count("errors")
-    _log(logging.ERROR, type(error).__name__, exc_info=True)
+    g.outcome = f"broken: {type(error).__name__}"
+    line = f"{request.method} {request.path}, request {g.request_id}"
+    logger.exception("%s", line.encode("unicode_escape").decode("ascii"))
     return _answer(error, 500)
 
 
 def _answer(failure: Exception, status: int) -> Response:
     body = {**reply.failure(describe(failure)), "http_status": status}
     return Response(orjson.dumps(body), status, mimetype="application/json")
-
-
-def _log(level: int, text: str, **options: Any) -> None:
-    """One line, whatever a client or a device has put into it."""
-    line = f"{request.method} {request.path}: {text}"
-    logger.log(level, "%s", line.encode("unicode_escape").decode("ascii"), **options)

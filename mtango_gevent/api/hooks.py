@@ -1,41 +1,94 @@
-"""Around every request: counting, the server's name, CORS."""
+"""Around every request: its id, its body, its times, counting, the server's name, CORS, a line in the log."""
 
 from __future__ import annotations
 
+import logging
+import re
+import secrets
+import time
 from typing import Any
 
-from flask import Flask, Response, request_started
+from flask import Flask, Response, g, request, request_started
 from flask_cors import CORS
 
 from mtango_gevent import __version__
 from mtango_gevent.api import query
-from mtango_gevent.api.context import context
+from mtango_gevent.api.context import config, context
 from mtango_gevent.config import Config
+from mtango_gevent.control.device import Device
+from mtango_gevent.control.green import count_time
+from mtango_gevent.errors import ApiError
+from mtango_gevent.logs import AccessLine
+
+access = logging.getLogger("mtango_gevent.access")
+
+# One that may be passed on in a header and a log line.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 # As long as the Java server let a browser remember a preflight.
 PREFLIGHT_SECONDS = 1_209_600
 
 
-def register(app: Flask, config: Config) -> None:
+def register(app: Flask, settings: Config) -> None:
     request_started.connect(_begin_request, app)  # before_request would miss those with an impossible URL
     app.before_request(query.check_encoding)
+    app.before_request(_read_body)
     app.after_request(_finish_response)
     CORS(
         app,
-        origins=list(config.cors_origins),
+        origins=list(settings.cors_origins),
         supports_credentials=True,
         methods=["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"],
-        expose_headers=["x-mtango", "Content-Range", "Accept-Range", "Link"],
+        expose_headers=["x-mtango", "X-Request-ID", "Server-Timing", "Content-Range", "Accept-Range", "Link"],
         max_age=PREFLIGHT_SECONDS,
     )
 
 
 def _begin_request(_app: Flask, **_: Any) -> None:
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    g.began = time.perf_counter()
+    g.tango = count_time()
+    g.outcome = "ok"
     context().figures.count("requests")
     context().client.keep_up()
 
 
+def _read_body() -> None:
+    """At once, so that nobody waits long for one that does not come. Raises ApiError 408, and 413 before it is read."""
+    if request.method not in ("PUT", "POST"):
+        return
+    seconds = config().body_timeout
+    try:
+        context().client.green.within(seconds, request.get_data)
+    except TimeoutError:
+        raise ApiError(408, "MTANGO_Http408", f"the body did not come within {seconds:g} s") from None
+
+
 def _finish_response(response: Response) -> Response:
     context().figures.count("responses")
+    duration, tango = (time.perf_counter() - g.began) * 1000, g.tango.seconds * 1000
     response.headers["x-mtango"] = f"mtango-gevent {__version__}"
+    response.headers["X-Request-ID"] = g.request_id
+    response.headers["Server-Timing"] = f"total;dur={duration:.1f}, tango;dur={tango:.1f}"
+    if config().access_log:
+        _log_access(response, duration, tango)
     return response
+
+
+def _log_access(response: Response, duration: float, tango: float) -> None:
+    device = (request.view_args or {}).get("device")
+    access.info(
+        AccessLine(
+            id=g.request_id,
+            client=request.remote_addr or "-",
+            method=request.method,
+            url=request.full_path.rstrip("?"),
+            status=response.status_code,
+            bytes=response.calculate_content_length() or 0,
+            duration=round(duration, 3),
+            tango=round(tango, 3),
+            device=device.name if isinstance(device, Device) else "-",
+            outcome=g.outcome,
+        )
+    )

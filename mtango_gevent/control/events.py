@@ -18,7 +18,7 @@ from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.green import Green, Lane
 from mtango_gevent.control.subscription import Key, Listener, Source, Subscription
-from mtango_gevent.errors import DevFailed
+from mtango_gevent.errors import DevFailed, tango_failure
 
 
 class EventHub:
@@ -29,7 +29,8 @@ class EventHub:
         self.green = green
         self.connect = connect
         self.guard = NativeLock()
-        self.received = self.missed = self.dropped = 0
+        self.listeners = self.received = self.missed = self.dropped = 0
+        self.stopping = False
         self._subscriptions: dict[Key, Subscription] = {}
         self._open: set[Subscription] = set()  # the retired ones too
         self._attempts = Attempts()
@@ -39,6 +40,7 @@ class EventHub:
 
     def listen(self, source: Source, find_lane: Callable[[], Lane]) -> Listener:
         """Listen to what comes after this call; `find_lane` names the lane to subscribe in. Raises DevFailed."""
+        self._check_limit()
         listener: Listener | None = None
         known = self._subscriptions.get(source.key)
         if known is not None:
@@ -57,7 +59,7 @@ class EventHub:
             return {
                 "subscriptions": len(self._open),
                 "polled": sum(subscription.polled for subscription in self._open),
-                "listeners": sum(subscription.listeners for subscription in self._open),
+                "listeners": self.listeners,
                 "received": self.received,
                 "missed": self.missed,
                 "dropped": self.dropped,
@@ -86,6 +88,14 @@ class EventHub:
         if unsubscribe is not None:
             self.green.spawn(self.green.threads.run, unsubscribe)  # never in a thread of Tango's
 
+    def stop(self) -> None:
+        """Let nobody wait any more."""
+        self.stopping = True
+        with self.guard:
+            subscriptions = list(self._open)
+        for subscription in subscriptions:
+            subscription.wake()
+
     def end(self) -> None:
         """Unsubscribe from all. An interpreter that ends while events come in is aborted."""
         with self.guard:
@@ -93,6 +103,11 @@ class EventHub:
         for unsubscribe in left:
             if unsubscribe is not None:
                 unsubscribe()
+
+    def _check_limit(self) -> None:
+        """Raises DevFailed where as many listen as may."""
+        if self.listeners >= self.config.event_limit:
+            raise tango_failure("MTANGO_TooManyListeners", f"{self.listeners} requests wait for events already")
 
     def _subscribe(self, source: Source) -> Subscription:
         """In a thread of the pool."""

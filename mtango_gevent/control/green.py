@@ -11,12 +11,14 @@ Nothing starts before the first call, so nothing crosses a fork.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, NoReturn, TypeVar
 
 import gevent
 import tango
@@ -31,6 +33,8 @@ from mtango_gevent.config import Config
 from mtango_gevent.control.signal import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.errors import tango_failure
 
+T = TypeVar("T")
+
 # The unpatched ones, whatever has been patched by now.
 _get_ident = monkey.get_original("_thread", "get_ident")
 _start_thread = monkey.get_original("_thread", "start_new_thread")
@@ -41,6 +45,33 @@ _sleep = monkey.get_original("time", "sleep")
 def _run_in_thread(function: Callable[..., None], *arguments: Any) -> None:
     with tango.EnsureOmniThread():
         function(*arguments)
+
+
+class Spent:
+    """Time that Tango calls have taken, waiting for their turn included."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+
+_spent: ContextVar[Spent | None] = ContextVar("spent", default=None)
+
+
+def count_time() -> Spent:
+    """Count the time of this greenlet's (or thread's) calls from here on."""
+    spent = Spent()
+    _spent.set(spent)
+    return spent
+
+
+@contextlib.contextmanager
+def _counted() -> Iterator[None]:
+    spent, began = _spent.get(), time.perf_counter()
+    try:
+        yield
+    finally:
+        if spent:
+            spent.seconds += time.perf_counter() - began
 
 
 class Call:
@@ -166,6 +197,20 @@ class Green:
         else:
             _start_thread(_run_in_thread, (function, *arguments))
 
+    def within(self, seconds: float, function: Callable[[], T]) -> T:
+        """What `function` gives, if it is there in time; a thread cannot be interrupted. Raises TimeoutError."""
+        if not self.at_home():
+            return function()
+        timer = gevent.Timeout.start_new(seconds)
+        try:
+            return function()
+        except gevent.Timeout as expired:
+            if expired is not timer:
+                raise
+            raise TimeoutError from None
+        finally:
+            timer.close()
+
     def sleep(self, seconds: float) -> None:
         """Hold up the caller, greenlet or thread, and nobody else."""
         (gevent.sleep if self.at_home() else _sleep)(seconds)
@@ -280,16 +325,18 @@ class Lane(GeventExecutor):
         gevent.Timeout: both as PyTango documents it. Raises besides what `fn` raises, and DevFailed
         (MTANGO_DeviceBusy, MTANGO_PoolExhausted, MTANGO_CallTimedOut).
         """
-        if not self.in_executor_context():
-            return fn(*args, **(kwargs or {}))
-        call = Call(fn, args, kwargs or {})
-        self.start(call)
-        if wait is False:
-            return call.result
-        return self.wait(call) if timeout is None else call.result.get(timeout=timeout)
+        with _counted():
+            if not self.in_executor_context():
+                return fn(*args, **(kwargs or {}))
+            call = Call(fn, args, kwargs or {})
+            self.start(call)
+            if wait is False:
+                return call.result
+            return self._green.wait(call, self) if timeout is None else call.result.get(timeout=timeout)
 
     def start(self, call: Call) -> None:
         self._green.start(call, self)
 
     def wait(self, call: Call) -> Any:
-        return self._green.wait(call, self)
+        with _counted():
+            return self._green.wait(call, self)

@@ -107,11 +107,13 @@ class Subscription:
             if self._ended:
                 return None
             self.listeners += 1
+            self._hub.listeners += 1
         return Listener(self._hub, self, position)
 
     def leave(self) -> None:
         with self._hub.guard:
             self.listeners -= 1
+            self._hub.listeners -= 1
             self.unheard_since = time.monotonic()
         self._hub.close(self)
 
@@ -159,6 +161,11 @@ class Subscription:
         with self._hub.guard:
             self.buffer.append(event)
             self._hub.received += 1
+        self.wake()
+
+    def wake(self) -> None:
+        """All who wait."""
+        with self._hub.guard:
             waiting, self._waiting = self._waiting, set()
         for signal in waiting:
             signal.set()
@@ -188,7 +195,7 @@ class Listener:
             self._position = found
 
     def next(self, seconds: float) -> Event | None:
-        """The next event; None if there is none within that time."""
+        """The next event; None if there is none within that time, or before nobody is to wait any more."""
         until = time.monotonic() + seconds
         while True:
             signal = self._hub.green.signal()
@@ -196,7 +203,7 @@ class Listener:
             if event is not None:
                 return event
             try:
-                if not signal.wait(until - time.monotonic()):
+                if self._hub.stopping or not signal.wait(until - time.monotonic()):
                     return None
             finally:
                 self._subscription.forget(signal)

@@ -35,7 +35,7 @@ def test_serve_runs_the_repositorys_configuration(tango_system: EmbeddedTango, t
         assert len(psutil.Process(gateway.process.pid).children()) == 2
         log = gateway.log.read_text()
     assert gateway.process.returncode == 0
-    assert "Using worker: gevent" in log
+    assert "Using worker: mtango_gevent.gunicorn_worker.GatewayWorker" in log
     assert "Traceback" not in gateway.log.read_text()
 
 
@@ -267,3 +267,13 @@ def test_only_the_setting_makes_forwarding_headers_count(gateway: Gateway) -> No
     )
     _, _, body = ask_raw(gateway, request).partition(b"\r\n\r\n")
     assert orjson.loads(body)["rc3"] == "http://here/tango/rest/rc3"
+
+
+def test_the_log_in_json_is_json_only(tango_system: EmbeddedTango, host_path: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with served([*COMMAND, "serve"], log, MTANGO_LOG_FORMAT="json") as gateway:
+        gateway.get(f"{host_path}/devices/sys/tg_test/1/state")
+    lines = [orjson.loads(line) for line in log.read_text().splitlines()]
+    assert {line["logger"] for line in lines} == {"gunicorn.error", "mtango_gevent.access"}
+    (state,) = [line for line in lines if line.get("url", "").endswith("/state")]
+    assert (state["status"], state["device"], state["outcome"]) == (200, "sys/tg_test/1", "ok")

@@ -33,7 +33,8 @@ def wait_for_event(device: Device, attribute: str, kind: str) -> Response:
             listener.go_back(lambda event: reply.timestamp(event.time) > last)
         event = listener.next(seconds)
     if event is None:
-        raise tango_failure("API_EventTimeout", f"no {kind} event of {device.name}/{attribute} within {seconds:g} s")
+        ended = "before the server stops; ask again" if device.stopping else f"within {seconds:g} s"
+        raise tango_failure("API_EventTimeout", f"no {kind} event of {device.name}/{attribute} {ended}")
     if event.failure is not None:
         raise event.failure
     return answer_value(device, event.item, max_age=0)

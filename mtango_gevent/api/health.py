@@ -1,0 +1,42 @@
+"""For what watches the server: whether it lives, and whether it can do its work. Neither is part of a Tango API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Blueprint, Response
+
+from mtango_gevent.api import reply
+from mtango_gevent.api.context import context
+from mtango_gevent.control.host import list_hosts
+from mtango_gevent.errors import DevFailed
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def show_life() -> Response:
+    """Asks nobody: a server whose Tango is away is not to be restarted for it."""
+    return reply.momentary(reply.json({"status": "ok"}), max_age=0)
+
+
+@blueprint.get("/readyz")
+def show_readiness() -> Response:
+    """503 where the database does not answer, or no thread is free for a call, or the server stops."""
+    problems = list(_problems())
+    answer = {"status": "not ready", "problems": problems} if problems else {"status": "ok"}
+    return reply.momentary(reply.json(answer, 503 if problems else 200), max_age=0)
+
+
+def _problems() -> Iterator[str]:
+    client = context().client
+    if client.events.stopping:
+        yield "the server stops"
+    pool = client.green.info()
+    if pool["in_flight"] >= pool["maxsize"]:
+        yield f"all {pool['maxsize']} threads for Tango calls are busy, {pool['abandoned']} of them in vain"
+        return
+    try:
+        list_hosts(client)[0].info()
+    except DevFailed as failure:
+        yield "Tango's database: " + " < ".join(f"{error.reason}: {error.desc}" for error in failure.args)

@@ -1,0 +1,83 @@
+"""The gunicorn worker: the gevent one, which knows besides how to leave, and whom not to wait for.
+
+gunicorn reads this before the fork: no PyTango here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.event import Event
+from gunicorn.workers.ggevent import GeventWorker
+
+if TYPE_CHECKING:
+    from mtango_gevent.control.client import TangoClient
+
+# How often a worker tells the others of itself, and looks what it is told.
+_KEEP_UP_EVERY = 0.5
+
+# For how long a client that keeps its connection may begin another request: it does not know yet that the worker leaves.
+_GRACE = 0.5
+
+_LOOK_EVERY = 0.1
+
+
+class GatewayWorker(GeventWorker):
+    """Once it is to leave, requests that only wait are ended, and so are connections without a request."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._idle: dict[Any, gevent.Timeout] = {}  # greenlets that wait for a request, and what ends it
+
+    def init_process(self) -> None:
+        self._leaving = Event()  # before there are signals
+        super().init_process()
+
+    def run(self) -> None:
+        gevent.spawn(self._keep_up)
+        super().run()
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        gevent.spawn(self._leaving.set)
+
+    @contextlib.contextmanager
+    def timeout_ctx(self) -> Iterator[None]:
+        """Around the wait for a request on a connection."""
+        with gevent.Timeout(self.cfg.keepalive, False) as timeout:
+            greenlet = gevent.getcurrent()
+            self._idle[greenlet] = timeout
+            try:
+                yield
+            finally:
+                del self._idle[greenlet]
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        sock.settimeout(self.client.config.send_timeout)
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        except TimeoutError:
+            self.log.warning("%s does not read what it has asked for", addr)
+            raise StopIteration from None  # which ends the connection
+        finally:
+            sock.settimeout(None)
+
+    @property
+    def client(self) -> TangoClient:
+        return self.wsgi.extensions["mtango"].client
+
+    def _keep_up(self) -> None:
+        client = self.client
+        while self.alive:
+            client.keep_up()
+            client.publish()
+            self._leaving.wait(_KEEP_UP_EVERY)
+        client.events.stop()
+        gevent.sleep(_GRACE)
+        while True:
+            for greenlet, timeout in list(self._idle.items()):
+                gevent.kill(greenlet, timeout)
+            gevent.sleep(_LOOK_EVERY)

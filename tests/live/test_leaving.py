@@ -1,0 +1,151 @@
+"""Workers that leave, for good or for others: nobody's request is lost, and nobody is waited for in vain."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import BadStatusLine
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mtango_gevent.demo.embedded import EmbeddedTango
+
+from .conftest import Gateway, served, wait_until
+
+LONG_POLLS, IDLE = 50, 20
+
+
+@pytest.fixture
+def two(tango_system: EmbeddedTango, tmp_path: Path) -> Iterator[Gateway]:
+    command = [sys.executable, "-m", "mtango_gevent", "serve"]
+    with served(command, tmp_path / "log", MTANGO_WORKERS="2") as gateway:
+        yield gateway
+
+
+def wait_for_listeners(gateway: Gateway, number: int) -> None:
+    wait_until(lambda: gateway.get("/sys/stats")["events"]["listeners"] == number)
+
+
+def check_log(gateway: Gateway) -> None:
+    log = gateway.log.read_text()
+    assert not any(word in log for word in ("Traceback", "ABRT", "SIGKILL", "graceful timeout")), log
+
+
+@contextlib.contextmanager
+def kept_connections(gateway: Gateway) -> Iterator[None]:
+    """As browsers keep them: answered once, and then nothing."""
+    connections = [gateway.connection() for _ in range(IDLE)]
+    for connection in connections:
+        connection.request("GET", "/tango/rest")
+        connection.getresponse().read()
+    try:
+        yield
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_what_is_in_flight_is_answered_and_what_only_waits_is_ended(
+    two: Gateway, host_path: str, slow_devices: list[str], sender: str
+) -> None:
+    slow = f"{host_path}/devices/{slow_devices[0]}/attributes/slow/value"
+    event = f"{host_path}/devices/{sender}/attributes/sent0/change"
+    two.get(slow.replace("slow/value", "quick/value"))
+    with ThreadPoolExecutor(LONG_POLLS + 1) as threads, kept_connections(two):
+        waiting = [threads.submit(two.get, event) for _ in range(LONG_POLLS)]
+        wait_for_listeners(two, LONG_POLLS)
+        reading = threads.submit(two.get, slow)
+        wait_until(lambda: two.get("/sys/stats")["pool"]["in_flight"] == 1)
+        began = time.monotonic()
+        two.process.send_signal(signal.SIGTERM)
+        assert two.process.wait(30) == 0
+        assert time.monotonic() - began < 3 * 3
+        assert reading.result()["value"] == 1.0
+        failures = [request.result()["errors"][0] for request in waiting]
+    assert {failure["reason"] for failure in failures} == {"API_EventTimeout"}
+    assert all("server stops" in failure["description"] for failure in failures)
+    check_log(two)
+
+
+def test_workers_with_nothing_to_do_leave_at_once(two: Gateway) -> None:
+    with kept_connections(two):
+        began = time.monotonic()
+        two.process.send_signal(signal.SIGTERM)
+        assert two.process.wait(30) == 0
+        assert time.monotonic() - began < 3 * 2
+    check_log(two)
+
+
+def test_a_reload_fails_no_request(two: Gateway, host_path: str) -> None:
+    path = f"/tango/rest{host_path}/devices/sys/tg_test/1/attributes/double_scalar/value"
+    end, failures, answers = threading.Event(), [], []
+
+    def ask(kept: bool) -> None:
+        connection = two.connection()
+        while not end.is_set():
+            try:
+                connection.request("GET", path)
+                reply = connection.getresponse()
+                reply.read()
+                answers.append(reply.status)
+            except (OSError, BadStatusLine) as error:
+                failures.append(error)
+                connection.close()
+            if not kept:
+                connection.close()
+        connection.close()
+
+    def workers() -> set[int]:
+        return {child.pid for child in psutil.Process(two.process.pid).children()}
+
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(8):
+            threads.submit(ask, number % 2 == 0)
+        for _ in range(2):
+            old, before = workers(), len(answers)
+            wait_until(lambda before=before: len(answers) > before + 200)
+            two.process.send_signal(signal.SIGHUP)
+            wait_until(lambda old=old: len(workers()) == 2 and not workers() & old)
+        end.set()
+    assert failures == []
+    assert set(answers) == {200}
+    check_log(two)
+
+
+def test_a_client_that_does_not_read_is_cut_off(tango_system: EmbeddedTango, tmp_path: Path, types_url: str) -> None:
+    command = [sys.executable, "-m", "mtango_gevent", "serve"]
+    with served(command, tmp_path / "log", MTANGO_SEND_TIMEOUT="0.5") as gateway:
+        url = f"{types_url}/attributes/double_image/value"
+        rows = "[" + ",".join(["[" + ",".join(["0.123456789"] * 1000) + "]"] * 1000) + "]"
+        with contextlib.closing(gateway.connection()) as connection:
+            connection.request("PUT", url, rows)
+            assert connection.getresponse().read(10)
+            wait_until(lambda: "does not read" in gateway.log.read_text())
+        assert gateway.get("")
+    check_log(gateway)
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 100\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_a_body_that_does_not_come_is_given_up(
+    tango_system: EmbeddedTango, tmp_path: Path, types_url: str, head: bytes
+) -> None:
+    command = [sys.executable, "-m", "mtango_gevent", "serve"]
+    with served(command, tmp_path / "log", MTANGO_BODY_TIMEOUT="0.5") as gateway:
+        url = f"{types_url}/attributes/double_scalar/value".encode()
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+            connection.sendall(b"PUT " + url + b" HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n5\r\n1")
+            answer = b""
+            while b"http_status" not in answer:
+                answer += connection.recv(65536)
+        assert b" 408 " in answer.splitlines()[0]
+        assert b"within 0.5 s" in answer
+        assert gateway.get("")
+    check_log(gateway)
