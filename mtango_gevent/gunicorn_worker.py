@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # How often a worker tells the others of itself, and looks what it is told.
 _KEEP_UP_EVERY = 0.5
 
-# For how long a client that keeps its connection may begin another request: it does not know yet that the worker leaves.
+# For how long a client that keeps its connection may begin another request, not knowing yet that the worker leaves.
 _GRACE = 0.5
 
 _LOOK_EVERY = 0.1
@@ -47,7 +47,7 @@ class GatewayWorker(GeventWorker):
     @contextlib.contextmanager
     def timeout_ctx(self) -> Iterator[None]:
         """Around the wait for a request on a connection."""
-        with gevent.Timeout(self.cfg.keepalive, False) as timeout:
+        with gevent.Timeout(self.cfg.keepalive, False) as timeout:  # pyright: ignore[reportArgumentType]
             greenlet = gevent.getcurrent()
             self._idle[greenlet] = timeout
             try:
