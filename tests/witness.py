@@ -13,6 +13,9 @@ import tango
 
 from mtango_gevent.values import set_configuration
 
+# Calls that a device remembers.
+_BLACK_BOX = 50
+
 
 class Witness:
     """Asks devices and the database; values come as plain Python ones."""
@@ -49,6 +52,10 @@ class Witness:
 
     def writes(self, device: str, attribute: str, value: Any) -> None:
         self._ask(_write, self._prefix + device, attribute, value)
+
+    def fills_black_box(self, device: str) -> None:
+        """Have a device forget the calls that it has had."""
+        self._ask(_fill_black_box, self._prefix + device)
 
     def finds_in_black_box(self, device: str, text: str) -> int:
         """How many of the last calls that a device has had show `text`."""
@@ -126,5 +133,11 @@ def _write(device: str, attribute: str, value: Any) -> None:
     tango.DeviceProxy(device).write_attribute(attribute, value)
 
 
+def _fill_black_box(device: str) -> None:
+    proxy = tango.DeviceProxy(device)
+    for _ in range(_BLACK_BOX):
+        proxy.command_inout("State")
+
+
 def _black_box(device: str, text: str) -> int:
-    return sum(text in line for line in tango.DeviceProxy(device).black_box(50))
+    return sum(text in line for line in tango.DeviceProxy(device).black_box(_BLACK_BOX))

@@ -22,13 +22,13 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, answer_internal_error)
 
 
-def answer_tango_failure(failure: DevFailed) -> Response:
-    """Status 200, unless the settings ask for statuses."""
+def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) -> Response:
+    """Status 200, unless the settings ask for statuses. milliseconds: when it happened, if that was not just now."""
     context().figures.count("errors")
     g.outcome = "failed: " + " < ".join(error.reason for error in failure.args)
     if config().rc3_errors == "tango":
-        return reply.json(reply.failure(describe(failure)))
-    return _answer(failure, status_of(failure))
+        return reply.json(reply.failure(describe(failure), milliseconds))
+    return _answer(failure, status_of(failure), milliseconds)
 
 
 def answer_refusal(error: ApiError) -> Response:
@@ -62,6 +62,6 @@ def answer_internal_error(error: Exception) -> Response:
     return _answer(error, 500)
 
 
-def _answer(failure: Exception, status: int) -> Response:
-    body = {**reply.failure(describe(failure)), "http_status": status}
+def _answer(failure: Exception, status: int, milliseconds: int | None = None) -> Response:
+    body = {**reply.failure(describe(failure), milliseconds), "http_status": status}
     return Response(orjson.dumps(body), status, mimetype="application/json")

@@ -74,9 +74,9 @@ def collection(items: Sequence[T], shape: Callable[[T], Any], max_age: float | N
     return response
 
 
-def failure(errors: list[dict[str, str]]) -> dict[str, Any]:
-    """The body of a failure of now."""
-    return body(errors, now())
+def failure(errors: list[dict[str, str]], milliseconds: int | None = None) -> dict[str, Any]:
+    """The body of a failure: of that time, else of now."""
+    return body(errors, now() if milliseconds is None else timestamp(milliseconds))
 
 
 def failed_item(name: str, errors: list[dict[str, str]]) -> dict[str, Any]:
@@ -84,9 +84,13 @@ def failed_item(name: str, errors: list[dict[str, str]]) -> dict[str, Any]:
     return {"name": name, **failure([{**error, "desc": error["description"]} for error in errors])}
 
 
+def unit() -> int:
+    """Of timestamps, by the settings; in milliseconds."""
+    return 1 if config().rc3_timestamps == "ms" else 1000
+
+
 def timestamp(milliseconds: int) -> int:
-    """In the unit of the settings."""
-    return milliseconds if config().rc3_timestamps == "ms" else milliseconds // 1000
+    return milliseconds // unit()
 
 
 def now() -> int:

@@ -22,6 +22,10 @@ class Attempts:
         self._locks: weakref.WeakValueDictionary[Hashable, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
 
+    def __bool__(self) -> bool:
+        """Whether one is being made."""
+        return bool(self._running)
+
     def join(
         self,
         key: Hashable,
@@ -37,16 +41,23 @@ class Attempts:
         DevFailed at the deadline.
         """
         if lane.in_executor_context():
-            return lane.wait(self._running.get(key) or self._start(key, find_lane, make))
+            running = self._running.get(key)
+            if running is None or running.result.ready():  # what has just been made may be past already
+                running = self._start(key, find_lane, make)
+            return lane.wait(running)
         with self._guard:
             lock = self._locks.setdefault(key, NativeLock())
         with lock:
             found = find()
             return make() if found is None else found
 
+    def _forget(self, key: Hashable, attempt: Call) -> None:
+        if self._running.get(key) is attempt:
+            del self._running[key]
+
     def _start(self, key: Hashable, find_lane: Callable[[], Lane], make: Callable[[], T]) -> Call:
         attempt = self._running[key] = Call(make, (), {})
-        attempt.result.rawlink(lambda _: self._running.pop(key, None))
+        attempt.result.rawlink(lambda _: self._forget(key, attempt))
         try:
             find_lane().start(attempt)
         except DevFailed as refusal:  # no server, or no slot: so it is for all who wait

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import tango
@@ -23,18 +23,17 @@ class Event:
     time: int
     """Milliseconds since the epoch: of the value as the device says, of a failure as it came."""
 
+    size: int
+    """About how many bytes the value takes."""
+
     @classmethod
     def of_value(cls, item: tango.DeviceAttribute) -> Event:
-        return cls(item, None, values.milliseconds(item.time))
+        return cls(item, None, values.milliseconds(item.time), _size(item.value) + _size(item.w_value))
 
     @classmethod
     def of_failure(cls, failure: DevFailed) -> Event:
-        return cls(None, failure, int(time.time() * 1000))
-
-    @property
-    def size(self) -> int:
-        """About how many bytes the value takes."""
-        return _size(self.item.value) + _size(self.item.w_value) if self.item else 0
+        """A copy of it: one that has been raised holds what was there then, proxies too."""
+        return cls(None, DevFailed(*failure.args), int(time.time() * 1000), 0)
 
 
 class EventBuffer:
@@ -45,7 +44,7 @@ class EventBuffer:
 
     def __init__(self, length: int, memory: int) -> None:
         self.first = 0
-        self._events: deque[tuple[Event, int]] = deque()
+        self._events: deque[Event] = deque()
         self._length = length
         self._memory = self._free = memory
 
@@ -54,24 +53,30 @@ class EventBuffer:
         return self.first + len(self._events)
 
     def append(self, event: Event) -> None:
-        size = event.size
-        self._events.append((event, size))
-        self._free -= size
+        self._events.append(event)
+        self._free -= event.size
         while len(self._events) > self._length or (self._free < 0 and len(self._events) > 1):
-            _, size = self._events.popleft()
-            self._free += size
+            self._free += self._events.popleft().size
             self.first += 1
 
     def __getitem__(self, number: int) -> Event:
-        event, _ = self._events[number - self.first]
-        return event
+        return self._events[number - self.first]
 
-    def find(self, wanted: Callable[[Event], bool]) -> int | None:
-        """The number of the oldest event that is wanted."""
-        return next((number for number, (event, _) in enumerate(self._events, self.first) if wanted(event)), None)
+    def last(self) -> Event | None:
+        return self._events[-1] if self._events else None
+
+    def behind(self, time: int, unit: int) -> int:
+        """The number of what came after the last event of that time, else after the last one that is older.
+
+        Times need not be in order: those of values are the device's, those of failures the gateway's.
+        """
+        times = [event.time // unit for event in self._events]
+        older = [index for index, each in enumerate(times) if each <= time]
+        same = [index for index in older if times[index] == time]
+        return self.first + (same or older or [-1])[-1] + 1
 
 
 def _size(value: Any) -> int:
     if isinstance(value, (tuple, list)):
         return sum(map(_size, value))
-    return getattr(value, "nbytes", None) or (len(value) if isinstance(value, (str, bytes)) else 8)
+    return getattr(value, "nbytes", None) or sys.getsizeof(value)

@@ -189,11 +189,6 @@ class Device:
         source = Source(url, attribute, kind, client.lane(url), lambda: self.read_attribute(attribute))
         return client.events.listen(source, connected_lane)
 
-    @property
-    def stopping(self) -> bool:
-        """Whether nobody is to wait for events any more."""
-        return self.host.client.events.stopping
-
     # --- commands ---
 
     def list_commands(self) -> list[tango.CommandInfo]:

@@ -9,7 +9,7 @@ import atexit
 import functools
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import tango
 
@@ -17,8 +17,9 @@ from mtango_gevent.config import Config
 from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.green import Green, Lane
+from mtango_gevent.control.keeper import Keeper
 from mtango_gevent.control.subscription import Key, Listener, Source, Subscription
-from mtango_gevent.errors import DevFailed, tango_failure
+from mtango_gevent.errors import tango_failure
 
 
 class EventHub:
@@ -34,23 +35,23 @@ class EventHub:
         self._subscriptions: dict[Key, Subscription] = {}
         self._open: set[Subscription] = set()  # the retired ones too
         self._attempts = Attempts()
-        self._polled_now: set[str] = set()
-        self._kept = False
+        self._keeper = Keeper(self)
         atexit.register(_end, weakref.ref(self))
 
     def listen(self, source: Source, find_lane: Callable[[], Lane]) -> Listener:
         """Listen to what comes after this call; `find_lane` names the lane to subscribe in. Raises DevFailed."""
         self._check_limit()
-        listener: Listener | None = None
+        self._keeper.begin()
         known = self._subscriptions.get(source.key)
-        if known is not None:
-            listener = known.listen(known.buffer.end)
+        listener = known and known.listen(known.buffer.end)
+        if listener:
+            return listener
         find, make = functools.partial(self._subscriptions.get, source.key), functools.partial(self._subscribe, source)
-        while listener is None:
-            new = self._attempts.join(source.key, source.lane, find_lane, find, make)
-            listener = new.listen(min(1, new.buffer.end))  # the first one is the value that was there already
-        self._keep()
-        return listener
+        new = self._attempts.join(source.key, source.lane, find_lane, find, make)
+        listener = new.listen(min(1, new.buffer.end))  # the first one is the value that was there already
+        if listener:
+            return listener
+        raise tango_failure("MTANGO_DeviceBusy", f"the subscription to {source.attribute} has just been given up")
 
     def info(self) -> dict[str, int]:
         """Figures: attributes that are listened to, how many of them by reading, listeners; events that came, that
@@ -76,24 +77,27 @@ class EventHub:
             if self._subscriptions.get(subscription.source.key) is subscription:
                 del self._subscriptions[subscription.source.key]
             subscription.retired = True
-        self.close(subscription)
 
-    def close(self, subscription: Subscription) -> None:
-        """End a retired one, unless somebody listens."""
+    def in_use(self) -> bool:
+        return bool(self._open or self._attempts)
+
+    def subscriptions(self) -> list[Subscription]:
+        """Also those that have been retired and are still listened to."""
         with self.guard:
-            if not subscription.retired or subscription.listeners:
-                return
-            self._open.discard(subscription)
-            unsubscribe = subscription.end()
-        if unsubscribe is not None:
-            self.green.spawn(self.green.threads.run, unsubscribe)  # never in a thread of Tango's
+            return list(self._open)
+
+    def take_ended(self) -> dict[str, Callable[[], None]]:
+        """What is to be done, by a name for it, to end those that are retired and not listened to."""
+        with self.guard:
+            ended = [each for each in self._open if each.retired and not each.listeners]
+            self._open.difference_update(ended)
+            ends = {each.source.name: each.end() for each in ended}
+        return {name: end for name, end in ends.items() if end}
 
     def stop(self) -> None:
         """Let nobody wait any more."""
         self.stopping = True
-        with self.guard:
-            subscriptions = list(self._open)
-        for subscription in subscriptions:
+        for subscription in self.subscriptions():
             subscription.wake()
 
     def end(self) -> None:
@@ -114,43 +118,10 @@ class EventHub:
         subscription = Subscription(self, source)
         subscription.begin()
         with self.guard:
+            subscription.unheard_since = time.monotonic()
             self._subscriptions[source.key] = subscription
             self._open.add(subscription)
         return subscription
-
-    def _keep(self) -> None:
-        with self.guard:
-            begin, self._kept = not self._kept, True
-        if begin:
-            self.green.spawn(self._poll_and_sweep)
-
-    def _poll_and_sweep(self) -> None:
-        while True:
-            self.green.sleep(self.config.event_poll_period)
-            now = time.monotonic()
-            with self.guard:
-                if not self._open:
-                    self._kept = False
-                    return
-                subscriptions = list(self._open)
-            polled: dict[str, list[Subscription]] = {}
-            for subscription in subscriptions:
-                if not subscription.listeners and now - subscription.unheard_since >= self.config.event_linger:
-                    self.retire(subscription)
-                elif subscription.polled:
-                    polled.setdefault(subscription.source.url, []).append(subscription)
-            for url, subscriptions in polled.items():
-                if url not in self._polled_now:  # else the device is slower than the period
-                    self._polled_now.add(url)
-                    self.green.spawn(self._poll_device, url, subscriptions)
-
-    def _poll_device(self, url: str, subscriptions: Iterable[Subscription]) -> None:
-        lost: DevFailed | None = None
-        try:
-            for subscription in subscriptions:
-                lost = subscription.poll(lost)
-        finally:
-            self._polled_now.discard(url)
 
 
 def _end(hub: weakref.ref[EventHub]) -> None:

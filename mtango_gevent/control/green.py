@@ -12,6 +12,7 @@ Nothing starts before the first call, so nothing crosses a fork.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 import weakref
@@ -33,6 +34,8 @@ from mtango_gevent.config import Config
 from mtango_gevent.control.signal import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.errors import tango_failure
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 # The unpatched ones, whatever has been patched by now.
@@ -42,9 +45,17 @@ _SimpleQueue = monkey.get_original("queue", "SimpleQueue")
 _sleep = monkey.get_original("time", "sleep")
 
 
+def _run(function: Callable[..., None], *arguments: Any) -> None:
+    """Nothing may escape: gevent would print the arguments, and to print a proxy is to call its device."""
+    try:
+        function(*arguments)
+    except Exception:
+        logger.exception("%s failed", function.__qualname__)
+
+
 def _run_in_thread(function: Callable[..., None], *arguments: Any) -> None:
     with tango.EnsureOmniThread():
-        function(*arguments)
+        _run(function, *arguments)
 
 
 class Spent:
@@ -156,11 +167,14 @@ class Green:
         # lane, those of a program that embeds the gateway: to them none of the gateway's times applies.
         self.threads = Lane(self, "the gateway's threads", config.pool_size, None, queue_timeout=None, deadline=None)
 
-    def lane(self, name: str, limit: int, parent: Lane | None = None) -> Lane:
-        """The lane of that name; if there is none, one for `limit` calls that leads into `parent`."""
+    def lane(self, name: str, limit: int, parent: Lane | None = None, patient: bool = False) -> Lane:
+        """The lane of that name; if there is none, one for `limit` calls that leads into `parent`.
+
+        patient: whoever takes it waits until the call is done, however long that is.
+        """
         lane = self._lanes.get(name)
         if lane is None:
-            times = self._config.queue_timeout, self._config.call_deadline
+            times = (None, None) if patient else (self._config.queue_timeout, self._config.call_deadline)
             lane = self._lanes[name] = Lane(self, name, limit, parent or self.threads, *times)
         return lane
 
@@ -193,7 +207,7 @@ class Green:
     def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
         """Run `function` beside its caller, whom it does not hold up: in a greenlet, without a hub in a thread."""
         if self.at_home():
-            gevent.spawn(function, *arguments)
+            gevent.spawn(_run, function, *arguments)
         else:
             _start_thread(_run_in_thread, (function, *arguments))
 

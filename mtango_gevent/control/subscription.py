@@ -51,6 +51,10 @@ class Source:
     read: Callable[[], tango.DeviceAttribute]
 
     @property
+    def name(self) -> str:
+        return f"{self.kind} of {self.url}/{self.attribute}"
+
+    @property
     def key(self) -> Key:
         return self.url, self.attribute.lower(), self.kind
 
@@ -85,21 +89,28 @@ class Subscription:
         else:
             self.polled = False
             self._unsubscribe = functools.partial(proxy.unsubscribe_event, number)
-            self._hub.close(self)  # should all have left meanwhile
 
     def poll(self, lost: DevFailed | None) -> DevFailed | None:
-        """Read the attribute, or fail as another one of its device did. Gives the failure if the device is lost."""
-        try:
-            if lost:
-                raise lost
-            if time.monotonic() > self._ask_again:
-                self.source.lane.run(self.begin)
-            if self.polled:
-                self._read()
-        except DevFailed as failure:
-            self._push(Event.of_failure(failure))
-            return failure if status_of(failure) == 503 else None
-        return None
+        """Read the attribute, or fail as another one of its device did. Gives the failure if the device is lost.
+
+        Blocks its thread.
+        """
+        if lost is None:
+            try:
+                if time.monotonic() > self._ask_again:
+                    self.begin()
+                if self.polled:
+                    self._read()
+            except DevFailed as failure:
+                lost = failure if status_of(failure) == 503 else None
+                self._push(Event.of_failure(failure))
+        else:
+            self._push(Event.of_failure(lost))
+        return lost
+
+    def is_unheard(self, since: float) -> bool:
+        """Whether nobody has listened since then."""
+        return not self.listeners and self.unheard_since <= since
 
     def listen(self, position: int) -> Listener | None:
         """From event number `position` on. None when all is over here."""
@@ -115,7 +126,6 @@ class Subscription:
             self.listeners -= 1
             self._hub.listeners -= 1
             self.unheard_since = time.monotonic()
-        self._hub.close(self)
 
     def end(self) -> Callable[[], None] | None:
         """Guarded. Gives what is still to be done, if anything is."""
@@ -139,7 +149,8 @@ class Subscription:
 
     def _read(self) -> None:
         event = Event.of_value(self.source.read())
-        last = self.buffer[self.buffer.end - 1] if self.buffer.end else None
+        with self._hub.guard:
+            last = self.buffer.last()
         if self.source.kind == "periodic" or last is None or _differ(last, event):
             self._push(event)
 
@@ -187,12 +198,15 @@ class Listener:
     ) -> None:
         self._subscription.leave()
 
-    def go_back(self, wanted: Callable[[Event], bool]) -> None:
-        """To the oldest event that is still there and wanted, if there is one."""
+    @property
+    def stopping(self) -> bool:
+        """Whether nobody is to wait any more."""
+        return self._hub.stopping
+
+    def go_behind(self, time: int, unit: int) -> None:
+        """To what came after the event of that time, in units of so many milliseconds, as far as it is still there."""
         with self._hub.guard:
-            found = self._subscription.buffer.find(wanted)
-        if found is not None:
-            self._position = found
+            self._position = self._subscription.buffer.behind(time, unit)
 
     def next(self, seconds: float) -> Event | None:
         """The next event; None if there is none within that time, or before nobody is to wait any more."""

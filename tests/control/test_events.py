@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from mtango_gevent.config import Config
+from mtango_gevent.control.buffer import Event, EventBuffer, _size
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
@@ -87,4 +88,44 @@ def test_kinds_are_apart(device: Device, witness: Witness) -> None:
         assert user.next(30).item.value == 1
         assert change.next(0) is None
     device.host.client.events.clear()
-    assert device.host.client.events.info()["subscriptions"] == 0
+    wait_until(lambda: device.host.client.events.info()["subscriptions"] == 0)
+
+
+def event(time: int) -> Event:
+    return Event(None, None, time, 0)
+
+
+@pytest.mark.parametrize(
+    ("times", "last", "unit", "next_one"),
+    [
+        ([10, 20, 30], 20, 1, 2),
+        ([10, 20, 30], 25, 1, 2),
+        ([10, 20, 30], 5, 1, 0),
+        ([10, 20, 30], 99, 1, 3),
+        ([10, 20, 20, 30], 20, 1, 3),
+        ([10, 990, 20], 10, 1, 1),  # a failure, by another clock
+        ([10, 990, 20], 990, 1, 2),
+        ([1000, 10, 1001], 1000, 1, 1),
+        ([1000, 10, 1001], 10, 1, 2),
+        ([1000, 1900, 2000], 1, 1000, 2),
+        ([], 5, 1, 0),
+    ],
+)
+def test_what_is_behind_a_time(times: list[int], last: int, unit: int, next_one: int) -> None:
+    buffer = EventBuffer(9, 100)
+    for time in times:
+        buffer.append(event(time))
+    assert buffer.behind(last, unit) == next_one
+
+
+def test_a_buffer_keeps_so_many_and_so_much() -> None:
+    buffer = EventBuffer(3, 100)
+    for time in range(5):
+        buffer.append(Event(None, None, time, 10))
+    assert (buffer.first, buffer.end, buffer[2].time) == (2, 5, 2)
+    buffer.append(Event(None, None, 5, 500))
+    assert (buffer.first, buffer.end, buffer[5].time) == (5, 6, 5)
+
+
+def test_texts_are_counted_with_all_that_python_needs_for_them() -> None:
+    assert _size(("abcdef",) * 1000) > 50_000

@@ -19,7 +19,7 @@ from .conftest import Gateway, wait_until
 from .test_yielding import Watch
 
 MORTAL = "test/mortal/1"
-RATE = 10
+RATE = 4  # events per second; at 10 the clients alone need a processor
 
 
 def figures(gateway: Gateway) -> dict[str, int]:
@@ -33,7 +33,7 @@ def test_two_hundred_clients_have_each_event_in_time(
     path = f"{host_path}/devices/{sender}/attributes/sent0/change"
     gateway.get(f"{path}?timeout=1")
     threads = gateway.worker().num_threads()
-    subscribed = witness.finds_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange")
+    witness.fills_black_box("dserver/Slow/sender")
     witness.runs(sender, "Send", [1, 8 * RATE, RATE])
     command = [sys.executable, str(Path(__file__).with_name("long_polling.py"))]
     arguments = [str(gateway.port), "/tango/rest" + path, "200", "4"]
@@ -49,7 +49,7 @@ def test_two_hundred_clients_have_each_event_in_time(
     assert delays[len(delays) * 99 // 100] < 3 * 300
     assert watch.longest < 3 * 0.3
     assert gateway.worker().num_threads() <= threads + 4
-    assert witness.finds_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange") == subscribed
+    assert witness.finds_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange") == 0
 
 
 @pytest.fixture

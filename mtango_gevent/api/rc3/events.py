@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import time
+
 from flask import Blueprint, Response
 
-from mtango_gevent.api import query, reply
+from mtango_gevent.api import connection, failures, query, reply
 from mtango_gevent.api.context import config
 from mtango_gevent.api.rc3.attributes import answer_value
+from mtango_gevent.control.buffer import Event
 from mtango_gevent.control.device import Device
-from mtango_gevent.errors import tango_failure
+from mtango_gevent.control.subscription import Listener
+from mtango_gevent.errors import DevFailed, tango_failure
 
 blueprint = Blueprint("events", __name__)
 
 DEFAULT_TIMEOUT = 30_000
+
+# How often a request that waits looks whether its client is still there; seconds.
+_LOOK_EVERY = 5.0
 STATES = ("CONTINUATION", "INITIAL")
 
 
@@ -30,11 +37,21 @@ def wait_for_event(device: Device, attribute: str, kind: str) -> Response:
         if initial:
             return answer_value(device, device.read_attribute(attribute), max_age=0)
         if last is not None:
-            listener.go_back(lambda event: reply.timestamp(event.time) > last)
-        event = listener.next(seconds)
+            listener.go_behind(last, reply.unit())
+        event = _next(listener, seconds)
     if event is None:
-        ended = "before the server stops; ask again" if device.stopping else f"within {seconds:g} s"
+        ended = "before the server stops; ask again" if listener.stopping else f"within {seconds:g} s"
         raise tango_failure("API_EventTimeout", f"no {kind} event of {device.name}/{attribute} {ended}")
     if event.failure is not None:
-        raise event.failure
+        return failures.answer_tango_failure(DevFailed(*event.failure.args), event.time)
     return answer_value(device, event.item, max_age=0)
+
+
+def _next(listener: Listener, seconds: float) -> Event | None:
+    """The next event, unless the client goes meanwhile: then there is nobody to wait for it."""
+    until = time.monotonic() + seconds
+    while True:
+        left = until - time.monotonic()
+        event = listener.next(min(left, _LOOK_EVERY))
+        if event is not None or left <= _LOOK_EVERY or listener.stopping or connection.is_lost():
+            return event
