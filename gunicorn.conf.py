@@ -14,25 +14,35 @@ except ConfigError as error:
     sys.exit(f"mtango-gevent: {error}")
 
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
-workers = settings.workers
+workers = settings.workers or len(os.sched_getaffinity(0))  # more would only take turns: who waits needs no worker
 worker_class = "mtango_gevent.gunicorn_worker.GatewayWorker"  # gevent: who waits costs a greenlet, not a thread
 worker_connections = 1000 + settings.event_limit  # so that those who wait for events leave room for all others
 timeout = 60  # Tango calls do not block the hub: a worker that is silent for so long is broken
 graceful_timeout = int(settings.queue_timeout + 2 * settings.call_deadline) + 2  # requests, then what is asynchronous
-keepalive = 75  # longer than browsers and proxies pause between two reads of a display
+keepalive = 75  # longer than browsers and proxies (nginx: 60) keep a connection that nothing goes over
 limit_request_line = 8190  # the most that gunicorn allows: reading many attributes names them all in the URL
+limit_request_fields = 100
+limit_request_field_size = 8190  # cookies and tokens fit; what is larger is an attack or a mistake
+max_requests = settings.max_requests
+max_requests_jitter = settings.max_requests // 10  # so that the workers do not all leave at the same time
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a heartbeat that waits for no disk
 control_socket_disable = True  # gunicorn 27 would put one into a home directory
 forwarded_allow_ips = ""  # MTANGO_TRUSTED_PROXIES alone decides whose X-Forwarded-* is believed
 secure_scheme_headers = {}
 forwarder_headers = ""
-preload_app = False  # Tango connections do not survive a fork
+preload_app = False  # see on_starting
 loglevel = "debug" if settings.debug else "info"
 if settings.log_format == "json":
     logconfig_dict = logs.in_json(loglevel.upper())
 
 
 board = workers_shared.share()
+
+
+def on_starting(server):
+    """gevent has to patch a worker before PyTango is loaded, and nothing of Tango survives a fork."""
+    if server.cfg.preload_app:
+        sys.exit("mtango-gevent: --preload loads PyTango before the fork, after which its calls would block a worker")
 
 
 def pre_fork(server, worker):

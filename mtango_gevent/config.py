@@ -142,7 +142,7 @@ class Config:
     app_base: str = setting("/tango/rest", "URL path that everything of the API lies under", url_path)
     host: str = setting("0.0.0.0", "address to listen on", text)
     port: int = setting(8000, "TCP port to listen on", integer(1, 65535))
-    workers: int = setting(1, "number of worker processes", integer(1, 256))
+    workers: int = setting(1, "number of worker processes, 0 for one per processor", integer(0, 256))
     debug: bool = setting(False, "log at debug level", boolean)
     rc3_mode: str = setting(
         "strict",
@@ -165,6 +165,9 @@ class Config:
         ("*",), "origins whose pages may call the API, each as `scheme://host:port`; `*` for all", origins
     )
     trusted_proxies: int = setting(0, "number of proxies in front whose `X-Forwarded-*` is believed", integer(0, 16))
+    max_requests: int = setting(
+        0, "requests after which a worker is replaced, give or take a tenth; 0 for never", integer(0, 1 << 40)
+    )
     body_limit: int = setting(16 << 20, "bytes that the body of a request may have", integer(0, 1 << 32))
     body_timeout: float = setting(10.0, "how long the body of a request may take to come", seconds(0.1, 3600))
     send_timeout: float = setting(60.0, "how long a client may take to read an answer", seconds(0.1, 3600))

@@ -89,14 +89,17 @@ class Board:
 
     # --- in the process that starts the workers ---
 
-    def reserve(self) -> int:
-        """A part for the worker that is about to start."""
-        number = next(number for number in range(1, 1 + self._workers) if not self._part(number)[_PID])
-        self._part(number)[_PID] = _RESERVED
+    def reserve(self) -> int | None:
+        """A part for the worker that is about to start. None where there are too many: it has to do without."""
+        number = next((number for number in range(1, 1 + self._workers) if not self._part(number)[_PID]), None)
+        if number is not None:
+            self._part(number)[_PID] = _RESERVED
         return number
 
-    def release(self, number: int) -> None:
+    def release(self, number: int | None) -> None:
         """What the worker has counted stays, its part is free for another one."""
+        if number is None:
+            return
         past, part = self._part(0), self._part(number)
         past[_MOVING] += 1
         for name in COUNTERS:
@@ -245,10 +248,10 @@ def share() -> Board:
     return _board
 
 
-def begin(number: int) -> None:
+def begin(number: int | None) -> None:
     """In a worker: it has that part of the board it inherited."""
     global _own
-    _own = share().begin(number)
+    _own = None if number is None else share().begin(number)
 
 
 def own() -> Figures:

@@ -76,6 +76,13 @@ def test_a_part_is_used_again_from_the_beginning(board: Board) -> None:
     assert (total["requests"], worker["requests"]) == (201, 1)
 
 
+def test_beyond_the_last_part_a_worker_does_without(board: Board) -> None:
+    assert [board.reserve() for _ in range(6)] == [1, 2, 3, 4, None, None]
+    board.release(None)
+    board.release(2)
+    assert board.reserve() == 2
+
+
 def test_threads_of_one_process_lose_no_count() -> None:
     figures = own()
     with ThreadPoolExecutor(8) as threads:

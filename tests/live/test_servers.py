@@ -277,3 +277,30 @@ def test_the_log_in_json_is_json_only(tango_system: EmbeddedTango, host_path: st
     assert {line["logger"] for line in lines} == {"gunicorn.error", "mtango_gevent.access"}
     (state,) = [line for line in lines if line.get("url", "").endswith("/state")]
     assert (state["status"], state["device"], state["outcome"]) == (200, "sys/tg_test/1", "ok")
+
+
+def test_loading_before_the_fork_is_refused_with_the_reason(tango_system: EmbeddedTango) -> None:
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "--preload", "wsgi:application"]
+    environment = {**os.environ, "MTANGO_HOST": "127.0.0.1", "MTANGO_PORT": str(free_port())}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode != 0
+    assert "PyTango before the fork" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_worker_is_replaced_after_so_many_requests(tango_system: EmbeddedTango, tmp_path: Path) -> None:
+    with served([*COMMAND, "serve"], tmp_path / "log", MTANGO_MAX_REQUESTS="20") as gateway:
+        first = gateway.worker().pid
+
+        def replaced() -> bool:
+            (worker, *_) = gateway.get("/sys/stats")["workers"]
+            return worker["pid"] != first
+
+        wait_until(replaced)
+        assert gateway.get("/sys/stats")["requests"] >= 20
+
+
+def test_no_number_of_workers_is_one_for_each_processor(tango_system: EmbeddedTango, tmp_path: Path) -> None:
+    with served([*COMMAND, "serve"], tmp_path / "log", MTANGO_WORKERS="0") as gateway:
+        children = psutil.Process(gateway.process.pid).children
+        wait_until(lambda: len(children()) == len(os.sched_getaffinity(0)))
