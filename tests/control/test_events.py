@@ -91,6 +91,16 @@ def test_kinds_are_apart(device: Device, witness: Witness) -> None:
     wait_until(lambda: device.host.client.events.info()["subscriptions"] == 0)
 
 
+def test_a_failure_that_is_kept_holds_nothing_else(device: Device, witness: Witness) -> None:
+    """Least of all the frames that it was raised in, with their proxies."""
+    witness.runs(device.name, "Break", True)
+    with device.listen("silent", "change") as listener:
+        failure = listener.next(30).failure
+    assert "broken" in failure.args[0].desc
+    assert failure.__traceback__ is None
+    device.host.client.events.clear()
+
+
 def event(time: int) -> Event:
     return Event(None, None, time, 0)
 

@@ -109,6 +109,29 @@ def test_who_waits_for_a_device_that_dies_is_told(
     wait_until(lambda: figures(gateway)["subscriptions"] == 1)
 
 
+def test_reading_many_frozen_devices_leaves_the_others_their_threads(
+    tango_system: EmbeddedTango, gateway: Gateway, host_path: str
+) -> None:
+    devices = [f"test/crowd/{number}" for number in range(40)]
+    command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "crowd"]
+    server = tango_system.add_server(command, "Slow/crowd", dict.fromkeys(devices, "Sender"))
+    gateway.clean()
+    for device in devices:
+        gateway.get(f"{host_path}/devices/{device}/attributes/silent/change?state=INITIAL")
+    wait_until(lambda: figures(gateway)["polled"] == len(devices))
+    server.freeze()
+    try:
+        wait_until(lambda: gateway.get("/sys/stats")["pool"]["in_flight"] >= 16)
+        with Watch(gateway) as watch:
+            for _ in range(50):
+                value = gateway.get(f"{host_path}/devices/sys/tg_test/1/attributes/ampli/value")
+                assert value["quality"] == "ATTR_VALID"
+        assert gateway.get("/sys/stats")["pool"]["in_flight"] <= 24
+        assert watch.longest < 3 * 0.1
+    finally:
+        server.stop()
+
+
 def test_a_frozen_device_server_holds_up_nobody_else(
     gateway: Gateway, mortal: ServerProcess, wait_for_event: Callable[[str], Future[dict]], witness: Witness
 ) -> None:
