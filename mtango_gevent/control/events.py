@@ -9,7 +9,7 @@ import atexit
 import functools
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import tango
 
@@ -48,6 +48,7 @@ class EventHub:
             return listener
         find, make = functools.partial(self._subscriptions.get, source.key), functools.partial(self._subscribe, source)
         new = self._attempts.join(source.key, source.lane, find_lane, find, make)
+        self._keeper.begin()  # in case it has found nothing to do meanwhile
         listener = new.listen(min(1, new.buffer.end))  # the first one is the value that was there already
         if listener:
             return listener
@@ -86,13 +87,13 @@ class EventHub:
         with self.guard:
             return list(self._open)
 
-    def take_ended(self) -> dict[str, Callable[[], None]]:
-        """What is to be done, by a name for it, to end those that are retired and not listened to."""
+    def take_ended(self, busy: Container[str]) -> list[tuple[str, Callable[[], None]]]:
+        """(name, what is to be done) for those that are retired and not listened to; not those of `busy` devices."""
         with self.guard:
-            ended = [each for each in self._open if each.retired and not each.listeners]
+            ended = [each for each in self._open if each.retired and not each.listeners and each.source.url not in busy]
             self._open.difference_update(ended)
-            ends = {each.source.name: each.end() for each in ended}
-        return {name: end for name, end in ends.items() if end}
+            ends = [(each.source.name, each.end()) for each in ended]
+        return [(name, end) for name, end in ends if end]
 
     def stop(self) -> None:
         """Let nobody wait any more."""

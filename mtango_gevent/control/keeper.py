@@ -44,13 +44,18 @@ class Keeper:
             self._hub.green.spawn(self._work)
 
     def _work(self) -> None:
-        while True:
-            self._hub.green.sleep(self._hub.config.event_poll_period)
-            with self._hub.guard:
-                if not self._hub.in_use():
-                    self._at_work = False
-                    return
-            self._look()
+        try:
+            while self._goes_on():
+                self._hub.green.sleep(self._hub.config.event_poll_period)
+                self._look()
+        except BaseException:  # of ours: the next one to listen begins anew
+            self._at_work = False
+            raise
+
+    def _goes_on(self) -> bool:
+        with self._hub.guard:
+            self._at_work = self._hub.in_use()
+            return self._at_work
 
     def _look(self) -> None:
         now, polled = time.monotonic(), dict[str, list[Subscription]]()
@@ -62,7 +67,7 @@ class Keeper:
                 self._hub.retire(subscription)
             if subscription.polled and now >= self._lost_until.get(url, now):
                 polled.setdefault(url, []).append(subscription)
-        ended = self._hub.take_ended()
+        ended = self._hub.take_ended(self._polled_now)
         if ended:
             self._hub.green.spawn(self._unsubscribe, ended)
         for url, subscriptions in polled.items():
@@ -80,8 +85,8 @@ class Keeper:
                 self._lost_until[url] = time.monotonic() + _REST_SECONDS
             self._polled_now.discard(url)
 
-    def _unsubscribe(self, ended: dict[str, Callable[[], None]]) -> None:
-        for name, unsubscribe in ended.items():
+    def _unsubscribe(self, ended: Iterable[tuple[str, Callable[[], None]]]) -> None:
+        for name, unsubscribe in ended:
             try:
                 self._unsubscribing.run(unsubscribe)
             except DevFailed as failure:
