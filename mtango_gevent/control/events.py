@@ -6,6 +6,7 @@ Contract: rc3, Decisions "Events".
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import time
 import weakref
@@ -19,7 +20,7 @@ from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.green import Green, Lane
 from mtango_gevent.control.keeper import Keeper
 from mtango_gevent.control.subscription import Key, Listener, Source, Subscription
-from mtango_gevent.errors import tango_failure
+from mtango_gevent.errors import DevFailed, tango_failure
 
 
 class EventHub:
@@ -105,8 +106,8 @@ class EventHub:
         """Unsubscribe from all. An interpreter that ends while events come in is aborted."""
         with self.guard:
             left = [subscription.end() for subscription in self._open]
-        for unsubscribe in left:
-            if unsubscribe is not None:
+        for unsubscribe in filter(None, left):
+            with contextlib.suppress(DevFailed):
                 unsubscribe()
 
     def _check_limit(self) -> None:
