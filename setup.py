@@ -47,6 +47,7 @@ setup(
         "metrics": METRICS,
         "dev": [
             *IMAGE,
+            *METRICS,
             "hypothesis>=6.100",
             "import-linter>=2",
             "jsonschema>=4.20",

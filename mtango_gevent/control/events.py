@@ -33,7 +33,7 @@ class EventHub:
         self.stopping = False
         self._subscriptions: dict[Key, Subscription] = {}
         self._open: set[Subscription] = set()  # the retired ones too
-        self._attempts = Attempts()
+        self._attempts = Attempts("subscription")
         self._polled_now: set[str] = set()
         self._kept = False
         atexit.register(_end, weakref.ref(self))
@@ -86,7 +86,7 @@ class EventHub:
             self._open.discard(subscription)
             unsubscribe = subscription.end()
         if unsubscribe is not None:
-            self.green.spawn(self.green.threads.run, unsubscribe)  # never in a thread of Tango's
+            self.green.spawn(self._unsubscribe, unsubscribe)  # never in a thread of Tango's
 
     def stop(self) -> None:
         """Let nobody wait any more."""
@@ -117,6 +117,9 @@ class EventHub:
             self._subscriptions[source.key] = subscription
             self._open.add(subscription)
         return subscription
+
+    def _unsubscribe(self, unsubscribe: Callable[[], None]) -> None:
+        self.green.threads.run(unsubscribe, kind="subscription")
 
     def _keep(self) -> None:
         with self.guard:

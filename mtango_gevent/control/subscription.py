@@ -93,7 +93,7 @@ class Subscription:
             if lost:
                 raise lost
             if time.monotonic() > self._ask_again:
-                self.source.lane.run(self.begin)
+                self.source.lane.run(self.begin, kind="subscription")
             if self.polled:
                 self._read()
         except DevFailed as failure:
