@@ -16,6 +16,9 @@ Key: TypeAlias = tuple[str, ...]
 # Upper limits of the classes of times, in seconds: from a read in the same machine to the longest wait for an event.
 LIMITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+# A row of times: how many there were of each class, those beyond the last limit, and their sum.
+NO_TIMES = [0] * (len(LIMITS) + 2)
+
 # Numbers of an area: room for every route with every status, and for a thousand devices where they are labels.
 AREA = 32 * 1024
 
@@ -40,11 +43,10 @@ class Series:
             self._area[place] += number
 
     def time(self, key: Key, seconds: float) -> None:
-        """A row of times: how many there were of each class, those beyond the last limit, and their sum."""
-        place = self._places.get(key) or self._place(key, len(LIMITS) + 2)
+        place = self._places.get(key) or self._place(key, len(NO_TIMES))
         if place:
             self._area[place + bisect.bisect_left(LIMITS, seconds)] += 1
-            self._area[place + len(LIMITS) + 1] += int(seconds * _MICRO)
+            self._area[place + len(NO_TIMES) - 1] += int(seconds * _MICRO)
 
     def add(self, rows: dict[Key, list[int]]) -> None:
         """What another one has counted."""

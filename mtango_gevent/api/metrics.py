@@ -141,6 +141,7 @@ def _family(name: str, about: str, labels: Sequence[str], values: Mapping[Key, A
         family, add = families.CounterMetricFamily(name, about, labels=labels), _add_number
     elif name.endswith(("_duration_seconds", "_wait_seconds")):
         family, add = families.HistogramMetricFamily(name, about, labels=labels), _add_times
+        values = values or ({} if labels else {(): series.NO_TIMES})
     else:
         family, add = families.GaugeMetricFamily(name, about, labels=labels), _add_number
     for key, numbers in _fitting(values, len(labels)).items():
