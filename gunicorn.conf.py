@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 
 from mtango_gevent import logs
@@ -51,6 +52,8 @@ def pre_fork(server, worker):
 
 
 def post_fork(server, worker):
+    """Until it has its own, a worker has the master's signal handlers, which would swallow the word to leave."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     workers_shared.begin(worker.part)
 
 

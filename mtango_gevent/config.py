@@ -151,6 +151,7 @@ class Config:
     )
     log_format: str = setting("text", "`text`, or `json` for an object in each line", choice("text", "json"))
     access_log: bool = setting(True, "a line in the log for each request", boolean)
+    metrics_devices: bool = setting(False, "a label `device` on the metric `mtango_tango_calls_total`", boolean)
     cache_size: int = setting(1024, "number of device proxies that a worker keeps", integer(1, 100_000))
     # how rc3 answers
     rc3_timestamps: str = setting("ms", "unit of rc3 timestamps: `ms`, or mtango-py's whole `s`", choice("ms", "s"))

@@ -38,6 +38,7 @@ STATUS_OF_REASON = {
     },
 }
 
+_TOO_LATE = {"API_CommandTimedOut", "API_DeviceTimedOut", "MTANGO_CallTimedOut"}
 
 # Where the gateway's own failures say that they come from.
 ORIGIN = "mtango-gevent"
@@ -93,6 +94,11 @@ def status_of(failure: tango.DevFailed) -> int:
     """The HTTP status that fits a Tango failure: 404, 503 or 400."""
     reasons = {error.reason for error in failure.args}
     return next((status for status, known in STATUS_OF_REASON.items() if reasons & known), 400)
+
+
+def came_too_late(failure: tango.DevFailed) -> bool:
+    """Whether the device has not answered in time, or was held by another call for too long."""
+    return any(error.reason in _TOO_LATE for error in failure.args)
 
 
 def describe(failure: Exception) -> list[dict[str, str]]:

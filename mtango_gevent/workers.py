@@ -11,12 +11,17 @@ import mmap
 import os
 import resource
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from gevent import monkey
 
+from mtango_gevent import series
+from mtango_gevent.series import Key, Series
+
 _NativeLock = monkey.get_original("threading", "Lock")
+
+T = TypeVar("T")
 
 CACHES = ("devices", "attributes")
 
@@ -85,6 +90,7 @@ class Board:
     def __init__(self, workers: int) -> None:
         self._words = memoryview(mmap.mmap(-1, 8 * _PART * (1 + workers))).cast("q")
         self._words[_SINCE] = _now()
+        self._areas = memoryview(mmap.mmap(-1, 8 * series.AREA * (1 + workers))).cast("q")  # takes what is written only
         self._workers = workers
 
     # --- in the process that starts the workers ---
@@ -104,6 +110,8 @@ class Board:
         past[_MOVING] += 1
         for name in COUNTERS:
             past[_FIGURES + _PLACES[name]] += part[_FIGURES + _PLACES[name]]
+        Series(self._area(0)).add(series.read(self._area(number)))
+        self._area(number)[0] = 0
         part[:] = memoryview(bytes(8 * _PART)).cast("q")
         past[_MOVING] += 1
 
@@ -115,7 +123,7 @@ class Board:
         part[_SINCE] = _now()
         part[_CLEANED[0] : _CLEANED[-1] + 1] = self._part(0)[_CLEANED[0] : _CLEANED[-1] + 1]
         part[_PID] = os.getpid()
-        return Figures(self, part)
+        return Figures(self, part, Series(self._area(number)))
 
     def clean(self, *caches: str) -> None:
         """Have every worker empty those caches before it uses them again."""
@@ -142,6 +150,14 @@ class Board:
         total = {name: past.get(name, 0) + sum(worker[name] for worker in workers) for name in _PLACES}
         return total, workers
 
+    def read_series(self) -> dict[Key, list[int]]:
+        """Numbers by key, of all."""
+        total: dict[Key, list[int]] = {}
+        for area in self._copy_areas():
+            for key, numbers in series.read(area).items():
+                total[key] = [sum(each) for each in zip(numbers, total.get(key, [0] * len(numbers)), strict=True)]
+        return total
+
     def _figures(self, words: list[int], number: int) -> dict[str, int]:
         part = words[number * _PART : (number + 1) * _PART]
         found = {name: part[_FIGURES + place] for name, place in _PLACES.items()}
@@ -151,29 +167,55 @@ class Board:
         return {"pid": part[_PID], "since": part[_SINCE], **found}
 
     def _copy(self) -> list[int]:
-        """Of one moment: not while figures are moved, unless who moved them was killed at it."""
+        return self._of_one_moment(self._words.tolist)
+
+    def _copy_areas(self) -> list[memoryview]:
+        """Not those of parts that nobody has: to look at memory is to take it."""
+
+        def look() -> list[memoryview]:
+            used = (number for number in range(1, 1 + self._workers) if self._part(number)[_PID] not in (0, _RESERVED))
+            return [series.copy(self._area(number)) for number in (0, *used)]
+
+        return self._of_one_moment(look)
+
+    def _of_one_moment(self, look: Callable[[], T]) -> T:
+        """What `look` gives, not while figures are moved, unless who moved them was killed at it."""
         for _ in range(1000):
             before = self._words[_MOVING]
-            words = self._words.tolist()
+            found = look()
             if before % 2 == 0 and self._words[_MOVING] == before:
-                break
-        return words
+                return found
+        return look()
 
     def _part(self, number: int) -> memoryview:
         return self._words[number * _PART : (number + 1) * _PART]
+
+    def _area(self, number: int) -> memoryview:
+        return self._areas[number * series.AREA : (number + 1) * series.AREA]
 
 
 class Figures:
     """Those of this process. Threads may count at the same time."""
 
-    def __init__(self, board: Board, part: memoryview) -> None:
+    def __init__(self, board: Board, part: memoryview, rows: Series) -> None:
         self.board = board
         self._part = part
+        self._rows = rows
         self._guard = _NativeLock()
 
     def count(self, name: str) -> None:
         with self._guard:
             self._part[_FIGURES + _PLACES[name]] += 1
+
+    def count_labelled(self, *key: str) -> None:
+        """One more of that name and with those labels."""
+        with self._guard:
+            self._rows.count(key)
+
+    def time_labelled(self, seconds: float, *key: str) -> None:
+        """One more that took so long."""
+        with self._guard:
+            self._rows.time(key, seconds)
 
     def set(self, name: str, value: int) -> None:
         self._part[_FIGURES + _PLACES[name]] = value

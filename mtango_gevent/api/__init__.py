@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from mtango_gevent.api import entry, failures, health, hooks, pages, rc3, sys
+from mtango_gevent.api import entry, failures, health, hooks, metrics, pages, rc3, sys
 from mtango_gevent.api.context import Context
 from mtango_gevent.config import Config
 
@@ -17,6 +17,7 @@ def register(app: Flask, config: Config) -> None:
     failures.register(app)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics.blueprint)
     app.register_blueprint(entry.blueprint, url_prefix=config.app_base)
     app.register_blueprint(rc3.blueprint, url_prefix=config.app_base + "/rc3")
     app.register_blueprint(sys.blueprint, url_prefix=config.app_base + "/sys")

@@ -19,11 +19,14 @@ from mtango_gevent.control.device import Device
 from mtango_gevent.control.green import count_time
 from mtango_gevent.errors import ApiError
 from mtango_gevent.logs import AccessLine
+from mtango_gevent.series import OTHER
 
 access = logging.getLogger("mtango_gevent.access")
 
 # One that may be passed on in a header and a log line.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
+
+_METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD")
 
 # As long as the Java server let a browser remember a preflight.
 PREFLIGHT_SECONDS = 1_209_600
@@ -38,7 +41,7 @@ def register(app: Flask, settings: Config) -> None:
         app,
         origins=list(settings.cors_origins),
         supports_credentials=True,
-        methods=["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"],
+        methods=list(_METHODS),
         expose_headers=["x-mtango", "X-Request-ID", "Server-Timing", "Content-Range", "Accept-Range", "Link"],
         max_age=PREFLIGHT_SECONDS,
     )
@@ -68,12 +71,21 @@ def _read_body() -> None:
 def _finish_response(response: Response) -> Response:
     context().figures.count("responses")
     duration, tango = (time.perf_counter() - g.began) * 1000, g.tango.seconds * 1000
+    _count(response, duration / 1000)
     response.headers["x-mtango"] = f"mtango-gevent {__version__}"
     response.headers["X-Request-ID"] = g.request_id
     response.headers["Server-Timing"] = f"total;dur={duration:.1f}, tango;dur={tango:.1f}"
     if config().access_log:
         _log_access(response, duration, tango)
     return response
+
+
+def _count(response: Response, seconds: float) -> None:
+    """By what the server knows, never by what a client makes up: each value of a label is kept for ever."""
+    route = request.url_rule.rule if request.url_rule else "none"
+    method = request.method if request.method in _METHODS else OTHER
+    context().figures.count_labelled("mtango_http_requests_total", route, method, str(response.status_code))
+    context().figures.time_labelled(seconds, "mtango_http_request_duration_seconds", route, method)
 
 
 def _log_access(response: Response, duration: float, tango: float) -> None:

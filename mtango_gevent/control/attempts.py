@@ -15,9 +15,10 @@ T = TypeVar("T")
 
 
 class Attempts:
-    """At most one attempt at a time for each key."""
+    """At most one attempt at a time for each key; kind: what they are counted as."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
         self._running: dict[Hashable, Call] = {}
         self._locks: weakref.WeakValueDictionary[Hashable, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
@@ -43,20 +44,20 @@ class Attempts:
         if lane.in_executor_context():
             running = self._running.get(key)
             if running is None or running.result.ready():  # what has just been made may be past already
-                running = self._start(key, find_lane, make)
+                running = self._start(key, lane, find_lane, make)
             return lane.wait(running)
         with self._guard:
             lock = self._locks.setdefault(key, NativeLock())
         with lock:
             found = find()
-            return make() if found is None else found
+            return lane.run(make, kind=self._kind) if found is None else found
 
     def _forget(self, key: Hashable, attempt: Call) -> None:
         if self._running.get(key) is attempt:
             del self._running[key]
 
-    def _start(self, key: Hashable, find_lane: Callable[[], Lane], make: Callable[[], T]) -> Call:
-        attempt = self._running[key] = Call(make, (), {})
+    def _start(self, key: Hashable, lane: Lane, find_lane: Callable[[], Lane], make: Callable[[], T]) -> Call:
+        attempt = self._running[key] = Call(lane, self._kind, make, (), {})
         attempt.result.rawlink(lambda _: self._forget(key, attempt))
         try:
             find_lane().start(attempt)

@@ -30,7 +30,7 @@ class TangoClient:
     def __init__(self, config: Config, figures: Figures | None = None) -> None:
         self.config = config
         self.figures = workers.own() if figures is None else figures
-        self.green = Green(config)
+        self.green = Green(config, self.figures)
         self.background = Background(self.green, config.async_limit)
         self.events = EventHub(config, self.green, self.plain_proxy)
         proxies = CacheFigures(self.figures, "devices", config.cache_size)
@@ -44,7 +44,9 @@ class TangoClient:
 
     def lane(self, url: str) -> Lane:
         """The lane of a device's calls; url: as for device_proxy."""
-        return self.green.lane(url, self.config.database_limit if self._is_database(url) else self.config.device_limit)
+        if self._is_database(url):
+            return self.green.lane(url, self.config.database_limit, kind="database")
+        return self.green.lane(url, self.config.device_limit)
 
     def device_proxy(self, url: str, find_server: Callable[[], str], past_polling: bool = False) -> tango.DeviceProxy:
         """The green proxy of a device, from the cache, else made now. Raises DevFailed where nobody answers.

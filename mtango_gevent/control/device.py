@@ -173,7 +173,7 @@ class Device:
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
         name = self.describe_attribute(name).name  # records have the name that was asked for
-        records = list(self._run(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH)))
+        records = list(self._run(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH), "history"))
         if name == "State":  # polled as an attribute, then, which the history of the command would not tell
             return [StateRecord(record) for record in self.read_command_history(name)]
         return records
@@ -211,7 +211,7 @@ class Device:
 
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
-        return list(self._run(lambda proxy: proxy.command_history(name, HISTORY_DEPTH)))
+        return list(self._run(lambda proxy: proxy.command_history(name, HISTORY_DEPTH), "history"))
 
     # --- pipes ---
 
@@ -258,9 +258,9 @@ class Device:
         """A green proxy: its green methods go through the device's lane by themselves."""
         return self.host.client.device_proxy(self._url(), lambda: self.host.find_server(self.name), past_polling)
 
-    def _run(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
-        """For methods that PyTango does not make green."""
-        return self.host.client.lane(self._url()).run(ask, (self._proxy(),))
+    def _run(self, ask: Callable[[tango.DeviceProxy], T], kind: str) -> T:
+        """For methods that PyTango does not make green; kind: what the call is counted as."""
+        return self.host.client.lane(self._url()).run(ask, (self._proxy(),), kind=kind)
 
     def _ask(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """For metadata. Where that holds the GIL, a ping first finds out, without it, whether anybody answers."""
@@ -269,7 +269,7 @@ class Device:
             proxy.ping()  # pyright: ignore[reportCallIssue]
             return ask(proxy)
 
-        return self._run(ping_and_ask if METADATA_HOLDS_GIL else ask)
+        return self._run(ping_and_ask if METADATA_HOLDS_GIL else ask, "metadata")
 
     def _url(self) -> str:
         return self.host.prefix + self.name.lower()

@@ -35,7 +35,7 @@ class EventHub:
         self.stopping = False
         self._subscriptions: dict[Key, Subscription] = {}
         self._open: set[Subscription] = set()  # the retired ones too
-        self._attempts = Attempts()
+        self._attempts = Attempts("subscription")
         self._keeper = Keeper(self)
         atexit.register(_end, weakref.ref(self))
 

@@ -6,6 +6,7 @@ their thread by its native id. Each device has a `Lane`, an executor with the de
 `ThreadPool` of the worker. What PyTango does not make green goes through `Lane.run` by hand.
 
 In a thread without a hub (legacy WSGI hosting; the pool's own threads) a call simply blocks its thread.
+Every call is counted here, once: those that it makes itself, in its thread, are parts of it.
 Nothing starts before the first call, so nothing crosses a fork.
 """
 
@@ -32,7 +33,8 @@ from tango.green import AbstractExecutor
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.signal import GreenletSignal, Signal, ThreadSignal, Waker
-from mtango_gevent.errors import tango_failure
+from mtango_gevent.errors import DevFailed, came_too_late, tango_failure
+from mtango_gevent.workers import Figures
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,24 @@ def _run(function: Callable[..., None], *arguments: Any) -> None:
 def _run_in_thread(function: Callable[..., None], *arguments: Any) -> None:
     with tango.EnsureOmniThread():
         _run(function, *arguments)
+
+
+# What PyTango's green methods do; of their names what comes after `__DeviceProxy__`.
+_KINDS = {
+    "read_attribute": "read",
+    "read_attributes": "read",
+    "write_attribute": "write",
+    "command_inout": "command",
+    "read_pipe": "pipe",
+    "write_pipe": "pipe",
+}
+
+# Whether this thread makes a call, in which others may be made.
+_calling: ContextVar[bool] = ContextVar("calling", default=False)
+
+
+def _outcome(error: BaseException) -> str:
+    return "timed_out" if isinstance(error, DevFailed) and came_too_late(error) else "failed"
 
 
 class Spent:
@@ -86,12 +106,19 @@ def _counted() -> Iterator[None]:
 
 
 class Call:
-    """One blocking call on its way through the pool."""
+    """One blocking call on its way through the pool; kind: what it is counted as, for the device of `lane`."""
 
-    __slots__ = ("_arguments", "_error", "_function", "_keywords", "_value", "abandoned", "on_end", "result")
+    __slots__ = (
+        *("_arguments", "_counted", "_error", "_function", "_keywords", "_kind", "_lane", "_value"),
+        *("abandoned", "began", "on_end", "result"),
+    )
 
-    def __init__(self, function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+    def __init__(
+        self, lane: Lane, kind: str, function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> None:
+        self._lane, self._kind, self._counted = lane, kind, False
         self._function, self._arguments, self._keywords = function, arguments, keywords
+        self.began = 0.0  # when it had its slots
         self._value: Any = None
         self._error: BaseException | None = None
         self.result = AsyncResult()
@@ -109,10 +136,17 @@ class Call:
         """In the hub: the thread is free again, and with it the slots."""
         assert self.on_end is not None
         self.on_end()
+        self.count("ok" if self._error is None else _outcome(self._error))
         if self._error is None:
             self.result.set(self._value)
         else:
             self.result.set_exception(self._error)
+
+    def count(self, outcome: str) -> None:
+        """In the hub, and once: what comes back after it was given up has timed out."""
+        if not self._counted:
+            self._counted = True
+            self._lane.count(self._kind, outcome, time.perf_counter() - self.began if self.began else None)
 
 
 class ThreadPool:
@@ -136,6 +170,7 @@ class ThreadPool:
         self._calls.put(call)
 
     def _work(self) -> None:
+        _calling.set(True)
         with tango.EnsureOmniThread():
             while True:
                 call = self._calls.get()
@@ -155,8 +190,10 @@ class ThreadPool:
 class Green:
     """The pool of this worker, the lanes over it, and what is counted about them."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, figures: Figures) -> None:
         self._config = config
+        self.figures = figures
+        self.by_device = config.metrics_devices
         self._home: tuple[int, int] | None = None  # (native thread id, pid) of the hub that is served
         self._pool: ThreadPool | None = None
         self._waker: Waker | None = None
@@ -167,15 +204,18 @@ class Green:
         # lane, those of a program that embeds the gateway: to them none of the gateway's times applies.
         self.threads = Lane(self, "the gateway's threads", config.pool_size, None, queue_timeout=None, deadline=None)
 
-    def lane(self, name: str, limit: int, parent: Lane | None = None, patient: bool = False) -> Lane:
+    def lane(
+        self, name: str, limit: int, parent: Lane | None = None, patient: bool = False, kind: str | None = None
+    ) -> Lane:
         """The lane of that name; if there is none, one for `limit` calls that leads into `parent`.
 
         patient: whoever takes it waits until the call is done, however long that is.
+        kind: what its calls are counted as, in place of what they do.
         """
         lane = self._lanes.get(name)
         if lane is None:
             times = (None, None) if patient else (self._config.queue_timeout, self._config.call_deadline)
-            lane = self._lanes[name] = Lane(self, name, limit, parent or self.threads, *times)
+            lane = self._lanes[name] = Lane(self, name, limit, parent or self.threads, *times, kind)
         return lane
 
     def info(self) -> dict[str, int]:
@@ -248,13 +288,13 @@ class Green:
             self.abandoned -= call.abandoned
 
         try:
-            self._take_slots(lane, held)
+            self._take_slots(call, lane, held)
             call.on_end = free_slots
             self._pool.submit(call)
         except BaseException as error:
             free_slots()
             if isinstance(error, RuntimeError):  # of the machine: no more threads
-                self._refuse("MTANGO_PoolExhausted", f"the machine has no thread for the call: {error}")
+                self._refuse(call, "MTANGO_PoolExhausted", f"the machine has no thread for the call: {error}")
             raise
 
     def wait(self, call: Call, lane: Lane) -> Any:
@@ -270,25 +310,31 @@ class Green:
         if call.result.ready():  # it came in between the timer's end and this
             return call.result.get()
         self.timed_out += 1
+        call.count("timed_out")
         if call.on_end is not None and not call.abandoned:
             call.abandoned = True
             self.abandoned += 1
         raise tango_failure("MTANGO_CallTimedOut", f"no answer from {lane.name} within {lane.deadline:g} s")
 
-    def _take_slots(self, lane: Lane, held: list[Lane]) -> None:
+    def _take_slots(self, call: Call, lane: Lane, held: list[Lane]) -> None:
         """One of `lane` and of each that it leads into, in that order, so that who waits holds nothing of others."""
-        patience, began = lane.queue_timeout, time.monotonic()
+        patience, began = lane.queue_timeout, time.perf_counter()
         each: Lane | None = lane
         while each is not None:
-            left = None if patience is None else max(0.0, patience - (time.monotonic() - began))
+            left = None if patience is None else max(0.0, patience - (time.perf_counter() - began))
             if not each.slots.acquire(timeout=left):
+                self.figures.time_labelled(time.perf_counter() - began, "mtango_tango_slot_wait_seconds")
                 reason = "MTANGO_PoolExhausted" if each is self.threads else "MTANGO_DeviceBusy"
-                self._refuse(reason, f"none of {each.limit} calls to {each.name} ended within {patience:g} s")
+                self._refuse(call, reason, f"none of {each.limit} calls to {each.name} ended within {patience:g} s")
             held.append(each)
             each = each.parent
+        call.began = time.perf_counter()
+        self.figures.time_labelled(call.began - began, "mtango_tango_slot_wait_seconds")
 
-    def _refuse(self, reason: str, description: str) -> NoReturn:
+    def _refuse(self, call: Call, reason: str, description: str) -> NoReturn:
         self.refused += 1
+        call.began = 0.0
+        call.count("refused")
         raise tango_failure(reason, description)
 
 
@@ -297,6 +343,7 @@ class Lane(GeventExecutor):
 
     parent: the wider lane that it leads into, in which its calls count too.
     queue_timeout: seconds to wait for slots; deadline: seconds for a call. None is without end.
+    kind: what its calls are counted as; None is what each of them does.
     """
 
     def __init__(
@@ -307,6 +354,7 @@ class Lane(GeventExecutor):
         parent: Lane | None,
         queue_timeout: float | None,
         deadline: float | None,
+        kind: str | None = None,
     ) -> None:
         AbstractExecutor.__init__(self)  # GeventExecutor's own would make a hub and a pool here and now
         self._green = green
@@ -315,6 +363,7 @@ class Lane(GeventExecutor):
         self.parent = parent
         self.queue_timeout = queue_timeout
         self.deadline = deadline
+        self.kind = kind
         self.slots = Semaphore(limit)
 
     @property
@@ -332,21 +381,47 @@ class Lane(GeventExecutor):
         kwargs: Mapping[str, Any] | None = None,
         wait: bool | None = None,
         timeout: float | None = None,
+        kind: str | None = None,
     ) -> Any:
         """Call `fn` off the hub and wait for it cooperatively; without a hub, call it here.
 
         wait=False gives an AsyncResult; timeout, in seconds, takes the place of the lane's deadline and raises
-        gevent.Timeout: both as PyTango documents it. Raises besides what `fn` raises, and DevFailed
-        (MTANGO_DeviceBusy, MTANGO_PoolExhausted, MTANGO_CallTimedOut).
+        gevent.Timeout: both as PyTango documents it. kind: what the call is counted as, if not by the lane or the name
+        of `fn`. Raises besides what `fn` raises, and DevFailed (MTANGO_DeviceBusy, MTANGO_PoolExhausted,
+        MTANGO_CallTimedOut).
         """
+        if _calling.get():
+            return fn(*args, **(kwargs or {}))
+        kind = kind or self.kind or _KINDS.get(getattr(fn, "__name__", "").rpartition("__")[2], "other")
         with _counted():
             if not self.in_executor_context():
-                return fn(*args, **(kwargs or {}))
-            call = Call(fn, args, kwargs or {})
+                with self._calling_here(kind):
+                    return fn(*args, **(kwargs or {}))
+            call = Call(self, kind, fn, args, kwargs or {})
             self.start(call)
             if wait is False:
                 return call.result
             return self._green.wait(call, self) if timeout is None else call.result.get(timeout=timeout)
+
+    @contextlib.contextmanager
+    def _calling_here(self, kind: str) -> Iterator[None]:
+        """Around a call that blocks its thread."""
+        calling, began, outcome = _calling.set(True), time.perf_counter(), "ok"
+        try:
+            yield
+        except BaseException as error:
+            outcome = _outcome(error)
+            raise
+        finally:
+            _calling.reset(calling)
+            self.count(kind, outcome, time.perf_counter() - began)
+
+    def count(self, kind: str, outcome: str, seconds: float | None) -> None:
+        """A call that has ended, or been given up; seconds: how long it took, None where it was not made."""
+        device = [self.name if self.parent else ""] if self._green.by_device else []
+        self._green.figures.count_labelled("mtango_tango_calls_total", kind, outcome, *device)
+        if seconds is not None:
+            self._green.figures.time_labelled(seconds, "mtango_tango_call_duration_seconds", kind)
 
     def start(self, call: Call) -> None:
         self._green.start(call, self)

@@ -29,9 +29,9 @@ class Keeper:
     def __init__(self, hub: EventHub) -> None:
         size = hub.config.pool_size
         self._hub = hub
-        self._polling = hub.green.lane("polling", max(1, size // 4), patient=True)
-        self._polling_lost = hub.green.lane("polling after a failure", max(1, size // 8), patient=True)
-        self._unsubscribing = hub.green.lane("unsubscribing", 1, patient=True)
+        self._polling = hub.green.lane("polling", max(1, size // 4), patient=True, kind="read")
+        self._polling_lost = hub.green.lane("polling after a failure", max(1, size // 8), patient=True, kind="read")
+        self._unsubscribing = hub.green.lane("unsubscribing", 1, patient=True, kind="subscription")
         self._polled_now: set[str] = set()
         self._lost_until: dict[str, float] = {}
         self._at_work = False

@@ -22,7 +22,7 @@ class ProxyCache:
     def __init__(self, size: int, idle: float, figures: CacheFigures | None = None) -> None:
         self._proxies = Cache(size, idle, renew=True, figures=figures)
         self._failures = Cache(size, _FAILURE_SECONDS)
-        self._attempts = Attempts()
+        self._attempts = Attempts("connection")
         self.count = self._proxies.count
 
     def get(self, name: str, lane: Lane, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Any:

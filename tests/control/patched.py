@@ -7,6 +7,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import contextlib
 import json
 import sys
 import time
@@ -20,6 +21,7 @@ from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
+from mtango_gevent.errors import tango_failure
 from tango.gevent_executor import GeventExecutor, set_global_executor
 
 native_sleep = monkey.get_original("time", "sleep")
@@ -100,6 +102,28 @@ def deadline():
     while client.green.info()["in_flight"]:
         gevent.sleep(0.01)
     return {"late": late, "held": held, "refused": refused, "after": lane.run(int, ("7",)), "info": client.green.info()}
+
+
+def counted():
+    """Every call is counted once, whatever becomes of it; those within it are a part of it."""
+    client, _ = make(device_limit=1, queue_timeout=0.2, call_deadline=0.5)
+    lane = client.green.lane("a/b/c", 1)
+
+    def fail():
+        raise tango_failure("API_DeviceTimedOut", "of Tango")
+
+    lane.run(lambda: lane.run(int, ("7",), kind="inner"), kind="outer")
+    with contextlib.suppress(ValueError):
+        lane.run(int, ("x",))
+    outcomes(lane.run, 1, fail)
+    outcomes(lane.run, 2, native_sleep, (1,))
+    native_sleep(0.7)
+    gevent.sleep(0.1)
+    outcomes(client.proxies.get, 3, "a/b/c", lane, lambda: lane, object)
+    rows = client.figures.board.read_series()
+    calls = {" ".join(key[1:]): numbers[0] for key, numbers in rows.items() if key[0] == "mtango_tango_calls_total"}
+    waits = rows[("mtango_tango_slot_wait_seconds",)]
+    return {"calls": calls, "waits": sum(waits[:-1]), "waited": waits[-1] / 1e6}
 
 
 def pool():

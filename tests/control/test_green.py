@@ -34,6 +34,19 @@ def test_a_late_call_frees_its_caller_and_later_its_slot(patched: Callable[[str]
     assert (found["info"]["in_flight"], found["info"]["abandoned"], found["info"]["timed_out"]) == (0, 0, 1)
 
 
+def test_every_call_is_counted_once(patched: Callable[[str], dict]) -> None:
+    found = patched("counted")
+    assert found["calls"] == {
+        "outer ok": 1,
+        "other failed": 1,
+        "other timed_out": 2,  # Tango's own, and the gateway's
+        "other refused": 1,
+        "connection ok": 1,
+    }
+    assert found["waits"] == 6
+    assert 0.2 <= found["waited"] < 0.5
+
+
 def test_the_pool_is_bounded(patched: Callable[[str], dict]) -> None:
     assert patched("pool") == {"refused": ["MTANGO_PoolExhausted"], "threads": 2, "after": 7}
 
