@@ -120,3 +120,20 @@ def test_figures_are_grouped_with_times_in_seconds() -> None:
 
 def test_a_figure_is_a_counter_or_a_gauge() -> None:
     assert not set(COUNTERS) & set(GAUGES)
+
+
+def test_labelled_counts_of_all_are_summed_and_outlive_their_worker(board: Board) -> None:
+    def work(figures) -> None:
+        for _ in range(100):
+            figures.count_labelled("calls", "read")
+            figures.time_labelled(0.5, "times")
+
+    for _ in range(3):
+        number, process = in_worker(board, work)
+        process.join()
+        board.release(number)
+    work(board.begin(board.reserve()))
+    rows = board.read_series()
+    assert rows[("calls", "read")] == [400]
+    assert sum(rows[("times",)][:-1]) == 400
+    assert rows[("times",)][-1] == 400 * 500_000

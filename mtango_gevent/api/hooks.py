@@ -69,7 +69,6 @@ def _read_body() -> None:
 
 
 def _finish_response(response: Response) -> Response:
-    context().figures.count("responses")
     duration, tango = (time.perf_counter() - g.began) * 1000, g.tango.seconds * 1000
     _count(response, duration / 1000)
     response.headers["x-mtango"] = f"mtango-gevent {__version__}"
@@ -82,10 +81,13 @@ def _finish_response(response: Response) -> Response:
 
 def _count(response: Response, seconds: float) -> None:
     """By what the server knows, never by what a client makes up: each value of a label is kept for ever."""
-    route = request.url_rule.rule if request.url_rule else "none"
-    method = request.method if request.method in _METHODS else OTHER
-    context().figures.count_labelled("mtango_http_requests_total", route, method, str(response.status_code))
-    context().figures.time_labelled(seconds, "mtango_http_request_duration_seconds", route, method)
+    figures, rule, method = context().figures, request.url_rule, request.method
+    route = rule.rule if rule else "none"
+    if method not in _METHODS:
+        method = OTHER
+    figures.count("responses")
+    figures.count_labelled("mtango_http_requests_total", route, method, str(response.status_code))
+    figures.time_labelled(seconds, "mtango_http_request_duration_seconds", route, method)
 
 
 def _log_access(response: Response, duration: float, tango: float) -> None:

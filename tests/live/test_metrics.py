@@ -27,8 +27,14 @@ def four(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) 
     command = [sys.executable, "-m", "mtango_gevent", "serve"]
     settings = {"MTANGO_WORKERS": str(WORKERS), "MTANGO_DEVICE_LIMIT": "16", "MTANGO_QUEUE_TIMEOUT": "30"}
     with served(command, tmp_path_factory.mktemp("metrics") / "log", **settings) as gateway:
-        wait_until(lambda: len(figures(gateway)["workers"]) == WORKERS)
+        wait_until(lambda: all_run(gateway))
         yield gateway
+
+
+def all_run(gateway: Gateway) -> bool:
+    """A worker that does not yet would not see a signal that it is sent."""
+    workers = figures(gateway)["workers"]
+    return len(workers) == WORKERS and all(worker["resource"]["max_resident_mem"] for worker in workers)
 
 
 def scrape(gateway: Gateway, name: str, **labels: str) -> float:
@@ -69,7 +75,7 @@ def test_a_worker_that_is_killed_takes_no_count_with_it(four: Gateway) -> None:
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda victim=victim: victim not in {worker["pid"] for worker in figures(four)["workers"]})
         assert requests(four, "") == before + 2000 * times
-        wait_until(lambda: len(figures(four)["workers"]) == WORKERS)
+        wait_until(lambda: all_run(four))
     assert scrape(four, "mtango_http_request_duration_seconds_count", route="/tango/rest") == requests(four, "")
 
 
