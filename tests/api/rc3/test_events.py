@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from tests.conftest import TYPES_DEVICE
+from tests.conftest import SENDER_DEVICE, TYPES_DEVICE
 from tests.live.conftest import wait_until
 from tests.witness import Witness
 
@@ -63,6 +63,13 @@ def figures(client: TestApp) -> dict[str, int]:
     return client.get("/tango/rest/sys/stats").json["events"]
 
 
+def send(client: TestApp, witness: Witness, command: str, argument: str | None = None) -> None:
+    """Have the sender send one event, and wait until the gateway has it."""
+    came = figures(client)["received"]
+    witness.runs(SENDER_DEVICE, command, argument)
+    wait_until(lambda: figures(client)["received"] == came + 1)
+
+
 @pytest.fixture
 def waiting(app_client: TestApp) -> Iterator[Waiting]:
     with ThreadPoolExecutor(8) as threads:
@@ -112,15 +119,11 @@ def test_continuation_waits(app_client: TestApp, attributes: str) -> None:
     assert failure["errors"][0]["reason"] == "API_EventTimeout"
 
 
-def test_nothing_is_lost_between_two_requests(
-    app_client: TestApp, attributes: str, sender: str, witness: Witness
-) -> None:
+def test_nothing_is_lost_between_two_requests(app_client: TestApp, attributes: str, witness: Witness) -> None:
     url = f"{attributes}/sent0/change"
     last = app_client.get(f"{url}?state=INITIAL").json["timestamp"]
-    came = figures(app_client)["received"]
-    for number in range(1, 4):
-        witness.runs(sender, "SendOne", "change")
-        wait_until(lambda number=number: figures(app_client)["received"] == came + number)
+    for _ in range(3):
+        send(app_client, witness, "SendOne", "change")
     for value in (1, 2, 3):
         event = app_client.get(f"{url}?last={last}").json
         assert event["value"] == value
@@ -130,14 +133,12 @@ def test_nothing_is_lost_between_two_requests(
 
 
 def test_a_failure_is_told_once_and_what_comes_behind_it_is_not_lost(
-    app_client: TestApp, attributes: str, sender: str, witness: Witness
+    app_client: TestApp, attributes: str, witness: Witness
 ) -> None:
     url = f"{attributes}/sent0/change"
     last = app_client.get(f"{url}?state=INITIAL").json["timestamp"]
-    came = figures(app_client)["received"]
-    for number, (command, argument) in enumerate([("SendFailure", None), ("SendOne", "change")], 1):
-        witness.runs(sender, command, argument)
-        wait_until(lambda number=number: figures(app_client)["received"] == came + number)
+    send(app_client, witness, "SendFailure")
+    send(app_client, witness, "SendOne", "change")
     failure = app_client.get(f"{url}?last={last}").json
     assert failure["errors"][0]["reason"] == "Sender_Broken"
     assert app_client.get(f"{url}?last={failure['timestamp']}").json["value"] == 1
