@@ -33,12 +33,16 @@ STATUS_OF_REASON = {
         "API_TangoHostNotSet",
         "MTANGO_CallTimedOut",
         "MTANGO_DeviceBusy",
+        "MTANGO_DeviceOpen",
         "MTANGO_PoolExhausted",
         "MTANGO_TooManyListeners",
     },
 }
 
 _TOO_LATE = {"API_CommandTimedOut", "API_DeviceTimedOut", "MTANGO_CallTimedOut"}
+
+# In the text of a connection that failed for want of time, whose reasons are those of any other.
+_CORBA_TIMED_OUT = "TRANSIENT_CallTimedout"
 
 # Where the gateway's own failures say that they come from.
 ORIGIN = "mtango-gevent"
@@ -98,7 +102,7 @@ def status_of(failure: tango.DevFailed) -> int:
 
 def came_too_late(failure: tango.DevFailed) -> bool:
     """Whether the device has not answered in time, or was held by another call for too long."""
-    return any(error.reason in _TOO_LATE for error in failure.args)
+    return any(error.reason in _TOO_LATE or _CORBA_TIMED_OUT in error.desc for error in failure.args)
 
 
 def describe(failure: Exception) -> list[dict[str, str]]:

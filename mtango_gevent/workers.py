@@ -11,12 +11,13 @@ import mmap
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from gevent import monkey
 
 from mtango_gevent import series
+from mtango_gevent.reports import Reports, Row
 from mtango_gevent.series import Key, Series
 
 _NativeLock = monkey.get_original("threading", "Lock")
@@ -59,7 +60,8 @@ COUNTERS = (
 # What goes with it.
 GAUGES = (
     *(f"{cache}.{figure}" for cache in CACHES for figure in ("currsize", "maxsize")),
-    *(f"pool.{figure}" for figure in ("threads", "in_flight", "maxsize", "abandoned")),
+    *(f"pool.{figure}" for figure in ("threads", "in_flight", "waiting", "maxsize", "abandoned")),
+    *(f"circuits.{figure}" for figure in ("devices", "servers")),
     *(f"events.{figure}" for figure in ("subscriptions", "polled", "listeners")),
     "async.waiting",
     "resource.max_resident_mem",
@@ -91,6 +93,7 @@ class Board:
         self._words = memoryview(mmap.mmap(-1, 8 * _PART * (1 + workers))).cast("q")
         self._words[_SINCE] = _now()
         self._areas = memoryview(mmap.mmap(-1, 8 * series.AREA * (1 + workers))).cast("q")  # takes what is written only
+        self.reports = Reports(1 + workers)
         self._workers = workers
 
     # --- in the process that starts the workers ---
@@ -112,6 +115,7 @@ class Board:
             past[_FIGURES + _PLACES[name]] += part[_FIGURES + _PLACES[name]]
         Series(self._area(0)).add(series.read(self._area(number)))
         self._area(number)[0] = 0
+        self.reports.write(number, ())
         part[:] = memoryview(bytes(8 * _PART)).cast("q")
         past[_MOVING] += 1
 
@@ -123,7 +127,7 @@ class Board:
         part[_SINCE] = _now()
         part[_CLEANED[0] : _CLEANED[-1] + 1] = self._part(0)[_CLEANED[0] : _CLEANED[-1] + 1]
         part[_PID] = os.getpid()
-        return Figures(self, part, Series(self._area(number)))
+        return Figures(self, number, part, Series(self._area(number)))
 
     def clean(self, *caches: str) -> None:
         """Have every worker empty those caches before it uses them again."""
@@ -197,8 +201,9 @@ class Board:
 class Figures:
     """Those of this process. Threads may count at the same time."""
 
-    def __init__(self, board: Board, part: memoryview, rows: Series) -> None:
+    def __init__(self, board: Board, number: int, part: memoryview, rows: Series) -> None:
         self.board = board
+        self._number = number
         self._part = part
         self._rows = rows
         self._guard = _NativeLock()
@@ -227,6 +232,10 @@ class Figures:
         """Have the others know what this process alone can count."""
         for name, value in figures.items():
             self.set(f"{group}.{name}", value)
+
+    def report(self, rows: Iterable[Row]) -> None:
+        """Have them know of its devices."""
+        self.board.reports.write(self._number, rows)
 
     def publish_resources(self) -> None:
         usage = resource.getrusage(resource.RUSAGE_SELF)

@@ -296,7 +296,7 @@ LONG_NAME = "x" * 256
 
 READ = [
     *under(API, "", "/"),
-    *under(f"{API}/sys", "", "/", "/stats", "/config"),
+    *under(f"{API}/sys", "", "/", "/stats", "/devices", "/config"),
     *under(f"{API}/sys", "/cache/devices", "/cache/attributes", "/active/devices", "/active/attributes"),
     *under(f"{API}/rc3", "", "/", "/hosts"),
     *under(HOST, "", "/", "/devices", "/devices?wildcard=sys/*&wildcard=nothing/*"),

@@ -32,10 +32,9 @@ def _problems() -> Iterator[str]:
     client = context().client
     if client.events.stopping:
         yield "the server stops"
-    pool = client.green.info()
-    if pool["in_flight"] >= pool["maxsize"]:
-        yield f"all {pool['maxsize']} threads for Tango calls are busy, {pool['abandoned']} of them in vain"
-        return
+    calls = client.green.shares.calls.slots
+    if not calls.free:
+        yield f"all {calls.limit} threads for calls of devices are busy, {client.green.abandoned} calls in vain"
     try:
         list_hosts(client)[0].info()
     except DevFailed as failure:

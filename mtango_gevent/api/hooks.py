@@ -16,7 +16,7 @@ from mtango_gevent.api import query
 from mtango_gevent.api.context import config, context
 from mtango_gevent.config import Config
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.green import count_time
+from mtango_gevent.control.lane import count_time
 from mtango_gevent.errors import ApiError
 from mtango_gevent.logs import AccessLine
 from mtango_gevent.series import OTHER

@@ -67,7 +67,7 @@ def java_image(item: Any) -> Any:
 
 
 def _encode(item: Any, picture_format: str) -> bytes:
-    return context().client.green.lane("pictures", _ENCODERS).run(_draw, (item.value, picture_format))
+    return context().client.green.shares.pictures.run(_draw, (item.value, picture_format))
 
 
 def _draw(pixels: Any, picture_format: str) -> bytes:

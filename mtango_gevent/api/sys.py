@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from mtango_gevent import __version__, workers
+from mtango_gevent import __version__, reports, workers
 from mtango_gevent.api import reply, urls
 from mtango_gevent.api.context import config, context
 from mtango_gevent.control.host import tango_host_variable
@@ -23,6 +23,7 @@ def show_entry() -> Response:
     return reply.metadata(
         {
             "stats": f"{base}/stats",
+            "devices": f"{base}/devices",
             "gc": [f"{base}/clean/{cache}" for cache in workers.CACHES],
             "active": [f"{base}/active/{cache}" for cache in workers.CACHES],
             "config": f"{base}/config",
@@ -57,8 +58,21 @@ def _shape_figures(figures: dict[str, Any]) -> dict[str, Any]:
     return {
         **{key: figures[key] for key in ("requests", "responses", "errors")},
         "proxies": {"device": figures["devices"]["currsize"], "attribute": figures["attributes"]["currsize"]},
-        **{key: figures[key] for key in ("pool", "events", "async", "resource")},
+        **{key: figures[key] for key in ("pool", "circuits", "events", "async", "resource")},
     }
+
+
+@blueprint.get("/devices")
+def show_devices() -> Response:
+    """How each device does that has been asked, as all workers know it."""
+    context().client.publish()
+    rows = reports.merged(context().figures.board.reports.read())
+    return reply.value([_shape_device(row) for row in rows])
+
+
+def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
+    seconds = row.pop("seconds")
+    return {**row, "mean_time": seconds / row["calls"] if row["calls"] else None}
 
 
 @blueprint.get("/config")

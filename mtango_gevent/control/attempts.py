@@ -8,7 +8,8 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.green import Call, Lane
+from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.threads import Call
 from mtango_gevent.errors import DevFailed, tango_failure
 
 T = TypeVar("T")
@@ -50,7 +51,10 @@ class Attempts:
             lock = self._locks.setdefault(key, NativeLock())
         with lock:
             found = find()
-            return lane.run(make, kind=self._kind) if found is None else found
+            if found is not None:
+                return found
+            find_lane()
+            return lane.run(make, kind=self._kind)
 
     def _forget(self, key: Hashable, attempt: Call) -> None:
         if self._running.get(key) is attempt:

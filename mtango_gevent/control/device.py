@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import tango
 
 from mtango_gevent.control.background import Job
-from mtango_gevent.control.green import Lane
 from mtango_gevent.control.host import DeviceInfo, TangoHost, ready_argument
+from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.subscription import Listener, Source
 from mtango_gevent.errors import NotImplementedHere, explained, tango_failure
@@ -173,7 +173,7 @@ class Device:
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
         name = self.describe_attribute(name).name  # records have the name that was asked for
-        records = list(self._run(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH), "history"))
+        records = list(self._read_history(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH)))
         if name == "State":  # polled as an attribute, then, which the history of the command would not tell
             return [StateRecord(record) for record in self.read_command_history(name)]
         return records
@@ -211,7 +211,7 @@ class Device:
 
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
-        return list(self._run(lambda proxy: proxy.command_history(name, HISTORY_DEPTH), "history"))
+        return list(self._read_history(lambda proxy: proxy.command_history(name, HISTORY_DEPTH)))
 
     # --- pipes ---
 
@@ -258,9 +258,9 @@ class Device:
         """A green proxy: its green methods go through the device's lane by themselves."""
         return self.host.client.device_proxy(self._url(), lambda: self.host.find_server(self.name), past_polling)
 
-    def _run(self, ask: Callable[[tango.DeviceProxy], T], kind: str) -> T:
-        """For methods that PyTango does not make green; kind: what the call is counted as."""
-        return self.host.client.lane(self._url()).run(ask, (self._proxy(),), kind=kind)
+    def _read_history(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
+        """PyTango does not make those methods green."""
+        return self.host.client.lane(self._url()).run(ask, (self._proxy(),), kind="history")
 
     def _ask(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """For metadata. Where that holds the GIL, a ping first finds out, without it, whether anybody answers."""
@@ -269,7 +269,8 @@ class Device:
             proxy.ping()  # pyright: ignore[reportCallIssue]
             return ask(proxy)
 
-        return self._run(ping_and_ask if METADATA_HOLDS_GIL else ask, "metadata")
+        proxy, lane = self._proxy(), self.host.client.lane(self._url())
+        return lane.metadata.run(ping_and_ask if METADATA_HOLDS_GIL else ask, (proxy,))
 
     def _url(self) -> str:
         return self.host.prefix + self.name.lower()

@@ -17,8 +17,9 @@ import tango
 from mtango_gevent.config import Config
 from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.green import Green, Lane
+from mtango_gevent.control.green import Green
 from mtango_gevent.control.keeper import Keeper
+from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.subscription import Key, Listener, Source, Subscription
 from mtango_gevent.errors import DevFailed, tango_failure
 

@@ -2,6 +2,7 @@
 
 One device or server that does not answer must not cost the others their threads: a device is read by one thread at a
 time, all together by a part of the pool, those that failed the last time by a smaller one; and one thread unsubscribes.
+What is found out about a device counts for its circuit, and an open one is not read.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.subscription import Subscription
-from mtango_gevent.errors import DevFailed
+from mtango_gevent.errors import DevFailed, status_of
 
 if TYPE_CHECKING:
     from mtango_gevent.control.events import EventHub
@@ -27,11 +29,7 @@ class Keeper:
     """At work as long as its hub has subscriptions."""
 
     def __init__(self, hub: EventHub) -> None:
-        size = hub.config.pool_size
         self._hub = hub
-        self._polling = hub.green.lane("polling", max(1, size // 4), patient=True, kind="read")
-        self._polling_lost = hub.green.lane("polling after a failure", max(1, size // 8), patient=True, kind="read")
-        self._unsubscribing = hub.green.lane("unsubscribing", 1, patient=True, kind="subscription")
         self._polled_now: set[str] = set()
         self._lost_until: dict[str, float] = {}
         self._at_work = False
@@ -75,10 +73,11 @@ class Keeper:
             self._hub.green.spawn(self._poll, url, subscriptions)
 
     def _poll(self, url: str, subscriptions: Iterable[Subscription]) -> None:
-        lane, lost = self._polling_lost if url in self._lost_until else self._polling, None
+        shares, lost = self._hub.green.shares, None
+        lane = shares.silent if url in self._lost_until else shares.events
         try:
             for subscription in subscriptions:
-                lost = lane.run(subscription.poll, (lost,))
+                lost = _poll_or_fail(subscription, lane, lost)
         finally:
             self._lost_until.pop(url, None)
             if lost:
@@ -88,6 +87,18 @@ class Keeper:
     def _unsubscribe(self, ended: Iterable[tuple[str, Callable[[], None]]]) -> None:
         for name, unsubscribe in ended:
             try:
-                self._unsubscribing.run(unsubscribe)
+                self._hub.green.shares.unsubscribing.run(unsubscribe, kind="subscription")
             except DevFailed as failure:
                 logger.warning("cannot unsubscribe from %s: %s", name, failure.args[0].reason)
+
+
+def _poll_or_fail(subscription: Subscription, lane: Lane, lost: DevFailed | None) -> DevFailed | None:
+    """Read it, unless the device is `lost` already; who listens is told of a failure. Gives the one that lost it."""
+    try:
+        if lost:
+            raise lost
+        subscription.source.lane.run(subscription.poll, kind="read", through=lane)
+    except DevFailed as failure:
+        subscription.fail(failure)
+        return failure if status_of(failure) == 503 else None
+    return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import Cache
-from mtango_gevent.control.green import Lane
+from mtango_gevent.control.lane import Lane
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.workers import CacheFigures
 
@@ -24,6 +24,7 @@ class ProxyCache:
         self._failures = Cache(size, _FAILURE_SECONDS)
         self._attempts = Attempts("connection")
         self.count = self._proxies.count
+        self.peek = self._proxies.peek
 
     def get(self, name: str, lane: Lane, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Any:
         """The proxy of `name`, whose calls take `lane`; if there is none, made by `connect` where `find_lane` says.

@@ -17,7 +17,7 @@ import numpy
 import tango
 
 from mtango_gevent.control.buffer import Event, EventBuffer
-from mtango_gevent.control.green import Lane
+from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.signal import Signal
 from mtango_gevent.errors import DevFailed, status_of
 
@@ -85,28 +85,21 @@ class Subscription:
             self._ask_again = time.monotonic() + _POLL_SECONDS
             if not self.polled:
                 self.polled = True
-                self.poll(None)
+                self._read_first()
         else:
             self.polled = False
             self._unsubscribe = functools.partial(proxy.unsubscribe_event, number)
 
-    def poll(self, lost: DevFailed | None) -> DevFailed | None:
-        """Read the attribute, or fail as another one of its device did. Gives the failure if the device is lost.
+    def poll(self) -> None:
+        """Read the attribute, or have it send events if it does by now. Blocks its thread. Raises DevFailed."""
+        if time.monotonic() > self._ask_again:
+            self.begin()
+        if self.polled:
+            self._read()
 
-        Blocks its thread.
-        """
-        if lost is None:
-            try:
-                if time.monotonic() > self._ask_again:
-                    self.begin()
-                if self.polled:
-                    self._read()
-            except DevFailed as failure:
-                lost = failure if status_of(failure) == 503 else None
-                self._push(Event.of_failure(failure))
-        else:
-            self._push(Event.of_failure(lost))
-        return lost
+    def fail(self, failure: DevFailed) -> None:
+        """Who listens is told that it could not be read."""
+        self._push(Event.of_failure(DevFailed(*failure.args)))  # without the frames of the one that was raised
 
     def is_unheard(self, since: float) -> bool:
         """Whether nobody has listened since then."""
@@ -146,6 +139,12 @@ class Subscription:
     def forget(self, signal: Signal) -> None:
         with self._hub.guard:
             self._waiting.discard(signal)
+
+    def _read_first(self) -> None:
+        try:
+            self._read()
+        except DevFailed as failure:  # who listens is told
+            self.fail(failure)
 
     def _read(self) -> None:
         event = Event.of_value(self.source.read())

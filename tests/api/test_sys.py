@@ -20,10 +20,11 @@ def client(make_client: Callable[..., TestApp]) -> TestApp:
     return make_client()
 
 
-def test_the_entry_point_has_mtango_pys_links(client: TestApp) -> None:
+def test_the_entry_point_has_mtango_pys_links_and_ours(client: TestApp) -> None:
     url = f"http://localhost{BASE}"
     assert client.get(BASE).json == {
         "stats": f"{url}/stats",
+        "devices": f"{url}/devices",
         "gc": [f"{url}/clean/devices", f"{url}/clean/attributes"],
         "active": [f"{url}/active/devices", f"{url}/active/attributes"],
         "config": f"{url}/config",
@@ -74,3 +75,19 @@ def test_the_config_shows_every_setting(client: TestApp, tango_system: EmbeddedT
 def test_an_unknown_cache_is_404(client: TestApp) -> None:
     for path in ("cache", "active", "clean"):
         assert "devices" in client.get(f"{BASE}/{path}/nope", status=404).json["errors"][0]["description"]
+
+
+def test_devices_that_were_asked_are_listed_with_their_circuits(client: TestApp, demo_url: str) -> None:
+    client.get(f"{demo_url}/attributes/ampli/value")
+    client.get(f"{demo_url}/attributes/nope/value")
+    (device,) = [row for row in client.get(f"{BASE}/devices").json if row["name"] == "sys/tg_test/1"]
+    assert (device["state"], device["server"], device["timeouts"]) == ("closed", "MtangoDemo/demo", 0)
+    assert device["calls"] >= 2
+    assert 0 < device["mean_time"] < 5
+    assert "nope" in device["last_error"]
+    assert not device["in_flight"]
+
+
+def test_names_that_nobody_has_are_no_devices(client: TestApp, host_url: str) -> None:
+    client.get(f"{host_url}/devices/no/such/device/state")
+    assert "no/such/device" not in {row["name"] for row in client.get(f"{BASE}/devices").json}

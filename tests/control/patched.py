@@ -67,7 +67,7 @@ def yields():
 def limit():
     """Ten slow calls, two at a time, and nobody waits for longer than the queue's limit."""
     client, _ = make(device_limit=2, queue_timeout=0.3, call_deadline=10)
-    lane = client.green.lane("a/b/c", 2)
+    lane = client.lane("a/b/c")
     most = now = 0
 
     def work():
@@ -79,7 +79,7 @@ def limit():
 
     began = time.monotonic()
     found = outcomes(lane.run, 10, work)
-    other = client.green.lane("d/e/f", 2).run(int, ("7",))
+    other = client.lane("d/e/f").run(int, ("7",))
     return {
         "most": most,
         "failed": failed(found),
@@ -91,8 +91,8 @@ def limit():
 
 def deadline():
     """A call that is late frees its caller at once, and its slot when its thread ends."""
-    client, _ = make(call_deadline=0.2, queue_timeout=0.1)
-    lane = client.green.lane("a/b/c", 1)
+    client, _ = make(device_limit=1, call_deadline=0.2, queue_timeout=0.1)
+    lane = client.lane("a/b/c")
     release = monkey.get_original("threading", "Event")()
     late = failed(outcomes(lane.run, 1, release.wait))
     held = client.green.info()
@@ -107,7 +107,7 @@ def deadline():
 def counted():
     """Every call is counted once, whatever becomes of it; those within it are a part of it."""
     client, _ = make(device_limit=1, queue_timeout=0.2, call_deadline=0.5)
-    lane = client.green.lane("a/b/c", 1)
+    lane = client.lane("a/b/c")
 
     def fail():
         raise tango_failure("API_DeviceTimedOut", "of Tango")
@@ -127,22 +127,24 @@ def counted():
 
 
 def pool():
-    """The pool's last thread taken: the next is refused, whatever its device."""
-    client, _ = make(pool_size=2, queue_timeout=0.1)
-    lanes = [client.green.lane(f"a/b/{number}", 4) for number in range(3)]
+    """The last thread for calls taken: the next is refused, whatever its device; metadata has threads of its own."""
+    client, _ = make(pool_size=8, queue_timeout=0.1)
+    lanes = [client.lane(f"a/b/{number}") for number in range(3)]
     release = monkey.get_original("threading", "Event")()
     busy = [gevent.spawn(lane.run, release.wait) for lane in lanes[:2]]
     gevent.sleep(0)
     refused = failed(outcomes(lanes[2].run, 1, int))
+    metadata = lanes[2].metadata.run(int, ("7",))
     release.set()
     gevent.joinall(busy)
-    return {"refused": refused, "threads": client.green.info()["threads"], "after": lanes[2].run(int, ("7",))}
+    threads = client.green.info()["threads"]
+    return {"refused": refused, "threads": threads, "metadata": metadata, "after": lanes[2].run(int, ("7",))}
 
 
 def errors():
     """What a call raises reaches its caller, and prints nothing."""
     client, _ = make()
-    lane = client.green.lane("a/b/c", 4)
+    lane = client.lane("a/b/c")
     try:
         lane.run(int, ("x",))
     except ValueError as error:
@@ -151,7 +153,7 @@ def errors():
 
 def attempts():
     """Twenty callers of one device that is not connected make one attempt; all get its proxy."""
-    client, host = make(connect_limit=1)
+    client, host = make()
     made = 0
 
     def connect():
@@ -160,7 +162,7 @@ def attempts():
         native_sleep(0.3)
         return object()
 
-    lane = client.green.lane("connecting", 1)
+    lane = client.lane("connecting")
     found = outcomes(client.proxies.get, 20, "a/b/c", lane, lambda: lane, connect)
     same = len({id(outcome.value) for outcome in found})
     broken = outcomes(Device(host, "no/such/device").read_state, 5)
@@ -169,8 +171,8 @@ def attempts():
 
 def killed():
     """The first of those who wait for an attempt is killed before it has a slot: the others get an answer."""
-    client, _ = make(queue_timeout=10)
-    lane = client.green.lane("connecting", 1)
+    client, _ = make(device_limit=1, queue_timeout=10)
+    lane = client.lane("connecting")
     release = monkey.get_original("threading", "Event")()
     busy = gevent.spawn(lane.run, release.wait)
     gevent.sleep(0.01)
@@ -195,7 +197,7 @@ def contexts():
     """In the hub's greenlets a call goes to the pool; in a native thread it is made there."""
     client, _ = make()
     ident = monkey.get_original("_thread", "get_ident")
-    lane = client.green.lane("a/b/c", 4)
+    lane = client.lane("a/b/c")
     hub_thread = ident()
     in_greenlet = gevent.spawn(lane.run, ident).get()
     nested = lane.run(lambda: (ident(), lane.run(ident)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,8 +48,8 @@ def test_every_call_is_counted_once(patched: Callable[[str], dict]) -> None:
     assert 0.2 <= found["waited"] < 0.5
 
 
-def test_the_pool_is_bounded(patched: Callable[[str], dict]) -> None:
-    assert patched("pool") == {"refused": ["MTANGO_PoolExhausted"], "threads": 2, "after": 7}
+def test_the_pool_is_bounded_and_metadata_has_its_share(patched: Callable[[str], dict]) -> None:
+    assert patched("pool") == {"refused": ["MTANGO_PoolExhausted"], "threads": 3, "metadata": 7, "after": 7}
 
 
 def test_errors_reach_the_caller_and_print_nothing(patched: Callable[[str], dict]) -> None:
@@ -80,12 +81,13 @@ def test_green_objects_of_others_keep_pytangos_ways(patched: Callable[[str], dic
 
 def test_without_a_hub_a_call_is_made_where_it_stands() -> None:
     client = TangoClient(Config())
-    assert client.green.lane("a/b/c", 1).run(int, ("7",)) == 7
+    assert client.lane("a/b/c").run(int, ("7",)) == 7
     assert client.green.info()["threads"] == 0
 
 
 def test_lanes_of_unused_devices_are_forgotten() -> None:
-    client = TangoClient(Config())
+    client = TangoClient(Config(cache_size=10))
     for number in range(1000):
-        client.green.lane(f"a/b/{number}", 4)
-    assert len(client.green._lanes) < 10
+        client.lane(f"a/b/{number}")
+    gc.collect()
+    assert len(client.lanes()) <= 10

@@ -121,7 +121,7 @@ def test_reading_many_frozen_devices_leaves_the_others_their_threads(
     wait_until(lambda: figures(gateway)["polled"] == len(devices))
     server.freeze()
     try:
-        wait_until(lambda: gateway.get("/sys/stats")["pool"]["in_flight"] >= 16)
+        wait_until(lambda: gateway.get("/sys/stats")["pool"]["in_flight"] >= 5)
         with Watch(gateway) as watch:
             for _ in range(50):
                 value = gateway.get(f"{host_path}/devices/sys/tg_test/1/attributes/ampli/value")

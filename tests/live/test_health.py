@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def other_tango() -> Iterator[EmbeddedTango]:
 @pytest.fixture
 def other_gateway(other_tango: EmbeddedTango, tmp_path: Path) -> Iterator[Gateway]:
     command = [sys.executable, "-m", "mtango_gevent", "serve"]
-    variables = {"TANGO_HOST": other_tango.tango_host, "MTANGO_POOL_SIZE": "8", "MTANGO_DATABASE_LIMIT": "8"}
+    variables = {"TANGO_HOST": other_tango.tango_host, "MTANGO_POOL_SIZE": "20"}
     with served(command, tmp_path / "log", **variables) as gateway:
         yield gateway
 
@@ -42,7 +43,13 @@ def ask(gateway: Gateway, path: str) -> HTTPConnection:
     return connection
 
 
-def test_a_saturated_pool_and_a_frozen_database_leave_it_alone(
+def readiness(gateway: Gateway) -> tuple[int, str]:
+    with contextlib.closing(ask(gateway, "/readyz")) as connection:
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_a_frozen_database_and_hundreds_who_wait_leave_it_alone(
     other_gateway: Gateway, other_tango: EmbeddedTango
 ) -> None:
     base = "/tango/rest/rc3/hosts/x/1/devices"
@@ -54,7 +61,7 @@ def test_a_saturated_pool_and_a_frozen_database_leave_it_alone(
         asking = [
             threads.submit(other_gateway.get, f"/rc3/hosts/x/1/devices/a/b/{number}/state") for number in range(32)
         ]
-        wait_until(lambda: other_gateway.get("/sys/stats")["pool"]["in_flight"] == 8)
+        wait_until(lambda: other_gateway.get("/sys/stats")["circuits"]["servers"] == 1)
         times = []
         connection = other_gateway.connection()
         for _ in range(50):
@@ -62,22 +69,29 @@ def test_a_saturated_pool_and_a_frozen_database_leave_it_alone(
             connection.request("GET", "/healthz")
             assert orjson.loads(connection.getresponse().read()) == {"status": "ok"}
             times.append(time.monotonic() - began)
-        connection.request("GET", "/readyz")
-        unready = connection.getresponse()
-        assert unready.status == 503
-        assert "8 threads" in orjson.loads(unready.read())["problems"][0]
         connection.close()
+        status, problems = readiness(other_gateway)
+        assert (status, "database" in problems) == (503, True)
         other_tango.database.thaw()
         assert all(each.result() for each in asking)
     assert sorted(times)[len(times) * 9 // 10] < 3 * 0.05
     for connection in waiting:
         connection.close()
 
-    def ready() -> bool:
-        probe = ask(other_gateway, "/readyz")
-        status = probe.getresponse().status
-        probe.close()
-        return status == 200
-
-    wait_until(ready)
+    wait_until(lambda: readiness(other_gateway)[0] == 200)
     wait_until(lambda: other_gateway.get("/sys/stats")["events"]["listeners"] == 0)
+
+
+def test_a_server_whose_threads_are_all_busy_is_not_ready(
+    tango_system: EmbeddedTango, slow_devices: list[str], host_path: str, tmp_path: Path
+) -> None:
+    with served([sys.executable, "-m", "mtango_gevent", "serve"], tmp_path / "log", MTANGO_POOL_SIZE="7") as gateway:
+        path = f"{host_path}/devices/{slow_devices[0]}/attributes"
+        gateway.get(f"{path}/quick/value")
+        with ThreadPoolExecutor(1) as threads:
+            read = threads.submit(gateway.get, f"{path}/slow/value")
+            wait_until(lambda: gateway.get("/sys/stats")["pool"]["in_flight"] == 1)
+            status, problems = readiness(gateway)
+            assert (status, "all 1 threads" in problems) == (503, True)
+            assert read.result()["value"] == 1.0
+        assert readiness(gateway)[0] == 200

@@ -1,0 +1,237 @@
+"""Lanes: the ways to devices, each with its limits. What goes wrong on one is kept from the others.
+
+Every call is counted here, once: those that it makes itself, in its thread, are parts of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from tango.gevent_executor import GeventExecutor
+from tango.green import AbstractExecutor
+
+from mtango_gevent.control.circuit import Circuit
+from mtango_gevent.control.slots import Slots
+from mtango_gevent.control.threads import Call, calling
+from mtango_gevent.errors import DevFailed
+
+if TYPE_CHECKING:
+    from mtango_gevent.control.green import Green
+    from mtango_gevent.control.server import Server
+
+# What PyTango's green methods do; of their names what comes after `__DeviceProxy__`.
+_KINDS = {
+    "read_attribute": "read",
+    "read_attributes": "read",
+    "write_attribute": "write",
+    "command_inout": "command",
+    "read_pipe": "pipe",
+    "write_pipe": "pipe",
+}
+
+
+class Spent:
+    """Time that Tango calls have taken, waiting for their turn included."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+
+_spent: ContextVar[Spent | None] = ContextVar("spent", default=None)
+
+
+def count_time() -> Spent:
+    """Count the time of this greenlet's (or thread's) calls from here on."""
+    spent = Spent()
+    _spent.set(spent)
+    return spent
+
+
+@contextlib.contextmanager
+def _counted() -> Iterator[None]:
+    spent, began = _spent.get(), time.perf_counter()
+    try:
+        yield
+    finally:
+        if spent:
+            spent.seconds += time.perf_counter() - began
+
+
+class Lane(GeventExecutor):
+    """An executor in PyTango's sense that admits `limit` calls at a time; `queue` may wait, all if None.
+
+    parent: the wider lane that it leads into, in which its calls count too.
+    queue_timeout: seconds to wait for slots; deadline: seconds for a call. None is without end.
+    kind: what its calls are counted as; None is what each of them does. refusal: the reason when there is no slot.
+    """
+
+    device = ""  # whose calls it has, if it is one's
+    server: Server | None = None  # its, once it is known
+
+    def __init__(
+        self,
+        green: Green,
+        name: str,
+        limit: int,
+        parent: Lane | None = None,
+        kind: str | None = None,
+        queue: int | None = None,
+        refusal: str = "MTANGO_DeviceBusy",
+    ) -> None:
+        AbstractExecutor.__init__(self)  # GeventExecutor's own would make a hub and a pool here and now
+        self._green = green
+        self.name = name
+        self.kind = kind
+        self.refusal = refusal
+        self.slots = Slots(limit, queue)
+        self.timed(green.config.queue_timeout, green.config.call_deadline)
+        self.parent = parent
+
+    def timed(self, queue_timeout: float | None, deadline: float | None) -> Lane:
+        """Itself, with other times than those of the settings."""
+        self.queue_timeout, self.deadline = queue_timeout, deadline
+        return self
+
+    @property
+    def loop(self) -> Any:
+        """Into which PyTango's own `submit` brings callbacks, from whatever thread they come."""
+        return self._green.loop
+
+    def in_executor_context(self) -> bool:
+        return self._green.at_home()
+
+    def run(
+        self,
+        fn: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        wait: bool | None = None,
+        timeout: float | None = None,
+        kind: str | None = None,
+        through: Lane | None = None,
+    ) -> Any:
+        """Call `fn` off the hub and wait for it cooperatively; without a hub, call it here.
+
+        wait=False gives an AsyncResult; timeout, in seconds, takes the place of the lane's deadline and raises
+        gevent.Timeout: both as PyTango documents it. kind: what the call is counted as, if not by the lane or the name
+        of `fn`. through: the lane whose limits and times hold, if it is another one. Raises besides what `fn` raises,
+        DevFailed (MTANGO_DeviceBusy, MTANGO_DeviceOpen, MTANGO_PoolExhausted, MTANGO_CallTimedOut).
+        """
+        if calling.get():
+            return fn(*args, **(kwargs or {}))
+        kind = kind or self.kind or _KINDS.get(getattr(fn, "__name__", "").rpartition("__")[2], "other")
+        call, way = Call(self, kind, fn, args, kwargs or {}), through or self
+        with _counted():
+            if not self.in_executor_context():
+                return self._green.make_here(call)
+            self._green.start(call, way)
+            if wait is False:
+                return call.result
+            return self._green.wait(call, way) if timeout is None else call.result.get(timeout=timeout)
+
+    def start(self, call: Call) -> None:
+        self._green.start(call, self)
+
+    def wait(self, call: Call) -> Any:
+        with _counted():
+            return self._green.wait(call, self)
+
+    def count(self, kind: str, outcome: str, seconds: float | None) -> None:
+        """A call that has ended, or been given up; seconds: how long it took, None where it was not made."""
+        green = self._green
+        device = [self.device] if green.config.metrics_devices else []
+        green.figures.count_labelled("mtango_tango_calls_total", kind, outcome, *device)
+        if seconds is not None:
+            green.figures.time_labelled(seconds, "mtango_tango_call_duration_seconds", kind)
+
+    # --- what is known of whether anybody answers: here of the server, a DeviceLane knows more ---
+
+    def way(self) -> Lane:
+        """The lane that a call takes now. Raises DevFailed, MTANGO_DeviceOpen, where none is to be made."""
+        if self.server:
+            self.server.check()
+        return self
+
+    def begun(self, call: Call) -> None:
+        """The call has its slots."""
+
+    def refused(self) -> None:
+        """A call has had no slots in time."""
+
+    def given_up(self, call: Call, failure: DevFailed) -> None:
+        """The call has not ended, and nobody waits for it any more."""
+
+    def ended(self, call: Call, error: BaseException | None) -> None:
+        """The call has ended, given up or not."""
+
+
+class DeviceLane(Lane):
+    """The way to one device. metadata: that of what the server answers for it, whatever it is doing itself."""
+
+    def __init__(self, green: Green, url: str, limit: int, parent: Lane, kind: str | None = None) -> None:
+        super().__init__(green, url, limit, parent, kind, green.config.device_queue)
+        self.circuit = Circuit(url, green.config.open_after, green.config.retry_after)
+        self.metadata = Lane(green, url, limit, green.shares.metadata, "metadata", green.config.device_queue)
+        self.device = self.metadata.device = url
+        self._ping: Callable[[], object] | None = None
+        self._probes = green.shares.probes
+
+    def belongs_to(self, server: Server, ping: Callable[[], object]) -> None:
+        """ping: raises DevFailed where the server does not answer; run in a thread."""
+        self.server = self.metadata.server = server
+        self._ping = ping
+        self.parent = server.calls
+        self.metadata.parent = server.metadata
+        self._probes = server.probes
+
+    @property
+    def waiting(self) -> int:
+        return self.slots.waiting + self.metadata.slots.waiting
+
+    @property
+    def is_open(self) -> bool:
+        return self.circuit.opened > 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it has ever been called."""
+        return self.circuit.calls > 0 or self.slots.taken > 0
+
+    def figures(self) -> dict[str, Any]:
+        """A row of reports.py. Times are seconds, points in time those since the epoch."""
+        silent = self.server.silent_since if self.server else 0.0
+        return {
+            "name": self.name,
+            "server": self.server and self.server.name,
+            **self.circuit.figures(),
+            **({"state": "open", "open_since": silent, "next_try": None} if silent else {}),
+            "in_flight": self.slots.taken + self.metadata.slots.taken,
+            "waiting": self.waiting,
+        }
+
+    def way(self) -> Lane:
+        super().way()
+        self.circuit.check()
+        return self._probes if self.circuit.opened else self
+
+    def begun(self, call: Call) -> None:
+        self.circuit.begin(call)
+
+    def refused(self) -> None:
+        self._suspect_server()
+
+    def given_up(self, call: Call, failure: DevFailed) -> None:
+        self.circuit.give_up(call.began, failure)
+        self._suspect_server()
+
+    def ended(self, call: Call, error: BaseException | None) -> None:
+        if self.circuit.end(call, call.began, error, call.abandoned):
+            self._suspect_server()
+
+    def _suspect_server(self) -> None:
+        if self.server and self._ping:
+            self.server.suspect(self._ping)

@@ -1,0 +1,99 @@
+"""A device server: how many calls to its process there may be, and whether the process answers at all.
+
+A device that hangs still answers a ping, which its server does; a server that is frozen, or whose machine is gone, does
+not, and a call to it can hold a thread for half a minute. So when a device does not answer, its server is pinged. As
+long as that has no answer, no call is made to any of its devices.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mtango_gevent.control.circuit import open_failure
+from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.threads import Call
+from mtango_gevent.errors import DevFailed
+
+if TYPE_CHECKING:
+    from mtango_gevent.control.green import Green
+
+logger = logging.getLogger(__name__)
+
+# How long a ping may take; with any load of the machine, as nothing but the server's process is asked.
+_PING_SECONDS = 1.0
+
+# Without anybody who asks for one of its devices, a server that does not answer is not pinged any more.
+_FORGET_AFTER = 60.0
+
+# At the same time to one server: connections being made, for the first time or after a failure, and probes.
+_CONNECTIONS = 2
+_PROBES = 2
+
+
+class Server:
+    """calls, metadata, connections, lost, probes: the lanes to it for each of them, as in `Shares`.
+
+    limit: calls to it at a time, and as many for metadata; share: the part of the pool that its calls have.
+    """
+
+    def __init__(self, green: Green, name: str, limit: int, share: Lane) -> None:
+        self._green = green
+        self.name = name
+        shares, title = green.shares, f"the server {name}"
+        self.calls = Lane(green, title, limit, share)
+        self.calls.slots.wider = share.slots
+        self.metadata = Lane(green, title, limit, shares.metadata)
+        self.metadata.slots.wider = shares.metadata.slots
+        self.connections = Lane(green, title, _CONNECTIONS, shares.connections)
+        self.lost = Lane(green, title, _CONNECTIONS, shares.lost)
+        self.probes = Lane(green, f"open devices of {title}", _PROBES, shares.probes, refusal="MTANGO_DeviceOpen")
+        self.probes.timed(0, None)
+        self.silent_since = 0.0  # seconds since the epoch; 0 where it answers
+        self._watched = False
+        self._asked = self._suspected = 0.0
+
+    def check(self) -> None:
+        """Raises DevFailed, MTANGO_DeviceOpen, while it does not answer."""
+        if self.silent_since:
+            self._asked = time.monotonic()
+            retry = f"within {self._green.config.retry_after:g} s after it answers again"
+            raise open_failure(f"the server {self.name}", self.silent_since, "does not answer", retry)
+
+    def suspect(self, ping: Callable[[], object]) -> None:
+        """One of its devices has not answered, or keeps others waiting: find out whether it does itself."""
+        now = time.monotonic()
+        if not self._watched and now > self._suspected + _PING_SECONDS and self._green.at_home():
+            self._watched, self._asked, self._suspected = True, now, now
+            self._green.spawn(self._watch, ping)
+
+    def _watch(self, ping: Callable[[], object]) -> None:
+        try:
+            while not self._answers(ping) and time.monotonic() - self._asked < _FORGET_AFTER:
+                self._green.sleep(self._green.config.retry_after)
+        finally:
+            if self.silent_since:
+                logger.warning("the device server %s answers again, or is not asked for any more", self.name)
+            self._watched, self.silent_since = False, 0.0
+
+    def _answers(self, ping: Callable[[], object]) -> bool:
+        """Whether it answers now. Returns when the ping has ended, as a thread of it is enough."""
+        lane = self._green.shares.pings
+        call = Call(lane, "ping", ping, (), {})
+        try:
+            lane.start(call)
+        except DevFailed:  # no thread: nothing is known
+            return not self.silent_since
+        call.result.wait(_PING_SECONDS)
+        if not call.result.ready() and not self.silent_since:
+            self.silent_since = time.time()
+            logger.warning("the device server %s does not answer; its devices are left alone", self.name)
+        call.result.wait()
+        error: Any = call.result.exception
+        if not isinstance(error, DevFailed):
+            return True
+        # Refused at once: there is no server, and Tango says so to everybody. Else Tango may not have tried again yet.
+        tried = error.args[0].reason != "API_CantConnectToDevice"
+        return time.perf_counter() - call.began < _PING_SECONDS and (tried or not self.silent_since)

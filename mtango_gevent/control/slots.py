@@ -1,0 +1,64 @@
+"""Slots: how many calls may be in flight at a time, and who waits for the next."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gevent.event import Event
+
+
+class Slots:
+    """`limit` of them; whoever finds none waits in a queue of `queue` places, without end if None.
+
+    wider: if given, slots that each call takes as well, of which something is to be left for others: no more are given
+    than are free there. For the greenlets of one hub.
+    """
+
+    __slots__ = ("_waiting", "limit", "queue", "taken", "wider")
+
+    def __init__(self, limit: int, queue: int | None = None) -> None:
+        self.limit = limit
+        self.queue = queue
+        self.wider: Slots | None = None
+        self.taken = 0
+        self._waiting: deque[Event] = deque()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def free(self) -> int:
+        return self.limit - self.taken
+
+    def acquire(self, timeout: float | None) -> bool:
+        """Whether there was one within so many seconds; None waits without end."""
+        if not self._waiting and self._has_room():
+            self.taken += 1
+            return True
+        if timeout == 0 or (self.queue is not None and len(self._waiting) >= self.queue):
+            return False
+        turn = Event()
+        self._waiting.append(turn)
+        try:
+            turn.wait(timeout)
+        except BaseException:  # given up, perhaps just as it had its turn
+            if turn.is_set():
+                self.release()
+            else:
+                self._waiting.remove(turn)
+            raise
+        if turn.is_set():  # not what wait() gives: the time may have ended as the turn came
+            return True
+        self._waiting.remove(turn)
+        return False
+
+    def release(self) -> None:
+        """Give one back, to who waits for it first."""
+        self.taken -= 1
+        while self._waiting and self._has_room():
+            self.taken += 1
+            self._waiting.popleft().set()
+
+    def _has_room(self) -> bool:
+        return self.taken < self.limit and (self.wider is None or not self.taken or self.taken < self.wider.free)

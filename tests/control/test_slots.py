@@ -1,0 +1,87 @@
+"""How slots are given, and to whom."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from mtango_gevent.control.slots import Slots
+
+
+def test_there_are_so_many_and_who_waits_has_the_next_in_his_turn() -> None:
+    slots, got = Slots(2), []
+
+    def take(number: int) -> None:
+        assert slots.acquire(None)
+        got.append(number)
+
+    waiting = [gevent.spawn(take, number) for number in range(4)]
+    gevent.sleep(0)
+    assert (got, slots.free, slots.waiting) == ([0, 1], 0, 2)
+    slots.release()
+    slots.release()
+    gevent.joinall(waiting)
+    assert (got, slots.free, slots.waiting) == ([0, 1, 2, 3], 0, 0)
+    slots.release()
+    assert slots.free == 1
+
+
+def test_who_has_waited_long_enough_goes_without() -> None:
+    slots = Slots(1)
+    assert slots.acquire(0)
+    assert not slots.acquire(0)
+    assert not slots.acquire(0.01)
+    assert slots.waiting == 0
+    slots.release()
+    assert slots.acquire(0)
+
+
+def test_the_queue_has_an_end() -> None:
+    slots = Slots(1, queue=2)
+    slots.acquire(0)
+    waiting = [gevent.spawn(slots.acquire, 10) for _ in range(2)]
+    gevent.sleep(0)
+    assert not slots.acquire(10)
+    slots.release()
+    slots.release()
+    gevent.joinall(waiting)
+    assert [each.value for each in waiting] == [True, True]
+
+
+@pytest.mark.parametrize("had_its_turn", [False, True])
+def test_who_is_killed_while_he_waits_takes_nothing_with_him(had_its_turn: bool) -> None:
+    slots = Slots(1)
+    slots.acquire(0)
+    waiting = gevent.spawn(slots.acquire, 10)
+    gevent.sleep(0)
+    waiting.kill(block=not had_its_turn)
+    slots.release()
+    waiting.join()
+    assert (slots.free, slots.waiting) == (1, 0)
+
+
+def test_however_many_get_stuck_something_is_left_for_others() -> None:
+    wide = Slots(40)
+    taken = []
+    for _ in range(5):
+        narrow = Slots(16)
+        narrow.wider = wide
+        count = 0
+        while narrow.acquire(0) and wide.acquire(0):
+            count += 1
+        taken.append(count)
+    assert taken == [16, 12, 6, 3, 2]
+    assert wide.free == 1
+
+
+def test_a_turn_that_comes_as_the_time_ends_is_taken() -> None:
+    slots = Slots(1)
+    for _ in range(200):
+        slots.acquire(0)
+        waiting = gevent.spawn(slots.acquire, 0.001)
+        gevent.get_hub().loop.timer(0.001).start(slots.release)
+        if waiting.get():
+            slots.release()
+        else:
+            gevent.sleep(0.002)
+    assert (slots.free, slots.waiting) == (1, 0)
