@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import gevent
 import pytest
 
 from mtango_gevent.control.slots import Slots
 
 
+def with_a_hub(test: Callable[..., None]) -> Callable[..., None]:
+    """In a thread of its own: once this one had a hub, the application would work with greenlets in all other tests."""
+
+    @functools.wraps(test)
+    def run(**arguments: Any) -> None:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(test, **arguments).result()
+
+    return run
+
+
+@with_a_hub
 def test_there_are_so_many_and_who_waits_has_the_next_in_his_turn() -> None:
     slots, got = Slots(2), []
 
@@ -26,6 +43,7 @@ def test_there_are_so_many_and_who_waits_has_the_next_in_his_turn() -> None:
     assert slots.free == 1
 
 
+@with_a_hub
 def test_who_has_waited_long_enough_goes_without() -> None:
     slots = Slots(1)
     assert slots.acquire(0)
@@ -36,6 +54,7 @@ def test_who_has_waited_long_enough_goes_without() -> None:
     assert slots.acquire(0)
 
 
+@with_a_hub
 def test_the_queue_has_an_end() -> None:
     slots = Slots(1, queue=2)
     slots.acquire(0)
@@ -49,6 +68,7 @@ def test_the_queue_has_an_end() -> None:
 
 
 @pytest.mark.parametrize("had_its_turn", [False, True])
+@with_a_hub
 def test_who_is_killed_while_he_waits_takes_nothing_with_him(had_its_turn: bool) -> None:
     slots = Slots(1)
     slots.acquire(0)
@@ -60,6 +80,7 @@ def test_who_is_killed_while_he_waits_takes_nothing_with_him(had_its_turn: bool)
     assert (slots.free, slots.waiting) == (1, 0)
 
 
+@with_a_hub
 def test_however_many_get_stuck_something_is_left_for_others() -> None:
     wide = Slots(40)
     taken = []
@@ -74,6 +95,7 @@ def test_however_many_get_stuck_something_is_left_for_others() -> None:
     assert wide.free == 1
 
 
+@with_a_hub
 def test_a_turn_that_comes_as_the_time_ends_is_taken() -> None:
     slots = Slots(1)
     for _ in range(200):
