@@ -160,7 +160,9 @@ class Config:
         "`tango` answers Tango failures with status 200, `http` with 400, 404 or 503",
         choice("tango", "http"),
     )
-    value_max_age: float = setting(0.0, "how long a client may reuse an attribute value", seconds(0, 3600))
+    value_max_age: float = setting(
+        0.0, "how old an attribute value may be that is answered, or reused by a client", seconds(0, 3600)
+    )
     metadata_max_age: float = setting(0.0, "how long a client may reuse lists and descriptions", seconds(0, 86400))
     cors_origins: tuple[str, ...] = setting(
         ("*",), "origins whose pages may call the API, each as `scheme://host:port`; `*` for all", origins
@@ -199,6 +201,7 @@ class Config:
     event_buffer: int = setting(256, "events of one attribute that are kept", integer(1, 1_000_000))
     event_memory: int = setting(16 << 20, "bytes that the kept values of one attribute may take", integer(0, 1 << 40))
     # what is kept
+    value_memory: int = setting(64 << 20, "bytes that kept attribute values may take", integer(0, 1 << 40))
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))
     metadata_lifetime: float = setting(
         10.0, "how long attribute configurations and command descriptions are kept", seconds(0, 86400)

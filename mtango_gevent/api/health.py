@@ -17,7 +17,7 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/healthz")
 def show_life() -> Response:
     """Asks nobody: a server whose Tango is away is not to be restarted for it."""
-    return reply.momentary(reply.json({"status": "ok"}), max_age=0)
+    return reply.momentary(reply.json({"status": "ok"}))
 
 
 @blueprint.get("/readyz")
@@ -25,7 +25,7 @@ def show_readiness() -> Response:
     """503 where the database does not answer, or no thread is free for a call, or the server stops."""
     problems = list(_problems())
     answer = {"status": "not ready", "problems": problems} if problems else {"status": "ok"}
-    return reply.momentary(reply.json(answer, 503 if problems else 200), max_age=0)
+    return reply.momentary(reply.json(answer, 503 if problems else 200))
 
 
 def _problems() -> Iterator[str]:

@@ -42,7 +42,7 @@ def register(app: Flask, settings: Config) -> None:
         origins=list(settings.cors_origins),
         supports_credentials=True,
         methods=list(_METHODS),
-        expose_headers=["x-mtango", "X-Request-ID", "Server-Timing", "Content-Range", "Accept-Range", "Link"],
+        expose_headers=["x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"],
         max_age=PREFLIGHT_SECONDS,
     )
 
@@ -71,6 +71,10 @@ def _read_body() -> None:
 def _finish_response(response: Response) -> Response:
     duration, tango = (time.perf_counter() - g.began) * 1000, g.tango.seconds * 1000
     _count(response, duration / 1000)
+    response.headers.setdefault(
+        "Cache-Control", "no-store"
+    )  # failures and what was written: HTTP would let them be kept
+    response.vary.add("Origin")  # also for who sends none: what he keeps must not be answered to a page that does
     response.headers["x-mtango"] = f"mtango-gevent {__version__}"
     response.headers["X-Request-ID"] = g.request_id
     response.headers["Server-Timing"] = f"total;dur={duration:.1f}, tango;dur={tango:.1f}"

@@ -100,7 +100,7 @@ def show_metrics() -> Response:
     registry = prometheus.CollectorRegistry()
     registry.register(_Board())
     encode, content_type = prometheus.exposition.choose_encoder(request.headers.get("Accept", ""))
-    return reply.momentary(Response(encode(registry), content_type=content_type), max_age=0)
+    return reply.momentary(Response(encode(registry), content_type=content_type))
 
 
 class _Board:

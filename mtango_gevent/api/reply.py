@@ -1,13 +1,14 @@
-"""Plain values as responses: JSON, parts of collections, caching headers."""
+"""Plain values as responses: JSON, parts of collections, for how long they may be used again."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import orjson
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.http import http_date
 
 from mtango_gevent.api import query, urls
@@ -15,6 +16,9 @@ from mtango_gevent.api.context import config
 from mtango_gevent.errors import BadRequest, body
 
 T = TypeVar("T")
+
+# When a value began that is not to be used again, whatever the settings say.
+LONG_AGO = -math.inf
 
 
 def json(data: Any, status: int = 200) -> Response:
@@ -39,35 +43,41 @@ def filtered(data: Any) -> Response:
     return json(query.filtered(data))
 
 
-def value(data: Any) -> Response:
-    """What changes all the time."""
-    return momentary(filtered(data))
+def value(data: Any, began: float = LONG_AGO) -> Response:
+    """What changes all the time; began: as for momentary."""
+    return momentary(filtered(data), began=began)
 
 
-def momentary(response: Response, modified: int | None = None, max_age: float | None = None) -> Response:
-    """What changes all the time. modified: when it did, milliseconds since the epoch; max_age: seconds, if it is
-    another one than that of the settings."""
+def momentary(response: Response, modified: int | None = None, began: float = LONG_AGO) -> Response:
+    """What changes all the time. modified: when it did, milliseconds since the epoch; began: when the gateway began to
+    read it, by time.perf_counter(), from when on it may be used again for as long as the settings say."""
     if modified is not None:
         response.headers["Last-Modified"] = http_date(modified // 1000)
-    return _cached(response, config().value_max_age if max_age is None else max_age)
+    return _cached(response, _left(began))
 
 
-def collection(items: Sequence[T], shape: Callable[[T], Any], max_age: float | None = None) -> Response:
+def came() -> float:
+    """When the request did, which is before anything was read for it; by time.perf_counter()."""
+    return g.began
+
+
+def collection(items: Sequence[T], shape: Callable[[T], Any], began: float | None = None) -> Response:
     """`items`, each in its `shape`; only a part, with an item that says so, if the parameter `range` asks for one.
 
+    began: as for momentary; None for metadata. With a failure in it, it is not to be used again.
     Contract: rc3, section 4 and Decisions. Raises BadRequest for a range that begins behind the last item.
     """
-    max_age = config().metadata_max_age if max_age is None else max_age
     part, total = query.range_of_items(), len(items)
     if part is None or (part.start == 0 and part.stop >= total):
-        return _cached(filtered([shape(item) for item in items]), max_age)
+        shown = [shape(item) for item in items]
+        return _cached(filtered(shown), _left_of_items(shown, began))
     if part.start >= total:
         raise BadRequest(f"range={part} begins behind the last of {total} items")
-    shown = query.filtered([shape(item) for item in items[part.start : part.stop]])
+    shown = [shape(item) for item in items[part.start : part.stop]]
     links = _links_to_parts(part, total)
     stop = min(part.stop, total)
     about = {"name": "partial_content", "total": total, "offset": part.start, "limit": stop, "_links": links}
-    response = _cached(json([*shown, about], 206), max_age)
+    response = _cached(json([*query.filtered(shown), about], 206), _left_of_items(shown, began))
     response.headers["Content-Range"] = f"{part.start}-{stop}/{total}"
     response.headers["Accept-Range"] = f"{request.path.rstrip('/').rpartition('/')[2]} {total}"
     response.headers["Link"] = ", ".join(f'<{url}>; rel="{name[1:]}"' for name, url in links.items())
@@ -108,8 +118,35 @@ def _links_to_parts(part: query.Range, total: int) -> dict[str, str]:
     return {name: urls.with_parameter("range", str(found)) for name, found in parts.items()}
 
 
-def _cached(response: Response, max_age: float) -> Response:
-    """How long the answer may be used again; whole seconds, as HTTP counts."""
-    response.headers["Cache-Control"] = f"max-age={int(max_age)}" if max_age >= 1 else "no-cache"
-    response.headers["Expires"] = http_date(time.time() + int(max_age))
+def _left(began: float) -> float:
+    return config().value_max_age - (time.perf_counter() - began)
+
+
+def _left_of_items(shown: Sequence[dict[str, Any]], began: float | None) -> float:
+    if any(item.get("quality") == "FAILURE" for item in shown):
+        return 0.0
+    return config().metadata_max_age if began is None else _left(began)
+
+
+def _cached(response: Response, left: float) -> Response:
+    """For how long what a GET answers may be used again, and 304 where the client has it already.
+
+    left: seconds; HTTP counts whole ones, so they are rounded down.
+    """
+    if request.method not in ("GET", "HEAD"):
+        return response
+    whole = int(max(0.0, left))
+    response.headers["Cache-Control"] = f"max-age={whole}" if whole else "no-cache"
+    response.headers["Expires"] = http_date(time.time() + whole)
+    if left > 0 and response.status_code == 200:  # parts have no tag: HTTP would take two of one tag for one whole
+        _tag(response)
     return response
+
+
+def _tag(response: Response) -> None:
+    """If-Modified-Since is not looked at: HTTP's dates are whole seconds, and values change more often."""
+    response.add_etag()
+    tag, _ = response.get_etag()
+    if tag is not None and request.if_none_match.contains_weak(tag):
+        response.status_code = 304
+        response.set_data(b"")

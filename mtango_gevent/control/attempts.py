@@ -1,4 +1,4 @@
-"""Attempts: what is slow to make and may fail, like a connection, is tried once for all who come meanwhile."""
+"""Attempts: what is slow and may fail, like a connection or a read, is tried once for all who come meanwhile."""
 
 from __future__ import annotations
 
@@ -43,10 +43,7 @@ class Attempts:
         DevFailed at the deadline.
         """
         if lane.in_executor_context():
-            running = self._running.get(key)
-            if running is None or running.result.ready():  # what has just been made may be past already
-                running = self._start(key, lane, find_lane, make)
-            return lane.wait(running)
+            return self.share(key, lane, find_lane, make)
         with self._guard:
             lock = self._locks.setdefault(key, NativeLock())
         with lock:
@@ -55,6 +52,17 @@ class Attempts:
                 return found
             find_lane()
             return lane.run(make, kind=self._kind)
+
+    def share(self, key: Hashable, lane: Lane, find_lane: Callable[[], Lane], make: Callable[[], T]) -> T:
+        """The same, in the hub's greenlets only."""
+        running = self._running.get(key)
+        if running is None or running.result.ready():  # what has just been made may be past already
+            running = self._start(key, lane, find_lane, make)
+        try:
+            return lane.wait(running)
+        except DevFailed as failure:  # one that several raise would hold the frames of them all
+            reasons = failure.args
+        raise DevFailed(*reasons)
 
     def _forget(self, key: Hashable, attempt: Call) -> None:
         if self._running.get(key) is attempt:

@@ -28,7 +28,7 @@ class Event:
 
     @classmethod
     def of_value(cls, item: tango.DeviceAttribute) -> Event:
-        return cls(item, None, values.milliseconds(item.time), _size(item.value) + _size(item.w_value))
+        return cls(item, None, values.milliseconds(item.time), size(item))
 
     @classmethod
     def of_failure(cls, failure: DevFailed) -> Event:
@@ -74,6 +74,11 @@ class EventBuffer:
         older = [index for index, each in enumerate(times) if each <= time]
         same = [index for index in older if times[index] == time]
         return self.first + (same or older or [-1])[-1] + 1
+
+
+def size(item: tango.DeviceAttribute) -> int:
+    """About how many bytes its value takes."""
+    return _size(item.value) + _size(item.w_value)
 
 
 def _size(value: Any) -> int:

@@ -17,6 +17,7 @@ from mtango_gevent.control.events import EventHub
 from mtango_gevent.control.green import Green
 from mtango_gevent.control.lane import DeviceLane, Lane
 from mtango_gevent.control.proxies import ProxyCache
+from mtango_gevent.control.reads import Reads
 from mtango_gevent.control.server import Server
 from mtango_gevent.reports import Row
 from mtango_gevent.workers import CacheFigures, Figures
@@ -39,6 +40,7 @@ class TangoClient:
         self._lanes: weakref.WeakValueDictionary[str, DeviceLane] = weakref.WeakValueDictionary()
         self._recent_lanes = Cache(config.cache_size, config.cache_idle)  # so that what is known of devices lasts
         self._servers: weakref.WeakValueDictionary[str, Server] = weakref.WeakValueDictionary()
+        self.reads = Reads(config.value_max_age, config.value_memory)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         attributes = CacheFigures(self.figures, "attributes", METADATA_SIZE)
@@ -150,6 +152,7 @@ class TangoClient:
         self.proxies.clear()
         for lane in self.lanes():
             lane.circuit.reset()
+        self.reads.clear()
         self.events.clear()
         self.descriptions.clear()
         self.names.clear()

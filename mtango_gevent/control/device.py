@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 import tango
@@ -14,6 +14,7 @@ from mtango_gevent.control.background import Job
 from mtango_gevent.control.host import DeviceInfo, TangoHost, ready_argument
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.properties import Properties
+from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.subscription import Listener, Source
 from mtango_gevent.errors import NotImplementedHere, explained, tango_failure
 from mtango_gevent.names import spelled
@@ -83,26 +84,35 @@ class Device:
 
     # --- state and attributes ---
 
-    def read_state(self) -> tuple[str, str]:
-        """(name of the state, status), read in one call."""
-        state, status = self._proxy().read_attributes(["State", "Status"])
-        for item in (state, status):
+    def read_state(self) -> Reading[tuple[str, str]]:
+        """(name of the state, status), read in one call, shared as those of read_value are."""
+        reading = self.read_values(["State", "Status"])
+        for item in reading.items:
             if item.has_failed:
                 raise tango.DevFailed(*item.get_err_stack())
-        return str(state.value), status.value
+        state, status = reading.items
+        return Reading((str(state.value), status.value), reading.began)
+
+    def read_value(self, name: str, kept: bool = True) -> Reading[tango.DeviceAttribute]:
+        """Shared with those who ask for it meanwhile; kept: one from before will do, as old as the settings allow."""
+        return self._share(name.lower(), lambda proxy: proxy.read_attribute(name), kept)
+
+    def read_values(self, names: Sequence[str]) -> Reading[list[tango.DeviceAttribute]]:
+        """Values in the order of `names`, in one call, shared with those who ask for the same, in the same order.
+
+        One that failed says so (`has_failed`).
+        """
+        if not names:
+            return Reading([], time.perf_counter())
+        return self._share(tuple(name.lower() for name in names), lambda proxy: _read_together(proxy, names))
 
     def read_attribute(self, name: str, past_polling: bool = False) -> tango.DeviceAttribute:
-        """past_polling: of this moment, also where polling has kept one from before."""
+        """For the caller alone. past_polling: of this moment, also where polling has kept one from before."""
         return self._proxy(past_polling).read_attribute(name)
 
-    def read_attributes(self, names: Sequence[str], past_polling: bool = False) -> list[tango.DeviceAttribute]:
-        """Values in the order of `names`, in one call; one that failed says so (`has_failed`)."""
-        if not names:
-            return []
-        once = list({name.lower(): name for name in names}.values())  # Tango refuses to read one twice in a call
-        found = self._proxy(past_polling).read_attributes(once)
-        items = {name.lower(): item for name, item in zip(once, found, strict=True)}
-        return [items[name.lower()] for name in names]
+    def read_back(self, names: Sequence[str]) -> list[tango.DeviceAttribute]:
+        """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""
+        return _read_together(self._proxy(past_polling=True), names) if names else []
 
     def describe_written(self, name: str) -> tango.AttributeInfoEx:
         """The configuration of the attribute that takes what is written: another one for READ_WITH_WRITE."""
@@ -114,7 +124,7 @@ class Device:
     def write_attribute(self, info: tango.AttributeInfoEx, value: Any, about: str) -> None:
         """Write what values.attribute_argument made. about: what a failure is to say besides Tango's words."""
         try:  # with its configuration at hand PyTango does not ask for it, which would hold the GIL
-            self._proxy(past_polling=True).write_attribute(info, value)
+            self._change("write", lambda proxy: proxy.write_attribute(info, value), past_polling=True)
         except tango.DevFailed as failure:
             raise explained(failure, about) from None
 
@@ -145,7 +155,8 @@ class Device:
             with self.host.client.configuring(self._url()):
                 info = proxy.get_attribute_config_ex(name)[0]
                 change(info)
-                proxy.set_attribute_config([info])
+                with self.host.client.reads.changing(self._url()):
+                    proxy.set_attribute_config([info])
                 self.host.client.attributes.discard(self._key("attributes"))
                 return self._keep(proxy.get_attribute_config_ex(name)[0])
 
@@ -205,9 +216,8 @@ class Device:
 
     def run_command(self, info: tango.CommandInfo, argument: Any) -> Any:
         """The output of a command; argument: what values.command_argument made."""
-        if info.in_type == tango.CmdArgType.DevVoid:
-            return self._proxy().command_inout(info.cmd_name)
-        return self._proxy().command_inout(info.cmd_name, ready_argument(info.in_type, argument))
+        arguments = [] if info.in_type == tango.CmdArgType.DevVoid else [ready_argument(info.in_type, argument)]
+        return self._change("command", lambda proxy: proxy.command_inout(info.cmd_name, *arguments))
 
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
@@ -246,7 +256,7 @@ class Device:
     def write_pipe(self, name: str, blob: tuple[str, list[dict[str, Any]]]) -> None:
         """Write a root blob: its name, and elements with name, dtype and value. Raises as read_pipe does."""
         self.check_pipes()
-        self._proxy().write_pipe(name, blob)
+        self._change("pipe", lambda proxy: proxy.write_pipe(name, blob))
 
     # --- the ways to the device ---
 
@@ -257,6 +267,22 @@ class Device:
     def _proxy(self, past_polling: bool = False) -> tango.DeviceProxy:
         """A green proxy: its green methods go through the device's lane by themselves."""
         return self.host.client.device_proxy(self._url(), lambda: self.host.find_server(self.name), past_polling)
+
+    def _share(self, what: Hashable, read: Callable[[tango.DeviceProxy], T], kept: bool = True) -> Reading[T]:
+        """What `read` gives, now or to somebody else; what: the same for reads that are the same."""
+        client, url = self.host.client, self._url()
+        return client.reads.get(url, what, client.lane(url), self._proxy, read, kept)
+
+    def _change(self, kind: str, change: Callable[[tango.DeviceProxy], T], past_polling: bool = False) -> T:
+        """For calls after which reads may give something else; kind: what it is counted as, if not by the lane."""
+        client, url = self.host.client, self._url()
+        lane, proxy = client.lane(url), self._proxy(past_polling)
+
+        def change_and_tell() -> T:
+            with client.reads.changing(url):  # in the call's own thread: it may go on when nobody waits any more
+                return change(proxy)
+
+        return lane.run(change_and_tell, kind=lane.kind or kind)
 
     def _read_history(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """PyTango does not make those methods green."""
@@ -281,3 +307,9 @@ class Device:
 
     def _key(self, *parts: str) -> tuple[str, ...]:
         return self._url(), *parts
+
+
+def _read_together(proxy: tango.DeviceProxy, names: Sequence[str]) -> list[tango.DeviceAttribute]:
+    once = {name.lower(): name for name in names}  # Tango refuses to read one twice in a call
+    found = dict(zip(once, proxy.read_attributes(list(once.values())), strict=True))
+    return [found[name.lower()] for name in names]

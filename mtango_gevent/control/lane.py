@@ -134,7 +134,8 @@ class Lane(GeventExecutor):
             return self._green.wait(call, way) if timeout is None else call.result.get(timeout=timeout)
 
     def start(self, call: Call) -> None:
-        self._green.start(call, self)
+        with _counted():
+            self._green.start(call, self)
 
     def wait(self, call: Call) -> Any:
         with _counted():

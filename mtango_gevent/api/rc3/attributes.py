@@ -36,27 +36,34 @@ def show_attribute(device: Device, attribute: str) -> Response:
 @blueprint.get("/<attribute>/value")
 def read_value(device: Device, attribute: str) -> Response:
     """An image also as a picture, where the client asks for one (`Accept`)."""
-    return answer_value(device, device.read_attribute(attribute))
+    reading = device.read_value(attribute)
+    return answer_value(device, reading.items, reading.began)
 
 
-def answer_value(device: Device, item: Any, max_age: float | None = None) -> Response:
-    """A value, an image also as a picture. max_age: another one than that of the settings."""
+def answer_value(device: Device, item: Any, began: float = reply.LONG_AGO) -> Response:
+    """A value, an image also as a picture. began: when it began to be read, unless it is not to be used again."""
     picture = pictures.wanted(item)
     if picture:
-        return reply.momentary(pictures.answer(item, picture), values.milliseconds(item.time), max_age)
-    return _answer_in_json(device, item, max_age)
+        drawn = pictures.answer(item, picture)
+        response = reply.momentary(drawn, values.milliseconds(item.time), began)
+    else:
+        response = _answer_in_json(device, item, began)
+    response.vary.add("Accept")
+    return response
 
 
-def _answer_in_json(device: Device, item: Any, max_age: float | None = None) -> Response:
-    response = reply.filtered(_shape_value(device, item))
-    return reply.momentary(response, values.milliseconds(item.time), max_age)
+def _answer_in_json(device: Device, item: Any, began: float = reply.LONG_AGO) -> Response:
+    shown = _shape_value(device, item)
+    if shown["quality"] == "FAILURE":
+        began = reply.LONG_AGO
+    return reply.momentary(reply.filtered(shown), values.milliseconds(item.time), began)
 
 
 @blueprint.get("/value")
 def read_values(device: Device) -> Response:
     """Those named by `attr`, in one Tango call and in that order; each fails for itself."""
-    items = device.read_attributes(query.names("attr", "attribute"))
-    return reply.collection(items, lambda item: _shape_value(device, item), config().value_max_age)
+    reading = device.read_values(query.names("attr", "attribute"))
+    return reply.collection(reading.items, lambda item: _shape_value(device, item), reading.began)
 
 
 @blueprint.put("/<attribute>/value")
@@ -83,7 +90,7 @@ def write_values(device: Device) -> Response:
     failures = _write_each({name: functools.partial(_write, device, name, value) for name, value in sent.items()})
     written = [name for name in sent if name not in failures]
     try:
-        items = dict(zip(written, device.read_attributes(written, past_polling=True), strict=True))
+        items = dict(zip(written, device.read_back(written), strict=True))
     except DevFailed as failure:
         items, failures = {}, {**failures, **dict.fromkeys(written, _not_read_back(failure))}
     return reply.json(
@@ -152,7 +159,7 @@ def _later(device: Device, about: str, job: Callable[[], object]) -> Response:
 @blueprint.get("/<attribute>/history")
 def read_history(device: Device, attribute: str) -> Response:
     items = device.read_attribute_history(attribute)
-    return reply.collection(items, lambda item: _shape_record(device, item), config().value_max_age)
+    return reply.collection(items, lambda item: _shape_record(device, item), reply.came())
 
 
 def _shape_record(device: Device, item: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from flask import Blueprint, Response
 
 from mtango_gevent import values
 from mtango_gevent.api import reply, urls, writes
-from mtango_gevent.api.context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import describe_stack
 from mtango_gevent.texts import read_text
@@ -42,7 +41,7 @@ def run_command(device: Device, command: str) -> Response:
 def read_history(device: Device, command: str) -> Response:
     info = device.describe_command(command)
     items = device.read_command_history(info.cmd_name)
-    return reply.collection(items, lambda item: _shape_record(info, item), config().value_max_age)
+    return reply.collection(items, lambda item: _shape_record(info, item), reply.came())
 
 
 def _shape_command(device: Device, device_name: str, info: Any) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def show_device(device: Device) -> Response:
 def show_state(device: Device) -> Response:
     """A failure to read it is a state of its own to clients of the Java server."""
     try:
-        state, status = device.read_state()
+        reading = device.read_state()
     except DevFailed:
         if config().rc3_mode == "strict":
             raise
@@ -50,7 +50,8 @@ def show_state(device: Device) -> Response:
         "_parent": url,
         "_self": f"{url}/state",
     }
-    return reply.value({"state": state, "status": status, "_links": links})
+    state, status = reading.items
+    return reply.value({"state": state, "status": status, "_links": links}, reading.began)
 
 
 def _shape_info(info: DeviceInfo) -> dict[str, Any]:

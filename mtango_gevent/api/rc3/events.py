@@ -35,7 +35,7 @@ def wait_for_event(device: Device, attribute: str, kind: str) -> Response:
     initial = query.choice("state", STATES) == "INITIAL"
     with device.listen(attribute, kind) as listener:
         if initial:
-            return answer_value(device, device.read_attribute(attribute), max_age=0)
+            return answer_value(device, device.read_value(attribute, kept=False).items)
         if last is not None:
             listener.go_behind(last, reply.unit())
         event = _next(listener, seconds)
@@ -44,7 +44,7 @@ def wait_for_event(device: Device, attribute: str, kind: str) -> Response:
         raise tango_failure("API_EventTimeout", f"no {kind} event of {device.name}/{attribute} {ended}")
     if event.failure is not None:
         return failures.answer_tango_failure(DevFailed(*event.failure.args), event.time)
-    return answer_value(device, event.item, max_age=0)
+    return answer_value(device, event.item)
 
 
 def _next(listener: Listener, seconds: float) -> Event | None:

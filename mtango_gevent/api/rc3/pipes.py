@@ -48,7 +48,8 @@ def _answer_pipe(device: Device, pipe: str) -> Response:
             "timestamp": reply.timestamp(int(time * 1000)),
             "data": [_shape_element(element) for element in elements],
             "_links": {"_self": url},
-        }
+        },
+        reply.came(),
     )
 
 
