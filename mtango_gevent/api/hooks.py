@@ -71,9 +71,7 @@ def _read_body() -> None:
 def _finish_response(response: Response) -> Response:
     duration, tango = (time.perf_counter() - g.began) * 1000, g.tango.seconds * 1000
     _count(response, duration / 1000)
-    response.headers.setdefault(
-        "Cache-Control", "no-store"
-    )  # failures and what was written: HTTP would let them be kept
+    response.headers.setdefault("Cache-Control", "no-store")  # of failures too, and of what PUT answers
     response.vary.add("Origin")  # also for who sends none: what he keeps must not be answered to a page that does
     response.headers["x-mtango"] = f"mtango-gevent {__version__}"
     response.headers["X-Request-ID"] = g.request_id

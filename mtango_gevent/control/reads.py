@@ -1,4 +1,4 @@
-"""Reads: one Tango call for all who ask a device for the same meanwhile, and with a maximum age for those who come later.
+"""Reads: one Tango call for all who ask a device for the same meanwhile, and for who comes soon after, if that may be.
 
 Nobody gets what was read before a change of the device that this process has made: reads belong to an epoch of their
 device, which ends when such a change begins and again when it ends. An epoch lives as long as a read of it does, in
@@ -64,7 +64,7 @@ class Reads:
         read: Callable[[tango.DeviceProxy], T],
         kept: bool = True,
     ) -> Reading[T]:
-        """What `read` gives with the proxy that `connect` gives, in the device's `lane`, or has just given somebody else.
+        """What `read` gives with the proxy of `connect`, called in the device's `lane`, or has just given others.
 
         what: the same for reads that are the same. kept: whether a reading from before will do, if it is not too old.
         Callers join a read that is in flight, and wait until their own deadline; threads without a hub read each for

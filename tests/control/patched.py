@@ -190,7 +190,7 @@ def killed():
 def database():
     """The database's own device as the first that is asked for: its connection needs nothing from itself."""
     _, host = make()
-    return {"state": Device(host, "SYS/database/2").read_state()[0], "server": host.find_server("sys/database/2")}
+    return {"state": Device(host, "SYS/database/2").read_state().items[0], "server": host.find_server("sys/database/2")}
 
 
 def contexts():
