@@ -13,11 +13,22 @@ class Slow(Device):
         super().init_device()
         self._seconds = 1.0
         self._written = 0.0
+        self._reads = 0
 
     @attribute(dtype=float, unit="s")
     def slow(self) -> float:
+        self._reads += 1
         time.sleep(self._seconds)
         return self._seconds
+
+    @attribute(dtype=float, doc="Takes as long as `slow`, and fails")
+    def failing(self) -> float:
+        self.slow()
+        raise RuntimeError("broken")
+
+    @attribute(dtype=int, doc="How often `slow` and `failing` have been read")
+    def reads(self) -> int:
+        return self._reads
 
     @attribute(dtype=float, unit="s", doc="Takes as many seconds to write as are written")
     def lazy(self) -> float:

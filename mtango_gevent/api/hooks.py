@@ -44,6 +44,7 @@ def register(app: Flask, settings: Config) -> None:
         methods=list(_METHODS),
         expose_headers=["x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"],
         max_age=PREFLIGHT_SECONDS,
+        vary_header=False,  # see _finish_response
     )
 
 
@@ -72,7 +73,9 @@ def _finish_response(response: Response) -> Response:
     duration, tango = (time.perf_counter() - g.began) * 1000, g.tango.seconds * 1000
     _count(response, duration / 1000)
     response.headers.setdefault("Cache-Control", "no-store")  # of failures too, and of what PUT answers
-    response.vary.add("Origin")  # also for who sends none: what he keeps must not be answered to a page that does
+    # Also for who sends no Origin: what a browser has kept of him must not be what a page of another origin gets.
+    varies = response.headers.get("Vary")
+    response.headers["Vary"] = f"{varies}, Origin" if varies else "Origin"
     response.headers["x-mtango"] = f"mtango-gevent {__version__}"
     response.headers["X-Request-ID"] = g.request_id
     response.headers["Server-Timing"] = f"total;dur={duration:.1f}, tango;dur={tango:.1f}"

@@ -37,6 +37,15 @@ class Outcome:
         self.value, self.exception = value, exception
 
 
+class Item:
+    """As much of a value that was read as who keeps it looks at."""
+
+    has_failed, w_value = False, None
+
+    def __init__(self, value):
+        self.value = value
+
+
 def _outcome(function, arguments):
     try:
         return Outcome(function(*arguments))
@@ -223,6 +232,59 @@ def foreign():
     # as PyTango brings event callbacks into the hub
     called = gevent.get_hub().threadpool.spawn(lambda: lane.submit(lambda number: number + 1, 6).result()).get()
     return {"later": later.get(), "together": together, "timed_out": timed_out, "callback": called}
+
+
+def shared():
+    """Reads of the same in flight are one call, others are others; a failure is everybody's, and a copy for each."""
+    client, _ = make(device_limit=1)
+    lane, made = client.lane("a/b/c"), []
+
+    def read(name):
+        made.append(name)
+        native_sleep(0.3)
+        if name == "broken":
+            raise tango_failure("Test_Broken", "told to")
+        return Item(name)
+
+    def get(name):
+        return client.reads.get("a/b/c", name, lane, object, lambda _: read(name))
+
+    values = [gevent.spawn(get, name) for name in ["one", "other", *["one"] * 9]]
+    readings = {greenlet.get().items.value for greenlet in values}, len({id(greenlet.get()) for greenlet in values})
+    broken = outcomes(get, 5, "broken")
+    get("one")
+    return {
+        "made": made,
+        "values": sorted(readings[0]),
+        "readings": readings[1],
+        "failed": failed(broken),
+        "failures": len({id(outcome.exception) for outcome in broken}),
+        "info": client.green.info(),
+    }
+
+
+def joined():
+    """Each of those who share a read waits until its own deadline, and the call is given up with the last of them."""
+    client, _ = make(call_deadline=0.4, device_limit=1)
+    lane = client.lane("a/b/c")
+    release = monkey.get_original("threading", "Event")()
+
+    def get():
+        return client.reads.get("a/b/c", "slow", lane, object, lambda _: Item(release.wait(10)))
+
+    first = gevent.spawn(_outcome, get, ())
+    gevent.sleep(0.2)
+    second = gevent.spawn(_outcome, get, ())
+    third = gevent.spawn(get)
+    gevent.sleep(0.01)
+    third.kill()
+    late = failed([first.get()])
+    held = client.green.info()
+    release.set()
+    second = second.get()
+    rows = client.figures.board.read_series()
+    calls = {" ".join(key[1:]): numbers[0] for key, numbers in rows.items() if key[0] == "mtango_tango_calls_total"}
+    return {"late": late, "held": held, "value": second.value.items.value, "info": client.green.info(), "calls": calls}
 
 
 def sender(**settings):

@@ -48,7 +48,7 @@ def answer_value(device: Device, item: Any, began: float = reply.LONG_AGO) -> Re
         response = reply.momentary(drawn, values.milliseconds(item.time), began)
     else:
         response = _answer_in_json(device, item, began)
-    response.vary.add("Accept")
+    response.headers["Vary"] = "Accept"
     return response
 
 
