@@ -17,14 +17,17 @@ class Slow(Device):
 
     @attribute(dtype=float, unit="s")
     def slow(self) -> float:
-        self._reads += 1
-        time.sleep(self._seconds)
-        return self._seconds
+        return self._take()
 
     @attribute(dtype=float, doc="Takes as long as `slow`, and fails")
     def failing(self) -> float:
-        self.slow()
+        self._take()
         raise RuntimeError("broken")
+
+    def _take(self) -> float:
+        self._reads += 1
+        time.sleep(self._seconds)
+        return self._seconds
 
     @attribute(dtype=int, doc="How often `slow` and `failing` have been read")
     def reads(self) -> int:

@@ -166,8 +166,8 @@ def test_caching_follows_the_settings(client: TestApp, make_client: Callable[...
     value, listing = f"{demo_url}/attributes/ampli/value", f"{demo_url}/commands"
     assert client.get(value).headers["Cache-Control"] == "no-cache"
     assert client.get(listing).headers["Cache-Control"] == "no-cache"
-    caching = make_client(value_max_age=60.0, metadata_max_age=60.0)
-    assert caching.get(value).headers["Cache-Control"] == "max-age=59"
+    caching = make_client(value_max_age=120.0, metadata_max_age=60.0)
+    assert caching.get(value).headers["Cache-Control"].startswith("max-age=11")
     assert caching.get(listing).headers["Cache-Control"] == "max-age=60"
     assert "GMT" in caching.get(listing).headers["Expires"]
 
