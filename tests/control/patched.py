@@ -263,6 +263,28 @@ def shared():
     }
 
 
+def changed():
+    """While a read is in flight a change begins, and ends: who comes then reads anew, and does not join it."""
+    client, _ = make()
+    lane = client.lane("a/b/c")
+    release = monkey.get_original("threading", "Event")()
+
+    def get(when):
+        return client.reads.get("a/b/c", "x", lane, object, lambda _: Item(release.wait(10) and when)).items.value
+
+    def begin(when):
+        readers = [gevent.spawn(get, when), gevent.spawn(get, f"{when}, joining")]
+        gevent.sleep(0.01)
+        return readers
+
+    readers = begin("before")
+    with client.reads.changing("a/b/c"):
+        readers += begin("meanwhile")
+    readers += begin("after")
+    release.set()
+    return {"values": [reader.get() for reader in readers]}
+
+
 def joined():
     """Each of those who share a read waits until its own deadline, and the call is given up with the last of them."""
     client, _ = make(call_deadline=0.4, device_limit=1)

@@ -53,6 +53,12 @@ def test_reads_of_the_same_in_flight_are_one_call(patched: Callable[..., dict]) 
     assert (found["info"]["in_flight"], found["info"]["abandoned"]) == (0, 0)
 
 
+def test_who_comes_after_a_change_has_begun_or_ended_does_not_join_a_read_from_before(
+    patched: Callable[..., dict],
+) -> None:
+    assert patched("changed")["values"] == ["before", "before", "meanwhile", "meanwhile", "after", "after"]
+
+
 def test_each_waits_until_its_own_deadline_and_takes_the_read_from_nobody(patched: Callable[..., dict]) -> None:
     found = patched("joined")
     assert found["late"] == ["MTANGO_CallTimedOut"]
