@@ -54,10 +54,12 @@ class Attempts:
             return lane.run(make, kind=self._kind)
 
     def share(self, key: Hashable, lane: Lane, find_lane: Callable[[], Lane], make: Callable[[], T]) -> T:
-        """The same, in the hub's greenlets only."""
+        """The same, in the hub's greenlets only. Nobody joins one that others have given up."""
         running = self._running.get(key)
-        if running is None or running.result.ready():  # what has just been made may be past already
+        if running is None or running.abandoned or running.result.ready():  # what was just made may be past already
             running = self._start(key, lane, find_lane, make)
+        else:
+            lane.admit(self._kind)
         try:
             return lane.wait(running)
         except DevFailed as failure:  # one that several raise would hold the frames of them all

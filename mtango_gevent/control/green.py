@@ -27,7 +27,7 @@ from mtango_gevent.config import Config
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.signal import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.control.threads import Call, ThreadPool, calling
-from mtango_gevent.errors import DevFailed, tango_failure
+from mtango_gevent.errors import tango_failure
 from mtango_gevent.workers import Figures
 
 logger = logging.getLogger(__name__)
@@ -177,9 +177,9 @@ class Green:
             self._take_slots(call, way, held)
             if self._way(call, lane) is not way:  # while it waited others have found out that nobody answers
                 self._refuse(call, "MTANGO_DeviceBusy", f"{lane.name} has stopped answering meanwhile")
-            call.lane.begun(call)
             call.on_end = free_slots
             self._pool.submit(call)
+            call.lane.begun(call)
         except BaseException as error:
             free_slots()
             if isinstance(error, RuntimeError):  # of the machine: no more threads
@@ -209,7 +209,7 @@ class Green:
 
     def make_here(self, call: Call) -> Any:
         """Make `call` in this thread, which it blocks. Raises DevFailed where none is to be made now."""
-        self._way(call, call.lane)
+        call.lane.admit(call.kind)
         call.began = time.perf_counter()
         call.lane.begun(call)
         token = calling.set(True)
@@ -220,11 +220,7 @@ class Green:
         return call.conclude()
 
     def _way(self, call: Call, lane: Lane) -> Lane:
-        try:
-            way = call.lane.way()
-        except DevFailed:
-            call.count("open")
-            raise
+        way = call.lane.admit(call.kind)
         return way if lane is call.lane else lane
 
     def _take_slots(self, call: Call, lane: Lane, held: list[Lane]) -> None:

@@ -149,6 +149,14 @@ class Lane(GeventExecutor):
         if seconds is not None:
             green.figures.time_labelled(seconds, "mtango_tango_call_duration_seconds", kind)
 
+    def admit(self, kind: str) -> Lane:
+        """The lane that a call of that kind takes now. Raises DevFailed, counted, where none is to be made."""
+        try:
+            return self.way()
+        except DevFailed:
+            self.count(kind, "open", None)
+            raise
+
     # --- what is known of whether anybody answers: here of the server, a DeviceLane knows more ---
 
     def way(self) -> Lane:

@@ -39,14 +39,14 @@ class Call:
     """One blocking call on its way through the pool; kind: what it is counted as, for the device of `lane`."""
 
     __slots__ = (
-        *("_arguments", "_counted", "_error", "_function", "_keywords", "_kind", "_value"),
-        *("abandoned", "began", "lane", "on_end", "result"),
+        *("_arguments", "_counted", "_error", "_function", "_keywords", "_value"),
+        *("abandoned", "began", "kind", "lane", "on_end", "result"),
     )
 
     def __init__(
         self, lane: Lane, kind: str, function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> None:
-        self.lane, self._kind, self._counted = lane, kind, False
+        self.lane, self.kind, self._counted = lane, kind, False
         self._function, self._arguments, self._keywords = function, arguments, keywords
         self.began = 0.0  # when it had its slots
         self._value: Any = None
@@ -87,7 +87,7 @@ class Call:
         """In the hub, and once: what comes back after it was given up has timed out."""
         if not self._counted:
             self._counted = True
-            self.lane.count(self._kind, outcome, time.perf_counter() - self.began if self.began else None)
+            self.lane.count(self.kind, outcome, time.perf_counter() - self.began if self.began else None)
 
 
 class ThreadPool:

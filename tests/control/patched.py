@@ -9,6 +9,7 @@ monkey.patch_all()
 
 import contextlib
 import json
+import logging
 import sys
 import time
 
@@ -133,6 +134,66 @@ def counted():
     calls = {" ".join(key[1:]): numbers[0] for key, numbers in rows.items() if key[0] == "mtango_tango_calls_total"}
     waits = rows[("mtango_tango_slot_wait_seconds",)]
     return {"calls": calls, "waits": sum(waits[:-1]), "waited": waits[-1] / 1e6}
+
+
+def opens():
+    """A device that hangs: those who share a read are late, then nobody waits any more, and a probe finds it back."""
+    logging.disable(logging.WARNING)  # which says so
+    client, _ = make(call_deadline=0.2, open_after=2, retry_after=0.2)
+    lane, release, made = client.lane("a/b/c"), monkey.get_original("threading", "Event")(), 0
+
+    def read(_):
+        nonlocal made
+        made += 1
+        release.wait()
+        return 7
+
+    def ask():
+        return client.reads.get("a/b/c", "slow", lane, lambda: None, read).items
+
+    def timed(count):
+        began = time.monotonic()
+        return failed(outcomes(ask, count)), round(time.monotonic() - began, 1)
+
+    late = [timed(10), timed(10)]
+    at_once = timed(10)
+    shown = lane.figures()
+    while lane.figures()["next_try"]:
+        gevent.sleep(0.01)
+    probe = gevent.spawn(_outcome, ask, ())
+    gevent.sleep(0.01)
+    beside = timed(10)
+    half_open = lane.figures()["state"]
+    release.set()
+    found = [probe.get().value, *(outcome.value for outcome in outcomes(ask, 10))]
+    return {
+        "late": late, "at_once": at_once, "shown": shown, "beside": beside, "half_open": half_open,
+        "made": made, "found": found, "after": lane.figures()["state"], "info": client.green.info(),
+    }  # fmt: skip
+
+
+def silent():
+    """A server whose ping does not come back: its devices are left alone, and others are not; then all is as before."""
+    logging.disable(logging.WARNING)  # which says so
+    client, _ = make(call_deadline=0.2, retry_after=0.1)
+    release = monkey.get_original("threading", "Event")()
+    servers = [client._find_server(name) for name in ("frozen", "healthy")]
+    lanes = [client.lane(name) for name in ("a/b/1", "a/b/2", "a/b/3")]
+    for lane, server in zip(lanes, (servers[0], servers[0], servers[1]), strict=True):
+        lane.belongs_to(server, release.wait if server is servers[0] else int)
+    late = failed(outcomes(lanes[0].run, 1, release.wait) + outcomes(lanes[2].run, 1, native_sleep, (0.5,)))
+    while not servers[0].silent_since:
+        gevent.sleep(0.01)
+    refused = failed([*outcomes(lanes[1].run, 1, int), *outcomes(lanes[1].metadata.run, 1, int)])
+    client.publish()
+    figures = client.figures.get("circuits.servers")
+    healthy = lanes[2].run(int, ("7",))
+    states = [lane.figures()["state"] for lane in lanes]
+    release.set()
+    while servers[0].silent_since:
+        gevent.sleep(0.01)
+    after = [lane.run(int, ("7",)) for lane in lanes]
+    return {"late": late, "refused": refused, "healthy": healthy, "states": states, "after": after, "silent": figures}
 
 
 def pool():

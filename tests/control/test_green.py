@@ -6,6 +6,8 @@ import gc
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 
@@ -50,6 +52,30 @@ def test_every_call_is_counted_once(patched: Callable[[str], dict]) -> None:
 
 def test_the_pool_is_bounded_and_metadata_has_its_share(patched: Callable[[str], dict]) -> None:
     assert patched("pool") == {"refused": ["MTANGO_PoolExhausted"], "threads": 3, "metadata": 7, "after": 7}
+
+
+def test_a_device_that_hangs_is_left_alone_until_a_probe_finds_it_back(patched: Callable[[str], dict]) -> None:
+    found = patched("opens")
+    for reasons, seconds in found["late"]:
+        assert (reasons, seconds) == (["MTANGO_CallTimedOut"] * 10, pytest.approx(0.2, abs=0.4))
+    assert found["at_once"] == [["MTANGO_DeviceOpen"] * 10, 0.0]
+    assert (found["shown"]["state"], found["shown"]["timeouts"]) == ("open", 2)
+    assert found["beside"] == [["MTANGO_DeviceOpen"] * 10, 0.0]
+    assert found["half_open"] == "half-open"
+    assert found["found"] == [7] * 11
+    assert (found["made"], found["after"]) == (4, "closed")
+    assert (found["info"]["in_flight"], found["info"]["abandoned"]) == (0, 0)
+
+
+def test_a_server_that_does_not_answer_is_left_alone_with_all_its_devices(patched: Callable[[str], dict]) -> None:
+    assert patched("silent") == {
+        "late": ["MTANGO_CallTimedOut"] * 2,
+        "silent": 1,
+        "refused": ["MTANGO_DeviceOpen"] * 2,
+        "healthy": 7,
+        "states": ["open", "open", "closed"],
+        "after": [7, 7, 7],
+    }
 
 
 def test_errors_reach_the_caller_and_print_nothing(patched: Callable[[str], dict]) -> None:
