@@ -17,6 +17,7 @@ from typing import Any
 import numpy
 import tango
 
+from mtango_gevent import limits
 from mtango_gevent.sent import shown
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
@@ -47,7 +48,9 @@ class Element:
         raise NotImplementedError
 
     def many(self, values: Sequence[Any]) -> Any:
-        """The same for a list. Raises ValueError, which names the first that does not fit."""
+        """The same for a list. Raises ValueError, which names the first that does not fit, and for too many."""
+        if len(values) > limits.ONE_BY_ONE:
+            raise ValueError(f"has {len(values)} elements, more than the {limits.ONE_BY_ONE} that are not just numbers")
         return [self._numbered(index, value) for index, value in enumerate(values)]
 
     def refusal(self, problem: str = "") -> ValueError:

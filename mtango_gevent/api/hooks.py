@@ -7,12 +7,13 @@ import re
 import secrets
 import time
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, g, request, request_started
 from flask_cors import CORS
 
 from mtango_gevent import __version__
-from mtango_gevent.api import query
+from mtango_gevent.api import query, urls
 from mtango_gevent.api.context import config, context
 from mtango_gevent.config import Config
 from mtango_gevent.control.device import Device
@@ -34,7 +35,7 @@ PREFLIGHT_SECONDS = 1_209_600
 
 def register(app: Flask, settings: Config) -> None:
     request_started.connect(_begin_request, app)  # before_request would miss those with an impossible URL
-    app.before_request(query.check_encoding)
+    app.before_request(query.check_query)
     app.before_request(_read_body)
     app.after_request(_finish_response)
     CORS(
@@ -95,9 +96,9 @@ def _log_access(response: Response, duration: float, tango: float) -> None:
     access.info(
         AccessLine(
             id=g.request_id,
-            client=request.remote_addr or "-",
-            method=request.method,
-            url=request.full_path.rstrip("?"),
+            client=quote(request.remote_addr or "-", safe=":.[]%"),  # which a proxy may have from anybody
+            method=quote(request.method),
+            url=urls.as_asked(),
             status=response.status_code,
             bytes=response.calculate_content_length() or 0,
             duration=round(duration, 3),
