@@ -163,9 +163,18 @@ def _number(value: Any) -> int | float | decimal.Decimal | None:
             return int(text)
         if len(text) <= _LONGEST and _DECIMAL.fullmatch(text):
             with contextlib.suppress(decimal.InvalidOperation):  # an exponent beyond all measure
-                return decimal.Decimal(text.replace(" ", "+"))
+                return _within_measure(decimal.Decimal(text.replace(" ", "+")))
         return None
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _within_measure(number: decimal.Decimal) -> decimal.Decimal:
+    """`number`, but for exponents that it takes forever to calculate with: too large, or too small, it is so as well."""
+    if abs(number.adjusted()) <= _LONGEST:
+        return number
+    if not number:
+        return decimal.Decimal(0).copy_sign(number)
+    return decimal.Decimal(1).scaleb(_LONGEST if number.adjusted() > 0 else -_LONGEST).copy_sign(number)
 
 
 class Text(Element):

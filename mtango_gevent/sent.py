@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import decimal
 import json
 import re
 from collections.abc import Sequence
@@ -27,7 +26,10 @@ _SHOWN = 80
 _FIELD = re.compile(r'(?:"(?P<quoted>[^"]*(?:""[^"]*)*)"|(?P<plain>(?!")[^,]*))(?P<comma>,|\Z)')
 
 # The sign of a number so small that it may become 0 as it is parsed.
-_TINY = re.compile(r"[0-9][eE]-0*[0-9]{3}")
+_TINY = re.compile(r"[0-9][eE]-0*[0-9]{3}|0\.0{300}")
+
+# The beginning of a number that is 0, whatever its exponent.
+_ZERO = re.compile(r"-?[0.]+(?:[eE]|\Z)")
 
 
 def _parsed(text: str) -> Any:
@@ -44,7 +46,7 @@ def _parsed(text: str) -> Any:
 def _small_number(text: str) -> float | str:
     """A number that a float cannot tell from 0 stays a text, for its type to refuse."""
     number = float(text)
-    return number if number or not decimal.Decimal(text) else text
+    return number if number or _ZERO.match(text) else text
 
 
 def _split(text: str) -> list[str]:
