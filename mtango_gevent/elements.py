@@ -169,7 +169,7 @@ def _number(value: Any) -> int | float | decimal.Decimal | None:
 
 
 def _within_measure(number: decimal.Decimal) -> decimal.Decimal:
-    """`number`, but for exponents that it takes forever to calculate with: too large, or too small, it is so as well."""
+    """`number`, or another one as much too large or small, where its exponent would take forever to calculate with."""
     if abs(number.adjusted()) <= _LONGEST:
         return number
     if not number:

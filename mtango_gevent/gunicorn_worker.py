@@ -72,13 +72,14 @@ class GatewayWorker(GeventWorker):
                 raise StopIteration
 
     def _discard_rest(self, body: Any) -> bool:
-        """Read what nobody wanted of a body, so that its client comes to read the answer; false where that does not end.
+        """Read what nobody wanted of a body, so that its client comes to read the answer; false if that does not end.
 
         gunicorn would do so before the next request, without end, and hold up everybody else.
         """
         config = self.client.config
-        with gevent.Timeout(config.body_timeout, False), contextlib.suppress(ParseException):
-            for _ in range(config.body_limit // _PIECE + 1):
+        timeout = gevent.Timeout(config.body_timeout, False)  # pyright: ignore[reportArgumentType]
+        with timeout, contextlib.suppress(ParseException):
+            for _ in range(2 * config.body_limit // _PIECE + 1):
                 if not body.read(_PIECE):
                     return True
                 gevent.sleep(0)

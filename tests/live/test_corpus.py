@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,3 +97,49 @@ def test_the_log_of_all_that_is_lines_without_tracebacks(patient: Gateway) -> No
     for line in text.splitlines():
         assert line.isprintable(), line
         assert re.match(r"\[20[0-9-]+ [0-9:]+ [+0-9]+\] \[[0-9]+\] \[[A-Z]+\] ", line), line
+
+
+# --- what one file cannot say ---
+
+
+def test_a_body_that_nobody_reads_holds_nobody_up(gateway: Gateway) -> None:
+    """gunicorn would read all of it, a KB at a time and without a break: 16 s for 300 MB."""
+    stop, waited = threading.Event(), [0.0]
+
+    def ask_others() -> None:
+        while not stop.wait(0.01):
+            began = time.monotonic()
+            gateway.get("")
+            waited.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=ask_others)
+    thread.start()
+    try:
+        for method in ("GET", "PUT"):
+            with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+                head = f"{method} /tango/rest HTTP/1.1\r\nHost: localhost\r\nContent-Length: {500 << 20}\r\n\r\n"
+                connection.sendall(head.encode())
+                with pytest.raises(ConnectionError):
+                    connection.sendall(bytes(500 << 20))
+    finally:
+        stop.set()
+        thread.join()
+    assert max(waited) < 3 * 0.3
+
+
+def test_a_refusal_of_a_large_body_is_seen(gateway: Gateway) -> None:
+    with contextlib.closing(gateway.connection()) as connection:
+        connection.request("PUT", "/tango/rest", bytes(20 << 20))
+        assert connection.getresponse().status == 413
+
+
+def test_what_comes_after_a_body_that_was_given_up_is_no_request(patient: Gateway) -> None:
+    head = b"PUT /tango/rest/rc3/hosts/a/1/devices/sys/tg_test/1/attributes/double_scalar/value HTTP/1.1\r\nHost: a\r\n"
+    for rest in (b"Transfer-Encoding: chunked\r\n\r\n5\r\n1", b"Content-Length: 100\r\n\r\n1"):
+        with socket.create_connection(("127.0.0.1", patient.port), timeout=PATIENCE) as connection:
+            connection.sendall(head + rest)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(b"GET /tango/rest/smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert connection.recv(65536) == b""
+    assert '"GET /tango/rest/smuggled' not in patient.log.read_text("utf-8")
