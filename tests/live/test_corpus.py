@@ -144,4 +144,3 @@ def test_what_comes_after_a_body_that_was_given_up_is_no_request(patient: Gatewa
                 connection.sendall(b"GET /tango/rest/smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
                 answers += b"".join(iter(lambda: connection.recv(65536), b""))
             assert answers.count(b"HTTP/1.1 ") == 1
-    assert '"GET /tango/rest/smuggled' not in patient.log.read_text("utf-8")
