@@ -143,6 +143,8 @@ def test_whatever_is_answered_is_described(
         @given(aimed(operation, devices))
         def ask(case: schemathesis.Case) -> None:
             response = case.call(base_url=base, session=session, timeout=30)
+            if response.status_code == 414:  # which any long URL is, as main.yml says
+                return
             whole = "filter" not in (case.query or {})  # with one, keys are missing
             case.validate_response(response, checks=[*CHECKS, *([checks.response_schema_conformance] if whole else [])])
 
