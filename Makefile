@@ -1,13 +1,15 @@
 # make run    a Tango of its own and the gateway on http://127.0.0.1:8000
 # make test   all tests            make test-latest   the same on the newest PyTango
+# make fuzz   requests and values that are made up, EXAMPLES=n of each kind and other ones each time
 # make lint   ruff, pyright, import rules             make clean   remove what the others made
 
 PYTHON ?= python3
 VENV := .venv
 LATEST := .venv-latest
+EXAMPLES ?= 500
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run test test-latest lint clean
+.PHONY: run test test-latest fuzz lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
@@ -17,6 +19,10 @@ test: $(VENV)/installed-dev
 
 test-latest: $(LATEST)/installed
 	$(LATEST)/bin/python -m pytest $(ARGS)
+
+fuzz: $(VENV)/installed-dev
+	EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/live/test_schema.py tests/test_sent.py tests/test_values.py \
+		tests/api/test_query.py tests/api/rc3/test_round_trips.py $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

@@ -79,6 +79,8 @@ def post_request(worker, req, environ, resp):
     """Let others go first: a kept connection that always has data would be served again and again."""
     import gevent
 
+    if resp is not None and resp.status_code == 408:
+        req.force_close()  # where in a body that was given up the next request begins, nobody knows
     gevent.sleep(0)
 
 

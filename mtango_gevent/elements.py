@@ -17,6 +17,7 @@ from typing import Any
 import numpy
 import tango
 
+from mtango_gevent import limits
 from mtango_gevent.sent import shown
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
@@ -47,7 +48,9 @@ class Element:
         raise NotImplementedError
 
     def many(self, values: Sequence[Any]) -> Any:
-        """The same for a list. Raises ValueError, which names the first that does not fit."""
+        """The same for a list. Raises ValueError, which names the first that does not fit, and for too many."""
+        if len(values) > limits.ONE_BY_ONE:
+            raise ValueError(f"has {len(values)} elements, more than the {limits.ONE_BY_ONE} that are not just numbers")
         return [self._numbered(index, value) for index, value in enumerate(values)]
 
     def refusal(self, problem: str = "") -> ValueError:
@@ -160,9 +163,18 @@ def _number(value: Any) -> int | float | decimal.Decimal | None:
             return int(text)
         if len(text) <= _LONGEST and _DECIMAL.fullmatch(text):
             with contextlib.suppress(decimal.InvalidOperation):  # an exponent beyond all measure
-                return decimal.Decimal(text.replace(" ", "+"))
+                return _within_measure(decimal.Decimal(text.replace(" ", "+")))
         return None
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _within_measure(number: decimal.Decimal) -> decimal.Decimal:
+    """`number`, or another one as much too large or small, where its exponent would take forever to calculate with."""
+    if abs(number.adjusted()) <= _LONGEST:
+        return number
+    if not number:
+        return decimal.Decimal(0).copy_sign(number)
+    return decimal.Decimal(1).scaleb(_LONGEST if number.adjusted() > 0 else -_LONGEST).copy_sign(number)
 
 
 class Text(Element):

@@ -67,6 +67,12 @@ class BadRequest(ApiError):
         super().__init__(400, "MTANGO_BadRequest", description)
 
 
+def check_limit(number: int, limit: int, what: str) -> None:
+    """Raises BadRequest where there is more of `what` than `limit`."""
+    if number > limit:
+        raise BadRequest(f"{number} {what}: no request may have more than {limit}")
+
+
 class NotFound(ApiError):
     def __init__(self, description: str) -> None:
         super().__init__(404, "MTANGO_NotFound", description)

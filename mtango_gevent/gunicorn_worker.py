@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ _KEEP_UP_EVERY = 0.5
 _GRACE = 0.5
 
 _LOOK_EVERY = 0.1
+
+# Bytes of a body that are read in one go.
+_PIECE = 16 << 10
 
 
 class GatewayWorker(GeventWorker):
@@ -64,6 +68,22 @@ class GatewayWorker(GeventWorker):
             raise StopIteration from None  # which ends the connection
         finally:
             sock.settimeout(None)
+            if req.must_close or not self._discard_rest(req.body):
+                raise StopIteration
+
+    def _discard_rest(self, body: Any) -> bool:
+        """Read what nobody wanted of a body, so that its client comes to read the answer; false if that does not end.
+
+        gunicorn would do so before the next request, without end, and hold up everybody else.
+        """
+        config = self.client.config
+        timeout = gevent.Timeout(config.body_timeout, False)  # pyright: ignore[reportArgumentType]
+        with timeout, contextlib.suppress(ParseException):
+            for _ in range(2 * config.body_limit // _PIECE + 1):
+                if not body.read(_PIECE):
+                    return True
+                gevent.sleep(0)
+        return False
 
     @property
     def client(self) -> TangoClient:

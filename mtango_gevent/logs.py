@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import time
 from typing import Any
-
-import orjson
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +48,7 @@ class JsonFormatter(logging.Formatter):
             line["message"] = record.getMessage()
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        return json.dumps(line, default=str)  # in ASCII: terminals know control characters beyond it too
 
 
 def in_json(level: str) -> dict[str, Any]:

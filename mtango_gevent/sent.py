@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import decimal
 import json
 import re
 from collections.abc import Sequence
@@ -15,13 +14,22 @@ from typing import Any
 
 import orjson
 
+from mtango_gevent import limits
+
 _NOT_JSON = object()
+
+# Encodes piece by piece, so that one may stop.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_SHOWN = 80
 
 # A field of a comma list; the csv of the standard library would see lines.
 _FIELD = re.compile(r'(?:"(?P<quoted>[^"]*(?:""[^"]*)*)"|(?P<plain>(?!")[^,]*))(?P<comma>,|\Z)')
 
 # The sign of a number so small that it may become 0 as it is parsed.
-_TINY = re.compile(r"[0-9][eE]-0*[0-9]{3}")
+_TINY = re.compile(r"[0-9][eE]-0*[0-9]{3}|0\.0{300}")
+
+# The beginning of a number that is 0, whatever its exponent.
+_ZERO = re.compile(r"-?[0.]+(?:[eE]|\Z)")
 
 
 def _parsed(text: str) -> Any:
@@ -38,7 +46,7 @@ def _parsed(text: str) -> Any:
 def _small_number(text: str) -> float | str:
     """A number that a float cannot tell from 0 stays a text, for its type to refuse."""
     number = float(text)
-    return number if number or not decimal.Decimal(text) else text
+    return number if number or _ZERO.match(text) else text
 
 
 def _split(text: str) -> list[str]:
@@ -54,12 +62,23 @@ def _split(text: str) -> list[str]:
 
 
 def shown(value: Any) -> str:
-    """A JSON value for a message: no more of it than a line has room for."""
+    """A JSON value for a message: no more of it than a line has room for, and no more is made of it."""
+    text = ""
     try:
-        text = orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:  # of its depth: what came as JSON is JSON
+        for part in _ENCODER.iterencode(value):
+            text += part[:_SHOWN]
+            if len(text) > _SHOWN:
+                return text[:_SHOWN] + "..."
+    except RecursionError:
         return "something nested too deeply"
-    return text if len(text) <= 80 else text[:80] + "..."
+    return text
+
+
+def _check_number(texts: Sequence[str]) -> None:
+    """Before they are taken apart."""
+    number = sum(text.count(",") + 1 for text in texts)
+    if number > limits.ONE_BY_ONE:
+        raise ValueError(f"has {number} elements, more than the {limits.ONE_BY_ONE} that texts may have: send JSON")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +128,7 @@ class Sent:
             return [self.parsed]
         if not self.texts or self.parsed is None:
             raise ValueError("is not a list")
+        _check_number(self.texts)
         if len(self.texts) > 1:
             return list(self.texts)
         if self.texts[0].lstrip().startswith("["):  # rather than write its brackets into a text
@@ -122,6 +142,7 @@ class Sent:
         """
         rows: Any = self.parsed
         if not isinstance(rows, list):
+            _check_number(self.texts)
             several = len(self.texts) > 1 or self.texts == [""]
             rows = [Sent.in_query([text]).elements() for text in self.texts] if several else [None]
         if not all(isinstance(row, list) for row in rows):
@@ -134,7 +155,7 @@ class Sent:
         """For messages."""
         if not self.texts:
             return shown(self.parsed)
-        return shown(self.texts[0] if len(self.texts) == 1 else self.texts)
+        return shown(self.texts[0] if len(self.texts) == 1 else list(self.texts))
 
     def _single(self) -> str:
         if len(self.texts) > 1:

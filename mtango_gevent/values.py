@@ -8,17 +8,18 @@ from __future__ import annotations
 import base64
 import dataclasses
 import functools
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy
 import tango
 from tango import CmdArgType
 
-from mtango_gevent import elements
+from mtango_gevent import elements, limits
 from mtango_gevent.elements import Element
-from mtango_gevent.errors import BadRequest
+from mtango_gevent.errors import BadRequest, check_limit
 from mtango_gevent.sent import Sent, shown
 from mtango_gevent.texts import to_utf8
 
@@ -242,23 +243,28 @@ def command_argument(data_type: CmdArgType, sent: Sent, about: str = "") -> Any:
         raise BadRequest(f"{about}a {type_name(data_type)} is wanted; sent was {sent.shown()}, which {error}") from None
 
 
-def blob_argument(sent: Mapping[str, Any], depth: int = 0) -> tuple[str, list[dict[str, Any]]]:
+def blob_argument(
+    sent: Mapping[str, Any], depth: int = 0, counter: Iterator[int] | None = None
+) -> tuple[str, list[dict[str, Any]]]:
     """What PyTango is to write to a pipe, out of the blob that a read of one answers, with the blobs within.
 
-    depth: how many blobs it is in. Raises BadRequest, which says what element is at fault.
+    depth: how many blobs it is in; counter: of all their elements. Raises BadRequest, which says what element is at
+    fault, and for too many.
     """
+    counter = counter or itertools.count(1)
     if depth > _DEEPEST:
         raise BadRequest(f"blobs are nested too deeply, more than {_DEEPEST}")
     if not isinstance(sent.get("data"), list):
         raise BadRequest('a blob is an object {"name": text, "data": [elements]}; sent was ' + shown(sent))
-    return _blob_name(sent.get("name")), [_blob_element(element, depth) for element in sent["data"]]
+    return _blob_name(sent.get("name")), [_blob_element(element, depth, counter) for element in sent["data"]]
 
 
 def _blob_name(sent: Any) -> str:
     return command_argument(CmdArgType.DevString, Sent.in_json(sent))
 
 
-def _blob_element(sent: Any, depth: int) -> dict[str, Any]:
+def _blob_element(sent: Any, depth: int, counter: Iterator[int]) -> dict[str, Any]:
+    check_limit(next(counter), limits.NAMES, "elements in a pipe, or more")
     if not isinstance(sent, dict) or not {"name", "value"} <= sent.keys():
         raise BadRequest('an element is an object {"name", "type", "value"}; sent was ' + shown(sent))
     name = _blob_name(sent["name"])
@@ -266,12 +272,12 @@ def _blob_element(sent: Any, depth: int) -> dict[str, Any]:
     if data_type is None or data_type in _NOT_IN_BLOBS:
         raise BadRequest(f"element {name}: {shown(sent.get('type'))} is no type that an element has")
     try:
-        return {"name": name, "dtype": data_type, "value": _blob_value(data_type, sent["value"], depth)}
+        return {"name": name, "dtype": data_type, "value": _blob_value(data_type, sent["value"], depth, counter)}
     except BadRequest as error:
         raise BadRequest(f"element {name}: {error.description}") from None
 
 
-def _blob_value(data_type: CmdArgType, sent: Any, depth: int) -> Any:
+def _blob_value(data_type: CmdArgType, sent: Any, depth: int, counter: Iterator[int]) -> Any:
     """What a read shows is always a list. PyTango takes a single text in a pipe for UTF-8."""
     if data_type in ARRAYS:
         return command_argument(data_type, Sent.in_json(sent))
@@ -279,7 +285,7 @@ def _blob_value(data_type: CmdArgType, sent: Any, depth: int) -> Any:
         raise BadRequest(f"a {type_name(data_type)} is one value; sent was {shown(sent)}")
     single = sent[0] if isinstance(sent, list) else sent
     if is_blob(data_type):
-        return blob_argument(single if isinstance(single, dict) else {"data": single}, depth + 1)
+        return blob_argument(single if isinstance(single, dict) else {"data": single}, depth + 1, counter)
     value = command_argument(data_type, Sent.in_json(single))
     return to_utf8(value) if isinstance(value, str) else value
 

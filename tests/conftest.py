@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import tango
 from flask import Flask
+from hypothesis import settings
 from webtest import TestApp
 
 from mtango_gevent import create_app
@@ -20,6 +21,11 @@ from tests.witness import Witness, summoned
 
 CPP_SERVER = shutil.which("TangoTest", path=f"{os.environ.get('PATH', '')}:/usr/lib/tango")
 DEMO_DEVICE, CPP_DEVICE, TYPES_DEVICE, SENDER_DEVICE = "sys/tg_test/1", "test/cpp/1", "demo/types/1", "test/sender/1"
+# How many examples of each kind hypothesis tries, other ones each time (`make fuzz`); 0: some, and always the same.
+EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
+settings.register_profile("tests", max_examples=EXAMPLES or 100, derandomize=not EXAMPLES, deadline=None, database=None)
+settings.load_profile("tests")
+
 HAS_PIPES = hasattr(tango.DeviceProxy, "read_pipe")
 
 

@@ -122,5 +122,33 @@ class Sender(Device):
                     self.push_change_event(f"sent{number}", self._sent[number])
 
 
+# Ends a line or a header where it is let through, clears a terminal, and is neither ASCII nor UTF-8.
+RUDE = 'x\r\nX-Injected: 1\x1b[2J"\xe9\x9b'
+
+
+class Rude(Device):
+    """All its texts are RUDE."""
+
+    def init_device(self) -> None:
+        super().init_device()
+        self.set_status(RUDE)
+        self.add_attribute(tango.Attr(RUDE, tango.CmdArgType.DevDouble), self._read_one)
+
+    def _read_one(self, read: tango.Attribute) -> None:
+        read.set_value(1.0)
+
+    @attribute(dtype=str, label=RUDE, unit=RUDE, doc=RUDE, format=RUDE, display_unit=RUDE, standard_unit=RUDE)
+    def text(self) -> str:
+        return RUDE
+
+    @attribute(dtype=float)
+    def fails(self) -> float:
+        tango.Except.throw_exception(RUDE, RUDE, RUDE)
+
+    @command(dtype_out=str, doc_out=RUDE)
+    def Fail(self) -> str:
+        tango.Except.throw_exception(RUDE, RUDE, RUDE)
+
+
 if __name__ == "__main__":
-    run((Slow, Sender), ["Slow", *sys.argv[1:]])
+    run((Slow, Sender, Rude), ["Slow", *sys.argv[1:]])

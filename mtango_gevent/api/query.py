@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import re2
 from flask import request
 
-from mtango_gevent.errors import BadRequest
+from mtango_gevent import limits
+from mtango_gevent.errors import BadRequest, check_limit
 
 # Longer than any name that Tango's database can hold, shorter than what would fill a log.
 MAXIMUM_NAME = 255
@@ -58,13 +60,17 @@ def _is_latin1(text: str) -> bool:
     return True
 
 
-def check_encoding() -> None:
-    """Raises BadRequest where the query is not UTF-8; werkzeug would take such bytes for the text `%FF`."""
-    check_utf8("query", request.query_string)
+def check_query() -> None:
+    """Raises BadRequest for a query that check_parameters refuses."""
+    check_parameters("query", request.query_string)
 
 
-def check_utf8(kind: str, encoded: bytes) -> None:
-    """Raises BadRequest where a query, or a form, is not UTF-8 below its percent signs."""
+def check_parameters(kind: str, encoded: bytes) -> None:
+    """Raises BadRequest where a query, or a form, has too many parameters, or is not UTF-8 below its percent signs.
+
+    werkzeug would take such bytes for the text `%FF`.
+    """
+    check_limit(encoded.count(b"&") + 1, limits.PARAMETERS, f"parameters in the {kind}")
     try:
         unquote_to_bytes(encoded).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -81,7 +87,16 @@ def _single(key: str) -> str | None:
 
 def names(key: str, kind: str) -> list[str]:
     """The values of a repeatable parameter that names things."""
-    return [check_name(kind, name) for name in request.args.getlist(key)]
+    given = request.args.getlist(key)
+    check_number(kind, given)
+    return [check_name(kind, name) for name in given]
+
+
+def check_number(kind: str, given: Collection[str]) -> None:
+    """Raises BadRequest for more names than a request may have, and for one that is there too often."""
+    check_limit(len(given), limits.NAMES, f"{kind}s")
+    for name, times in collections.Counter(map(str.lower, given)).items():
+        check_limit(times, limits.REPEATS, f"times the {kind} {quoted(name)}")
 
 
 def whole_number(key: str, default: int | None = None) -> Any:
@@ -111,7 +126,8 @@ _PARTS = ("domain", "family", "member")
 
 def wildcards() -> list[str]:
     """Patterns of device names, `*` for any characters; all of them without a parameter."""
-    given = request.args.getlist("wildcard") or ["*"]
+    given = dict.fromkeys(request.args.getlist("wildcard") or ["*"])
+    check_limit(len(given), limits.WILDCARDS, "wildcards")
     return [check_name("wildcard", wildcard) for wildcard in given]
 
 

@@ -18,6 +18,9 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{1,5})?")
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
+# What may stand in a query as it is.
+_QUERY = "%!$&'()*+,;=:@/?-._~"
+
 HOST = "/hosts/<host>/<port>"
 DEVICE = HOST + "/devices/<domain>/<family>/<member>"
 
@@ -65,7 +68,9 @@ def _root() -> str:
     host = request.environ.get("HTTP_HOST", server)
     if not _HOST.fullmatch(host):
         raise BadRequest(f"the header Host, {quoted(host)}, is not a name or address with or without a port")
-    return f"{request.scheme}://{host.removesuffix(_DEFAULT_PORTS.get(request.scheme, ''))}"
+    if request.scheme not in _DEFAULT_PORTS:
+        raise BadRequest(f"the header X-Forwarded-Proto, {quoted(request.scheme)}, is neither http nor https")
+    return f"{request.scheme}://{host.removesuffix(_DEFAULT_PORTS[request.scheme])}"
 
 
 def of_host(version: str, host: TangoHost) -> str:
@@ -80,6 +85,12 @@ def of_device(version: str, device: Device, name: str) -> str:
 def segment(name: str) -> str:
     """A name as one part of a path."""
     return quote(name, safe="")
+
+
+def as_asked() -> str:
+    """Path and query of this request, in which nothing is that a URL has not."""
+    path, query_string = quote(request.script_root + request.path), quote(request.query_string, safe=_QUERY)
+    return f"{path}?{query_string}" if query_string else path
 
 
 def with_parameter(name: str, value: str) -> str:

@@ -9,11 +9,12 @@ import json
 from typing import Any
 
 import orjson
-from flask import request
+from flask import g, request
 from werkzeug.datastructures import MultiDict
 
-from mtango_gevent.api.query import check_name, check_utf8, quoted
-from mtango_gevent.errors import BadRequest
+from mtango_gevent import limits
+from mtango_gevent.api.query import check_name, check_number, check_parameters, quoted
+from mtango_gevent.errors import ApiError, BadRequest, check_limit
 from mtango_gevent.names import spelled
 from mtango_gevent.sent import Sent, shown
 
@@ -59,13 +60,14 @@ def value(key: str) -> Sent:
 def values(kind: str) -> dict[str, Sent]:
     """Values by the name of what they are for, a `kind`: of the query and a form, or of a JSON object as the body.
 
-    Raises BadRequest for names that cannot be, and where there are none.
+    Raises BadRequest for names that cannot be or are too many, and where there are none.
     """
     sent = {name: Sent.in_query(texts) for name, texts in _parameters().lists() if name != "async"}
     if _text() and not _form():
         sent |= {name: Sent.in_json(value) for name, value in document().items()}
     if not sent:
         raise BadRequest(f"nothing to write: neither parameters that name {kind}s nor a JSON object")
+    check_number(kind, sent)
     for name in sent:
         check_name(kind, name)
     return sent
@@ -81,9 +83,11 @@ def properties() -> dict[str, list[str]]:
         sent += _named_texts(_json(exactly=True))
     if not sent:
         raise BadRequest("nothing to write: neither parameters that name properties nor a JSON body")
+    check_limit(len(sent), limits.NAMES, "properties")
     found = {check_name("property_name", name): _lines(name, texts) for name, texts in sent}
     if len({name.lower() for name in found}) < len(sent):
         raise BadRequest("a property is named twice")
+    check_limit(sum(map(len, found.values())), limits.LINES, "texts of properties")
     return found
 
 
@@ -120,9 +124,13 @@ def _lines(name: str, texts: Any) -> list[str]:
     lines = texts if isinstance(texts, list) else [texts]
     if not lines:
         raise BadRequest(f"the property {quoted(name)} has no values to write; DELETE takes it away")
+    check_limit(len(lines), limits.LINES, f"texts of the property {quoted(name)}")
     for line in lines:
         if not isinstance(line, str) or "\0" in line:
             raise BadRequest(f"the property {quoted(name)} is a text or a list of texts; sent was {shown(texts)}")
+        check_limit(
+            len(line.encode("utf-8", "surrogatepass")), limits.LINE, f"bytes in a text of the property {quoted(name)}"
+        )
     return lines
 
 
@@ -157,14 +165,23 @@ def _parameters() -> MultiDict[str, str]:
 
 
 def _form() -> MultiDict[str, str]:
-    """The body as a form, if it is one: curl says so of whatever it sends."""
+    """The body as a form, if it is one; looked at once."""
+    if "form" not in g:
+        g.form = _read_form()
+    return g.form
+
+
+def _read_form() -> MultiDict[str, str]:
+    """curl says of whatever it sends that it is a form."""
     body = request.get_data()  # first, as nothing is left of a body after it has been read as a form
     if request.mimetype == "multipart/form-data":
         raise BadRequest("multipart/form-data is not taken: send a query, a urlencoded form, JSON or a text")
     if b"=" not in body or body.lstrip().startswith((b"{", b"[")):
         return MultiDict()
     if request.mimetype == "application/x-www-form-urlencoded":
-        check_utf8("form", body)
+        if len(body) > limits.FORM:
+            raise ApiError(413, "MTANGO_Http413", f"the form has {len(body)} bytes, more than {limits.FORM}: send JSON")
+        check_parameters("form", body)
     return request.form
 
 

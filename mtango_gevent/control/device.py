@@ -128,8 +128,10 @@ class Device:
         except tango.DevFailed as failure:
             raise explained(failure, about) from None
 
-    def list_attributes(self) -> list[tango.AttributeInfoEx]:
-        """Configurations of all attributes."""
+    def list_attributes(self, anew: bool = False) -> list[tango.AttributeInfoEx]:
+        """Configurations of all attributes; anew: of this moment."""
+        if anew:
+            self.host.client.attributes.discard(self._key("attributes"))
         return self.host.client.attributes.get(
             self._key("attributes"), lambda: self._ask(lambda proxy: list(proxy.attribute_list_query_ex()))
         )

@@ -88,3 +88,15 @@ def test_a_line_in_json_is_one_object() -> None:
     assert "\n" not in JsonFormatter().format(record(line))
     assert "\n" not in str(line)
     assert json.loads(JsonFormatter().format(record("5 %s", args=("µm",))))["message"] == "5 µm"
+
+
+def test_no_part_of_a_line_can_be_taken_for_another(
+    make_client: Callable[..., TestApp], lines: Callable[[], list[AccessLine]]
+) -> None:
+    client = make_client(trusted_proxies=1)
+    address = '1.2.3.4 "GET /" \x1b\xe9'
+    client.get('/tango/x%22%20200%205B%20ok%0a%1b?a=%22&b="', headers={"X-Forwarded-For": address}, status=404)
+    (line,) = lines()
+    assert line.url == "/tango/x%22%20200%205B%20ok%0A%1B?a=%22&b=%22"
+    assert line.client == "1.2.3.4%20%22GET%20%2F%22%20%1B%C3%A9"
+    assert str(line).split(" no such URL")[0].count('"') == 2

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote_to_bytes, urlencode
 
 import pytest
 from flask import Flask
@@ -111,3 +112,84 @@ def test_no_expression_runs_away(flask_app: Flask) -> None:
         began = time.monotonic()
         assert not parts.match("a/b/" + "x" * 100)
         assert time.monotonic() - began < 3
+
+
+# --- whatever is asked ---
+
+TEXTS = st.one_of(
+    st.text(), st.text(alphabet="0123456789-", max_size=12), st.text(alphabet="ab*%/!.()[]{}\\?+|^$", max_size=40)
+)
+
+
+def outcome(read: Callable[[], object]) -> tuple[object, str]:
+    """(what is read, why not)."""
+    try:
+        return read(), ""
+    except BadRequest as refusal:
+        return None, refusal.description
+
+
+@given(st.sampled_from(["range", "last", "state", "domain", "filter", "wildcard", "attr"]), st.lists(TEXTS, max_size=3))
+def test_a_parameter_gives_a_value_or_a_refusal(key: str, given: list[str]) -> None:
+    readings = {
+        "range": query.range_of_items,
+        "last": lambda: query.whole_number("last"),
+        "state": lambda: query.choice("state", ("ONE", "OTHER")),
+        "domain": query.name_parts,
+        "filter": lambda: query.filtered(DATA),
+        "wildcard": query.wildcards,
+        "attr": lambda: query.names("attr", "attribute"),
+    }
+    with Flask(__name__).test_request_context("/", query_string={key: given}):
+        found, reason = outcome(readings[key])
+    assert reason.isprintable()
+    assert len(reason) < 1000
+    assert not isinstance(found, query.NameParts) or found.match("a/b/c") in (True, False)
+
+
+@given(st.integers(0, 999_999_999), st.integers(0, 999_999_999))
+def test_a_range_says_what_was_asked(start: int, stop: int) -> None:
+    with Flask(__name__).test_request_context(f"/?range={start}-{stop}"):
+        if start < stop:
+            assert str(query.range_of_items()) == f"{start}-{stop}"
+        else:
+            with pytest.raises(BadRequest):
+                query.range_of_items()
+
+
+@given(st.binary())
+def test_a_query_is_utf8_or_refused(encoded: bytes) -> None:
+    try:
+        query.check_parameters("query", encoded)
+    except BadRequest:
+        return
+    unquote_to_bytes(encoded).decode("utf-8")
+
+
+KEYS = st.sampled_from("abcd")
+DOCUMENTS = st.recursive(
+    st.integers(),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)),
+    max_leaves=15,
+)
+
+
+def keys_of(data: object) -> set[str]:
+    if isinstance(data, dict):
+        return set(data).union(*map(keys_of, data.values()))
+    return set().union(*map(keys_of, data)) if isinstance(data, list) else set()
+
+
+@given(DOCUMENTS, st.lists(KEYS, max_size=3), st.lists(KEYS, max_size=3))
+def test_a_filter_excludes_what_it_says_and_does_no_more_the_second_time(
+    data: object, include: list[str], exclude: list[str]
+) -> None:
+    asked = [("filter", name) for name in include] + [("filter", f"!{name}") for name in exclude]
+    with Flask(__name__).test_request_context("/?" + urlencode(asked)):
+        once = query.filtered(data)
+        assert not keys_of(once) & set(exclude)
+        assert keys_of(once) <= keys_of(data)
+        if not exclude:  # which may leave nothing of what was included
+            assert query.filtered(once) == once
+        if not asked:
+            assert once == data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flask import Blueprint, Response
@@ -13,7 +13,7 @@ from mtango_gevent.api import pictures, query, reply, urls, writes
 from mtango_gevent.api.context import config
 from mtango_gevent.api.rc3 import configuration
 from mtango_gevent.control.device import Device
-from mtango_gevent.errors import ApiError, BadRequest, DevFailed, describe, explained, status_of
+from mtango_gevent.errors import ApiError, BadRequest, DevFailed, describe, explained, status_of, tango_failure
 from mtango_gevent.sent import Sent
 
 blueprint = Blueprint("attributes", __name__)
@@ -87,7 +87,13 @@ def write_values(device: Device) -> Response:
     if writes.asynchronous():
         prepared = {name: _prepare_write(device, name, value) for name, value in sent.items()}
         return _later(device, f"write of {', '.join(sent)}", lambda: _write_all(prepared))
-    failures = _write_each({name: functools.partial(_write, device, name, value) for name, value in sent.items()})
+    unknown = _unknown(device, sent) if len(sent) > 1 else ()
+    failures = _write_each(
+        {
+            name: functools.partial(_refuse if name in unknown else _write, device, name, value)
+            for name, value in sent.items()
+        }
+    )
     written = [name for name in sent if name not in failures]
     try:
         items = dict(zip(written, device.read_back(written), strict=True))
@@ -122,6 +128,19 @@ def _write_all(writes: Mapping[str, Callable[[], None]]) -> None:
     failures = _write_each(writes)
     if failures:
         raise DevFailed(*(error for failure in failures.values() for error in failure.args))
+
+
+def _unknown(device: Device, names: Collection[str]) -> Collection[str]:
+    """Those that the device has not; a device that is out of reach says so when it is written to."""
+    try:
+        known = _known(device, names)
+    except DevFailed:
+        return ()
+    return {name for name in names if name.lower() not in known}
+
+
+def _refuse(_device: Device, name: str, _sent: Sent) -> None:
+    raise _not_found(name)
 
 
 def _write(device: Device, name: str, sent: Sent) -> None:
@@ -200,8 +219,8 @@ def _shape_bare_value(device: Device, item: Any) -> Any:
 def show_infos(device: Device) -> Response:
     """Those named by `attr`; one that fails says so in its place."""
     names = query.names("attr", "attribute")
-    known = {info.name.lower(): info for info in device.list_attributes()} if names else {}
-    return reply.collection(names, lambda name: _shape_info_or_failure(device, name, known.get(name.lower())))
+    known = _known(device, names)
+    return reply.collection(names, lambda name: _shape_info_or_failure(name, known.get(name.lower())))
 
 
 @blueprint.get("/<attribute>/info")
@@ -237,9 +256,19 @@ def _shape_info(info: Any) -> dict[str, Any]:
     return configuration.shape(info, config().rc3_mode)
 
 
-def _shape_info_or_failure(device: Device, name: str, info: Any | None) -> dict[str, Any]:
-    """The device itself says what is wrong with a name that is not in its list."""
-    try:
-        return _shape_info(info or device.describe_attribute(name))
-    except DevFailed as failure:
-        return reply.failed_item(name, describe(failure))
+def _shape_info_or_failure(name: str, info: Any | None) -> dict[str, Any]:
+    return _shape_info(info) if info else reply.failed_item(name, describe(_not_found(name)))
+
+
+def _known(device: Device, names: Collection[str]) -> dict[str, Any]:
+    """Configurations by name in lower case, in at most two Tango calls, however many names are of no attribute."""
+    known: dict[str, Any] = {}
+    for anew in (False, True):
+        if not all(name.lower() in known for name in names):
+            known = {info.name.lower(): info for info in device.list_attributes(anew)}
+    return known
+
+
+def _not_found(name: str) -> DevFailed:
+    """In Tango's words."""
+    return tango_failure("API_AttrNotFound", f"{name} attribute not found")

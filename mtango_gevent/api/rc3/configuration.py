@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mtango_gevent import values
-from mtango_gevent.errors import BadRequest
+from mtango_gevent import limits, values
+from mtango_gevent.errors import BadRequest, check_limit
 from mtango_gevent.sent import shown
 from mtango_gevent.texts import read_text
 
@@ -147,4 +147,5 @@ def _checked_labels(value: Any) -> list[str]:
     """Tango keeps them in one text, with commas between."""
     if not isinstance(value, list) or not all(isinstance(each, str) and not {"\0", ","} & set(each) for each in value):
         raise BadRequest(f"enum_label is a list of texts without commas; sent was {shown(value)}")
+    check_limit(len(value), limits.NAMES, "labels")
     return value
