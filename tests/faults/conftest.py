@@ -46,18 +46,17 @@ class Tango:
         return self.fixed if FIXED in path else self.server
 
 
-def _add(system: EmbeddedTango, instance: str, devices: dict[str, str], *options: str) -> Lives:
-    command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), instance, *options]
-    return Lives(system.add_server(command, f"Slow/{instance}", devices))
+def _add(system: EmbeddedTango, instance: str, devices: dict[str, str], port: int = 0) -> Lives:
+    command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), instance]
+    return Lives(system.add_server(command, f"Slow/{instance}", devices, port))
 
 
 @pytest.fixture(scope="session")
 def mortal() -> Iterator[Tango]:
     with EmbeddedTango() as system:
         devices = {**dict.fromkeys([*DEVICES, NEIGHBOUR], "Slow"), SENDER: "Sender"}
-        end_point = f"giop:tcp:127.0.0.1:{free_port()}"
-        fixed = _add(system, "fixed", {FIXED: "Slow"}, "-ORBendPoint", end_point)
-        yield Tango(system, Lives(system.database), _add(system, "mortal", devices), fixed)
+        server, fixed = _add(system, "mortal", devices), _add(system, "fixed", {FIXED: "Slow"}, free_port())
+        yield Tango(system, Lives(system.database), server, fixed)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from tests.asking import Answer, Connection
+from tests.live.conftest import wait_until
 
 
 class Readers:
@@ -26,6 +27,11 @@ class Readers:
         self._over.set()
         for thread in self._threads:
             thread.join()
+
+    def go_on(self, count: int = 20) -> None:
+        """Wait for so many more answers to each path."""
+        wanted = {path: len(answers) + count for path, answers in self.answers.items()}
+        wait_until(lambda: all(len(self.answers[path]) >= number for path, number in wanted.items()))
 
     @property
     def all(self) -> list[Answer]:
