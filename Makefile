@@ -1,5 +1,6 @@
 # make run    a Tango of its own and the gateway on http://127.0.0.1:8000
 # make test   all tests            make test-latest   the same on the newest PyTango
+# make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
 # make lint   ruff, pyright, import rules             make clean   remove what the others made
 
 PYTHON ?= python3
@@ -7,7 +8,9 @@ VENV := .venv
 LATEST := .venv-latest
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run test test-latest lint clean
+MINUTES ?= 5
+
+.PHONY: run test test-latest soak lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
@@ -17,6 +20,9 @@ test: $(VENV)/installed-dev
 
 test-latest: $(LATEST)/installed
 	$(LATEST)/bin/python -m pytest $(ARGS)
+
+soak: $(VENV)/installed-dev
+	$(VENV)/bin/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

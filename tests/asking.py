@@ -31,8 +31,7 @@ class Answer:
         """Of a failure body, or of the first item that has one."""
         items = self.body if isinstance(self.body, list) else [self.body]
         failures = (item for item in items if isinstance(item, dict) and item.get("quality") == "FAILURE")
-        errors = (failure["errors"] for failure in failures)
-        return [error["reason"] for error in next(errors, [])]
+        return [error["reason"] for error in next(failures, {"errors": []})["errors"]]
 
 
 class Connection:

@@ -14,6 +14,15 @@ from .readers import Readers, late
 AWAY = 10.0  # seconds
 
 
+def _lose(tango: Tango, how: str) -> None:
+    tango.database.server.freeze() if how == "frozen" else tango.database.kill()
+
+
+def _bring_back(tango: Tango) -> float:
+    tango.database.server.thaw()
+    return tango.database.start()
+
+
 @pytest.mark.parametrize("how", ["frozen", "killed"])
 def test_without_it_devices_that_are_connected_are_read_on(gateway: Gateway, tango: Tango, how: str) -> None:
     cached = [tango.path(DEVICES[0]), tango.path(NEIGHBOUR), tango.path("sys/tg_test/1", "attributes/ampli/value")]
@@ -22,17 +31,10 @@ def test_without_it_devices_that_are_connected_are_read_on(gateway: Gateway, tan
     for path in cached:
         assert is_good(ask(gateway, path))
     with Readers(gateway.port, [*cached, "/healthz"]) as reading, Readers(gateway.port, [*new, *lists], 0.1) as vain:
-        if how == "frozen":
-            tango.database.server.freeze()
-        else:
-            tango.database.kill()
+        _lose(tango, how)
         gone = time.monotonic()
         time.sleep(AWAY)  # that is the fault
-        if how == "frozen":
-            tango.database.server.thaw()
-            back = time.monotonic()
-        else:
-            back = tango.database.start()
+        back = _bring_back(tango)
         seconds = until_good(gateway, [*new, *lists], back)
     failed = [answer for answer in vain.all if gone < answer.began and answer.ended < back]
     said("p99 and longest of connected devices in ms", 1000 * late(reading.all), 1000 * late(reading.all, 1))
@@ -44,4 +46,20 @@ def test_without_it_devices_that_are_connected_are_read_on(gateway: Gateway, tan
     assert failed
     assert all(is_failure(answer) for answer in failed)
     assert late(vain.all, 1) < 3 * 6
+    assert seconds < 3 * 5
+
+
+@pytest.mark.parametrize("how", ["frozen", "killed"])
+def test_a_gateway_that_starts_without_it_works_when_it_is_there(gateway: Gateway, tango: Tango, how: str) -> None:
+    """That it is there at all, the fixture has asked /tango/rest only."""
+    paths = [tango.path(DEVICES[0]), f"{tango.base}/devices", tango.path(DEVICES[1], "properties")]
+    _lose(tango, how)
+    with Readers(gateway.port, ["/healthz"]) as health, Readers(gateway.port, paths, 0.1) as vain:
+        vain.go_on(1)
+        back = _bring_back(tango)
+        seconds = until_good(gateway, paths, back)
+    said("longest of /healthz in ms, good after s", 1000 * late(health.all, 1), seconds)
+    assert all(is_good(answer) for answer in health.all)
+    assert all(is_failure(answer) for answer in vain.all if answer.ended < back)
+    assert late(health.all, 1) < 3 * 0.2
     assert seconds < 3 * 5

@@ -22,25 +22,25 @@ Request = tuple[str, str, str]
 Learn = Callable[[Gateway, Tango, Sequence[Request]], None]
 
 KINDS: dict[str, list[Request]] = {
-    "reads": [
+    "asking": [
         ("GET", "attributes/quick/value", ""),
         ("GET", "attributes/value?attr=quick&attr=lazy", ""),
-        ("GET", "state", ""),
-        ("GET", "", ""),
-        ("GET", "pipes/none", ""),
-        ("GET", "attributes/quick/history", ""),
-        ("GET", "commands/State/history", ""),
-    ],
-    "lists": [
         ("GET", "attributes", ""),
         ("GET", "attributes/quick", ""),
         ("GET", "attributes/quick/info", ""),
         ("GET", "attributes/info?attr=quick&attr=lazy", ""),
+        ("GET", "attributes/quick/history", ""),
+        ("GET", "attributes/quick/properties", ""),
+        ("GET", "state", ""),
         ("GET", "commands", ""),
         ("GET", "commands/Rest", ""),
+        ("GET", "commands/State/history", ""),
+        ("GET", "properties", ""),
         ("GET", "pipes", ""),
+        ("GET", "pipes/none", ""),
+        ("GET", "", ""),
     ],
-    "writes": [
+    "changing and listening": [
         ("PUT", "attributes/lazy/value?v=0", ""),
         ("PUT", "attributes/value?lazy=0", ""),
         ("PUT", "attributes/lazy/value?v=0&async=true", ""),
@@ -48,12 +48,8 @@ KINDS: dict[str, list[Request]] = {
         ("PUT", "commands/Rest", "0"),
         ("PUT", "commands/Init", ""),
         ("PUT", "pipes/none", '{"name": "none", "data": []}'),
-    ],
-    "properties and events": [
-        ("GET", "properties", ""),
         ("PUT", "properties/one?value=1", ""),
         ("DELETE", "properties/one", ""),
-        ("GET", "attributes/quick/properties", ""),
         ("PUT", "attributes/quick/properties/one?value=1", ""),
         ("GET", "attributes/quick/change?timeout=8000", ""),
         ("GET", "attributes/quick/change?timeout=8000&state=INITIAL", ""),
