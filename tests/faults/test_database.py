@@ -51,7 +51,6 @@ def test_without_it_devices_that_are_connected_are_read_on(gateway: Gateway, tan
 
 @pytest.mark.parametrize("how", ["frozen", "killed"])
 def test_a_gateway_that_starts_without_it_works_when_it_is_there(gateway: Gateway, tango: Tango, how: str) -> None:
-    """That it is there at all, the fixture has asked /tango/rest only."""
     paths = [tango.path(DEVICES[0]), f"{tango.base}/devices", tango.path(DEVICES[1], "properties")]
     _lose(tango, how)
     with Readers(gateway.port, ["/healthz"]) as health, Readers(gateway.port, paths, 0.1) as vain:

@@ -63,8 +63,10 @@ class Soak:
                 self._be_quiet()
                 while time.monotonic() < self._until:
                     self._disturb()
-        finally:
+                    print(self._book.table(), flush=True)
+        except BaseException:
             print(self._book.table(), flush=True)
+            raise
         seconds = time.monotonic() - began
         print(f"{self._book.requests} requests in {seconds:.0f} s, {self._book.requests / seconds:.0f} per second")
         self._judge_growth()

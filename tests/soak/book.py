@@ -24,7 +24,6 @@ class Book:
         self._guard = threading.Lock()
         self._seconds: dict[str, array[float]] = collections.defaultdict(lambda: array("d"))
         self._reasons: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-        self._reported = 0
 
     def enter(self, kind: str, asked: Asked, answer: Answer, quiet: bool) -> None:
         """quiet: it was so when the request began."""

@@ -14,7 +14,7 @@ from tests.soak.kinds import Scene
 # For how long, in seconds: a dead server is missed at once, a frozen one only after a Tango timeout or two.
 _DEAD, _FROZEN, _HUNG = 3.0, 8.0, 6.0
 
-_CROWD = 100
+_CROWD = 50
 
 
 class Disturbances:
@@ -46,8 +46,9 @@ class Disturbances:
             each.start()
 
     def _hang(self) -> None:
-        command = f"{self._scene.device(self._hung)}/commands/Rest"
-        for answer in ask_all(self._port, [("PUT", command, f"{_HUNG}")] * _CROWD, HANG_SECONDS):
+        device = self._scene.device(self._hung)
+        crowd = [("PUT", f"{device}/commands/Rest", f"{_HUNG}"), ("GET", f"{device}/attributes/quick/value", "")]
+        for answer in ask_all(self._port, crowd * _CROWD, HANG_SECONDS):
             if not answer.status:
                 self._book.accuse(f"no answer within {answer.seconds:.1f} s while {self._hung} hangs")
 
