@@ -27,6 +27,7 @@ from tests.soak.usage import ENOUGH, Usage, excess, growth
 
 CLIENTS, LISTENERS = 12, 6
 HUNG = "soak/hung/1"
+DEMO = ("sys/tg_test/1", "demo/motor/1", "demo/camera/1", "demo/powersupply/1")
 DEVICES = Path(__file__).parents[1] / "devices.py"
 
 # Everything answers as before so soon after a fault has ended: three times what is promised, two cores being shared.
@@ -88,7 +89,7 @@ class Soak:
         """Wait until all is as it was."""
         began = time.monotonic()
         paths = [f"{self._scene.device(name)}/attributes/quick/value" for name in [*self._scene.slow, HUNG]]
-        paths += [f"{self._scene.device(name)}/state" for name in ("sys/tg_test/1", "demo/motor/1", SENDER)]
+        paths += [f"{self._scene.device(name)}/state" for name in (*DEMO, SENDER)]
         paths += [f"{self._scene.base}/devices?wildcard=soak/*"]
         lost = list(paths)
         while lost and time.monotonic() < began + 2 * RECOVERY_SECONDS:
