@@ -166,7 +166,7 @@ def test_a_server_is_restarted_while_a_listener_waits(gateway: Gateway, tango: T
 
         wait_until(heard, 60)
         seconds = time.monotonic() - back
-    good = [answer for answer in events.all if is_good(answer) and answer.ended > gone]
+    good = [answer for answer in events.all if is_good(answer) and answer.began > gone]
     said("events again after s", seconds, {answer.reasons[0] for answer in events.all if answer.reasons})
     assert all(is_good(answer) or is_failure(answer) for answer in events.all)
     assert all(answer.body["timestamp"] / 1000 > clock_when_gone for answer in good)
