@@ -13,6 +13,9 @@ from tests.asking import Answer, Connection
 from tests.soak.book import HANG_SECONDS, Book
 from tests.soak.kinds import WEIGHTS, Asked, Scene, wait_for_event
 
+# The longest that /healthz may take, whatever happens.
+STALL_SECONDS = 2.0
+
 
 class Load:
     """Clients that ask at random, listeners that wait for events, one that hangs up, and one that asks for life."""
@@ -85,6 +88,8 @@ class Load:
         while not self._over.wait(0.05):
             answer = self._enter("healthz", connection, asked)
             self.longest_gap = max(self.longest_gap, answer.seconds)
+            if answer.seconds > STALL_SECONDS:
+                self._book.accuse(f"the worker stalled for {answer.seconds:.1f} s")
 
 
 def _long_ones(scene: Scene) -> Sequence[str]:
