@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 
@@ -24,19 +25,18 @@ class Disturbances:
         self._port, self._scene, self._book = port, scene, book
         self._database, self._servers = database, servers
         self._hung = hung
-        self._turn = 0
+        self._dice = random.Random("servers")
         self.all: list[tuple[str, Callable[[], None]]] = [
-            ("a server is killed and started", lambda: self._kill(self._next())),
-            ("a server is frozen and thawed", lambda: _freeze(self._next().server)),
+            ("a server is killed and started", lambda: self._kill(self._one())),
+            ("a server is frozen and thawed", lambda: _freeze(self._one().server)),
             ("a device hangs, and many want it", self._hang),
             ("the database is killed and started", lambda: self._kill(self._database)),
             ("the database is frozen and thawed", lambda: _freeze(self._database.server)),
-            ("the database and a server are killed and started", lambda: self._kill(self._database, self._next())),
+            ("the database and a server are killed and started", lambda: self._kill(self._database, self._one())),
         ]
 
-    def _next(self) -> Lives:
-        self._turn += 1
-        return self._servers[self._turn % len(self._servers)]
+    def _one(self) -> Lives:
+        return self._dice.choice(self._servers)
 
     def _kill(self, *lives: Lives) -> None:
         for each in lives:
