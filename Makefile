@@ -1,15 +1,17 @@
 # make run    a Tango of its own and the gateway on http://127.0.0.1:8000
 # make test   all tests            make test-latest   the same on the newest PyTango
 # make fuzz   requests and values that are made up, EXAMPLES=n of each kind and other ones each time
+# make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
 # make lint   ruff, pyright, import rules             make clean   remove what the others made
 
 PYTHON ?= python3
 VENV := .venv
 LATEST := .venv-latest
 EXAMPLES ?= 500
+MINUTES ?= 5
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run test test-latest fuzz lint clean
+.PHONY: run test test-latest fuzz soak lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
@@ -23,6 +25,9 @@ test-latest: $(LATEST)/installed
 fuzz: $(VENV)/installed-dev
 	EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/live/test_schema.py tests/test_sent.py tests/test_values.py \
 		tests/api/test_query.py tests/api/rc3/test_round_trips.py $(ARGS)
+
+soak: $(VENV)/installed-dev
+	$(VENV)/bin/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

@@ -1,5 +1,6 @@
 """A device server for the tests: devices that take as long as they are told to, and devices that send events."""
 
+import os
 import sys
 import threading
 import time
@@ -45,6 +46,10 @@ class Slow(Device):
     @attribute(dtype=float, unit="s")
     def quick(self) -> float:
         return self._seconds
+
+    @attribute(dtype=int, doc="The process that answers: another one after a restart")
+    def life(self) -> int:
+        return os.getpid()
 
     @command(dtype_in=float, doc_in="Seconds that a read of `slow` takes")
     def TakeSeconds(self, seconds: float) -> None:

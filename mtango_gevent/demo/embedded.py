@@ -28,7 +28,6 @@ __all__ = ["DEMO_SERVER", "EmbeddedTango", "EmbeddedTangoError", "PortTaken", "S
 DEMO_SERVER = "MtangoDemo/demo"
 
 _HOST = "127.0.0.1"
-_END_POINT = ["-ORBendPoint", f"giop:tcp:{_HOST}:0"]
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """On PyTango 10.0 a SIGTERM caught by a thread of numpy's ends a server before it can sign off at the database."""
 _SOURCES = Path(__file__).parents[2]
@@ -96,15 +95,19 @@ class EmbeddedTango:
         self._servers.clear()
         self._owner = 0
 
-    def add_server(self, command: Sequence[str], server: str, devices: Mapping[str, str]) -> ServerProcess:
+    def add_server(
+        self, command: Sequence[str], server: str, devices: Mapping[str, str], port: int = 0
+    ) -> ServerProcess:
         """Register and start a further device server; `stop` stops it too.
 
         `command` starts it, and gets an end point on this machine in addition; `server` is its "Name/instance";
-        `devices` are the names of its devices with their classes. Returns when it serves. Raises ServerFailed.
+        `devices` are the names of its devices with their classes; `port` is where it listens, 0 a free one at each
+        start. Returns when it serves. Raises ServerFailed.
         """
         register = [*_python("mtango_gevent.demo.registration"), server]
+        end_point = ["-ORBendPoint", f"giop:tcp:{_HOST}:{port}"]
         pairs = [f"{device}={class_name}" for device, class_name in devices.items()]
-        return self._start_server(server, [*register, *pairs, "--", *command, *_END_POINT])
+        return self._start_server(server, [*register, *pairs, "--", *command, *end_point])
 
     def _make_folder(self) -> Path:
         if self._data:

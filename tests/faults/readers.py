@@ -1,0 +1,50 @@
+"""Load that goes on whatever happens: each path is asked for again and again, and every answer is kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from tests.asking import Answer, Connection
+from tests.live.conftest import wait_until
+
+
+class Readers:
+    """A thread for each path, as long as the block lasts."""
+
+    def __init__(self, port: int, paths: Sequence[str], pause: float = 0.01) -> None:
+        self._over = threading.Event()
+        self._pause = pause
+        self.answers: dict[str, list[Answer]] = {path: [] for path in paths}
+        self._threads = [threading.Thread(target=self._ask, args=(port, path)) for path in self.answers]
+
+    def __enter__(self) -> Readers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def go_on(self, count: int = 20) -> None:
+        """Wait for so many more answers to each path."""
+        wanted = {path: len(answers) + count for path, answers in self.answers.items()}
+        wait_until(lambda: all(len(self.answers[path]) >= number for path, number in wanted.items()))
+
+    @property
+    def all(self) -> list[Answer]:
+        return [answer for answers in self.answers.values() for answer in answers]
+
+    def _ask(self, port: int, path: str) -> None:
+        connection = Connection(port)
+        while not self._over.wait(self._pause):
+            self.answers[path].append(connection.ask("GET", path))
+        connection.close()
+
+
+def late(answers: Sequence[Answer], part: float = 0.99) -> float:
+    """How long that part of the answers took at most, in seconds; 0.99 is the p99."""
+    seconds = sorted(answer.seconds for answer in answers)
+    return seconds[min(len(seconds) - 1, int(len(seconds) * part))]

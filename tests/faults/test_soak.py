@@ -1,0 +1,16 @@
+"""`make soak`, cut down to each fault once, which is too short to say anything of growth."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_mixed_load_with_every_fault_is_answered_rightly() -> None:
+    command = [sys.executable, "-m", "tests.soak", "--minutes", "1"]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600)
+    print(ended.stdout)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "too short a run" in ended.stdout
+    assert "Traceback" not in ended.stderr
