@@ -77,7 +77,8 @@ def test_a_device_that_is_late_is_a_failure_and_others_go_on(
         path = f"{host_path}/devices/{slow_devices[0]}/attributes"
         gateway.get(f"{path}/quick/value")
         with ThreadPoolExecutor(3) as threads:
-            answers = [threads.submit(gateway.get, f"{path}/slow/value") for _ in range(3)]
+            reads = ("slow/value", "failing/value", "value?attr=slow&attr=failing")  # which are not shared
+            answers = [threads.submit(gateway.get, f"{path}/{read}") for read in reads]
             assert gateway.get(f"{host_path}/devices/sys/tg_test/1/attributes/ampli/value")["quality"] == "ATTR_VALID"
             reasons = sorted(error["reason"] for answer in answers for error in answer.result()["errors"])
         assert reasons.count("API_DeviceTimedOut") == 1

@@ -511,8 +511,7 @@ def test_only_so_many_wait_for_a_device(
 ) -> None:
     client = make_client(async_limit=2)
     url = f"{host_url}/devices/{slow_devices[0]}/commands/Rest?async=true"
-    refused = [client.put(url, "0.3").status_int for _ in range(6)]
-    assert refused.count(204) in (2, 3)
-    failure = client.put(url, "0.3", status=200).json
-    assert failure["errors"][0]["reason"] == "MTANGO_DeviceBusy"
+    answers = [client.put(url, "0.3") for _ in range(6)]
+    refused = [answer.json["errors"][0]["reason"] for answer in answers if answer.status_int == 200]
+    assert refused in (3 * ["MTANGO_DeviceBusy"], 4 * ["MTANGO_DeviceBusy"])  # one may have begun
     wait_until(lambda: client.get("/tango/rest/sys/stats").json["async"]["waiting"] == 0)
