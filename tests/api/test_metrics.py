@@ -111,7 +111,7 @@ def test_devices_are_labels_only_where_a_setting_says_so(make_client: Callable[.
         client.put(f"{demo_url}/attributes/ampli/value?v=1")
         figures = Figures(client)
         found = {labels.get("device") for labels in figures.labels("mtango_tango_calls_total")}
-        assert found == ({"sys/tg_test/1"} if devices else {None})
+        assert found == ({"sys/tg_test/1", "sys/database/2"} if devices else {None})
         assert ("tg_test" in scrape(client)) == devices
 
 
