@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import weakref
 from collections.abc import Callable
@@ -13,13 +12,13 @@ from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.background import Background
 from mtango_gevent.control.cache import Cache, NativeLock
+from mtango_gevent.control.device_lane import DeviceLane
 from mtango_gevent.control.events import EventHub
 from mtango_gevent.control.green import Green
-from mtango_gevent.control.lane import DeviceLane, Lane
+from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.lanes import Lanes
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
-from mtango_gevent.control.server import Server
-from mtango_gevent.reports import Row
 from mtango_gevent.workers import CacheFigures, Figures
 
 # Entries of each cache of metadata: room for the attributes of thousands of devices, a few hundred bytes each.
@@ -37,9 +36,7 @@ class TangoClient:
         self.events = EventHub(config, self.green, self.plain_proxy)
         proxies = CacheFigures(self.figures, "devices", config.cache_size)
         self.proxies = ProxyCache(config.cache_size, config.cache_idle, proxies)
-        self._lanes: weakref.WeakValueDictionary[str, DeviceLane] = weakref.WeakValueDictionary()
-        self._recent_lanes = Cache(config.cache_size, config.cache_idle)  # so that what is known of devices lasts
-        self._servers: weakref.WeakValueDictionary[str, Server] = weakref.WeakValueDictionary()
+        self.lanes = Lanes(self.green, self._ping)
         self.reads = Reads(config.value_max_age, config.value_memory)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
@@ -49,38 +46,10 @@ class TangoClient:
         self.names = Cache(METADATA_SIZE, config.cache_idle)
 
     def lane(self, url: str) -> DeviceLane:
-        """The lane of a device's calls; url: as for device_proxy. Kept for as long as anything uses it, or for long."""
-        with self._guard:
-            lane = self._lanes.get(url)
-            if lane is None:
-                lane = self._lanes[url] = self._make_lane(url)
-        self._recent_lanes.store(url, lane)
-        return lane
-
-    def lanes(self) -> list[DeviceLane]:
-        """Of all devices that are known."""
-        with self._guard:
-            return list(self._lanes.values())
-
-    def _make_lane(self, url: str) -> DeviceLane:
-        if not self._is_database(url):
-            return DeviceLane(self.green, url, self.config.device_limit, self.green.shares.calls)
-        lane = DeviceLane(self.green, url, self.config.database_limit, self.green.shares.databases, kind="database")
-        server = Server(self.green, f"of {url}", self.config.database_limit, self.green.shares.databases)
-        lane.belongs_to(server, functools.partial(self._ping, url))
-        return lane
-
-    def _find_server(self, name: str) -> Server:
-        with self._guard:
-            server = self._servers.get(name)
-            if server is None:
-                server = self._servers[name] = Server(
-                    self.green, name, self.config.server_limit, self.green.shares.calls
-                )
-        return server
+        """The lane of a device's calls; url: as for device_proxy."""
+        return self.lanes.get(url)
 
     def _ping(self, url: str) -> None:
-        """In a thread of the pool. Raises DevFailed where the device's server does not answer."""
         proxy = self.proxies.peek(url)
         if proxy:
             proxy.ping()
@@ -102,8 +71,8 @@ class TangoClient:
             return proxy
 
         def connecting() -> Lane:
-            if not self._is_database(url):
-                lane.belongs_to(self._find_server(find_server()), functools.partial(self._ping, url))
+            if not self.lanes.is_database(url):
+                self.lanes.lead(lane, find_server())
             assert lane.server is not None
             # Few to one server, as a frozen one takes seconds each time; and who did not answer the last time stays
             # apart from those that may.
@@ -122,9 +91,6 @@ class TangoClient:
         proxy.set_timeout_millis(int(self.config.tango_timeout * 1000))
         return proxy
 
-    def _is_database(self, url: str) -> bool:
-        return url.endswith(self.config.database_device.lower())
-
     def configuring(self, url: str) -> threading.Lock:
         """Held by who changes the configuration of a device, in a thread of the pool."""
         with self._guard:
@@ -139,25 +105,17 @@ class TangoClient:
         """Bring the figures of this process up to date, for all who ask for those of the server."""
         self.proxies.count()
         self.attributes.count()
-        lanes = self.lanes()
-        self.figures.publish("pool", {**self.green.info(), "waiting": sum(lane.waiting for lane in lanes)})
-        silent = {lane.server for lane in lanes if lane.server and lane.server.silent_since}
-        self.figures.publish("circuits", {"devices": sum(lane.is_open for lane in lanes), "servers": len(silent)})
-        self.figures.report(sorted((lane.figures() for lane in lanes if lane.is_known), key=_importance))
+        self.figures.publish("pool", {**self.green.info(), "waiting": self.lanes.waiting()})
+        self.figures.publish("circuits", self.lanes.info())
+        self.figures.report(self.lanes.report())
         self.figures.publish("events", self.events.info())
         self.figures.publish("async", self.background.info())
         self.figures.publish_resources()
 
     def _forget_devices(self) -> None:
         self.proxies.clear()
-        for lane in self.lanes():
-            lane.circuit.reset()
+        self.lanes.reset()
         self.reads.clear()
         self.events.clear()
         self.descriptions.clear()
         self.names.clear()
-
-
-def _importance(row: Row) -> tuple[bool, int]:
-    """Of what is known of a device: those in trouble first, then those that are asked most."""
-    return row["state"] == "closed", -row["calls"]

@@ -177,12 +177,12 @@ def silent():
     logging.disable(logging.WARNING)  # which says so
     client, _ = make(call_deadline=0.2, retry_after=0.1)
     release = monkey.get_original("threading", "Event")()
-    servers = [client._find_server(name) for name in ("frozen", "healthy")]
+    client.lanes._ping = lambda url: url == "a/b/3" or release.wait()
     lanes = [client.lane(name) for name in ("a/b/1", "a/b/2", "a/b/3")]
-    for lane, server in zip(lanes, (servers[0], servers[0], servers[1]), strict=True):
-        lane.belongs_to(server, release.wait if server is servers[0] else int)
+    for lane, server in zip(lanes, ("frozen", "frozen", "healthy"), strict=True):
+        client.lanes.lead(lane, server)
     late = failed(outcomes(lanes[0].run, 1, release.wait) + outcomes(lanes[2].run, 1, native_sleep, (0.5,)))
-    while not servers[0].silent_since:
+    while not lanes[0].server.silent_since:
         gevent.sleep(0.01)
     refused = failed([*outcomes(lanes[1].run, 1, int), *outcomes(lanes[1].metadata.run, 1, int)])
     client.publish()
@@ -190,7 +190,7 @@ def silent():
     healthy = lanes[2].run(int, ("7",))
     states = [lane.figures()["state"] for lane in lanes]
     release.set()
-    while servers[0].silent_since:
+    while lanes[0].server.silent_since:
         gevent.sleep(0.01)
     after = [lane.run(int, ("7",)) for lane in lanes]
     return {"late": late, "refused": refused, "healthy": healthy, "states": states, "after": after, "silent": figures}

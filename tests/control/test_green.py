@@ -116,4 +116,4 @@ def test_lanes_of_unused_devices_are_forgotten() -> None:
     for number in range(1000):
         client.lane(f"a/b/{number}")
     gc.collect()
-    assert len(client.lanes()) <= 10
+    assert len(client.lanes._all()) <= 10
