@@ -81,7 +81,7 @@ def test_who_reads_after_a_change_sees_it(gateway: Gateway, slow: Slow) -> None:
         wait_until(lambda: slow.in_progress() or before.done())
         gateway.put(f"{slow.path}/commands/TakeSeconds", "0.1")
         assert slow.get("slow")["value"] == 0.1
-        assert before.result()["value"] == 1.0
+        assert before.result()["value"] in (0.1, 1.0)  # which of the two is first is the device's affair
 
 
 def test_a_client_that_goes_takes_the_read_from_nobody(gateway: Gateway, slow: Slow) -> None:
