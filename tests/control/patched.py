@@ -166,6 +166,8 @@ def opens():
     half_open = lane.figures()["state"]
     release.set()
     found = [probe.get().value, *(outcome.value for outcome in outcomes(ask, 10))]
+    while client.green.info()["in_flight"]:
+        gevent.sleep(0.01)
     return {
         "late": late, "at_once": at_once, "shown": shown, "beside": beside, "half_open": half_open,
         "made": made, "found": found, "after": lane.figures()["state"], "info": client.green.info(),
