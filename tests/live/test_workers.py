@@ -95,6 +95,18 @@ def test_one_cleaning_is_everybodys(four: Gateway, host_path: str) -> None:
     wait_until(lambda: all(worker["proxies"]["device"] == 0 for worker in figures(four)["workers"]))
 
 
+def test_how_a_device_does_is_known_of_all(four: Gateway, host_path: str) -> None:
+    """Reads at the same moment are shared: here there is one at a time."""
+
+    def calls() -> int:
+        rows = {row["name"]: row for row in four.get("/sys/devices")}
+        return rows.get("demo/camera/1", {"calls": 0})["calls"]
+
+    before = calls()
+    assert ask(four, f"{host_path}/devices/demo/camera/1/attributes/State/value", 200, kept=False) == 200
+    wait_until(lambda: before + 200 <= calls() <= before + 200 + WORKERS)  # each has made a connection
+
+
 def test_what_a_worker_that_answers_nothing_does_is_seen(four: Gateway) -> None:
     stats = figures(four)
     for worker in stats["workers"]:
