@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import orjson
 from flask import Flask, Response, g, request
@@ -28,7 +29,10 @@ def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) ->
     g.outcome = "failed: " + " < ".join(error.reason for error in failure.args)
     if config().rc3_errors == "tango":
         return reply.json(reply.failure(describe(failure), milliseconds))
-    return _answer(failure, status_of(failure), milliseconds)
+    response = _answer(failure, status_of(failure), milliseconds)
+    if response.status_code == 503:
+        response.headers["Retry-After"] = str(math.ceil(config().retry_after))
+    return response
 
 
 def answer_refusal(error: ApiError) -> Response:

@@ -106,4 +106,4 @@ def test_failures_have_statuses_where_they_are_asked_for(
     assert client.get(f"{host_url}/devices/no/such/device", status=404).json["http_status"] == 404
     assert client.get(f"{demo_url}/attributes/nope/value", status=404).json["quality"] == "FAILURE"
     assert client.get(f"{demo_url}/attributes/throw_exception/value", status=400)
-    assert client.get(f"{host_url}/devices/{dead_device}/state", status=503)
+    assert client.get(f"{host_url}/devices/{dead_device}/state", status=503).headers["Retry-After"] == "1"
