@@ -189,7 +189,7 @@ class Config:
     database_limit: int = setting(4, "Tango calls in flight to one database", integer(1, 128))
     open_after: int = setting(3, "calls in a row that come too late, after which a device is open", integer(1, 1000))
     retry_after: float = setting(1.0, "how often an open device is asked again", seconds(0.05, 3600))
-    pool_size: int = setting(80, "native threads of a worker for Tango calls", integer(1, 1024))
+    pool_size: int = setting(96, "native threads of a worker for Tango calls", integer(1, 1024))
     async_limit: int = setting(100, "asynchronous requests that may wait for one device", integer(1, 100_000))
     # events
     event_timeout: float = setting(60.0, "the longest that a request may wait for an event", seconds(1, 3600))

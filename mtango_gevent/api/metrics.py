@@ -42,7 +42,7 @@ METRICS: tuple[tuple[str, Sequence[str], str], ...] = (
     ("mtango_pool_calls_in_flight", (), "Tango calls that have a thread"),
     ("mtango_pool_calls_abandoned", (), "Tango calls that have a thread, and nobody who waits for them any more"),
     ("mtango_tango_calls_waiting", (), "Tango calls that wait for a slot of their device"),
-    ("mtango_devices_open", (), "devices that have not answered for a while, and are asked by one at a time"),
+    ("mtango_devices_open", (), "devices that have not answered for a while, and are left alone"),
     ("mtango_servers_silent", (), "device servers that do not answer, whose devices are left alone"),
     ("mtango_cache_hits_total", _CACHE, "times that a cache had what was asked of it"),
     ("mtango_cache_misses_total", _CACHE, "times that a cache had not what was asked of it"),

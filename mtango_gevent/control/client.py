@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.lanes import Lanes
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
+from mtango_gevent.errors import DevFailed
 from mtango_gevent.workers import CacheFigures, Figures
 
 # Entries of each cache of metadata: room for the attributes of thousands of devices, a few hundred bytes each.
@@ -36,7 +38,7 @@ class TangoClient:
         self.events = EventHub(config, self.green, self.plain_proxy)
         proxies = CacheFigures(self.figures, "devices", config.cache_size)
         self.proxies = ProxyCache(config.cache_size, config.cache_idle, proxies)
-        self.lanes = Lanes(self.green, self._ping)
+        self.lanes = Lanes(self.green, self._probe, self._ping)
         self.reads = Reads(config.value_max_age, config.value_memory)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
@@ -50,9 +52,15 @@ class TangoClient:
         return self.lanes.get(url)
 
     def _ping(self, url: str) -> None:
+        """In a thread. Raises DevFailed where the device's server does not answer; without a connection who knows."""
         proxy = self.proxies.peek(url)
         if proxy:
             proxy.ping()
+
+    def _probe(self, url: str) -> None:
+        """In a thread. Raises DevFailed where the device does not answer."""
+        proxy = self.proxies.peek(url) or self.plain_proxy(url)
+        proxy.read_attribute("State")
 
     def device_proxy(self, url: str, find_server: Callable[[], str], past_polling: bool = False) -> tango.DeviceProxy:
         """The green proxy of a device, from the cache, else made now. Raises DevFailed where nobody answers.
@@ -62,23 +70,26 @@ class TangoClient:
         past_polling: the one whose reads the device answers itself, also where polling has kept a value.
         """
         lane, name = self.lane(url), f"{url} past polling" if past_polling else url
+        if lane.server and lane.server.silent_since and not self.lanes.is_database(url):
+            with contextlib.suppress(DevFailed):  # it may have been moved to another one
+                self.lanes.lead(lane, find_server())
 
         def connect() -> tango.DeviceProxy:
-            # tango.gevent.DeviceProxy would ask PyTango's global executor how to do what is done here already.
-            proxy = self._ready(tango.DeviceProxy(url, green_mode=tango.GreenMode.Gevent, threadpool=lane))
+            assert lane.server is not None
+            with lane.server.connecting():
+                # tango.gevent.DeviceProxy would ask PyTango's global executor how to do what is done here already.
+                proxy = self._ready(tango.DeviceProxy(url, green_mode=tango.GreenMode.Gevent, threadpool=lane))
             if past_polling:
                 proxy.set_source(tango.DevSource.DEV)
             return proxy
 
-        def connecting() -> Lane:
+        def find_lane() -> Lane:
             if not self.lanes.is_database(url):
                 self.lanes.lead(lane, find_server())
             assert lane.server is not None
-            # Few to one server, as a frozen one takes seconds each time; and who did not answer the last time stays
-            # apart from those that may.
-            return lane.server.lost if self.proxies.failed(name) else lane.server.connections
+            return lane.server.connection_lane()
 
-        return self.proxies.get(name, lane, connecting, connect)
+        return self.proxies.get(name, lane, find_lane, connect)
 
     def plain_proxy(self, url: str) -> tango.DeviceProxy:
         """A new one that blocks its caller, for who has a thread of the pool already. Raises DevFailed."""

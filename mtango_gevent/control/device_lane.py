@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,29 +15,37 @@ if TYPE_CHECKING:
     from mtango_gevent.control.green import Green
     from mtango_gevent.control.server import Server
 
+# An open device that nobody has asked for so long is not asked by us either.
+_FORGET_AFTER = 60.0
+
 
 class DeviceLane(Lane):
-    """The way to one device. metadata: that of what the server answers for it, whatever it is doing itself."""
+    """The way to one device. metadata: that of what the server answers for it, whatever it is doing itself.
 
-    def __init__(self, green: Green, url: str, limit: int, parent: Lane, kind: str | None = None) -> None:
-        super().__init__(green, url, limit, parent, kind, green.config.device_queue)
-        self.circuit = Circuit(url, green.config.open_after, green.config.retry_after)
-        self.metadata = Lane(green, url, limit, green.shares.metadata, "metadata", green.config.device_queue)
+    probe and ping: ask the device, or its server alone, whether it answers; run in a thread, they raise DevFailed.
+    """
+
+    def __init__(
+        self, green: Green, url: str, limit: int, parent: Lane, probe: Callable[[], object], ping: Callable[[], object]
+    ) -> None:
+        config = green.config
+        super().__init__(green, url, limit, parent, queue=config.device_queue)
+        self.circuit = Circuit(url, config.open_after, 0.9 * min(config.tango_timeout, config.call_deadline))
+        self.metadata = Lane(green, url, limit, green.shares.metadata, "metadata", config.device_queue)
         self.device = self.metadata.device = url
-        self._ping: Callable[[], object] | None = None
-        self._probes = green.shares.probes
+        self.trouble = self.metadata.trouble = self._suspect_server
+        self._probe, self._ping = probe, ping
+        self._watched = False
+        self._asked = 0.0
 
-    def belongs_to(self, server: Server, ping: Callable[[], object]) -> None:
-        """ping: raises DevFailed where the server does not answer; run in a thread."""
+    def belongs_to(self, server: Server) -> None:
         self.server = self.metadata.server = server
-        self._ping = ping
-        self.parent = server.calls
-        self.metadata.parent = server.metadata
-        self._probes = server.probes
+        self.parent, self.metadata.parent = server.calls, server.metadata
 
     @property
     def waiting(self) -> int:
-        return self.slots.waiting + self.metadata.slots.waiting
+        """Calls that wait for slots, of the device or of what it leads into."""
+        return self.slots.waiting + self.metadata.slots.waiting + max(0, self.slots.taken - self.circuit.in_flight)
 
     @property
     def is_open(self) -> bool:
@@ -45,7 +54,7 @@ class DeviceLane(Lane):
     @property
     def is_known(self) -> bool:
         """Whether it has ever been called."""
-        return self.circuit.calls > 0 or self.slots.taken > 0
+        return self.circuit.calls > 0 or self.circuit.in_flight > 0
 
     def figures(self) -> dict[str, Any]:
         """A row of reports.py. Times are seconds, points in time those since the epoch."""
@@ -55,29 +64,54 @@ class DeviceLane(Lane):
             "server": self.server and self.server.name,
             **self.circuit.figures(),
             **({"state": "open", "open_since": silent, "next_try": None} if silent else {}),
-            "in_flight": self.slots.taken + self.metadata.slots.taken,
+            "in_flight": self.circuit.in_flight,
             "waiting": self.waiting,
         }
 
-    def way(self) -> Lane:
-        super().way()
+    def check(self) -> None:
+        super().check()
+        self._asked = time.monotonic()
         self.circuit.check()
-        return self._probes if self.circuit.opened else self
 
     def begun(self, call: Call) -> None:
-        self.circuit.begin(call)
-
-    def refused(self) -> None:
-        self._suspect_server()
+        self.circuit.begin()
 
     def given_up(self, call: Call, failure: DevFailed) -> None:
         self.circuit.give_up(call.began, failure)
-        self._suspect_server()
+        self._found_late()
 
     def ended(self, call: Call, error: BaseException | None) -> None:
-        if self.circuit.end(call, call.began, error, call.abandoned):
-            self._suspect_server()
+        if self.circuit.end(call.began, error, call.abandoned):
+            self._found_late()
+
+    def _found_late(self) -> None:
+        self._suspect_server()
+        if self.circuit.opened and not self._watched:
+            self._watched = True
+            self._green.spawn(self._watch)
 
     def _suspect_server(self) -> None:
-        if self.server and self._ping:
+        if self.server:
             self.server.suspect(self._ping)
+
+    def _watch(self) -> None:
+        """Find out when it is back: by ourselves, as callers may ask for what alone hangs, or too seldom."""
+        try:
+            while self.circuit.opened and time.monotonic() - self._asked < _FORGET_AFTER:
+                self.circuit.next_try = time.perf_counter() + self._green.config.retry_after
+                self._green.sleep(self._green.config.retry_after)
+                if not (self.server and self.server.silent_since):
+                    self._ask()
+        finally:
+            self.circuit.reset()
+            self._watched = False
+
+    def _ask(self) -> None:
+        self.circuit.next_try = None
+        self.circuit.begin()
+        began, error = time.perf_counter(), None
+        try:
+            self._green.shares.probes.run(self._probe, kind="probe")
+        except Exception as failure:  # of whatever kind, it is an answer
+            error = failure
+        self.circuit.end(began, error)

@@ -133,8 +133,8 @@ class Green:
     # --- calls ---
 
     def start(self, call: Call, lane: Lane) -> None:
-        """Start `call` in a thread, with slots of `lane` and all it leads into; if that is the call's own, it may be
-        led elsewhere. Raises DevFailed when there are none in time, or no call is to be made now."""
+        """Start `call` in a thread, with slots of `lane` and all it leads into. Raises DevFailed when there are none in
+        time, or no call is to be made now."""
         assert self._pool is not None
         held: list[Lane] = []
 
@@ -145,10 +145,9 @@ class Green:
             self.abandoned -= call.abandoned
 
         try:
-            way = self._way(call, lane)
-            self._take_slots(call, way, held)
-            if self._way(call, lane) is not way:  # while it waited others have found out that nobody answers
-                self._refuse(call, "MTANGO_DeviceBusy", f"{lane.name} has stopped answering meanwhile")
+            call.lane.admit(call.kind)
+            self._take_slots(call, lane, held)
+            call.lane.admit(call.kind)  # again: others may have found out meanwhile that nobody answers
             call.on_end = free_slots
             self._pool.submit(call)
             call.lane.begun(call)
@@ -190,10 +189,6 @@ class Green:
         finally:
             calling.reset(token)
         return call.conclude()
-
-    def _way(self, call: Call, lane: Lane) -> Lane:
-        way = call.lane.admit(call.kind)
-        return way if lane is call.lane else lane
 
     def _take_slots(self, call: Call, lane: Lane, held: list[Lane]) -> None:
         """One of `lane` and of each that it leads into, in that order, so that who waits holds nothing of others."""

@@ -148,30 +148,34 @@ class Lane(GeventExecutor):
         if seconds is not None:
             green.figures.time_labelled(seconds, "mtango_tango_call_duration_seconds", kind)
 
-    def admit(self, kind: str) -> Lane:
-        """The lane that a call of that kind takes now. Raises DevFailed, counted, where none is to be made."""
+    def admit(self, kind: str) -> None:
+        """Raises DevFailed, MTANGO_DeviceOpen, counted as of that kind, where no call is to be made."""
         try:
-            return self.way()
+            self.check()
         except DevFailed:
             self.count(kind, "open", None)
             raise
 
     # --- what is known of whether anybody answers: here of the server, a DeviceLane knows more ---
 
-    def way(self) -> Lane:
-        """The lane that a call takes now. Raises DevFailed, MTANGO_DeviceOpen, where none is to be made."""
+    def check(self) -> None:
+        """Raises DevFailed, MTANGO_DeviceOpen, where no call is to be made."""
         if self.server:
             self.server.check()
-        return self
 
     def begun(self, call: Call) -> None:
-        """The call has its slots."""
+        """The call has a thread."""
 
     def refused(self) -> None:
         """A call has had no slots in time."""
+        self.trouble()
 
     def given_up(self, call: Call, failure: DevFailed) -> None:
         """The call has not ended, and nobody waits for it any more."""
+        self.trouble()
 
     def ended(self, call: Call, error: BaseException | None) -> None:
         """The call has ended, given up or not."""
+
+    def trouble(self) -> None:
+        """Somebody does not answer; a device's lanes have its server looked after."""

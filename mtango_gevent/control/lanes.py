@@ -16,12 +16,12 @@ from mtango_gevent.reports import Row
 class Lanes:
     """Each is there for as long as anything uses it, and for long besides, so that what is known of a device lasts.
 
-    ping: asks a device's server whether it is there, in a thread; raises DevFailed.
+    probe and ping: as those of DeviceLane, given its name.
     """
 
-    def __init__(self, green: Green, ping: Callable[[str], object]) -> None:
+    def __init__(self, green: Green, probe: Callable[[str], object], ping: Callable[[str], object]) -> None:
         self._green = green
-        self._ping = ping
+        self._probe, self._ping = probe, ping
         self._lanes: weakref.WeakValueDictionary[str, DeviceLane] = weakref.WeakValueDictionary()
         self._recent = Cache(green.config.cache_size, green.config.cache_idle)
         self._servers: weakref.WeakValueDictionary[str, Server] = weakref.WeakValueDictionary()
@@ -46,7 +46,7 @@ class Lanes:
             if known is None:
                 limit, share = self._green.config.server_limit, self._green.shares.calls
                 known = self._servers[server] = Server(self._green, server, limit, share)
-        lane.belongs_to(known, functools.partial(self._ping, lane.name))
+        lane.belongs_to(known)
 
     def reset(self) -> None:
         """As if none had ever failed."""
@@ -74,9 +74,10 @@ class Lanes:
 
     def _make(self, url: str) -> DeviceLane:
         config, shares = self._green.config, self._green.shares
+        asking = functools.partial(self._probe, url), functools.partial(self._ping, url)
         if not self.is_database(url):
-            return DeviceLane(self._green, url, config.device_limit, shares.calls)
-        lane = DeviceLane(self._green, url, config.database_limit, shares.databases, kind="database")
-        server = Server(self._green, f"of {url}", config.database_limit, shares.databases)
-        lane.belongs_to(server, functools.partial(self._ping, url))
+            return DeviceLane(self._green, url, config.device_limit, shares.calls, *asking)
+        lane = DeviceLane(self._green, url, config.database_limit, shares.databases, *asking)
+        lane.kind = "database"
+        lane.belongs_to(Server(self._green, f"of {url}", config.database_limit, shares.databases))
         return lane

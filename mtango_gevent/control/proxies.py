@@ -9,11 +9,7 @@ from typing import Any
 from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.lane import Lane
-from mtango_gevent.errors import DevFailed
 from mtango_gevent.workers import CacheFigures
-
-# For how long a device that did not answer counts as one that may not.
-_FAILURE_SECONDS = 60
 
 
 class ProxyCache:
@@ -21,7 +17,6 @@ class ProxyCache:
 
     def __init__(self, size: int, idle: float, figures: CacheFigures | None = None) -> None:
         self._proxies = Cache(size, idle, renew=True, figures=figures)
-        self._failures = Cache(size, _FAILURE_SECONDS)
         self._attempts = Attempts("connection")
         self.count = self._proxies.count
         self.peek = self._proxies.peek
@@ -35,22 +30,8 @@ class ProxyCache:
         proxy = self._proxies.find(name)
         if proxy is not None:
             return proxy
-        find, make = functools.partial(self._proxies.peek, name), functools.partial(self._connect, name, connect)
-        return self._attempts.join(name, lane, find_lane, find, make)
-
-    def failed(self, name: str) -> bool:
-        """Whether the last attempt to connect failed, not long ago."""
-        return self._failures.peek(name) is not None
+        find = functools.partial(self._proxies.peek, name)
+        return self._attempts.join(name, lane, find_lane, find, lambda: self._proxies.store(name, connect()))
 
     def clear(self) -> None:
         self._proxies.clear()
-        self._failures.clear()
-
-    def _connect(self, name: str, connect: Callable[[], Any]) -> Any:
-        try:
-            proxy = connect()
-        except DevFailed:
-            self._failures.store(name, True)
-            raise
-        self._failures.discard(name)
-        return self._proxies.store(name, proxy)

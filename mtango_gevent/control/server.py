@@ -7,9 +7,10 @@ long as that has no answer, no call is made to any of its devices.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mtango_gevent.control.circuit import open_failure
@@ -28,13 +29,15 @@ _PING_SECONDS = 1.0
 # Without anybody who asks for one of its devices, a server that does not answer is not pinged any more.
 _FORGET_AFTER = 60.0
 
-# At the same time to one server: connections being made, for the first time or after a failure, and probes.
+# Connections being made to one server at the same time.
 _CONNECTIONS = 2
-_PROBES = 2
+
+# For how long a server that was slow to refuse a connection counts as one that may not answer.
+_LOST_SECONDS = 60.0
 
 
 class Server:
-    """calls, metadata, connections, lost, probes: the lanes to it for each of them, as in `Shares`.
+    """calls, metadata, connections, lost: the lanes to it for each of them, as in `Shares`.
 
     limit: calls to it at a time, and as many for metadata; share: the part of the pool that its calls have.
     """
@@ -48,10 +51,10 @@ class Server:
         self.metadata = Lane(green, title, limit, shares.metadata)
         self.metadata.slots.wider = shares.metadata.slots
         self.connections = Lane(green, title, _CONNECTIONS, shares.connections)
+        self.connections.slots.wider = shares.connections.slots
         self.lost = Lane(green, title, _CONNECTIONS, shares.lost)
-        self.probes = Lane(green, f"open devices of {title}", _PROBES, shares.probes, refusal="MTANGO_DeviceOpen")
-        self.probes.timed(0, None)
         self.silent_since = 0.0  # seconds since the epoch; 0 where it answers
+        self.lost_at = -_LOST_SECONDS  # when a connection was made in vain, and slowly; by time.monotonic()
         self._watched = False
         self._asked = self._suspected = 0.0
 
@@ -61,6 +64,23 @@ class Server:
             self._asked = time.monotonic()
             retry = f"within {self._green.config.retry_after:g} s after it answers again"
             raise open_failure(f"the server {self.name}", self.silent_since, "does not answer", retry)
+
+    @contextlib.contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Around the making of a connection, in its thread."""
+        began = time.monotonic()
+        try:
+            yield
+        except DevFailed:
+            if time.monotonic() - began > _PING_SECONDS:
+                self.lost_at = time.monotonic()
+            raise
+        self.lost_at = -_LOST_SECONDS
+
+    def connection_lane(self) -> Lane:
+        """Few to one server, as a frozen one takes seconds each time; and a server that did not answer the last time
+        stays apart from those that may."""
+        return self.lost if time.monotonic() - self.lost_at < _LOST_SECONDS else self.connections
 
     def suspect(self, ping: Callable[[], object]) -> None:
         """One of its devices has not answered, or keeps others waiting: find out whether it does itself."""

@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 
 
 class Shares:
-    """Parts of the pool, nearly half of it and five tenths. Whatever gets stuck takes the threads of its own part.
+    """Parts of the pool: six of a tenth each, the rest for calls. What gets stuck takes the threads of its own part.
 
     calls: what devices are asked and told. metadata: what their servers know of them. databases.
-    connections: to devices that may answer; lost: to those that did not, the last time.
+    connections: to servers that may answer; lost: to those that did not, the last time.
     events: attributes that send none, which are read; silent: of devices that did not answer; unsubscribing.
-    pictures: encoding them. probes: of devices that have not answered for a while; pings: of their servers.
+    pictures: encoding them. probes: of open devices; pings: of servers.
     """
 
     def __init__(self, green: Green) -> None:
         tenth = max(1, green.config.pool_size // 10)
         few = max(1, tenth // 4)
 
-        def part(name: str, limit: int, refusal: str = "MTANGO_PoolExhausted") -> Lane:
-            return Lane(green, name, max(1, limit), green.threads, refusal=refusal)
+        def part(name: str, limit: int) -> Lane:
+            return Lane(green, name, max(1, limit), green.threads, refusal="MTANGO_PoolExhausted")
 
-        self.calls = part("the threads for calls", green.config.pool_size - 5 * tenth - few)
+        self.calls = part("the threads for calls", green.config.pool_size - 6 * tenth - few)
         self.metadata = part("the threads for metadata", tenth)
         self.databases = part("the threads for databases", tenth)
         self.connections = part("the threads for connections", tenth - few)
@@ -35,5 +35,5 @@ class Shares:
         self.silent = part("the threads for polling after a failure", few).timed(None, None)
         self.unsubscribing = part("the thread for unsubscribing", 1).timed(None, None)
         self.pictures = part("the threads for pictures", few)
-        self.probes = part("the threads for probes", tenth - tenth // 2, "MTANGO_DeviceOpen").timed(0, None)
-        self.pings = part("the threads for pings", tenth // 2).timed(None, None)
+        self.probes = part("the threads for probes", tenth).timed(None, None)
+        self.pings = part("the threads for pings", tenth).timed(None, None)

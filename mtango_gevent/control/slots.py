@@ -14,7 +14,7 @@ class Slots:
     than are free there. For the greenlets of one hub.
     """
 
-    __slots__ = ("_waiting", "limit", "queue", "taken", "wider")
+    __slots__ = ("_narrower", "_waiting", "limit", "queue", "taken", "wider")
 
     def __init__(self, limit: int, queue: int | None = None) -> None:
         self.limit = limit
@@ -22,6 +22,7 @@ class Slots:
         self.wider: Slots | None = None
         self.taken = 0
         self._waiting: deque[Event] = deque()
+        self._narrower: dict[Slots, None] = {}  # those who wait there may have room when one is free here
 
     @property
     def waiting(self) -> int:
@@ -40,6 +41,8 @@ class Slots:
             return False
         turn = Event()
         self._waiting.append(turn)
+        if self.wider:
+            self.wider._narrower[self] = None
         try:
             turn.wait(timeout)
         except BaseException:  # given up, perhaps just as it had its turn
@@ -56,9 +59,16 @@ class Slots:
     def release(self) -> None:
         """Give one back, to who waits for it first."""
         self.taken -= 1
+        self._serve()
+        for narrower in list(self._narrower):
+            narrower._serve()
+
+    def _serve(self) -> None:
         while self._waiting and self._has_room():
             self.taken += 1
             self._waiting.popleft().set()
+        if self.wider and not self._waiting:
+            self.wider._narrower.pop(self, None)
 
     def _has_room(self) -> bool:
         return self.taken < self.limit and (self.wider is None or not self.taken or self.taken < self.wider.free)

@@ -137,16 +137,21 @@ def counted():
 
 
 def opens():
-    """A device that hangs: those who share a read are late, then nobody waits any more, and a probe finds it back."""
+    """A device that hangs: those who share a read are late, then nobody waits any more, until it is back."""
     logging.disable(logging.WARNING)  # which says so
     client, _ = make(call_deadline=0.2, open_after=2, retry_after=0.2)
-    lane, release, made = client.lane("a/b/c"), monkey.get_original("threading", "Event")(), 0
+    lane, release, made, probed = client.lane("a/b/c"), monkey.get_original("threading", "Event")(), 0, 0
 
     def read(_):
         nonlocal made
         made += 1
         release.wait()
         return 7
+
+    def probe():
+        nonlocal probed
+        probed += 1
+        release.wait()
 
     def ask():
         return client.reads.get("a/b/c", "slow", lane, lambda: None, read).items
@@ -155,35 +160,59 @@ def opens():
         began = time.monotonic()
         return failed(outcomes(ask, count)), round(time.monotonic() - began, 1)
 
+    lane._probe = probe
     late = [timed(10), timed(10)]
-    at_once = timed(10)
-    shown = lane.figures()
-    while lane.figures()["next_try"]:
+    at_once, shown = timed(10), lane.figures()
+    while not probed:
         gevent.sleep(0.01)
-    probe = gevent.spawn(_outcome, ask, ())
-    gevent.sleep(0.01)
-    beside = timed(10)
-    half_open = lane.figures()["state"]
+    beside, half_open = timed(10), lane.figures()["state"]
     release.set()
-    found = [probe.get().value, *(outcome.value for outcome in outcomes(ask, 10))]
+    while lane.is_open:
+        gevent.sleep(0.01)
+    found = [outcome.value for outcome in outcomes(ask, 10)]
     while client.green.info()["in_flight"]:
         gevent.sleep(0.01)
     return {
         "late": late, "at_once": at_once, "shown": shown, "beside": beside, "half_open": half_open,
-        "made": made, "found": found, "after": lane.figures()["state"], "info": client.green.info(),
+        "made": made, "probed": probed, "found": found, "after": lane.figures(), "info": client.green.info(),
     }  # fmt: skip
+
+
+def turns():
+    """Of many open devices each is asked in its turn, however often the others' clients come."""
+    logging.disable(logging.WARNING)
+    client, _ = make(pool_size=20, open_after=1, retry_after=0.05, tango_timeout=0.1)  # two threads for probes
+    hanging, began = set(range(10)), time.monotonic()
+
+    def probe(number):
+        if number in hanging:
+            native_sleep(0.2)
+            raise tango_failure("API_DeviceTimedOut", "too late")
+
+    lanes = [client.lane(f"a/b/{number}") for number in range(10)]
+    for number, lane in enumerate(lanes):
+        lane._probe = lambda number=number: probe(number)
+        outcomes(lane.run, 1, probe, (number,))
+    opened = sum(lane.is_open for lane in lanes)
+    hanging.discard(9)
+    while lanes[9].is_open and time.monotonic() < began + 30:
+        outcomes(lanes[0].run, 1, int)
+        gevent.sleep(0.01)
+    return {"opened": opened, "open": sum(lane.is_open for lane in lanes), "figures": client.lanes.info()}
 
 
 def silent():
     """A server whose ping does not come back: its devices are left alone, and others are not; then all is as before."""
-    logging.disable(logging.WARNING)  # which says so
+    logging.disable(logging.WARNING)
     client, _ = make(call_deadline=0.2, retry_after=0.1)
     release = monkey.get_original("threading", "Event")()
     client.lanes._ping = lambda url: url == "a/b/3" or release.wait()
     lanes = [client.lane(name) for name in ("a/b/1", "a/b/2", "a/b/3")]
     for lane, server in zip(lanes, ("frozen", "frozen", "healthy"), strict=True):
         client.lanes.lead(lane, server)
-    late = failed(outcomes(lanes[0].run, 1, release.wait) + outcomes(lanes[2].run, 1, native_sleep, (0.5,)))
+    asking = sys.argv[2]
+    first = lanes[0].metadata if asking == "metadata" else lanes[0]
+    late = failed(outcomes(first.run, 1, release.wait) + outcomes(lanes[2].run, 1, native_sleep, (0.5,)))
     while not lanes[0].server.silent_since:
         gevent.sleep(0.01)
     refused = failed([*outcomes(lanes[1].run, 1, int), *outcomes(lanes[1].metadata.run, 1, int)])
@@ -200,7 +229,7 @@ def silent():
 
 def pool():
     """The last thread for calls taken: the next is refused, whatever its device; metadata has threads of its own."""
-    client, _ = make(pool_size=8, queue_timeout=0.1)
+    client, _ = make(pool_size=9, queue_timeout=0.1)
     lanes = [client.lane(f"a/b/{number}") for number in range(3)]
     release = monkey.get_original("threading", "Event")()
     busy = [gevent.spawn(lane.run, release.wait) for lane in lanes[:2]]

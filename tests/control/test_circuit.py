@@ -16,14 +16,12 @@ REFUSAL = tango_failure("API_AttrNotFound", "no such attribute")
 
 @pytest.fixture
 def circuit() -> Circuit:
-    return Circuit("a/b/c", open_after=3, retry_after=0.05)
+    return Circuit("a/b/c", open_after=3, late_after=2.0)
 
 
-def call(circuit: Circuit, error: Exception | None, began: float | None = None) -> None:
-    circuit.check()
-    this = object()
-    circuit.begin(this)
-    circuit.end(this, time.perf_counter() if began is None else began, error, given_up=False)
+def call(circuit: Circuit, error: Exception | None, seconds: float = 3.0) -> None:
+    circuit.begin()
+    circuit.end(time.perf_counter() - seconds, error)
 
 
 def open_it(circuit: Circuit) -> None:
@@ -31,19 +29,17 @@ def open_it(circuit: Circuit) -> None:
         call(circuit, LATE)
 
 
-def wait_for_retry(circuit: Circuit) -> None:
-    while circuit.figures()["next_try"]:
-        time.sleep(0.001)
-
-
 def test_it_opens_after_so_many_calls_in_a_row(circuit: Circuit) -> None:
     call(circuit, LATE)
     call(circuit, LATE)
-    call(circuit, None)
+    call(circuit, None, 0)
+    assert circuit.timeouts == 2
+    circuit._answered -= 10
     call(circuit, LATE)
     call(circuit, LATE)
     assert circuit.state == "closed"
     call(circuit, LATE)
+    circuit.next_try = time.perf_counter() + 0.5
     assert circuit.state == "open"
     with pytest.raises(tango.DevFailed) as raised:
         circuit.check()
@@ -51,58 +47,44 @@ def test_it_opens_after_so_many_calls_in_a_row(circuit: Circuit) -> None:
     assert error.reason == "MTANGO_DeviceOpen"
     for said in ("a/b/c", "3 calls", "API_DeviceTimedOut: too late", "since 20", "next try in 0."):
         assert said in error.desc
+    circuit.next_try = None
+    assert circuit.state == "half-open"
+    with pytest.raises(tango.DevFailed, match="next try is under way"):
+        circuit.check()
 
 
 @pytest.mark.parametrize("answer", [None, REFUSAL, ValueError("of PyTango")])
 def test_any_answer_closes_it(circuit: Circuit, answer: Exception | None) -> None:
     open_it(circuit)
-    wait_for_retry(circuit)
     call(circuit, answer)
     assert circuit.state == "closed"
-    call(circuit, LATE)
-    assert circuit.state == "closed"
-
-
-def test_one_probe_at_a_time(circuit: Circuit) -> None:
-    open_it(circuit)
-    wait_for_retry(circuit)
-    probe, began = object(), time.perf_counter()
-    circuit.begin(probe)
-    assert circuit.state == "half-open"
-    with pytest.raises(tango.DevFailed, match="as soon as the one under way has ended"):
-        circuit.check()
-    circuit.give_up(began, LATE)
-    with pytest.raises(tango.DevFailed):
-        circuit.check()
-    circuit.end(probe, began, LATE, given_up=True)
-    assert circuit.state == "open"
-    wait_for_retry(circuit)
     circuit.check()
 
 
 def test_calls_that_began_before_the_last_answer_prove_nothing(circuit: Circuit) -> None:
-    began = time.perf_counter()
-    call(circuit, None)
+    call(circuit, None, 0)
     for _ in range(10):
-        call(circuit, LATE, began)
+        call(circuit, LATE)
     assert (circuit.state, circuit.timeouts) == ("closed", 10)
 
 
 def test_a_call_that_was_given_up_counts_once(circuit: Circuit) -> None:
     for _ in range(2):
-        this, began = object(), time.perf_counter()
-        circuit.begin(this)
+        circuit.begin()
+        began = time.perf_counter() - 5
         circuit.give_up(began, LATE)
-        circuit.end(this, began, LATE, given_up=True)
-    assert (circuit.state, circuit.timeouts, circuit.calls) == ("closed", 2, 2)
+        circuit.end(began, LATE, given_up=True)
+    assert (circuit.state, circuit.timeouts, circuit.calls, circuit.in_flight) == ("closed", 2, 2, 0)
 
 
-@pytest.mark.parametrize(("seconds", "state"), [(0.0, "closed"), (2.0, "open")])
-def test_connections_that_fail_at_once_cost_nobody_anything(circuit: Circuit, seconds: float, state: str) -> None:
-    failure = tango_failure("API_CantConnectToDevice", "no connection")
+@pytest.mark.parametrize("reason", ["API_DeviceTimedOut", "API_CantConnectToDevice", "API_CommandTimedOut"])
+@pytest.mark.parametrize(("seconds", "opened"), [(0.01, False), (2.5, True)])
+def test_what_fails_soon_is_an_answer_perhaps_about_another_device(
+    circuit: Circuit, reason: str, seconds: float, opened: bool
+) -> None:
     for _ in range(3):
-        call(circuit, failure, time.perf_counter() - seconds)
-    assert circuit.state == state
+        call(circuit, tango_failure(reason, "of a device behind it"), seconds)
+    assert (circuit.opened > 0) == opened
 
 
 def test_cleaning_closes_it(circuit: Circuit) -> None:

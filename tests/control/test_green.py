@@ -54,21 +54,28 @@ def test_the_pool_is_bounded_and_metadata_has_its_share(patched: Callable[[str],
     assert patched("pool") == {"refused": ["MTANGO_PoolExhausted"], "threads": 3, "metadata": 7, "after": 7}
 
 
-def test_a_device_that_hangs_is_left_alone_until_a_probe_finds_it_back(patched: Callable[[str], dict]) -> None:
+def test_a_device_that_hangs_is_left_alone_until_it_is_found_to_be_back(patched: Callable[[str], dict]) -> None:
     found = patched("opens")
     for reasons, seconds in found["late"]:
         assert (reasons, seconds) == (["MTANGO_CallTimedOut"] * 10, pytest.approx(0.2, abs=0.4))
     assert found["at_once"] == [["MTANGO_DeviceOpen"] * 10, 0.0]
-    assert (found["shown"]["state"], found["shown"]["timeouts"]) == ("open", 2)
+    assert (found["shown"]["state"], found["shown"]["timeouts"], found["shown"]["in_flight"]) == ("open", 2, 2)
     assert found["beside"] == [["MTANGO_DeviceOpen"] * 10, 0.0]
     assert found["half_open"] == "half-open"
-    assert found["found"] == [7] * 11
-    assert (found["made"], found["after"]) == (4, "closed")
+    assert (found["probed"], found["made"], found["found"]) == (1, 3, [7] * 10)
+    assert (found["after"]["state"], found["after"]["in_flight"], found["after"]["waiting"]) == ("closed", 0, 0)
     assert (found["info"]["in_flight"], found["info"]["abandoned"]) == (0, 0)
 
 
-def test_a_server_that_does_not_answer_is_left_alone_with_all_its_devices(patched: Callable[[str], dict]) -> None:
-    assert patched("silent") == {
+def test_each_open_device_is_asked_in_its_turn(patched: Callable[[str], dict]) -> None:
+    assert patched("turns") == {"opened": 10, "open": 9, "figures": {"devices": 9, "servers": 0}}
+
+
+@pytest.mark.parametrize("asked_for", ["values", "metadata"])
+def test_a_server_that_does_not_answer_is_left_alone_with_all_its_devices(
+    patched: Callable[..., dict], asked_for: str
+) -> None:
+    assert patched("silent", asked_for) == {
         "late": ["MTANGO_CallTimedOut"] * 2,
         "silent": 1,
         "refused": ["MTANGO_DeviceOpen"] * 2,

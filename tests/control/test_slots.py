@@ -107,3 +107,19 @@ def test_a_turn_that_comes_as_the_time_ends_is_taken() -> None:
         else:
             gevent.sleep(0.002)
     assert (slots.free, slots.waiting) == (1, 0)
+
+
+@with_a_hub
+def test_who_waits_for_room_that_others_leave_has_it_when_they_do() -> None:
+    wide, one, other = Slots(8), Slots(8), Slots(8)
+    one.wider = other.wider = wide
+    for slots, number in ((one, 3), (other, 2), (wide, 5)):
+        for _ in range(number):
+            assert slots.acquire(0)
+    waiting = gevent.spawn(one.acquire, 10)  # three are taken, and no more are free
+    gevent.sleep(0)
+    assert one.waiting == 1
+    wide.release()
+    waiting.join(1)
+    assert waiting.value is True
+    assert (one.taken, one.waiting, wide._narrower) == (4, 0, {})

@@ -114,7 +114,7 @@ def test_what_a_worker_that_answers_nothing_does_is_seen(four: Gateway) -> None:
         assert worker["age"] < 600
         assert psutil.Process(worker["pid"]).name()
     assert stats["running_since"] <= stats["time"]
-    assert stats["pool"]["maxsize"] == WORKERS * 80
+    assert stats["pool"]["maxsize"] == WORKERS * 96
 
 
 def test_a_reload_keeps_the_counts(four: Gateway) -> None:
