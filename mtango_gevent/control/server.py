@@ -54,7 +54,8 @@ class Server:
         self.connections.slots.wider = shares.connections.slots
         self.lost = Lane(green, title, _CONNECTIONS, shares.lost)
         self.silent_since = 0.0  # seconds since the epoch; 0 where it answers
-        self.lost_at = -_LOST_SECONDS  # when a connection was made in vain, and slowly; by time.monotonic()
+        self._lost_at = -_LOST_SECONDS  # when a connection was made in vain, and slowly; by time.monotonic()
+        self._connecting: list[float] = []  # when those that are being made began
         self._watched = False
         self._asked = self._suspected = 0.0
 
@@ -69,18 +70,24 @@ class Server:
     def connecting(self) -> Iterator[None]:
         """Around the making of a connection, in its thread."""
         began = time.monotonic()
+        self._connecting.append(began)
         try:
             yield
         except DevFailed:
             if time.monotonic() - began > _PING_SECONDS:
-                self.lost_at = time.monotonic()
+                self._lost_at = time.monotonic()
             raise
-        self.lost_at = -_LOST_SECONDS
+        else:
+            self._lost_at = -_LOST_SECONDS
+        finally:
+            self._connecting.remove(began)
 
     def connection_lane(self) -> Lane:
-        """Few to one server, as a frozen one takes seconds each time; and a server that did not answer the last time
-        stays apart from those that may."""
-        return self.lost if time.monotonic() - self.lost_at < _LOST_SECONDS else self.connections
+        """Few to one server, as a frozen one takes seconds each time; and a server that did not answer the last time,
+        or does not now, stays apart from those that may."""
+        now = time.monotonic()
+        lost = now - self._lost_at < _LOST_SECONDS or any(now - began > _PING_SECONDS for began in self._connecting)
+        return self.lost if lost else self.connections
 
     def suspect(self, ping: Callable[[], object]) -> None:
         """One of its devices has not answered, or keeps others waiting: find out whether it does itself."""

@@ -10,8 +10,8 @@ from gevent.event import Event
 class Slots:
     """`limit` of them; whoever finds none waits in a queue of `queue` places, without end if None.
 
-    wider: if given, slots that each call takes as well, of which something is to be left for others: no more are given
-    than are free there. For the greenlets of one hub.
+    wider: if given, slots that each call takes as well, of which enough is to be left for others: while one is taken,
+    no more are than half of those that are free there. For the greenlets of one hub.
     """
 
     __slots__ = ("_narrower", "_waiting", "limit", "queue", "taken", "wider")
@@ -71,4 +71,4 @@ class Slots:
             self.wider._narrower.pop(self, None)
 
     def _has_room(self) -> bool:
-        return self.taken < self.limit and (self.wider is None or not self.taken or self.taken < self.wider.free)
+        return self.taken < self.limit and (self.wider is None or not self.taken or self.taken < self.wider.free // 2)

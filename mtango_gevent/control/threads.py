@@ -16,7 +16,7 @@ import tango
 from gevent import monkey
 from gevent.event import AsyncResult
 
-from mtango_gevent.errors import DevFailed, came_too_late
+from mtango_gevent.errors import DevFailed, came_too_late, tango_failure
 
 if TYPE_CHECKING:
     from mtango_gevent.control.lane import Lane
@@ -59,6 +59,9 @@ class Call:
         """In a native thread."""
         try:
             self._value = self._function(*self._arguments, **self._keywords)
+        except RuntimeError as error:  # what PyTango 10.0 makes of a failure without any reasons
+            nameless = "unidentifiable C++ exception" in str(error)
+            self._error = tango_failure("API_DeviceFailure", "the device gave no reason") if nameless else error
         except BaseException as error:  # whatever it is, it belongs to whoever asked
             self._error = error
 
