@@ -39,21 +39,12 @@ class Contestant:
 _GATEWAY = (sys.executable, "-m", "mtango_gevent", "serve")
 _SETTINGS = {"MTANGO_HOST": "127.0.0.1", "MTANGO_RC3_ERRORS": "http"}
 _BARE = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "benchmarks.bare:application")
-_UVICORN = [
-    "--host",
-    "127.0.0.1",
-    "--port",
-    "PORT",
-    "--workers",
-    "WORKERS",
-    "--no-access-log",
-    "--log-level",
-    "warning",
-]
+_QUIET = ("--no-access-log", "--log-level", "warning")
+_UVICORN = ("-m", "uvicorn", "--port", "PORT", "--workers", "WORKERS", *_QUIET, "benchmarks.afternoon:app")
 
 GATEWAY = Contestant("gateway", _GATEWAY)
 BARE = Contestant("bare", _BARE)
-FASTAPI = Contestant("fastapi", (sys.executable, "-m", "uvicorn", "benchmarks.afternoon:app", *_UVICORN))
+FASTAPI = Contestant("fastapi", (sys.executable, *_UVICORN))
 
 
 def before(checkout: Path) -> Contestant:

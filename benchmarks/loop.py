@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import resource
+import os
 import sys
 import time
 
 import tango
+
+from benchmarks.usage import Usage
 
 PARTS = {"p50": 0.5, "p99": 0.99, "max": 1.0}
 
@@ -17,7 +19,8 @@ def main(seconds: float) -> None:
     for call, given in made:
         call(*given)
     took = []
-    cpu = time.process_time()
+    usage = Usage(os.getpid())
+    cpu = usage.cpu()
     began = now = time.perf_counter()
     while now < began + seconds:
         for call, given in made:
@@ -25,7 +28,7 @@ def main(seconds: float) -> None:
             call(*given)
             now = time.perf_counter()
             took.append(now - before)
-    cpu = time.process_time() - cpu
+    cpu = usage.cpu() - cpu
     ranked = sorted(took)
     figures = {
         "requests": len(took),
@@ -33,7 +36,7 @@ def main(seconds: float) -> None:
         "errors": 0,
         **{name: 1e3 * ranked[int(part * (len(ranked) - 1))] for name, part in PARTS.items()},
         "cpu": cpu,
-        "peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "peak": usage.peak(),
     }
     print(json.dumps(figures))
 
