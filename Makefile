@@ -2,7 +2,7 @@
 # make test   all tests            make test-latest   the same on the newest PyTango
 # make fuzz   requests and values that are made up, EXAMPLES=n of each kind and other ones each time
 # make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
-# make bench  how fast it is beside yardsticks, in about twelve minutes: ROUNDS=5 SECONDS=2 WORKLOADS="scalar image" AGAINST=dir OUT=dir
+# make bench  how fast it is beside yardsticks: ROUNDS=5 SECONDS=2 WORKLOADS="scalar image" AGAINST=checkout OUT=folder
 # make lint   ruff, pyright, import rules             make clean   remove what the others made
 
 PYTHON ?= python3

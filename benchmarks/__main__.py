@@ -1,6 +1,7 @@
 """Measures the gateway beside its yardsticks: `python -m benchmarks --rounds 5 --seconds 2`; see README, "Speed".
 
-The exit status is 1 if a request of the gateway failed; what does not hold is said and fails nothing.
+The exit status is 1 if a request of the gateway failed or a workload was not measured; what does not hold is said, and
+fails nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,17 +22,23 @@ from benchmarks.workloads import WORKLOADS
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of what stops the servers
     options = _options()
     if not shutil.which("wrk"):
         sys.exit("benchmarks: wrk is not installed (Debian: wrk)")
     rivals = [before(options.against)] if options.against else []
     checkouts = {GATEWAY.name: ROOT, **{rival.name: rival.folder for rival in rivals}}
     about, rows = report.circumstances(checkouts, options.rounds, options.seconds), Rows([])
+    failed = False
     with prepared() as system:
         for workload in WORKLOADS:
             if workload.name in options.workloads:
                 print(workload.title, "...", file=sys.stderr, flush=True)
-                rows.all.extend(race.run(workload, rivals, system, options.rounds, options.seconds))
+                try:
+                    rows.all.extend(race.run(workload, rivals, system, options.rounds, options.seconds))
+                except (RuntimeError, subprocess.SubprocessError) as error:
+                    print(f"{workload.title} was not measured: {error}", file=sys.stderr, flush=True)
+                    failed = True
     found = verdicts.judge(rows, about["machine"]["cores"])
     text = report.as_text(about, rows, found)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -37,7 +46,7 @@ def main() -> int:
     (options.out / "figures.json").write_text(json.dumps(report.as_dict(about, rows, found), indent=1) + "\n")
     (options.out / "ratios.svg").write_text(plot.draw(rows, f"{about['date']}, {about['machine']['processor']}"))
     print(text)
-    return int(any(row.errors for row in rows.all if row.contestant == GATEWAY.name))
+    return int(failed or any(row.errors for row in rows.all if row.contestant == GATEWAY.name))
 
 
 def _options() -> argparse.Namespace:

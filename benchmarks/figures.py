@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Callable, Sequence
 
+from benchmarks.load import Load
+
 
 @dataclasses.dataclass(frozen=True)
-class Round:
-    """Of one contestant. p50, p99, max: milliseconds; cpu: seconds of all its processes; peak: bytes resident."""
+class Round(Load):
+    """Of one contestant. cpu: seconds of all its processes; peak: bytes resident."""
 
-    requests: int
-    seconds: float
-    errors: int
-    p50: float
-    p99: float
-    max: float
     cpu: float
     peak: int
 
@@ -28,6 +25,11 @@ class Round:
     def cpu_per_1000(self) -> float:
         """Seconds of processor time."""
         return 1000 * self.cpu / max(1, self.requests)
+
+    @property
+    def steadiness(self) -> float:
+        """p99 to p50; NaN without an answer."""
+        return self.p99 / (self.p50 or math.nan)
 
 
 Figure = Callable[[Round], float]
@@ -66,7 +68,7 @@ class Ratio:
     @classmethod
     def of(cls, one: Row, other: Row, figure: Figure) -> Ratio:
         """Round by round, as what disturbs a machine for a while disturbs both."""
-        each = [figure(a) / (figure(b) or float("nan")) for a, b in zip(one.rounds, other.rounds, strict=True)]
+        each = [figure(a) / (figure(b) or math.nan) for a, b in zip(one.rounds, other.rounds, strict=True)]
         return cls(statistics.median(each), min(each), max(each))
 
     def __str__(self) -> str:

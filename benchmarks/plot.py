@@ -31,8 +31,9 @@ def draw(rows: Rows, caption: str) -> str:
         y += _BAR // 2
     one = _LEFT + scale
     parts.append(f'<line x1="{one:.1f}" x2="{one:.1f}" y1="{_TOP - 4}" y2="{y}" stroke="black" stroke-dasharray="3"/>')
-    for number, (name, colour) in enumerate(COLOURS.items()):
-        parts.append(f'<text x="{_LEFT + 100 * number}" y="40" fill="{colour}">to {name}</text>')
+    shown = [name for name in COLOURS if any(name == who for bars in groups.values() for who, _ in bars)]
+    for number, name in enumerate(shown):
+        parts.append(f'<text x="{_LEFT + 100 * number}" y="40" fill="{COLOURS[name]}">to {name}</text>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y + 10}" font-family="sans-serif" '
         f'font-size="12"><rect width="100%" height="100%" fill="white"/>\n'

@@ -77,13 +77,13 @@ def _values(about: str, wanted: str, bound: float, one: Row | None, other: Row |
 
 
 def _steadiness(about: str, wanted: str, bound: float, row: Row | None) -> Verdict:
-    found = row.median(lambda r: r.p99 / r.p50) if row else math.nan
+    found = row.median(lambda r: r.steadiness) if row else math.nan
     return Verdict(about, wanted, bound, found)
 
 
 def _memory(about: str, wanted: str, bound: float, row: Row | None) -> Verdict:
     """By how much the memory grew at most, for each of the requests that were in flight at a time."""
-    found = (row.median(lambda r: r.peak) - row.rest) / row.connections / row.body if row else math.nan
+    found = (max(each.peak for each in row.rounds) - row.rest) / row.connections / row.body if row else math.nan
     return Verdict(about, wanted, bound, found)
 
 
