@@ -10,9 +10,9 @@ import argparse
 import json
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from benchmarks import plot, race, report, verdicts
 from benchmarks.contestants import GATEWAY, ROOT, before
@@ -31,22 +31,25 @@ def main() -> int:
     about, rows = report.circumstances(checkouts, options.rounds, options.seconds), Rows([])
     failed = False
     with prepared() as system:
-        for workload in WORKLOADS:
-            if workload.name in options.workloads:
-                print(workload.title, "...", file=sys.stderr, flush=True)
-                try:
-                    rows.all.extend(race.run(workload, rivals, system, options.rounds, options.seconds))
-                except (RuntimeError, subprocess.SubprocessError) as error:
-                    print(f"{workload.title} was not measured: {error}", file=sys.stderr, flush=True)
-                    failed = True
+        for workload in (each for each in WORKLOADS if each.name in options.workloads):
+            print(workload.title, "...", file=sys.stderr, flush=True)
+            try:
+                rows.all.extend(race.run(workload, rivals, system, options.rounds, options.seconds))
+            except Exception as error:  # whatever it was, the others are still worth measuring
+                print(f"{workload.title} was not measured: {error!r}", file=sys.stderr, flush=True)
+                failed = True
+    _write(options.out, about, rows)
+    return int(failed or any(row.errors for row in rows.all if row.contestant == GATEWAY.name))
+
+
+def _write(folder: Path, about: dict[str, Any], rows: Rows) -> None:
     found = verdicts.judge(rows, about["machine"]["cores"])
     text = report.as_text(about, rows, found)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "table.md").write_text(text)
-    (options.out / "figures.json").write_text(json.dumps(report.as_dict(about, rows, found), indent=1) + "\n")
-    (options.out / "ratios.svg").write_text(plot.draw(rows, f"{about['date']}, {about['machine']['processor']}"))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.md").write_text(text)
+    (folder / "figures.json").write_text(json.dumps(report.as_dict(about, rows, found), indent=1) + "\n")
+    (folder / "ratios.svg").write_text(plot.draw(rows, f"{about['date']}, {about['machine']['processor']}"))
     print(text)
-    return int(failed or any(row.errors for row in rows.all if row.contestant == GATEWAY.name))
 
 
 def _options() -> argparse.Namespace:
