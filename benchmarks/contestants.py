@@ -1,0 +1,187 @@
+"""Who is asked: the gateway, the version before it, and the yardsticks. Each is started anew for each workload."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Round
+from benchmarks.load import drive
+from benchmarks.usage import Usage
+from benchmarks.workloads import LOOP, Request, Workload
+from mtango_gevent.demo.embedded import EmbeddedTango
+
+ROOT = Path(__file__).parents[1]
+_START_SECONDS, _STOP_SECONDS, _LOOK_SECONDS = 60, 15, 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Contestant:
+    """A server that is started in `folder` by `command`, in which PORT and WORKERS stand for what they are."""
+
+    name: str
+    command: tuple[str, ...]
+    folder: Path = ROOT
+
+
+# With settings of its own only where they cost nothing: failures have to have a status that wrk takes for one.
+_GATEWAY = (sys.executable, "-m", "mtango_gevent", "serve")
+_SETTINGS = {"MTANGO_HOST": "127.0.0.1", "MTANGO_RC3_ERRORS": "http"}
+_BARE = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "benchmarks.bare:application")
+_QUIET = ("--no-access-log", "--log-level", "warning")
+_UVICORN = ("-m", "uvicorn", "--port", "PORT", "--workers", "WORKERS", *_QUIET, "benchmarks.afternoon:app")
+
+GATEWAY = Contestant("gateway", _GATEWAY)
+BARE = Contestant("bare", _BARE)
+FASTAPI = Contestant("fastapi", (sys.executable, *_UVICORN))
+
+
+def before(checkout: Path) -> Contestant:
+    """The gateway of another checkout."""
+    return Contestant("before", _GATEWAY, checkout)
+
+
+class Server:
+    """A contestant that runs, ready to be driven with a workload."""
+
+    def __init__(self, name: str, usage: Usage, port: int, base: str, workload: Workload) -> None:
+        self.name = name
+        self._usage, self._port, self._base, self._workload = usage, port, base, workload
+        self._path = self._below_base
+        self.rest = 0
+
+    def answers(self) -> list[bytes]:
+        """To each request of the workload, once. Raises RuntimeError for what is no success."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        bodies = []
+        for request in self._workload.requests:
+            connection.request(request.method, self._below_base(request), request.body)
+            reply = connection.getresponse()
+            bodies.append(reply.read())
+            if reply.status != 200:
+                raise RuntimeError(f"{self.name} answers {request} with {reply.status}: {bodies[-1][:500]!r}")
+        connection.close()
+        return bodies
+
+    def answer_as_many_bytes(self, size: int) -> None:
+        """For the one that has nothing else to say."""
+        self._path = lambda request: f"/{size}"
+
+    def round(self, connections: int, seconds: int) -> Round:
+        requests = [(each.method, self._path(each), each.body) for each in self._workload.requests]
+        self._usage.forget_peak()
+        cpu = self._usage.cpu()
+        load = drive(self._port, requests, connections, seconds)
+        return Round(**dataclasses.asdict(load), cpu=self._usage.cpu() - cpu, peak=self._usage.peak())
+
+    def warm_up(self, connections: int) -> None:
+        """All workers get to know the devices. What is resident then is `rest`."""
+        self.rest = self._usage.memory()
+        self.round(connections, 1)
+
+    def _below_base(self, request: Request) -> str:
+        return self._base + request.path
+
+
+class Loop:
+    """Plain PyTango in one thread, started anew for each round."""
+
+    name, rest = LOOP, 0
+
+    def __init__(self, workload: Workload) -> None:
+        self._calls = json.dumps([request.call for request in workload.requests])
+
+    def round(self, connections: int, seconds: int) -> Round:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.loop", str(seconds)],
+            input=self._calls,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            timeout=seconds + _START_SECONDS,
+            check=True,
+        )
+        return Round(**json.loads(done.stdout))
+
+
+@contextmanager
+def running(contestant: Contestant, workload: Workload, system: EmbeddedTango) -> Iterator[Server]:
+    """The contestant with as many workers as the workload wants, from its first answer to the end of the block."""
+    port = _free_port()
+    values = {"PORT": str(port), "WORKERS": str(workload.workers)}
+    log = system.folder / f"{contestant.name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [values.get(part, part) for part in contestant.command],
+            env=_environment(contestant, port, workload.workers),
+            cwd=contestant.folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that Ctrl-C reaches this program alone, and what is left can be killed at once
+        )
+    try:
+        system.keep(process.pid)
+        _wait_until_it_answers(process, contestant.name, port, log)
+        usage = Usage(process.pid)
+        _wait_until_it_rests(usage)
+        base = f"/tango/rest/rc3/hosts/{system.tango_host.replace(':', '/')}/devices"
+        yield Server(contestant.name, usage, port, base, workload)
+    finally:
+        _stop(process)
+
+
+def _environment(contestant: Contestant, port: int, workers: int) -> Mapping[str, str]:
+    """Default settings, whatever the user has."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MTANGO_")}
+    settings = {**_SETTINGS, "MTANGO_PORT": str(port), "MTANGO_WORKERS": str(workers)}
+    return {**own, **settings, "PYTHONPATH": str(contestant.folder)}
+
+
+def _wait_until_it_answers(process: subprocess.Popen[Any], name: str, port: int, log: Path) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/0")
+            connection.getresponse().read()
+            connection.close()
+            return
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+    raise RuntimeError(f"{name} does not answer; the end of its log:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _wait_until_it_rests(usage: Usage) -> None:
+    """The first worker answers while others still load what they need."""
+    until = time.monotonic() + _START_SECONDS
+    busy = True
+    while busy and time.monotonic() < until:
+        before = usage.cpu()
+        time.sleep(_LOOK_SECONDS)
+        busy = usage.cpu() - before > _LOOK_SECONDS / 5
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]

@@ -1,0 +1,79 @@
+"""The contestants side by side: each workload in interleaved rounds, so that what disturbs the machine disturbs all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from benchmarks.contestants import BARE, FASTAPI, GATEWAY, Contestant, Loop, Server, running
+from benchmarks.figures import Round, Row
+from benchmarks.workloads import LOOP, Workload
+from mtango_gevent.demo.embedded import EmbeddedTango
+
+_YARDSTICKS = {BARE.name: BARE, FASTAPI.name: FASTAPI}
+
+
+def run(
+    workload: Workload, rivals: Sequence[Contestant], system: EmbeddedTango, rounds: int, seconds: int
+) -> list[Row]:
+    """Drive the gateway, its rivals and the yardsticks of the workload. seconds: of each round of each of them.
+
+    Raises RuntimeError if they do not answer the same.
+    """
+    with ExitStack() as stack:
+        asked = [_YARDSTICKS[name] for name in workload.yardsticks if name in _YARDSTICKS]
+        servers = [stack.enter_context(running(each, workload, system)) for each in (GATEWAY, *rivals, *asked)]
+        body = _agree([server for server in servers if server.name != BARE.name])
+        for server in servers:
+            if server.name == BARE.name:
+                server.answer_as_many_bytes(round(body))
+            server.warm_up(max(workload.connections))
+        jobs: list[tuple[Server | Loop, int]] = [(server, many) for many in workload.connections for server in servers]
+        if LOOP in workload.yardsticks:
+            jobs.append((Loop(workload), 1))
+        measured: list[list[Round]] = [[] for _ in jobs]
+        for number in range(rounds):
+            for job in _turned(range(len(jobs)), number):
+                contestant, connections = jobs[job]
+                measured[job].append(contestant.round(connections, seconds))
+    return [
+        Row(
+            workload=workload.name,
+            title=workload.title,
+            contestant=contestant.name,
+            connections=connections,
+            workers=workload.workers,
+            values=workload.values,
+            body=body,
+            rest=contestant.rest,
+            rounds=found,
+        )
+        for (contestant, connections), found in zip(jobs, measured, strict=True)
+    ]
+
+
+def _turned(jobs: Sequence[int], number: int) -> list[int]:
+    """Another one begins each time."""
+    first = number % len(jobs)
+    return [*jobs[first:], *jobs[:first]]
+
+
+def _agree(servers: Sequence[Server]) -> float:
+    """See that all answer alike; the mean number of bytes of what the first one answers."""
+    first, *others = ((server.name, server.answers()) for server in servers)
+    for name, bodies in others:
+        for one, other in zip(first[1], bodies, strict=True):
+            if _form(json.loads(one)) != _form(json.loads(other)):
+                raise RuntimeError(f"{name} answers {other[:500]!r}, where {first[0]} answers {one[:500]!r}")
+    return sum(map(len, first[1])) / len(first[1])
+
+
+def _form(answer: Any) -> Any:
+    """Keys, lengths and types; a time or a value may be another one each time."""
+    if isinstance(answer, dict):
+        return {key: _form(value) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return len(answer), [_form(item) for item in answer[:20]]
+    return type(answer).__name__

@@ -1,0 +1,42 @@
+"""The Tango of a run: an embedded one with devices to read, and a thousand more that are only known to its database."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.workloads import ARRAYS, MANY, SCALARS
+from mtango_gevent.demo.embedded import EmbeddedTango
+
+CPP_SERVER = shutil.which("TangoTest", path=f"{os.environ.get('PATH', '')}:/usr/lib/tango")
+PYTHON_SERVER = [sys.executable, str(Path(__file__).parent / "devices.py")]
+
+
+@contextlib.contextmanager
+def prepared() -> Iterator[EmbeddedTango]:
+    """TANGO_HOST names it. The scalars are those of the C++ TangoTest, where that is installed."""
+    scalars = dict.fromkeys(SCALARS, "TangoTest")
+    with EmbeddedTango() as system:
+        os.environ["TANGO_HOST"] = system.tango_host
+        system.add_server([*PYTHON_SERVER, "arrays"], "MtangoBench/arrays", {ARRAYS: "Arrays"})
+        if CPP_SERVER:
+            system.add_server([CPP_SERVER, "bench"], "TangoTest/bench", scalars)
+        else:
+            system.add_server([*PYTHON_SERVER, "scalars"], "MtangoBench/scalars", scalars)
+        _make_many_known()
+        yield system
+
+
+def _make_many_known() -> None:
+    import tango
+
+    devices = []
+    for name in MANY:
+        info = tango.DbDevInfo()
+        info.name, info._class, info.server = name, "Many", "Many/bench"
+        devices.append(info)
+    tango.Database().add_server("Many/bench", devices, with_dserver=True)
