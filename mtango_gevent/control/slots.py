@@ -60,7 +60,7 @@ class Slots:
         """Give one back, to who waits for it first."""
         self.taken -= 1
         self._serve()
-        for narrower in list(self._narrower):
+        for narrower in tuple(self._narrower):
             narrower._serve()
 
     def _serve(self) -> None:
