@@ -59,7 +59,7 @@ class TangoClient:
 
     def _probe(self, url: str) -> None:
         """In a thread. Raises DevFailed where the device does not answer."""
-        proxy = self.proxies.peek(url) or self.plain_proxy(url)
+        proxy = self.proxies.peek(_past_polling(url)) or self.proxies.peek(url) or self.plain_proxy(url)
         proxy.read_attribute("State")
 
     def device_proxy(self, url: str, find_server: Callable[[], str], past_polling: bool = False) -> tango.DeviceProxy:
@@ -69,7 +69,7 @@ class TangoClient:
         find_server: gives the name of its device server, by asking the database; not called for the database itself.
         past_polling: the one whose reads the device answers itself, also where polling has kept a value.
         """
-        lane, name = self.lane(url), f"{url} past polling" if past_polling else url
+        lane, name = self.lane(url), _past_polling(url) if past_polling else url
         if lane.server and lane.server.silent_since and not self.lanes.is_database(url):
             with contextlib.suppress(DevFailed):  # it may have been moved to another one
                 self.lanes.lead(lane, find_server())
@@ -130,3 +130,8 @@ class TangoClient:
         self.events.clear()
         self.descriptions.clear()
         self.names.clear()
+
+
+def _past_polling(url: str) -> str:
+    """What the proxy of a device is kept under that has the device itself answer."""
+    return f"{url} past polling"
