@@ -85,7 +85,9 @@ def test_it_reads_writes_and_waits_for_events(
         assert gateway.get(f"{host_path}/devices/sys/tg_test/1/state")["state"] == "RUNNING"
         text = "x" * 100_000
         assert gateway.put(f"{host_path}/devices/sys/tg_test/1/commands/DevString", text)["output"] == text
-        url = f"{host_path}/devices/demo/types/1/attributes/value?" + "&".join(["attr=long_scalar"] * 470)
+        url = f"{host_path}/devices/demo/types/1/attributes/value?" + "&".join(
+            f"attr=unknown_{n:03}" for n in range(470)
+        )
         assert len(gateway.get(url)) == 470
         path = f"{host_path}/devices/{sender}/attributes/sent0/change"
         before = gateway.get(f"{path}?state=INITIAL")["value"]
