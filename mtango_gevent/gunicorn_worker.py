@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
+from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -76,6 +77,8 @@ class GatewayWorker(GeventWorker):
 
         gunicorn would do so before the next request, without end, and hold up everybody else.
         """
+        if isinstance(body.reader, LengthReader) and not body.reader.length:  # as of nearly all
+            return True
         config = self.client.config
         timeout = gevent.Timeout(config.body_timeout, False)  # pyright: ignore[reportArgumentType]
         with timeout, contextlib.suppress(ParseException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -52,7 +53,7 @@ def momentary(response: Response, modified: int | None = None, began: float = LO
     """What changes all the time. modified: when it did, milliseconds since the epoch; began: when the gateway began to
     read it, by time.perf_counter(), from when on it may be used again for as long as the settings say."""
     if modified is not None:
-        response.headers["Last-Modified"] = http_date(modified // 1000)
+        response.headers["Last-Modified"] = _date(modified // 1000)
     return _cached(response, _left(began))
 
 
@@ -137,10 +138,16 @@ def _cached(response: Response, left: float) -> Response:
         return response
     whole = int(max(0.0, left))
     response.headers["Cache-Control"] = f"max-age={whole}" if whole else "no-cache"
-    response.headers["Expires"] = http_date(time.time() + whole)
+    response.headers["Expires"] = _date(int(time.time()) + whole)
     if left > 0 and response.status_code == 200:  # parts have no tag: HTTP would take two of one tag for one whole
         _tag(response)
     return response
+
+
+@functools.lru_cache(maxsize=256)
+def _date(second: int) -> str:
+    """Since the epoch, as HTTP writes it: many answers have the same."""
+    return http_date(second)
 
 
 def _tag(response: Response) -> None:
