@@ -139,7 +139,7 @@ def counted():
 def opens():
     """A device that hangs: those who share a read are late, then nobody waits any more, until it is back."""
     logging.disable(logging.WARNING)  # which says so
-    client, _ = make(call_deadline=0.2, open_after=2, retry_after=0.2)
+    client, _ = make(call_deadline=1, open_after=2, retry_after=0.2)
     lane, release, made, probed = client.lane("a/b/c"), monkey.get_original("threading", "Event")(), 0, 0
 
     def read(_):

@@ -57,10 +57,10 @@ def test_the_pool_is_bounded_and_metadata_has_its_share(patched: Callable[[str],
 def test_a_device_that_hangs_is_left_alone_until_it_is_found_to_be_back(patched: Callable[[str], dict]) -> None:
     found = patched("opens")
     for reasons, seconds in found["late"]:
-        assert (reasons, seconds) == (["MTANGO_CallTimedOut"] * 10, pytest.approx(0.2, abs=0.4))
-    assert found["at_once"] == [["MTANGO_DeviceOpen"] * 10, 0.0]
+        assert (reasons, seconds) == (["MTANGO_CallTimedOut"] * 10, pytest.approx(1, abs=2))
+    for reasons, seconds in (found["at_once"], found["beside"]):
+        assert (reasons, seconds < 0.5) == (["MTANGO_DeviceOpen"] * 10, True)
     assert (found["shown"]["state"], found["shown"]["timeouts"], found["shown"]["in_flight"]) == ("open", 2, 2)
-    assert found["beside"] == [["MTANGO_DeviceOpen"] * 10, 0.0]
     assert found["half_open"] == "half-open"
     assert (found["probed"], found["made"], found["found"]) == (1, 3, [7] * 10)
     assert (found["after"]["state"], found["after"]["in_flight"], found["after"]["waiting"]) == ("closed", 0, 0)

@@ -121,8 +121,9 @@ def test_values_are_kept_for_their_age_under_many_clients(
         wait_until(lambda: witness.reads(sender, "reads") >= before + 2)
         end.set()
     seconds = time.monotonic() - began
-    assert len(asked) > 20
-    assert witness.reads(sender, "reads") - before <= seconds / 1.5 + 1
+    allowed = 3 * (seconds / 1.5 + 1)  # others may still be polling the device, for whom events are kept coming
+    assert len(asked) > 3 * allowed
+    assert witness.reads(sender, "reads") - before <= allowed
 
 
 def test_304_has_no_body_and_the_connection_goes_on(
