@@ -6,8 +6,6 @@ import dataclasses
 import http.client
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +18,8 @@ from benchmarks.figures import Round
 from benchmarks.load import drive
 from benchmarks.usage import Usage
 from benchmarks.workloads import LOOP, Request, Workload
-from mtango_gevent.demo.embedded import EmbeddedTango
+from mtango_gevent.demo.embedded import EmbeddedTango, free_port
+from mtango_gevent.demo.server_process import stop_session
 
 ROOT = Path(__file__).parents[1]
 _START_SECONDS, _STOP_SECONDS, _LOOK_SECONDS = 60, 15, 0.2
@@ -118,7 +117,7 @@ class Loop:
 @contextmanager
 def running(contestant: Contestant, workload: Workload, system: EmbeddedTango) -> Iterator[Server]:
     """The contestant with as many workers as the workload wants, from its first answer to the end of the block."""
-    port = _free_port()
+    port = free_port()
     values = {"PORT": str(port), "WORKERS": str(workload.workers)}
     log = system.folder / f"{contestant.name}.log"
     with log.open("wb") as output:
@@ -138,7 +137,7 @@ def running(contestant: Contestant, workload: Workload, system: EmbeddedTango) -
         base = f"/tango/rest/rc3/hosts/{system.tango_host.replace(':', '/')}/devices"
         yield Server(contestant.name, usage, port, base, workload)
     finally:
-        _stop(process)
+        stop_session(process, _STOP_SECONDS)
 
 
 def _environment(contestant: Contestant, port: int, workers: int) -> Mapping[str, str]:
@@ -170,18 +169,3 @@ def _wait_until_it_rests(usage: Usage) -> None:
         before = usage.cpu()
         time.sleep(_LOOK_SECONDS)
         busy = usage.cpu() - before > _LOOK_SECONDS / 5
-
-
-def _stop(process: subprocess.Popen[Any]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]

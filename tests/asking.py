@@ -6,11 +6,14 @@ import dataclasses
 import http.client
 import selectors
 import socket
+import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
+
+T = TypeVar("T", bound="Clients")
 
 
 @dataclasses.dataclass
@@ -54,6 +57,24 @@ class Connection:
 
     def close(self) -> None:
         self._http.close()
+
+
+class Clients:
+    """Threads that ask as long as the block lasts; `_over` tells them to end."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self: T) -> T:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
 
 
 def ask_all(port: int, requests: Sequence[tuple[str, str, str]], seconds: float) -> list[Answer]:

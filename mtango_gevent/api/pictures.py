@@ -20,9 +20,6 @@ except ImportError:
 
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 
-# Encoding takes a processor for tens of milliseconds and more: off the hub, and never on all of them.
-_ENCODERS = 2
-
 
 def wanted(item: Any) -> str | None:
     """The type of picture to answer with, where the client prefers one to JSON; None is JSON.

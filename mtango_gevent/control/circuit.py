@@ -11,6 +11,9 @@ from mtango_gevent.errors import DevFailed, status_of, tango_failure
 
 logger = logging.getLogger(__name__)
 
+# Who does not answer is not asked by us any more, once nobody has wanted to know for so many seconds.
+FORGET_AFTER = 60.0
+
 _MOST_TEXT = 200
 
 

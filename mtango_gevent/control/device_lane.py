@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mtango_gevent.control.circuit import Circuit
+from mtango_gevent.control.circuit import FORGET_AFTER, Circuit
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.threads import Call
 from mtango_gevent.errors import DevFailed
@@ -14,9 +14,6 @@ from mtango_gevent.errors import DevFailed
 if TYPE_CHECKING:
     from mtango_gevent.control.green import Green
     from mtango_gevent.control.server import Server
-
-# An open device that nobody has asked for so long is not asked by us either.
-_FORGET_AFTER = 60.0
 
 
 class DeviceLane(Lane):
@@ -97,7 +94,7 @@ class DeviceLane(Lane):
     def _watch(self) -> None:
         """Find out when it is back: by ourselves, as callers may ask for what alone hangs, or too seldom."""
         try:
-            while self.circuit.opened and time.monotonic() - self._asked < _FORGET_AFTER:
+            while self.circuit.opened and time.monotonic() - self._asked < FORGET_AFTER:
                 self.circuit.next_try = time.perf_counter() + self._green.config.retry_after
                 self._green.sleep(self._green.config.retry_after)
                 if not (self.server and self.server.silent_since):

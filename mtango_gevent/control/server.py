@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mtango_gevent.control.circuit import open_failure
+from mtango_gevent.control.circuit import FORGET_AFTER, open_failure
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.threads import Call
 from mtango_gevent.errors import DevFailed
@@ -25,9 +25,6 @@ logger = logging.getLogger(__name__)
 
 # How long a ping may take; with any load of the machine, as nothing but the server's process is asked.
 _PING_SECONDS = 1.0
-
-# Without anybody who asks for one of its devices, a server that does not answer is not pinged any more.
-_FORGET_AFTER = 60.0
 
 # Connections being made to one server at the same time.
 _CONNECTIONS = 2
@@ -98,7 +95,7 @@ class Server:
 
     def _watch(self, ping: Callable[[], object]) -> None:
         try:
-            while not self._answers(ping) and time.monotonic() - self._asked < _FORGET_AFTER:
+            while not self._answers(ping) and time.monotonic() - self._asked < FORGET_AFTER:
                 self._green.sleep(self._green.config.retry_after)
         finally:
             if self.silent_since:

@@ -34,6 +34,6 @@ class Shares:
         self.events = part("the threads for polling", tenth - few - 1).timed(None, None)
         self.silent = part("the threads for polling after a failure", few).timed(None, None)
         self.unsubscribing = part("the thread for unsubscribing", 1).timed(None, None)
-        self.pictures = part("the threads for pictures", few)
+        self.pictures = part("the threads for pictures", few)  # each takes a processor: never all of them
         self.probes = part("the threads for probes", tenth).timed(None, None)
         self.pings = part("the threads for pings", tenth).timed(None, None)

@@ -72,7 +72,7 @@ class EmbeddedTango:
         """
         if self._owner:
             raise EmbeddedTangoError(f"already started, as {self.tango_host}")
-        port = _free_port(self._port)
+        port = free_port(self._port)
         self.tango_host = f"{_HOST}:{port}"
         self._owner = os.getpid()
         try:
@@ -164,7 +164,7 @@ def _python_path() -> str:
     return given if installed else os.pathsep.join(filter(None, [str(_SOURCES), given]))
 
 
-def _free_port(port: int) -> int:
+def free_port(port: int = 0) -> int:
     """The port itself, or any free one for 0; said here because pytango-db's own message is a traceback of C++."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 _SERVES = b"Ready to accept request"
 _GAVE_UP = b"\nExited\n"
@@ -140,3 +141,13 @@ class ServerProcess:
     def _wait(self, seconds: float | None = None) -> None:
         if self._process:
             self._process.wait(seconds)
+
+
+def stop_session(process: subprocess.Popen[Any], seconds: float) -> None:
+    """Ask a process that leads a session to end, and kill all of that when it has not within so many seconds."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from mtango_gevent import server
 from mtango_gevent.config import Config
 from mtango_gevent.demo.embedded import EmbeddedTango, EmbeddedTangoError
+from mtango_gevent.demo.server_process import stop_session
 
 # Far longer than a start takes, so that only a gateway that will never answer gets there.
 _START_SECONDS = 60
@@ -68,7 +69,7 @@ def _serve(tango: EmbeddedTango, bind: Address, environment: dict[str, str]) -> 
         print(f"mtango-gevent demo: the gateway ended with status {status}", file=sys.stderr)
         return 1
     finally:
-        _stop(gateway)
+        stop_session(gateway, _STOP_SECONDS)
 
 
 def _wait_until_it_answers(gateway: subprocess.Popen[bytes], bind: Address, path: str) -> None:
@@ -85,15 +86,6 @@ def _wait_until_it_answers(gateway: subprocess.Popen[bytes], bind: Address, path
         except (OSError, http.client.HTTPException):
             time.sleep(0.05)
     raise EmbeddedTangoError(f"the gateway does not answer at {bind}{path}")
-
-
-def _stop(gateway: subprocess.Popen[bytes]) -> None:
-    gateway.terminate()
-    try:
-        gateway.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(gateway.pid, signal.SIGKILL)
-        gateway.wait()
 
 
 def _gateway_environment(bind: Address, workers: int) -> dict[str, str]:

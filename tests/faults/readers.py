@@ -5,28 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from tests.asking import Answer, Connection
+from tests.asking import Answer, Clients, Connection
 from tests.live.conftest import wait_until
 
 
-class Readers:
+class Readers(Clients):
     """A thread for each path, as long as the block lasts."""
 
     def __init__(self, port: int, paths: Sequence[str], pause: float = 0.01) -> None:
-        self._over = threading.Event()
+        super().__init__()
         self._pause = pause
         self.answers: dict[str, list[Answer]] = {path: [] for path in paths}
         self._threads = [threading.Thread(target=self._ask, args=(port, path)) for path in self.answers]
-
-    def __enter__(self) -> Readers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
     def go_on(self, count: int = 20) -> None:
         """Wait for so many more answers to each path."""

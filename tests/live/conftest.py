@@ -7,7 +7,6 @@ import dataclasses
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,13 +19,7 @@ import orjson
 import psutil
 import pytest
 
-from mtango_gevent.demo.embedded import EmbeddedTango
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
+from mtango_gevent.demo.embedded import EmbeddedTango, free_port
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.asking import Answer, Connection
+from tests.asking import Answer, Clients, Connection
 from tests.soak.book import HANG_SECONDS, Book
 from tests.soak.kinds import WEIGHTS, Asked, Scene, wait_for_event
 
@@ -17,12 +17,12 @@ from tests.soak.kinds import WEIGHTS, Asked, Scene, wait_for_event
 STALL_SECONDS = 2.0
 
 
-class Load:
+class Load(Clients):
     """Clients that ask at random, listeners that wait for events, one that hangs up, and one that asks for life."""
 
     def __init__(self, port: int, scene: Scene, book: Book, per_second: float, listeners: int) -> None:
+        super().__init__()
         self._port, self._scene, self._book = port, scene, book
-        self._over = threading.Event()
         self.longest_gap = 0.0  # of /healthz, since it was last set
         clients = list(scene.slow)
         self._threads = [
@@ -31,16 +31,6 @@ class Load:
             threading.Thread(target=self._run, args=(self._hang_up,)),
             threading.Thread(target=self._run, args=(self._watch,)),
         ]
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
     def _run(self, client: Callable[..., None], *arguments: Any) -> None:
         try:
