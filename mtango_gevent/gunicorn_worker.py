@@ -6,6 +6,9 @@ gunicorn reads this before the fork: no PyTango here.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import sys
+import termios
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +38,7 @@ class GatewayWorker(GeventWorker):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
+        self._connections: dict[Any, Any] = {}  # by the greenlet that serves it
         self._idle: dict[Any, gevent.Timeout] = {}  # greenlets that wait for a request, and what ends it
 
     def init_process(self) -> None:
@@ -48,6 +52,14 @@ class GatewayWorker(GeventWorker):
     def handle_exit(self, sig: Any, frame: Any) -> None:
         super().handle_exit(sig, frame)
         gevent.spawn(self._leaving.set)
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        greenlet = gevent.getcurrent()
+        self._connections[greenlet] = client
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            del self._connections[greenlet]
 
     @contextlib.contextmanager
     def timeout_ctx(self) -> Iterator[None]:
@@ -101,6 +113,17 @@ class GatewayWorker(GeventWorker):
         client.events.stop()
         gevent.sleep(_GRACE)
         while True:
-            for greenlet, timeout in list(self._idle.items()):
-                gevent.kill(greenlet, timeout)
+            for greenlet in list(self._idle):
+                gevent.get_hub().loop.run_callback(self._end_idle, greenlet)
             gevent.sleep(_LOOK_EVERY)
+
+    def _end_idle(self, greenlet: Any) -> None:
+        """In the hub, so that between a last look and the end nobody begins a request."""
+        timeout = self._idle.get(greenlet)
+        if timeout is not None and not _has_data(self._connections[greenlet]):
+            greenlet.throw(timeout)
+
+
+def _has_data(connection: Any) -> bool:
+    waiting = fcntl.ioctl(connection.fileno(), termios.FIONREAD, bytes(4))
+    return bool(int.from_bytes(waiting, sys.byteorder))

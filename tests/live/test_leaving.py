@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.client import BadStatusLine
+from http.client import BadStatusLine, HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -40,14 +40,14 @@ def check_log(gateway: Gateway) -> None:
 
 
 @contextlib.contextmanager
-def kept_connections(gateway: Gateway) -> Iterator[None]:
+def kept_connections(gateway: Gateway) -> Iterator[list[HTTPConnection]]:
     """As browsers keep them: answered once, and then nothing."""
     connections = [gateway.connection() for _ in range(IDLE)]
     for connection in connections:
         connection.request("GET", "/tango/rest")
         connection.getresponse().read()
     try:
-        yield
+        yield connections
     finally:
         for connection in connections:
             connection.close()
@@ -118,6 +118,28 @@ def test_a_reload_fails_no_request(two: Gateway, host_path: str) -> None:
     assert failures == []
     assert set(answers) == {200}
     check_log(two)
+
+
+def test_a_request_that_comes_as_idle_connections_are_ended_is_answered(
+    tango_system: EmbeddedTango, tmp_path: Path, host_path: str, slow_devices: list[str], sender: str
+) -> None:
+    command = [sys.executable, "-m", "mtango_gevent", "serve"]
+    attribute = f"{host_path}/devices/{slow_devices[0]}/attributes/quick/value"
+    with served(command, tmp_path / "log", MTANGO_WORKERS="1") as gateway, ThreadPoolExecutor(1) as threads:
+        with kept_connections(gateway) as connections:
+            waiting = threads.submit(gateway.get, f"{host_path}/devices/{sender}/attributes/sent0/change")
+            wait_for_listeners(gateway, 1)
+            worker = gateway.worker()
+            worker.terminate()
+            assert waiting.result()["errors"]  # and in a moment idle connections will be
+            worker.suspend()
+            for connection in connections:
+                connection.request("GET", f"/tango/rest{attribute}")
+            time.sleep(1)  # past the worker's _GRACE: of a process that is suspended nothing can be seen
+            worker.resume()
+            assert [connection.getresponse().status for connection in connections] == [200] * IDLE
+        assert gateway.process.poll() is None
+    check_log(gateway)
 
 
 def test_a_client_that_does_not_read_is_cut_off(tango_system: EmbeddedTango, tmp_path: Path, types_url: str) -> None:
