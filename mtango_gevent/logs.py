@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(slots=True)
 class AccessLine:
     """What there is to say of one request. Times in milliseconds; outcome: `ok`, or why not."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from mtango_gevent.api import entry, failures, health, hooks, metrics, pages, rc3, sys
-from mtango_gevent.api.context import Context
+from mtango_gevent.api import entry, failures, front, health, hooks, metrics, pages, rc3, sys
+from mtango_gevent.api.exchange import Context
 from mtango_gevent.config import Config
 
 __all__ = ["Context", "register"]
@@ -21,3 +21,4 @@ def register(app: Flask, config: Config) -> None:
     app.register_blueprint(entry.blueprint, url_prefix=config.app_base)
     app.register_blueprint(rc3.blueprint, url_prefix=config.app_base + "/rc3")
     app.register_blueprint(sys.blueprint, url_prefix=config.app_base + "/sys")
+    app.wsgi_app = front.Front(app, app.extensions["mtango"])

@@ -6,11 +6,11 @@ import logging
 import math
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from mtango_gevent.api import reply
-from mtango_gevent.api.context import config, context
+from mtango_gevent.api.exchange import config, context, current
 from mtango_gevent.errors import ApiError, DevFailed, describe, status_of
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def register(app: Flask) -> None:
 def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) -> Response:
     """Status 200, unless the settings ask for statuses. milliseconds: when it happened, if that was not just now."""
     context().figures.count("errors")
-    g.outcome = "failed: " + " < ".join(error.reason for error in failure.args)
+    current().outcome = "failed: " + " < ".join(error.reason for error in failure.args)
     if config().rc3_errors == "tango":
         return reply.json(reply.failure(describe(failure), milliseconds))
     response = _answer(failure, status_of(failure), milliseconds)
@@ -37,7 +37,7 @@ def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) ->
 
 def answer_refusal(error: ApiError) -> Response:
     context().figures.count("errors")
-    g.outcome = f"refused: {error.description}"
+    current().outcome = f"refused: {error.description}"
     response = _answer(error, error.status)
     response.headers.update(error.headers)
     return response
@@ -60,8 +60,8 @@ def answer_http_error(error: HTTPException) -> Response:
 
 def answer_internal_error(error: Exception) -> Response:
     context().figures.count("errors")
-    g.outcome = f"broken: {type(error).__name__}"
-    line = f"{request.method} {request.path}, request {g.request_id}"
+    current().outcome = f"broken: {type(error).__name__}"
+    line = f"{request.method} {request.path}, request {current().id}"
     logger.exception("%s", line.encode("unicode_escape").decode("ascii"))
     return _answer(error, 500)
 

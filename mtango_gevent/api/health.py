@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from flask import Blueprint, Response
 
 from mtango_gevent.api import reply
-from mtango_gevent.api.context import context
+from mtango_gevent.api.exchange import context
 from mtango_gevent.control.host import list_hosts
 from mtango_gevent.errors import DevFailed
 

@@ -1,45 +1,23 @@
-"""Around every request: its id, its body, its times, counting, the server's name, CORS, a line in the log."""
+"""Around every request that Flask answers: its query and its body, CORS, headers that all answers have."""
 
 from __future__ import annotations
 
-import logging
-import re
-import secrets
-import time
-from typing import Any
-from urllib.parse import quote
-
-from flask import Flask, Response, g, request, request_started
+from flask import Flask, Response, request
 from flask_cors import CORS
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from mtango_gevent import __version__
-from mtango_gevent.api import query, urls
-from mtango_gevent.api.context import config, context
+from mtango_gevent.api import query, reply
+from mtango_gevent.api.exchange import METHODS, config, context, current
 from mtango_gevent.config import Config
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.lane import count_time
 from mtango_gevent.errors import ApiError, BadRequest
-from mtango_gevent.logs import AccessLine
-from mtango_gevent.series import OTHER
-
-access = logging.getLogger("mtango_gevent.access")
-
-# One that may be passed on in a header and a log line.
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
-
-# What flask-cors puts into headers as it is, and may so have to be what a header can be.
-_ECHOED = ("HTTP_ORIGIN", "HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
-_PLAIN = re.compile(r"[\x20-\x7e]*")
-
-_METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD")
 
 # As long as the Java server let a browser remember a preflight.
 PREFLIGHT_SECONDS = 1_209_600
 
 
 def register(app: Flask, settings: Config) -> None:
-    request_started.connect(_begin_request, app)  # before_request would miss those with an impossible URL
+    app.before_request(_raise_what_failed)
     app.before_request(query.check_query)
     app.before_request(_read_body)
     app.after_request(_finish_response)
@@ -47,24 +25,18 @@ def register(app: Flask, settings: Config) -> None:
         app,
         origins=list(settings.cors_origins),
         supports_credentials=True,
-        methods=list(_METHODS),
+        methods=list(METHODS),
         expose_headers=["x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"],
         max_age=PREFLIGHT_SECONDS,
         vary_header=False,  # see _finish_response
     )
 
 
-def _begin_request(_app: Flask, **_: Any) -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    for name in _ECHOED:
-        if not _PLAIN.fullmatch(request.environ.get(name, "")):
-            del request.environ[name]
-    g.began = time.perf_counter()
-    g.tango = count_time()
-    g.outcome = "ok"
-    context().figures.count("requests")
-    context().client.keep_up()
+def _raise_what_failed() -> None:
+    """Before Flask was asked, as Flask knows what to answer then."""
+    failed = current().failed
+    if failed is not None:
+        raise failed
 
 
 def _read_body() -> None:
@@ -100,44 +72,12 @@ def _check_codings() -> None:
 
 
 def _finish_response(response: Response) -> Response:
-    duration, tango = (time.perf_counter() - g.began) * 1000, g.tango.seconds * 1000
-    _count(response, duration / 1000)
-    response.headers.setdefault("Cache-Control", "no-store")  # of failures too, and of what PUT answers
-    # Also for who sends no Origin: what a browser has kept of him must not be what a page of another origin gets.
-    varies = response.headers.get("Vary")
-    response.headers["Vary"] = f"{varies}, Origin" if varies else "Origin"
-    response.headers["x-mtango"] = f"mtango-gevent {__version__}"
-    response.headers["X-Request-ID"] = g.request_id
-    response.headers["Server-Timing"] = f"total;dur={duration:.1f}, tango;dur={tango:.1f}"
-    if config().access_log:
-        _log_access(response, duration, tango)
-    return response
-
-
-def _count(response: Response, seconds: float) -> None:
-    """By what the server knows, never by what a client makes up: each value of a label is kept for ever."""
-    figures, rule, method = context().figures, request.url_rule, request.method
-    route = rule.rule if rule else "none"
-    if method not in _METHODS:
-        method = OTHER
-    figures.count("responses")
-    figures.count_labelled("mtango_http_requests_total", route, method, str(response.status_code))
-    figures.time_labelled(seconds, "mtango_http_request_duration_seconds", route, method)
-
-
-def _log_access(response: Response, duration: float, tango: float) -> None:
+    """What the answer to any request has; headers that tell of the request itself come from its exchange."""
+    if request.url_rule:
+        current().route = request.url_rule.rule
     device = (request.view_args or {}).get("device")
-    access.info(
-        AccessLine(
-            id=g.request_id,
-            client=quote(request.remote_addr or "-", safe=":.[]%"),  # which a proxy may have from anybody
-            method=quote(request.method),
-            url=urls.as_asked(),
-            status=response.status_code,
-            bytes=response.calculate_content_length() or 0,
-            duration=round(duration, 3),
-            tango=round(tango, 3),
-            device=device.name if isinstance(device, Device) else "-",
-            outcome=g.outcome,
-        )
-    )
+    if isinstance(device, Device):
+        current().device = device.name
+    response.headers.setdefault("Cache-Control", "no-store")  # of failures too, and of what PUT answers
+    response.headers["Vary"] = reply.varying(response.headers.get("Vary"))
+    return response

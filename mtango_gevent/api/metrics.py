@@ -14,7 +14,7 @@ from flask import Blueprint, Response, request
 
 from mtango_gevent import series
 from mtango_gevent.api import reply
-from mtango_gevent.api.context import config, context
+from mtango_gevent.api.exchange import config, context
 from mtango_gevent.errors import NotImplementedHere
 from mtango_gevent.series import Key
 from mtango_gevent.workers import CACHES, Board

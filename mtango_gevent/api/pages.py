@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, render_template, request
 
 from mtango_gevent import __version__, files
-from mtango_gevent.api.context import config
+from mtango_gevent.api.exchange import config
 from mtango_gevent.errors import NotFound
 
 blueprint = Blueprint("pages", __name__, template_folder="../templates")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 from typing import Any
 
 import numpy
 from flask import Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
-from mtango_gevent.api.context import context
+from mtango_gevent.api.exchange import context
 from mtango_gevent.errors import ApiError
 from mtango_gevent.values import attribute_value, is_picture
 
@@ -26,17 +29,26 @@ def wanted(item: Any) -> str | None:
 
     Raises ApiError 406 where the client takes nothing but a picture, and there is none.
     """
-    accepted = request.accept_mimetypes
-    best = accepted.best_match(["application/json", *_FORMATS])
-    if best not in _FORMATS:
+    accept = request.headers.get("Accept", "")
+    if prefers_json(accept):
         return None
     try:
         _check(item)
     except ApiError:
-        if accepted.quality("application/json") > 0:
+        if _parse(accept).quality("application/json") > 0:
             return None
         raise
-    return best
+    return _parse(accept).best_match(_FORMATS)
+
+
+@functools.lru_cache(maxsize=256)
+def prefers_json(accept: str) -> bool:
+    """Whether that header asks for no picture."""
+    return _parse(accept).best_match(["application/json", *_FORMATS]) not in _FORMATS
+
+
+def _parse(accept: str) -> MIMEAccept:
+    return parse_accept_header(accept, MIMEAccept)
 
 
 def answer(item: Any, mimetype: str) -> Response:

@@ -77,6 +77,11 @@ def check_parameters(kind: str, encoded: bytes) -> None:
         raise BadRequest(f"the {kind} is not UTF-8 at byte {error.start}") from None
 
 
+def has_only(*keys: str) -> bool:
+    """Whether no other parameters are given."""
+    return request.args.keys() <= set(keys)
+
+
 def _single(key: str) -> str | None:
     """The value of a parameter that is given once at most."""
     given = request.args.getlist(key)

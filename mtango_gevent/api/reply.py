@@ -6,14 +6,15 @@ import functools
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
-from flask import Response, g, request
-from werkzeug.http import http_date
+from flask import Response, request
+from werkzeug.http import generate_etag, http_date, quote_etag
 
 from mtango_gevent.api import query, urls
-from mtango_gevent.api.context import config
+from mtango_gevent.api.exchange import Headers, config, current
+from mtango_gevent.config import Config
 from mtango_gevent.errors import BadRequest, body
 
 T = TypeVar("T")
@@ -22,9 +23,47 @@ T = TypeVar("T")
 LONG_AGO = -math.inf
 
 
+class Rendered(NamedTuple):
+    """What is sent of a value. reusable: whether it may be used again, for as long as the settings say."""
+
+    body: bytes
+    headers: Headers
+    reusable: bool
+
+
+def render(
+    shown: Any, sent: Callable[[Any], Any] | None = None, modified: int | None = None, varies: str | None = None
+) -> Rendered:
+    """shown: the whole of it, a dict or a list of them; sent: gives what of it is sent, if that may be less.
+
+    modified: milliseconds since the epoch; varies: the header of the request that makes a difference, if one does.
+    """
+    body = encode(sent(shown) if sent else shown)
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Vary", varying(varies))]
+    if modified is not None:
+        headers.append(("Last-Modified", _date(modified // 1000)))
+    return Rendered(body, headers, not _has_failure(shown))
+
+
+def rendered(found: Rendered, began: float) -> Response:
+    """As Flask sends it. began: as for momentary."""
+    return _cached(Response(found.body, headers=found.headers), _left(began) if found.reusable else 0.0)
+
+
+def headers(found: Rendered, began: float, settings: Config) -> Headers:
+    """The same for who sends it without Flask."""
+    left = left_of(began, settings) if found.reusable else 0.0
+    return [*found.headers, *freshness(left, found.body if left > 0 else None)]
+
+
+def encode(data: Any) -> bytes:
+    """As JSON; there may be NumPy arrays in it."""
+    return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
 def json(data: Any, status: int = 200) -> Response:
     """`data`, which may hold NumPy arrays, as JSON."""
-    return Response(orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY), status, mimetype="application/json")
+    return Response(encode(data), status, mimetype="application/json")
 
 
 def nothing() -> Response:
@@ -59,7 +98,7 @@ def momentary(response: Response, modified: int | None = None, began: float = LO
 
 def came() -> float:
     """When the request did, which is before anything was read for it; by time.perf_counter()."""
-    return g.began
+    return current().began
 
 
 def collection(items: Sequence[T], shape: Callable[[T], Any], began: float | None = None) -> Response:
@@ -120,40 +159,57 @@ def _links_to_parts(part: query.Range, total: int) -> dict[str, str]:
 
 
 def _left(began: float) -> float:
-    return config().value_max_age - (time.perf_counter() - began)
+    return left_of(began, config())
 
 
-def _left_of_items(shown: Sequence[dict[str, Any]], began: float | None) -> float:
-    if any(item.get("quality") == "FAILURE" for item in shown):
+def left_of(began: float, settings: Config) -> float:
+    """Seconds for which what was read then may be used again; 0 or less if not at all."""
+    return settings.value_max_age - (time.perf_counter() - began)
+
+
+def _left_of_items(shown: Any, began: float | None) -> float:
+    if _has_failure(shown):
         return 0.0
     return config().metadata_max_age if began is None else _left(began)
 
 
-def _cached(response: Response, left: float) -> Response:
-    """For how long what a GET answers may be used again, and 304 where the client has it already.
+def _has_failure(shown: Any) -> bool:
+    return any(item.get("quality") == "FAILURE" for item in ([shown] if isinstance(shown, dict) else shown))
 
-    left: seconds; HTTP counts whole ones, so they are rounded down.
-    """
+
+def _cached(response: Response, left: float) -> Response:
+    """For how long what a GET answers may be used again, and 304 where the client has it already."""
     if request.method not in ("GET", "HEAD"):
         return response
-    whole = int(max(0.0, left))
-    response.headers["Cache-Control"] = f"max-age={whole}" if whole else "no-cache"
-    response.headers["Expires"] = _date(int(time.time()) + whole)
-    if left > 0 and response.status_code == 200:  # parts have no tag: HTTP would take two of one tag for one whole
-        _tag(response)
+    again = left > 0 and response.status_code == 200  # parts have no tag: HTTP would take two of one tag for one whole
+    response.headers.update(freshness(left, response.get_data() if again else None))
+    if again and request.if_none_match.contains_weak(response.get_etag()[0] or ""):
+        response.status_code = 304
+        response.set_data(b"")
     return response
+
+
+def freshness(left: float, body: bytes | None = None) -> Headers:
+    """For how many seconds an answer may be used again; HTTP counts whole ones, so they are rounded down.
+
+    body: if given, its tag is among the headers. If-Modified-Since is not looked at: HTTP's dates are whole seconds,
+    and values change more often.
+    """
+    whole = int(max(0.0, left))
+    expires = _date(int(time.time()) + whole)
+    headers = [("Cache-Control", f"max-age={whole}" if whole else "no-cache"), ("Expires", expires)]
+    return headers if body is None else [*headers, ("ETag", quote_etag(generate_etag(body)))]
+
+
+def varying(varies: str | None) -> str:
+    """The header Vary. With Origin also for who sends none: what a browser has kept of him must not be what a page of
+    another origin gets."""
+    if not varies or "Origin" in varies:
+        return varies or "Origin"
+    return f"{varies}, Origin"
 
 
 @functools.lru_cache(maxsize=256)
 def _date(second: int) -> str:
     """Since the epoch, as HTTP writes it: many answers have the same."""
     return http_date(second)
-
-
-def _tag(response: Response) -> None:
-    """If-Modified-Since is not looked at: HTTP's dates are whole seconds, and values change more often."""
-    response.add_etag()
-    tag, _ = response.get_etag()
-    if tag is not None and request.if_none_match.contains_weak(tag):
-        response.status_code = 304
-        response.set_data(b"")

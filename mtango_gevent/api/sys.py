@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 
 from mtango_gevent import __version__, reports, workers
 from mtango_gevent.api import reply, urls
-from mtango_gevent.api.context import config, context
+from mtango_gevent.api.exchange import config, context
 from mtango_gevent.control.host import tango_host_variable
 from mtango_gevent.errors import NotFound
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from flask import request
 
-from mtango_gevent.api.context import config, context
+from mtango_gevent.api.exchange import config, context
 from mtango_gevent.api.query import check_name, quoted
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost, find_host
@@ -17,9 +17,6 @@ from mtango_gevent.errors import BadRequest, NotFound
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{1,5})?")
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-
-# What may stand in a query as it is.
-_QUERY = "%!$&'()*+,;=:@/?-._~"
 
 HOST = "/hosts/<host>/<port>"
 DEVICE = HOST + "/devices/<domain>/<family>/<member>"
@@ -85,12 +82,6 @@ def of_device(version: str, device: Device, name: str) -> str:
 def segment(name: str) -> str:
     """A name as one part of a path."""
     return quote(name, safe="")
-
-
-def as_asked() -> str:
-    """Path and query of this request, in which nothing is that a URL has not."""
-    path, query_string = quote(request.script_root + request.path), quote(request.query_string, safe=_QUERY)
-    return f"{path}?{query_string}" if query_string else path
 
 
 def with_parameter(name: str, value: str) -> str:

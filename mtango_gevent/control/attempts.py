@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Hashable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.lane import Lane
@@ -54,17 +54,21 @@ class Attempts:
             return lane.run(make, kind=self._kind)
 
     def share(self, key: Hashable, lane: Lane, find_lane: Callable[[], Lane], make: Callable[[], T]) -> T:
-        """The same, in the hub's greenlets only. Nobody joins one that others have given up."""
+        """The same, in the hub's greenlets only."""
+        running = self.running(key)
+        return self.follow(running, lane) if running else _wait(self._start(key, lane, find_lane, make), lane)
+
+    def running(self, key: Hashable) -> Call | None:
+        """The attempt that may be joined, if there is one; nobody joins one that others have given up."""
         running = self._running.get(key)
         if running is None or running.abandoned or running.result.ready():  # what was just made may be past already
-            running = self._start(key, lane, find_lane, make)
-        else:
-            lane.admit(self._kind)
-        try:
-            return lane.wait(running)
-        except DevFailed as failure:  # one that several raise would hold the frames of them all
-            reasons = failure.args
-        raise DevFailed(*reasons)
+            return None
+        return running
+
+    def follow(self, running: Call, lane: Lane) -> Any:
+        """What that attempt gives, until the deadline of `lane`. Raises what it raises, and DevFailed as `lane.run` does."""
+        lane.admit(self._kind)
+        return _wait(running, lane)
 
     def _forget(self, key: Hashable, attempt: Call) -> None:
         if self._running.get(key) is attempt:
@@ -83,3 +87,11 @@ class Attempts:
             )
             raise
         return attempt
+
+
+def _wait(attempt: Call, lane: Lane) -> Any:
+    try:
+        return lane.wait(attempt)
+    except DevFailed as failure:  # one that several raise would hold the frames of them all
+        reasons = failure.args
+    raise DevFailed(*reasons)

@@ -1,16 +1,15 @@
 """Reads: one Tango call for all who ask a device for the same meanwhile, and for who comes soon after, if that may be.
 
 Nobody gets what was read before a change of the device that this process has made: reads belong to an epoch of their
-device, which ends when such a change begins and again when it ends. An epoch lives as long as a read of it does, in
-flight or kept, so that there is nothing to tidy up.
+device, which ends when such a change begins and again when it ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import time
-import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -23,24 +22,26 @@ from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.lane import Lane
 
 T = TypeVar("T")
-Key: TypeAlias = "tuple[_Epoch, Hashable]"
+# Device, number of the epoch, what is read.
+Key: TypeAlias = tuple[str, int, Hashable]
 
 # Bytes that a value which is kept takes besides its own: PyTango's object, its key, its places in the cache.
 _OVERHEAD = 2_000
 
+# Devices that have been changed and are remembered as such, a hundred bytes each.
+MOST_CHANGED = 10_000
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass
 class Reading(Generic[T]):
-    """What a device answered; began: when the Tango call did, by time.perf_counter()."""
+    """What a device answered; began: when the Tango call did, by time.perf_counter().
+
+    rendered: what the first of those who share it has made of it, for the others.
+    """
 
     items: T
     began: float
-
-
-class _Epoch:
-    """Of a device, between two changes that this process has made."""
-
-    __slots__ = ("__weakref__",)
+    rendered: Any = None
 
 
 class Reads:
@@ -51,7 +52,9 @@ class Reads:
         self._kept: TLRUCache[Key, Reading[Any]] = TLRUCache(
             memory, lambda _, reading, __: reading.began + max_age, time.perf_counter, _size
         )
-        self._epochs: weakref.WeakValueDictionary[str, _Epoch] = weakref.WeakValueDictionary()
+        self._numbers = itertools.count()
+        self._epochs: dict[str, int] = {}  # of the devices that have been changed
+        self._first = next(self._numbers)  # that of all others
         self._attempts = Attempts("read")
         self._guard = NativeLock()  # held for dictionary work only
 
@@ -71,18 +74,24 @@ class Reads:
         itself, as all they could do is wait for each other. A failure is that of all who have joined, and is not kept.
         Raises what `connect` and `read` raise, and DevFailed at the deadline.
         """
+        key = self._key(url, what)
         if kept and self._max_age:
-            found = self._find((self._epoch(url), what))
+            found = self._find(key)
             if found is not None:
                 return found
-        proxy = connect()  # which may take a while, and changes may have been made meanwhile
-        key = self._epoch(url), what
+        green = lane.in_executor_context()
+        if green:
+            running = self._attempts.running(key)
+            if running:
+                return self._attempts.follow(running, lane)
+        proxy = connect()
+        key = self._key(url, what)  # meanwhile changes may have been made
 
         def make() -> Reading[T]:
             began = time.perf_counter()
             return self._keep(key, Reading(read(proxy), began))
 
-        if lane.in_executor_context():
+        if green:
             return self._attempts.share(key, lane, lambda: lane, make)
         return lane.run(make, kind="read")
 
@@ -98,18 +107,19 @@ class Reads:
     def clear(self) -> None:
         with self._guard:
             self._kept.clear()
-            self._epochs.clear()
+        self._end_all_epochs()
 
-    def _epoch(self, url: str) -> _Epoch:
-        with self._guard:
-            epoch = self._epochs.get(url)
-            if epoch is None:
-                epoch = self._epochs[url] = _Epoch()
-            return epoch
+    def _key(self, url: str, what: Hashable) -> Key:
+        return url, self._epochs.get(url, self._first), what
 
     def _end_epoch(self, url: str) -> None:
-        with self._guard:
-            self._epochs.pop(url, None)
+        if len(self._epochs) >= MOST_CHANGED:
+            self._end_all_epochs()
+        self._epochs[url] = next(self._numbers)
+
+    def _end_all_epochs(self) -> None:
+        self._first = next(self._numbers)  # before they are forgotten: so no number comes back
+        self._epochs.clear()
 
     def _find(self, key: Key) -> Reading[Any] | None:
         with self._guard:

@@ -9,7 +9,7 @@ import pytest
 from webtest import TestApp
 
 from mtango_gevent import limits
-from mtango_gevent.api.context import Context
+from mtango_gevent.api.exchange import Context
 from tests.conftest import DEMO_DEVICE
 
 FORM = "application/x-www-form-urlencoded"

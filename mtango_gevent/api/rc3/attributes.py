@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, Response
 
 from mtango_gevent import values
 from mtango_gevent.api import pictures, query, reply, urls, writes
-from mtango_gevent.api.context import config
+from mtango_gevent.api.exchange import config, current
 from mtango_gevent.api.rc3 import configuration
+from mtango_gevent.api.repeats import Question
+from mtango_gevent.api.reply import Rendered
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, BadRequest, DevFailed, describe, explained, status_of, tango_failure
 from mtango_gevent.sent import Sent
@@ -36,34 +38,44 @@ def show_attribute(device: Device, attribute: str) -> Response:
 @blueprint.get("/<attribute>/value")
 def read_value(device: Device, attribute: str) -> Response:
     """An image also as a picture, where the client asks for one (`Accept`)."""
-    reading = device.read_value(attribute)
+    question = Question(device.name, lambda: device.read_value(attribute), lambda item: _render(device, item))
+    reading = question.read()
+    if query.has_only():
+        current().question = question
     return answer_value(device, reading.items, reading.began)
 
 
 def answer_value(device: Device, item: Any, began: float = reply.LONG_AGO) -> Response:
     """A value, an image also as a picture. began: when it began to be read, unless it is not to be used again."""
     picture = pictures.wanted(item)
-    if picture:
-        drawn = pictures.answer(item, picture)
-        response = reply.momentary(drawn, values.milliseconds(item.time), began)
-    else:
-        response = _answer_in_json(device, item, began)
+    if not picture:
+        return _answer_in_json(device, item, began)
+    response = reply.momentary(pictures.answer(item, picture), values.milliseconds(item.time), began)
     response.headers["Vary"] = "Accept"
     return response
 
 
 def _answer_in_json(device: Device, item: Any, began: float = reply.LONG_AGO) -> Response:
-    shown = _shape_value(device, item)
-    if shown["quality"] == "FAILURE":
-        began = reply.LONG_AGO
-    return reply.momentary(reply.filtered(shown), values.milliseconds(item.time), began)
+    return reply.rendered(_render(device, item, query.filtered), began)
+
+
+def _render(device: Device, item: Any, sent: Callable[[Any], Any] | None = None) -> Rendered:
+    return reply.render(_shape_value(device, item), sent, values.milliseconds(item.time), "Accept")
 
 
 @blueprint.get("/value")
 def read_values(device: Device) -> Response:
     """Those named by `attr`, in one Tango call and in that order; each fails for itself."""
-    reading = device.read_values(query.names("attr", "attribute"))
+    names = query.names("attr", "attribute")
+    question = Question(device.name, lambda: device.read_values(names), lambda items: _render_all(device, items))
+    reading = question.read()
+    if query.has_only("attr"):
+        current().question = question
     return reply.collection(reading.items, lambda item: _shape_value(device, item), reading.began)
+
+
+def _render_all(device: Device, items: Sequence[Any]) -> Rendered:
+    return reply.render([_shape_value(device, item) for item in items])
 
 
 @blueprint.put("/<attribute>/value")

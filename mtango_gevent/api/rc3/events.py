@@ -7,7 +7,7 @@ import time
 from flask import Blueprint, Response
 
 from mtango_gevent.api import connection, failures, query, reply
-from mtango_gevent.api.context import config
+from mtango_gevent.api.exchange import config
 from mtango_gevent.api.rc3.attributes import answer_value
 from mtango_gevent.control.buffer import Event
 from mtango_gevent.control.device import Device

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from mtango_gevent.api import query, reply, urls
-from mtango_gevent.api.context import config, context
+from mtango_gevent.api.exchange import config, context
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost, list_hosts
 

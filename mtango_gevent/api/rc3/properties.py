@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent.api import query, reply, writes
-from mtango_gevent.api.context import config
+from mtango_gevent.api.exchange import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import NotFound
 from mtango_gevent.names import spelled
