@@ -34,7 +34,8 @@ def _problems() -> Iterator[str]:
         yield "the server stops"
     calls = client.green.shares.calls.slots
     if not calls.free:
-        yield f"all {calls.limit} threads for calls of devices are busy, {client.green.abandoned} calls in vain"
+        in_vain = client.green.info()["abandoned"]
+        yield f"all {calls.limit} threads for calls of devices are busy, {in_vain} calls in vain"
     try:
         list_hosts(client)[0].info()
     except DevFailed as failure:

@@ -66,7 +66,7 @@ class Attempts:
         return running
 
     def follow(self, running: Call, lane: Lane) -> Any:
-        """What that attempt gives, until the deadline of `lane`. Raises what it raises, and DevFailed as `lane.run` does."""
+        """What that attempt gives, until the deadline of `lane`. Raises what it raises, and what `lane.run` does."""
         lane.admit(self._kind)
         return _wait(running, lane)
 

@@ -35,10 +35,21 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# Of how many processes this one is a child, as threads do not survive a fork.
+_forks = 0
+
 # The unpatched ones, whatever has been patched by now.
 _get_ident = monkey.get_original("_thread", "get_ident")
 _start_thread = monkey.get_original("_thread", "start_new_thread")
 _sleep = monkey.get_original("time", "sleep")
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
 
 
 def _run(function: Callable[..., None], *arguments: Any) -> None:
@@ -60,11 +71,12 @@ class Green:
     def __init__(self, config: Config, figures: Figures) -> None:
         self.config = config
         self.figures = figures
-        self._home: tuple[int, int] | None = None  # (native thread id, pid) of the hub that is served
+        self._home: int | None = None  # native thread id of the hub that is served
+        self._forks = 0  # that there had been when it was found
         self._pool: ThreadPool | None = None
         self._waker: Waker | None = None
         self.loop: Any = None  # that hub's
-        self.abandoned = self.refused = self.timed_out = 0
+        self.refused = self.timed_out = 0
         # The one that all others lead into. It is also PyTango's executor for green objects that were made without a
         # lane, those of a program that embeds the gateway: to them none of the gateway's times applies.
         self.threads = Lane(self, "the gateway's threads", config.pool_size, refusal="MTANGO_PoolExhausted").timed(
@@ -79,21 +91,23 @@ class Green:
             "threads": pool.threads if pool else 0,
             "in_flight": pool.in_flight if pool else 0,
             "maxsize": self.config.pool_size,
-            "abandoned": self.abandoned,
+            "abandoned": pool.abandoned if pool else 0,
             "refused": self.refused,
             "timed_out": self.timed_out,
         }
 
     def at_home(self) -> bool:
         """Whether the caller is a greenlet of the hub that the pool serves; the first one to ask decides which."""
-        here = _get_ident(), os.getpid()
-        if here == self._home:
-            return True
-        if self._home is not None and self._home[1] == here[1]:
-            return False
+        here = _get_ident()
+        if self._forks == _forks:
+            if self._home == here:
+                return True
+            if self._home is not None:
+                return False
         if get_hub_if_exists() is None:
             return False
-        self._home, self._pool, self.loop = here, ThreadPool(), gevent.get_hub().loop  # the first call of the worker
+        self._home, self._forks = here, _forks  # the first call of the worker
+        self._pool, self.loop = ThreadPool(), gevent.get_hub().loop
         self._waker = Waker(self.loop)
         set_global_executor(self.threads)
         return True
@@ -136,26 +150,17 @@ class Green:
         """Start `call` in a thread, with slots of `lane` and all it leads into. Raises DevFailed when there are none in
         time, or no call is to be made now."""
         assert self._pool is not None
-        held: list[Lane] = []
-
-        def free_slots() -> None:
-            call.on_end = None
-            for each in held:
-                each.slots.release()
-            self.abandoned -= call.abandoned
-
+        call.lane.admit(call.kind)
         try:
-            call.lane.admit(call.kind)
-            self._take_slots(call, lane, held)
-            call.lane.admit(call.kind)  # again: others may have found out meanwhile that nobody answers
-            call.on_end = free_slots
+            if self._take_slots(call, lane):
+                call.lane.admit(call.kind)  # again: others may have found out meanwhile that nobody answers
             self._pool.submit(call)
-            call.lane.begun(call)
         except BaseException as error:
-            free_slots()
+            call.give_slots_back()
             if isinstance(error, RuntimeError):  # of the machine: no more threads
                 self._refuse(call, "MTANGO_PoolExhausted", f"the machine has no thread for the call: {error}")
             raise
+        call.lane.begun(call)
 
     def wait(self, call: Call, lane: Lane) -> Any:
         """The call's value, or its error. Raises DevFailed at the deadline; the thread then ends when it can."""
@@ -172,9 +177,9 @@ class Green:
         self.timed_out += 1
         call.count("timed_out")
         failure = tango_failure("MTANGO_CallTimedOut", f"no answer from {lane.name} within {lane.deadline:g} s")
-        if call.on_end is not None and not call.abandoned:
-            call.abandoned = True
-            self.abandoned += 1
+        if call.in_thread and not call.abandoned:
+            assert self._pool is not None
+            self._pool.abandon(call)
             call.lane.given_up(call, failure)
         raise failure
 
@@ -190,22 +195,31 @@ class Green:
             calling.reset(token)
         return call.conclude()
 
-    def _take_slots(self, call: Call, lane: Lane, held: list[Lane]) -> None:
-        """One of `lane` and of each that it leads into, in that order, so that who waits holds nothing of others."""
-        patience, began = lane.queue_timeout, time.perf_counter()
+    def _take_slots(self, call: Call, lane: Lane) -> bool:
+        """One of `lane` and of each that it leads into, in that order, so that who waits holds nothing of others.
+
+        Whether that took a while. Raises DevFailed where it takes longer than callers of `lane` have patience.
+        """
+        began, waited = time.perf_counter(), False
         each: Lane | None = lane
         while each is not None:
-            left = None if patience is None else max(0.0, patience - (time.perf_counter() - began))
-            if not each.slots.acquire(left):
-                waited = time.perf_counter() - began
-                self.figures.time_labelled(waited, "mtango_tango_slot_wait_seconds")
-                self._refuse(
-                    call, each.refusal, f"none of {each.slots.limit} calls to {each.name} ended within {waited:.1f} s"
-                )
-            held.append(each)
+            if not each.slots.take():
+                waited = True
+                self._wait_for_slot(call, each, lane.queue_timeout, began)
+            call.slots.append(each.slots)
             each = each.parent
         call.began = time.perf_counter()
         self.figures.time_labelled(call.began - began, "mtango_tango_slot_wait_seconds")
+        return waited
+
+    def _wait_for_slot(self, call: Call, lane: Lane, patience: float | None, began: float) -> None:
+        left = None if patience is None else max(0.0, patience - (time.perf_counter() - began))
+        if lane.slots.acquire(left):
+            return
+        waited = time.perf_counter() - began
+        self.figures.time_labelled(waited, "mtango_tango_slot_wait_seconds")
+        description = f"none of {lane.slots.limit} calls to {lane.name} ended within {waited:.1f} s"
+        self._refuse(call, lane.refusal, description)
 
     def _refuse(self, call: Call, reason: str, description: str) -> NoReturn:
         self.refused += 1

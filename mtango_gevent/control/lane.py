@@ -5,9 +5,8 @@ Every call is counted here, once: those that it makes itself, in its thread, are
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -50,14 +49,10 @@ def count_time() -> Spent:
     return spent
 
 
-@contextlib.contextmanager
-def _counted() -> Iterator[None]:
-    spent, began = _spent.get(), time.perf_counter()
-    try:
-        yield
-    finally:
-        if spent:
-            spent.seconds += time.perf_counter() - began
+def _spend(began: float) -> None:
+    spent = _spent.get()
+    if spent:
+        spent.seconds += time.perf_counter() - began
 
 
 class Lane(GeventExecutor):
@@ -123,22 +118,30 @@ class Lane(GeventExecutor):
         if calling.get():
             return fn(*args, **(kwargs or {}))
         kind = kind or self.kind or _KINDS.get(getattr(fn, "__name__", "").rpartition("__")[2], "other")
-        call, way = Call(self, kind, fn, args, kwargs or {}), through or self
-        with _counted():
+        call, way, began = Call(self, kind, fn, args, kwargs or {}), through or self, time.perf_counter()
+        try:
             if not self.in_executor_context():
                 return self._green.make_here(call)
             self._green.start(call, way)
             if wait is False:
                 return call.result
             return self._green.wait(call, way) if timeout is None else call.result.get(timeout=timeout)
+        finally:
+            _spend(began)
 
     def start(self, call: Call) -> None:
-        with _counted():
+        began = time.perf_counter()
+        try:
             self._green.start(call, self)
+        finally:
+            _spend(began)
 
     def wait(self, call: Call) -> Any:
-        with _counted():
+        began = time.perf_counter()
+        try:
             return self._green.wait(call, self)
+        finally:
+            _spend(began)
 
     def count(self, kind: str, outcome: str, seconds: float | None) -> None:
         """A call that has ended, or been given up; seconds: how long it took, None where it was not made."""

@@ -32,10 +32,16 @@ class Slots:
     def free(self) -> int:
         return self.limit - self.taken
 
+    def take(self) -> bool:
+        """Whether there was one for who does not wait."""
+        if self._waiting or not self._has_room():
+            return False
+        self.taken += 1
+        return True
+
     def acquire(self, timeout: float | None) -> bool:
         """Whether there was one within so many seconds; None waits without end."""
-        if not self._waiting and self._has_room():
-            self.taken += 1
+        if self.take():
             return True
         if timeout == 0 or (self.queue is not None and len(self._waiting) >= self.queue):
             return False
@@ -59,9 +65,11 @@ class Slots:
     def release(self) -> None:
         """Give one back, to who waits for it first."""
         self.taken -= 1
-        self._serve()
-        for narrower in tuple(self._narrower):
-            narrower._serve()
+        if self._waiting:
+            self._serve()
+        if self._narrower:
+            for narrower in tuple(self._narrower):
+                narrower._serve()
 
     def _serve(self) -> None:
         while self._waiting and self._has_room():

@@ -20,6 +20,7 @@ from mtango_gevent.errors import DevFailed, came_too_late, tango_failure
 
 if TYPE_CHECKING:
     from mtango_gevent.control.lane import Lane
+    from mtango_gevent.control.slots import Slots
 
 # The unpatched ones, whatever has been patched by now.
 _start_thread = monkey.get_original("_thread", "start_new_thread")
@@ -40,7 +41,7 @@ class Call:
 
     __slots__ = (
         *("_arguments", "_counted", "_error", "_function", "_keywords", "_value"),
-        *("abandoned", "began", "kind", "lane", "on_end", "result"),
+        *("abandoned", "began", "in_thread", "kind", "lane", "result", "slots"),
     )
 
     def __init__(
@@ -52,7 +53,8 @@ class Call:
         self._value: Any = None
         self._error: BaseException | None = None
         self.result = AsyncResult()
-        self.on_end: Callable[[], None] | None = None  # set while the call has a thread
+        self.slots: list[Slots] = []  # that it has
+        self.in_thread = False
         self.abandoned = False
 
     def run(self) -> None:
@@ -67,13 +69,18 @@ class Call:
 
     def finish(self) -> None:
         """In the hub: the thread is free again, and with it the slots."""
-        assert self.on_end is not None
-        self.on_end()
+        self.in_thread = False
+        self.give_slots_back()
         self._note_end()
         if self._error is None:
             self.result.set(self._value)
         else:
             self.result.set_exception(self._error)
+
+    def give_slots_back(self) -> None:
+        for slots in self.slots:
+            slots.release()
+        self.slots.clear()
 
     def conclude(self) -> Any:
         """The same where it was made by who wants it."""
@@ -97,8 +104,7 @@ class ThreadPool:
     """Threads that run calls, and one watcher that hands all finished ones back to the hub per wake-up."""
 
     def __init__(self) -> None:
-        self.threads = 0
-        self.in_flight = 0
+        self.threads = self.in_flight = self.abandoned = 0
         self._calls = _SimpleQueue()
         self._finished: deque[Call] = deque()
         self._watcher = gevent.get_hub().loop.async_()
@@ -111,7 +117,13 @@ class ThreadPool:
         if self.in_flight == 0:  # an active watcher keeps the hub alive: only while there is something to wait for
             self._watcher.start(self._hand_back)
         self.in_flight += 1
+        call.in_thread = True
         self._calls.put(call)
+
+    def abandon(self, call: Call) -> None:
+        """Nobody waits any more for a call that has a thread."""
+        call.abandoned = True
+        self.abandoned += 1
 
     def _work(self) -> None:
         calling.set(True)
@@ -125,7 +137,9 @@ class ThreadPool:
 
     def _hand_back(self) -> None:
         while self._finished:
+            call = self._finished.popleft()
             self.in_flight -= 1
-            self._finished.popleft().finish()
+            self.abandoned -= call.abandoned
+            call.finish()
         if self.in_flight == 0:
             self._watcher.stop()
