@@ -71,6 +71,9 @@ def post_worker_init(worker):
     if settings.log_format == "text":
         package = logging.getLogger("mtango_gevent")
         package.handlers = worker.log.error_log.handlers
+        for handler in package.handlers:
+            if handler.formatter.datefmt:  # syslog has times of its own
+                handler.setFormatter(logs.TextFormatter(worker.log.error_fmt, worker.log.datefmt))
         package.setLevel(worker.log.error_log.level)
         package.propagate = False
 

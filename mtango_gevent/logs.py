@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import time
 from typing import Any
 
@@ -30,6 +31,32 @@ class AccessLine:
             f" tango={self.tango:.1f}ms device={self.device} id={self.id} {self.outcome}"
         )
         return text.encode("unicode_escape").decode("ascii")
+
+
+_LINE = dict(logging.LogRecord("", logging.INFO, "", 0, None, (), None).__dict__)
+
+
+def log(logger: logging.Logger, line: AccessLine) -> None:
+    """`logger.info(line)`, for half its price: nobody wants to know where in the code and in which thread it was."""
+    if logger.isEnabledFor(logging.INFO):
+        now = time.time()
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        record.__dict__.update(
+            _LINE, name=logger.name, msg=line, created=now, msecs=int(now % 1 * 1000), process=os.getpid()
+        )
+        logger.handle(record)
+
+
+class TextFormatter(logging.Formatter):
+    """As many lines have the same second, its text is made once."""
+
+    _second, _text = 0, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._text = second, super().formatTime(record, datefmt)
+        return self._text
 
 
 class JsonFormatter(logging.Formatter):

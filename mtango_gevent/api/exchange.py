@@ -16,7 +16,7 @@ from mtango_gevent import __version__
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.lane import count_time
-from mtango_gevent.logs import AccessLine
+from mtango_gevent.logs import AccessLine, log
 from mtango_gevent.series import OTHER
 from mtango_gevent.workers import Figures
 
@@ -96,7 +96,8 @@ class Exchange:
 
     def _log(self, status: str, headers: Headers, seconds: float, tango: float) -> None:
         environ = self._environ
-        access.info(
+        log(
+            access,
             AccessLine(
                 id=self.id,
                 client=_quoted(environ.get("REMOTE_ADDR") or "-", ":.[]%"),  # which a proxy may have from anybody
@@ -108,7 +109,7 @@ class Exchange:
                 tango=round(tango * 1000, 3),
                 device=self.device,
                 outcome=self.outcome,
-            )
+            ),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -74,9 +75,17 @@ def of_host(version: str, host: TangoHost) -> str:
     return f"{base(version)}/hosts/{quote(host.host)}/{host.port}"
 
 
+def of_devices(version: str, host: TangoHost) -> str:
+    return f"{of_host(version, host)}/devices"
+
+
 def of_device(version: str, device: Device, name: str) -> str:
     """name: the device's name as it shall stand in the link."""
-    return f"{of_host(version, device.host)}/devices/{quote(name)}"
+    return f"{of_devices(version, device.host)}/{path(name)}"
+
+
+# The name of a device as several parts of a path.
+path = functools.lru_cache(maxsize=10_000)(quote)
 
 
 def segment(name: str) -> str:

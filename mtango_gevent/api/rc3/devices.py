@@ -29,7 +29,7 @@ def show_device(device: Device) -> Response:
             "pipes": f"{url}/pipes",
             "properties": f"{url}/properties",
             "state": f"{url}/state",
-            "_links": {"_self": url, "_parent": f"{urls.of_host('rc3', device.host)}/devices"},
+            "_links": {"_self": url, "_parent": urls.of_devices("rc3", device.host)},
         }
     )
 

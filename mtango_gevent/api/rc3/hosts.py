@@ -6,7 +6,6 @@ from flask import Blueprint, Response
 
 from mtango_gevent.api import query, reply, urls
 from mtango_gevent.api.exchange import config, context
-from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost, list_hosts
 
 blueprint = Blueprint("hosts", __name__)
@@ -31,7 +30,7 @@ def show_host(tango_host: TangoHost) -> Response:
             "port": tango_host.port,
             "name": config().database_device,
             "info": tango_host.info(),
-            "devices": f"{urls.of_host('rc3', tango_host)}/devices",
+            "devices": urls.of_devices("rc3", tango_host),
         }
     )
 
@@ -41,8 +40,5 @@ def list_devices(tango_host: TangoHost) -> Response:
     """Devices that match `wildcard`, and mtango-py's `domain`, `family`, `member`."""
     parts = query.name_parts()
     names = [name for name in tango_host.device_names(query.wildcards()) if parts is None or parts.match(name)]
-
-    def shape(name: str) -> dict[str, str]:
-        return {"name": name, "href": urls.of_device("rc3", Device(tango_host, name), name)}
-
-    return reply.collection(names, shape)
+    url = urls.of_devices("rc3", tango_host)  # once, as there may be thousands
+    return reply.collection(names, lambda name: {"name": name, "href": f"{url}/{urls.path(name)}"})
