@@ -63,19 +63,23 @@ def child_exit(server, worker):
 
 def post_worker_init(worker):
     """The package's log goes where gunicorn's goes, and what gunicorn itself refuses has the body of all failures."""
+    import gevent
     from gunicorn import util
 
     from mtango_gevent import server
 
     util.write_error = server.write_refusal
+    package = logging.getLogger("mtango_gevent")
     if settings.log_format == "text":
-        package = logging.getLogger("mtango_gevent")
         package.handlers = worker.log.error_log.handlers
         for handler in package.handlers:
             if handler.formatter.datefmt:  # syslog has times of its own
                 handler.setFormatter(logs.TextFormatter(worker.log.error_fmt, worker.log.datefmt))
         package.setLevel(worker.log.error_log.level)
         package.propagate = False
+    sys.stderr.reconfigure(line_buffering=False, write_through=False)
+    for handler in package.handlers:
+        logs.flush_by_turns(handler, gevent.get_hub().loop)
 
 
 def post_request(worker, req, environ, resp):

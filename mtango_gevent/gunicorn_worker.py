@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,15 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
+from mtango_gevent import gunicorn_response
+
 if TYPE_CHECKING:
     from mtango_gevent.control.client import TangoClient
 
 # How often a worker tells the others of itself, and looks what it is told.
 _KEEP_UP_EVERY = 0.5
 
-# For how long a client that keeps its connection may begin another request, not knowing yet that the worker leaves.
+# For how long a client may begin a request on a connection, not knowing yet that the worker leaves.
 _GRACE = 0.5
 
 _LOOK_EVERY = 0.1
@@ -39,9 +42,11 @@ class GatewayWorker(GeventWorker):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._connections: dict[Any, Any] = {}  # by the greenlet that serves it
-        self._idle: dict[Any, gevent.Timeout] = {}  # greenlets that wait for a request, and what ends it
+        # Greenlets that wait for a request, since when (time.monotonic()), and what ends it.
+        self._idle: dict[Any, tuple[float, gevent.Timeout]] = {}
 
     def init_process(self) -> None:
+        gunicorn_response.install()
         self._leaving = Event()  # before there are signals
         super().init_process()
 
@@ -66,7 +71,7 @@ class GatewayWorker(GeventWorker):
         """Around the wait for a request on a connection."""
         with gevent.Timeout(self.cfg.keepalive, False) as timeout:  # pyright: ignore[reportArgumentType]
             greenlet = gevent.getcurrent()
-            self._idle[greenlet] = timeout
+            self._idle[greenlet] = time.monotonic(), timeout
             try:
                 yield
             finally:
@@ -118,9 +123,11 @@ class GatewayWorker(GeventWorker):
             gevent.sleep(_LOOK_EVERY)
 
     def _end_idle(self, greenlet: Any) -> None:
-        """In the hub, so that between a last look and the end nobody begins a request."""
-        timeout = self._idle.get(greenlet)
-        if timeout is not None and not _has_data(self._connections[greenlet]):
+        """In the hub, so that between a last look and the end nobody begins a request; who has just come may."""
+        if greenlet not in self._idle:
+            return
+        since, timeout = self._idle[greenlet]
+        if time.monotonic() - since > _GRACE and not _has_data(self._connections[greenlet]):
             greenlet.throw(timeout)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from mtango_gevent import __version__
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.control.lane import count_time
+from mtango_gevent.control.lane import Spent, count_time
 from mtango_gevent.logs import AccessLine, log
 from mtango_gevent.series import OTHER
 from mtango_gevent.workers import Figures
@@ -51,14 +51,14 @@ class Context:
         return self.client.figures
 
 
-class Exchange:
+class Exchange(Spent):
     """began: when the request came, by time.perf_counter(); outcome: `ok`, or why not.
 
     route: the rule of its URL, `none` without one; device: the name of the device it is about, if it is about one.
     failed: why it was not answered by who tried before Flask; question: how to answer that URL again.
     """
 
-    __slots__ = ("_environ", "_tango", "began", "context", "device", "failed", "id", "outcome", "question", "route")
+    __slots__ = ("_environ", "began", "context", "device", "failed", "id", "outcome", "question", "route")
 
     def __init__(self, context: Context, environ: Environ) -> None:
         """Begins now, as that of this greenlet or thread."""
@@ -66,7 +66,8 @@ class Exchange:
         self.id = given if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
         self.context, self._environ = context, environ
         self.began = time.perf_counter()
-        self._tango = count_time()
+        self.tango_seconds = 0.0
+        count_time(self)
         self.outcome, self.route, self.device = "ok", "none", "-"
         self.failed: Exception | None = None
         self.question: Question | None = None
@@ -75,7 +76,7 @@ class Exchange:
 
     def finish(self, status: str, headers: Headers) -> None:
         """Add to the headers of the answer what each has, and count and log it."""
-        seconds, tango = time.perf_counter() - self.began, self._tango.seconds
+        seconds, tango = time.perf_counter() - self.began, self.tango_seconds
         headers += (
             _SERVER,
             ("X-Request-ID", self.id),
@@ -90,9 +91,7 @@ class Exchange:
         figures, method = self.context.figures, self._environ["REQUEST_METHOD"]
         if method not in METHODS:
             method = OTHER
-        figures.count("responses")
-        figures.count_labelled("mtango_http_requests_total", self.route, method, status)
-        figures.time_labelled(seconds, "mtango_http_request_duration_seconds", self.route, method)
+        figures.count_answer(self.route, method, status, seconds)
 
     def _log(self, status: str, headers: Headers, seconds: float, tango: float) -> None:
         environ = self._environ

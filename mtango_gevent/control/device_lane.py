@@ -66,9 +66,11 @@ class DeviceLane(Lane):
         }
 
     def check(self) -> None:
-        super().check()
+        if self.server and self.server.silent_since:
+            self.server.check()
         self._asked = time.monotonic()
-        self.circuit.check()
+        if self.circuit.opened:
+            self.circuit.check()
 
     def begun(self, call: Call) -> None:
         self.circuit.begin()

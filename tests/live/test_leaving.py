@@ -40,12 +40,14 @@ def check_log(gateway: Gateway) -> None:
 
 
 @contextlib.contextmanager
-def kept_connections(gateway: Gateway) -> Iterator[list[HTTPConnection]]:
-    """As browsers keep them: answered once, and then nothing."""
+def kept_connections(gateway: Gateway, asked: bool = True) -> Iterator[list[HTTPConnection]]:
+    """As browsers keep them: answered once, and then nothing; or opened only."""
     connections = [gateway.connection() for _ in range(IDLE)]
     for connection in connections:
-        connection.request("GET", "/tango/rest")
-        connection.getresponse().read()
+        connection.connect()
+        if asked:
+            connection.request("GET", "/tango/rest")
+            connection.getresponse().read()
     try:
         yield connections
     finally:
@@ -135,9 +137,14 @@ def test_a_request_that_comes_as_idle_connections_are_ended_is_answered(
             worker.suspend()
             for connection in connections:
                 connection.request("GET", f"/tango/rest{attribute}")
-            time.sleep(1)  # past the worker's _GRACE: of a process that is suspended nothing can be seen
-            worker.resume()
-            assert [connection.getresponse().status for connection in connections] == [200] * IDLE
+            with kept_connections(gateway, asked=False) as fresh:
+                time.sleep(1)  # past the worker's _GRACE: of a process that is suspended nothing can be seen
+                worker.resume()
+                assert [connection.getresponse().status for connection in connections] == [200] * IDLE
+                time.sleep(0.2)  # as slow clients send their first request
+                for connection in fresh:
+                    connection.request("GET", f"/tango/rest{attribute}")
+                assert [connection.getresponse().status for connection in fresh] == [200] * IDLE
         assert gateway.process.poll() is None
     check_log(gateway)
 
