@@ -38,11 +38,13 @@ class Contestant:
 _GATEWAY = (sys.executable, "-m", "mtango_gevent", "serve")
 _SETTINGS = {"MTANGO_HOST": "127.0.0.1", "MTANGO_RC3_ERRORS": "http"}
 _BARE = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "benchmarks.bare:application")
+_STOCK = (*("-k", "gevent", "-w", "WORKERS", "-b", "127.0.0.1:PORT", "--keep-alive", "75"), "--no-control-socket")
 _QUIET = ("--no-access-log", "--log-level", "warning")
 _UVICORN = ("-m", "uvicorn", "--port", "PORT", "--workers", "WORKERS", *_QUIET, "benchmarks.afternoon:app")
 
 GATEWAY = Contestant("gateway", _GATEWAY)
 BARE = Contestant("bare", _BARE)
+GUNICORN = Contestant("gunicorn", (sys.executable, "-m", "gunicorn", *_STOCK, "benchmarks.bare:application"))
 FASTAPI = Contestant("fastapi", (sys.executable, *_UVICORN))
 
 
@@ -73,8 +75,13 @@ class Server:
         connection.close()
         return bodies
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether it knows no Tango, and answers so many bytes instead."""
+        return self.name in (BARE.name, GUNICORN.name)
+
     def answer_as_many_bytes(self, size: int) -> None:
-        """For the one that has nothing else to say."""
+        """For those that have nothing else to say."""
         self._path = lambda request: f"/{size}"
 
     def round(self, connections: int, seconds: int) -> Round:
@@ -118,11 +125,10 @@ class Loop:
 def running(contestant: Contestant, workload: Workload, system: EmbeddedTango) -> Iterator[Server]:
     """The contestant with as many workers as the workload wants, from its first answer to the end of the block."""
     port = free_port()
-    values = {"PORT": str(port), "WORKERS": str(workload.workers)}
     log = system.folder / f"{contestant.name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [values.get(part, part) for part in contestant.command],
+            [part.replace("PORT", str(port)).replace("WORKERS", str(workload.workers)) for part in contestant.command],
             env=_environment(contestant, port, workload.workers),
             cwd=contestant.folder,
             stdout=output,

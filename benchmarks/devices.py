@@ -39,5 +39,13 @@ class Arrays(Device):
         return self._count
 
 
+class Plain(Device):
+    """One of many: a hundred of the C++ TangoTest would take two processors for themselves."""
+
+    @attribute(dtype=float)
+    def level(self) -> float:
+        return 1.5
+
+
 if __name__ == "__main__":
-    run([Arrays, TangoTest], args=[NAME, *sys.argv[1:]])
+    run([Arrays, Plain, TangoTest], args=[NAME, *sys.argv[1:]])

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.contestants import BARE, FASTAPI, GATEWAY, Contestant, Loop, Server, running
+from benchmarks.contestants import BARE, FASTAPI, GATEWAY, GUNICORN, Contestant, Loop, Server, running
 from benchmarks.figures import Round, Row
 from benchmarks.workloads import LOOP, Workload
 from mtango_gevent.demo.embedded import EmbeddedTango
 
-_YARDSTICKS = {BARE.name: BARE, FASTAPI.name: FASTAPI}
+_YARDSTICKS = {each.name: each for each in (BARE, GUNICORN, FASTAPI)}
 
 
 def run(
@@ -25,9 +25,9 @@ def run(
     with ExitStack() as stack:
         asked = [_YARDSTICKS[name] for name in workload.yardsticks if name in _YARDSTICKS]
         servers = [stack.enter_context(running(each, workload, system)) for each in (GATEWAY, *rivals, *asked)]
-        body = _agree([server for server in servers if server.name != BARE.name])
+        body = _agree([server for server in servers if not server.is_bare])
         for server in servers:
-            if server.name == BARE.name:
+            if server.is_bare:
                 server.answer_as_many_bytes(round(body))
             server.warm_up(max(workload.connections))
         jobs: list[tuple[Server | Loop, int]] = [(server, many) for many in workload.connections for server in servers]

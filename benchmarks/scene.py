@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.workloads import ARRAYS, MANY, SCALARS
+from benchmarks.workloads import ARRAYS, MANY, SCALARS, SPREAD
 from mtango_gevent.demo.embedded import EmbeddedTango
 
 CPP_SERVER = shutil.which("TangoTest", path=f"{os.environ.get('PATH', '')}:/usr/lib/tango")
@@ -23,6 +23,7 @@ def prepared() -> Iterator[EmbeddedTango]:
     with EmbeddedTango() as system:
         os.environ["TANGO_HOST"] = system.tango_host
         system.add_server([*PYTHON_SERVER, "arrays"], "MtangoBench/arrays", {ARRAYS: "Arrays"})
+        system.add_server([*PYTHON_SERVER, "plain"], "MtangoBench/plain", dict.fromkeys(SPREAD, "Plain"))
         if CPP_SERVER:
             system.add_server([CPP_SERVER, "bench"], "TangoTest/bench", scalars)
         else:

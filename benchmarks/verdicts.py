@@ -46,6 +46,8 @@ def judge(rows: Rows, cores: int) -> list[Verdict]:
 def _all(rows: Rows, cores: int) -> Iterator[Verdict]:
     scalar, forty, image = rows.find("scalar", 32), rows.find("forty"), rows.find("image")
     yield _ratio("one scalar: requests/s, to bare", ">=", 0.70, scalar, rows.find("scalar", 32, "bare"))
+    stock = rows.find("scalar", 32, "gunicorn")
+    yield _ratio("one scalar: requests/s, to gunicorn's own gevent worker", ">=", 0.70, scalar, stock)
     yield _ratio("one scalar: requests/s, to fastapi", ">=", 1.2, scalar, rows.find("scalar", 32, "fastapi"))
     yield _steadiness("one scalar, 32 connections: p99, to p50", "<=", 4, scalar)
     two = _ratio("one scalar: requests/s with two workers, to one", ">=", 1.6, rows.find("scalar2"), scalar)

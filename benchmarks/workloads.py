@@ -7,6 +7,7 @@ from typing import Any
 
 SCALARS = [f"bench/scalars/{number}" for number in range(1, 5)]
 ARRAYS = "bench/arrays/1"
+SPREAD = [f"bench/spread/{number}" for number in range(1, 101)]
 MANY = [f"bench/many/{number:04}" for number in range(1, 1001)]
 
 READABLE = [
@@ -32,7 +33,7 @@ READABLE = [
     "Status",
 ]
 
-SERVED = ("bare", "fastapi")
+SERVED = ("bare", "gunicorn", "fastapi")
 LOOP = "loop"
 
 
@@ -70,6 +71,7 @@ def _read_all(device: str, attributes: list[str]) -> Request:
 
 _SCALAR = [_read(SCALARS[0], "double_scalar")]
 _FORTY = [_read(device, attribute) for attribute in READABLE[:10] for device in SCALARS]
+_SPREAD = [_read(device, "level") for device in SPREAD]
 _WRITE = Request(
     f"/{SCALARS[0]}/attributes/double_scalar/value?v=1.5",
     (SCALARS[0], "write_read_attribute", ["double_scalar", 1.5]),
@@ -84,6 +86,7 @@ WORKLOADS = [
     Workload("scalar2", "one scalar, two workers", _SCALAR, workers=2, yardsticks=SERVED),
     Workload("scalar4", "one scalar, four workers", _SCALAR, workers=4, yardsticks=SERVED),
     Workload("forty", "forty scalars of four devices", _FORTY),
+    Workload("spread", "one scalar of each of 100 devices", _SPREAD),
     Workload("twenty", "twenty attributes in one request", [_read_all(SCALARS[0], READABLE)], values=20),
     Workload("spectrum", "spectrum of 4096 doubles", [_read(ARRAYS, "spectrum")]),
     Workload("image", "image of 251 x 251 doubles", [_read(ARRAYS, "image")]),
