@@ -7,7 +7,7 @@ from html import escape
 from benchmarks.figures import Ratio, Rows
 from benchmarks.report import ratio_of
 
-COLOURS = {"bare": "#8a9ba8", "fastapi": "#2f81c1", "before": "#c17a2f"}
+COLOURS = {"bare": "#8a9ba8", "gunicorn": "#5f9e6e", "fastapi": "#2f81c1", "before": "#c17a2f"}
 _WIDTH, _LEFT, _RIGHT, _BAR, _TOP = 900, 320, 60, 14, 50
 
 

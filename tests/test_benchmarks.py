@@ -46,7 +46,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_everybody_is_measured_and_nobody_fails(results: Path) -> None:
     rows = json.loads((results / "figures.json").read_text())["rows"]
     assert [(row["workload"], row["contestant"]) for row in rows] == [
-        *[("write", who) for who in ("gateway", "before", "bare", "fastapi", "loop")],
+        *[("write", who) for who in ("gateway", "before", "bare", "gunicorn", "fastapi", "loop")],
         *[("events", who) for who in ("gateway", "before", "fastapi")],
     ]
     for row in rows:
@@ -67,7 +67,7 @@ def test_a_run_says_where_and_with_what(results: Path) -> None:
 
 def test_the_table_has_a_line_for_each_row_and_the_plot_can_be_read(results: Path) -> None:
     lines = (results / "table.md").read_text().splitlines()
-    assert sum(line.startswith("| PUT of a scalar ") for line in lines) == 5
+    assert sum(line.startswith("| PUT of a scalar ") for line in lines) == 6
     ElementTree.parse(results / "ratios.svg")
 
 

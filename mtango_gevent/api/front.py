@@ -21,7 +21,7 @@ class Front:
 
     def __init__(self, app: Flask, context: Context) -> None:
         self._flask, self._context = app.wsgi_app, context
-        self._repeats = Repeats(context.config)
+        self._repeats = Repeats()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         exchange = Exchange(self._context, environ)

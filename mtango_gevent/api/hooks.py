@@ -34,7 +34,7 @@ def register(app: Flask, settings: Config) -> None:
 
 def _raise_what_failed() -> None:
     """Before Flask was asked, as Flask knows what to answer then."""
-    failed = current().failed
+    failed, current().failed = current().failed, None  # once raised it knows who knows it
     if failed is not None:
         raise failed
 

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mtango_gevent.api import pictures, reply
-from mtango_gevent.api.exchange import Environ, Exchange, Headers
+from mtango_gevent.api.exchange import Environ, Exchange, Headers, config
 from mtango_gevent.api.reply import Rendered
-from mtango_gevent.config import Config
 from mtango_gevent.control.reads import Reading
 
 # Questions that are known at a time, and the most characters of one: more than all screens of a control room have.
@@ -39,8 +38,7 @@ class Question:
 class Repeats:
     """Those of one application."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self) -> None:
         self._known: dict[tuple[str, str], tuple[str, Question]] = {}  # route and question, by path and query
         self._cors: dict[str | None, Headers] = {}  # what flask-cors answers to each origin
 
@@ -54,11 +52,11 @@ class Repeats:
         exchange.device = question.device
         try:
             reading = question.read()
-            rendered = self._render(question, reading)
+            rendered = _render(question, reading)
         except Exception as error:
             exchange.failed = error
             return None
-        return rendered.body, [*reply.headers(rendered, reading.began, self._config), *cors]
+        return rendered.body, [*reply.headers(rendered, reading.began), *cors]
 
     def learn(self, environ: Environ, exchange: Exchange, headers: Headers) -> None:
         """From what Flask has answered."""
@@ -72,14 +70,15 @@ class Repeats:
             _make_room(self._known, _MOST)
             self._known[key] = exchange.route, exchange.question
 
-    def _render(self, question: Question, reading: Reading[Any]) -> Rendered:
-        """Once for all who have the same reading. One that is kept is not to take more memory than has been counted."""
-        rendered: Rendered | None = reading.rendered
-        if rendered is None:
-            rendered = question.render(reading.items)
-            if not self._config.value_max_age or len(rendered.body) <= _SMALL:
-                reading.rendered = rendered
-        return rendered
+
+def _render(question: Question, reading: Reading[Any]) -> Rendered:
+    """Once for all who have the same reading. One that is kept is not to take more memory than has been counted."""
+    rendered: Rendered | None = reading.rendered
+    if rendered is None:
+        rendered = question.render(reading.items)
+        if not config().value_max_age or len(rendered.body) <= _SMALL:
+            reading.rendered = rendered
+    return rendered
 
 
 def _is_plain(environ: Environ) -> bool:

@@ -14,7 +14,6 @@ from werkzeug.http import generate_etag, http_date, quote_etag
 
 from mtango_gevent.api import query, urls
 from mtango_gevent.api.exchange import Headers, config, current
-from mtango_gevent.config import Config
 from mtango_gevent.errors import BadRequest, body
 
 T = TypeVar("T")
@@ -50,9 +49,9 @@ def rendered(found: Rendered, began: float) -> Response:
     return _cached(Response(found.body, headers=found.headers), _left(began) if found.reusable else 0.0)
 
 
-def headers(found: Rendered, began: float, settings: Config) -> Headers:
+def headers(found: Rendered, began: float) -> Headers:
     """The same for who sends it without Flask."""
-    left = left_of(began, settings) if found.reusable else 0.0
+    left = _left(began) if found.reusable else 0.0
     return [*found.headers, *freshness(left, found.body if left > 0 else None)]
 
 
@@ -159,12 +158,8 @@ def _links_to_parts(part: query.Range, total: int) -> dict[str, str]:
 
 
 def _left(began: float) -> float:
-    return left_of(began, config())
-
-
-def left_of(began: float, settings: Config) -> float:
     """Seconds for which what was read then may be used again; 0 or less if not at all."""
-    return settings.value_max_age - (time.perf_counter() - began)
+    return config().value_max_age - (time.perf_counter() - began)
 
 
 def _left_of_items(shown: Any, began: float | None) -> float:

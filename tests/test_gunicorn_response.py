@@ -1,0 +1,88 @@
+"""What the gateway's worker writes is, byte for byte, what gunicorn would have written."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+
+import pytest
+from gunicorn import util
+from gunicorn.config import Config
+from gunicorn.http import errors, wsgi
+
+from mtango_gevent.gunicorn_response import GatewayResponse
+
+PLAIN = [("Content-Type", "application/json"), ("Vary", "Origin")]
+
+
+class Socket:
+    """Takes a few bytes at a time from who does not insist."""
+
+    def __init__(self) -> None:
+        self.received = b""
+
+    def send(self, data: bytes) -> int:
+        self.received += data[:50]
+        return len(data[:50])
+
+    def sendall(self, data: bytes) -> None:
+        self.received += data
+
+
+def written(
+    response_class: type[wsgi.Response],
+    status: str,
+    headers: Sequence[tuple[str, str]],
+    pieces: Sequence[bytes],
+    method: str,
+) -> bytes:
+    socket = Socket()
+    request = types.SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False)
+    response = response_class(request, socket, Config())  # pyright: ignore[reportArgumentType]
+    response.start_response(status, list(headers))  # pyright: ignore[reportArgumentType]
+    for piece in pieces:
+        response.write(piece)
+    response.close()
+    return socket.received
+
+
+def size(length: int) -> tuple[str, str]:
+    return "Content-Length", str(length)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("status", "headers", "pieces"),
+    [
+        ("200 OK", [*PLAIN, size(5)], [b"12345"]),
+        ("200 OK", [*PLAIN, size(300_000)], [b"x" * 300_000]),
+        ("200 OK", [*PLAIN, size(5)], [b"12", b"345"]),
+        ("200 OK", [*PLAIN, size(5)], [b"1234567"]),
+        ("200 OK", [*PLAIN, size(5)], [b"123"]),
+        ("200 OK", [*PLAIN, size(0)], [b""]),
+        ("200 OK", PLAIN, [b"chunk", b"", b"and another"]),
+        ("204 NO CONTENT", [], []),
+        ("304 NOT MODIFIED", [*PLAIN, size(5)], []),
+        ("200 OK", [*PLAIN, ("Connection", "close"), ("X-Spaces", " some "), size(1)], [b"1"]),
+    ],
+)
+def test_it_writes_what_gunicorn_writes(
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    status: str,
+    headers: Sequence[tuple[str, str]],
+    pieces: Sequence[bytes],
+) -> None:
+    monkeypatch.setattr(util, "http_date", lambda: "Sat, 21 Nov 2026 00:00:00 GMT")
+    for _ in range(2):  # by now its headers are known
+        ours = written(GatewayResponse, status, headers, pieces, method)
+        assert ours == written(wsgi.Response, status, headers, pieces, method)
+
+
+def test_what_is_no_header_is_refused_however_many_were_sound() -> None:
+    for number in range(2000):
+        written(GatewayResponse, "200 OK", [("X-Number", str(number)), size(1)], [b"1"], "GET")
+    assert len(GatewayResponse._sound) <= 1000
+    for header in [("X-Number", "1\r\nX-Other: 2"), ("X Number", "1")]:
+        with pytest.raises((errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, ValueError)):
+            written(GatewayResponse, "200 OK", [header, size(1)], [b"1"], "GET")
