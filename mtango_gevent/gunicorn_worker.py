@@ -114,6 +114,7 @@ class GatewayWorker(GeventWorker):
         while self.alive:
             client.keep_up()
             client.publish()
+            sys.stderr.flush()  # for what is no line of the log: those are written by turns (gunicorn.conf.py)
             self._leaving.wait(_KEEP_UP_EVERY)
         client.events.stop()
         gevent.sleep(_GRACE)
