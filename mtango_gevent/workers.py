@@ -78,8 +78,6 @@ _PART = _FIGURES + len(_PLACES)
 # figures of a worker that has gone are on their way into it.
 _MOVING = _PID
 
-_RESPONSES = _FIGURES + _PLACES["responses"]
-
 _RESERVED = -1
 
 # Twice the most workers that the settings allow: during a reload there are the old and the new ones.
@@ -223,13 +221,6 @@ class Figures:
         """One more that took so long."""
         with self._guard:
             self._rows.time(key, seconds)
-
-    def count_answer(self, route: str, method: str, status: str, seconds: float) -> None:
-        """One more answer, in all the ways that answers are counted."""
-        with self._guard:
-            self._part[_RESPONSES] += 1
-            self._rows.count(("mtango_http_requests_total", route, method, status))
-            self._rows.time(("mtango_http_request_duration_seconds", route, method), seconds)
 
     def set(self, name: str, value: int) -> None:
         self._part[_FIGURES + _PLACES[name]] = value

@@ -28,7 +28,7 @@ Headers: TypeAlias = list[tuple[str, str]]
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD")
 
-access = logging.getLogger("mtango_gevent.access")
+_access = logging.getLogger("mtango_gevent.access")
 
 _SERVER = ("x-mtango", f"mtango-gevent {__version__}")
 
@@ -66,7 +66,7 @@ class Exchange(Spent):
         self.id = given if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
         self.context, self._environ = context, environ
         self.began = time.perf_counter()
-        self.tango_seconds = 0.0
+        super().__init__()
         count_time(self)
         self.outcome, self.route, self.device = "ok", "none", "-"
         self.failed: Exception | None = None
@@ -91,12 +91,14 @@ class Exchange(Spent):
         figures, method = self.context.figures, self._environ["REQUEST_METHOD"]
         if method not in METHODS:
             method = OTHER
-        figures.count_answer(self.route, method, status, seconds)
+        figures.count("responses")
+        figures.count_labelled("mtango_http_requests_total", self.route, method, status)
+        figures.time_labelled(seconds, "mtango_http_request_duration_seconds", self.route, method)
 
     def _log(self, status: str, headers: Headers, seconds: float, tango: float) -> None:
         environ = self._environ
         log(
-            access,
+            _access,
             AccessLine(
                 id=self.id,
                 client=_quoted(environ.get("REMOTE_ADDR") or "-", ":.[]%"),  # which a proxy may have from anybody

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 
-import orjson
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -68,4 +67,4 @@ def answer_internal_error(error: Exception) -> Response:
 
 def _answer(failure: Exception, status: int, milliseconds: int | None = None) -> Response:
     body = {**reply.failure(describe(failure), milliseconds), "http_status": status}
-    return Response(orjson.dumps(body), status, mimetype="application/json")
+    return reply.json(body, status)

@@ -44,7 +44,7 @@ class Repeats:
 
     def answer(self, environ: Environ, exchange: Exchange) -> tuple[bytes, Headers] | None:
         """(body, headers), where it is to be answered here. What went wrong here is in the exchange."""
-        known = self._known.get((environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")))
+        known = self._known.get(_key(environ))
         cors = self._cors.get(environ.get("HTTP_ORIGIN"))
         if known is None or cors is None or not _is_plain(environ):
             return None
@@ -62,7 +62,7 @@ class Repeats:
         """From what Flask has answered."""
         if not _is_plain(environ):
             return
-        origin, key = environ.get("HTTP_ORIGIN"), (environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", ""))
+        origin, key = environ.get("HTTP_ORIGIN"), _key(environ)
         if origin not in self._cors:
             _make_room(self._cors, _MOST_ORIGINS)
             self._cors[origin] = [header for header in headers if header[0].startswith("Access-Control-")]
@@ -79,6 +79,10 @@ def _render(question: Question, reading: Reading[Any]) -> Rendered:
         if not config().value_max_age or len(rendered.body) <= _SMALL:
             reading.rendered = rendered
     return rendered
+
+
+def _key(environ: Environ) -> tuple[str, str]:
+    return environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
 
 
 def _is_plain(environ: Environ) -> bool:

@@ -44,14 +44,14 @@ def render(
     return Rendered(body, headers, not _has_failure(shown))
 
 
-def rendered(found: Rendered, began: float) -> Response:
-    """As Flask sends it. began: as for momentary."""
-    return _cached(Response(found.body, headers=found.headers), _left(began) if found.reusable else 0.0)
+def rendered(found: Rendered, began: float | None, status: int = 200) -> Response:
+    """As Flask sends it. began: as for momentary; None for metadata."""
+    return _cached(Response(found.body, status, headers=found.headers), _left_of(found, began))
 
 
 def headers(found: Rendered, began: float) -> Headers:
     """The same for who sends it without Flask."""
-    left = _left(began) if found.reusable else 0.0
+    left = _left_of(found, began)
     return [*found.headers, *freshness(left, found.body if left > 0 else None)]
 
 
@@ -108,15 +108,14 @@ def collection(items: Sequence[T], shape: Callable[[T], Any], began: float | Non
     """
     part, total = query.range_of_items(), len(items)
     if part is None or (part.start == 0 and part.stop >= total):
-        shown = [shape(item) for item in items]
-        return _cached(filtered(shown), _left_of_items(shown, began))
+        return rendered(render([shape(item) for item in items], query.filtered), began)
     if part.start >= total:
         raise BadRequest(f"range={part} begins behind the last of {total} items")
     shown = [shape(item) for item in items[part.start : part.stop]]
     links = _links_to_parts(part, total)
     stop = min(part.stop, total)
     about = {"name": "partial_content", "total": total, "offset": part.start, "limit": stop, "_links": links}
-    response = _cached(json([*query.filtered(shown), about], 206), _left_of_items(shown, began))
+    response = rendered(render(shown, lambda whole: [*query.filtered(whole), about]), began, 206)
     response.headers["Content-Range"] = f"{part.start}-{stop}/{total}"
     response.headers["Accept-Range"] = f"{request.path.rstrip('/').rpartition('/')[2]} {total}"
     response.headers["Link"] = ", ".join(f'<{url}>; rel="{name[1:]}"' for name, url in links.items())
@@ -162,8 +161,8 @@ def _left(began: float) -> float:
     return config().value_max_age - (time.perf_counter() - began)
 
 
-def _left_of_items(shown: Any, began: float | None) -> float:
-    if _has_failure(shown):
+def _left_of(found: Rendered, began: float | None) -> float:
+    if not found.reusable:
         return 0.0
     return config().metadata_max_age if began is None else _left(began)
 

@@ -66,11 +66,9 @@ class DeviceLane(Lane):
         }
 
     def check(self) -> None:
-        if self.server and self.server.silent_since:
-            self.server.check()
+        super().check()
         self._asked = time.monotonic()
-        if self.circuit.opened:
-            self.circuit.check()
+        self.circuit.check()
 
     def begun(self, call: Call) -> None:
         self.circuit.begin()

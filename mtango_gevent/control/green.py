@@ -71,8 +71,7 @@ class Green:
     def __init__(self, config: Config, figures: Figures) -> None:
         self.config = config
         self.figures = figures
-        self._home: int | None = None  # native thread id of the hub that is served
-        self._forks = 0  # that there had been when it was found
+        self._home: tuple[int, int] | None = None  # (native thread id, forks until then) of the hub that is served
         self._pool: ThreadPool | None = None
         self._waker: Waker | None = None
         self.loop: Any = None  # that hub's
@@ -98,16 +97,14 @@ class Green:
 
     def at_home(self) -> bool:
         """Whether the caller is a greenlet of the hub that the pool serves; the first one to ask decides which."""
-        here = _get_ident()
-        if self._forks == _forks:
-            if self._home == here:
-                return True
-            if self._home is not None:
-                return False
+        here = _get_ident(), _forks
+        if here == self._home:
+            return True
+        if self._home is not None and self._home[1] == here[1]:
+            return False
         if get_hub_if_exists() is None:
             return False
-        self._home, self._forks = here, _forks  # the first call of the worker
-        self._pool, self.loop = ThreadPool(), gevent.get_hub().loop
+        self._home, self._pool, self.loop = here, ThreadPool(), gevent.get_hub().loop  # the first call of the worker
         self._waker = Waker(self.loop)
         set_global_executor(self.threads)
         return True

@@ -65,11 +65,9 @@ class Slots:
     def release(self) -> None:
         """Give one back, to who waits for it first."""
         self.taken -= 1
-        if self._waiting:
-            self._serve()
-        if self._narrower:
-            for narrower in tuple(self._narrower):
-                narrower._serve()
+        self._serve()
+        for narrower in tuple(self._narrower):
+            narrower._serve()
 
     def _serve(self) -> None:
         while self._waiting and self._has_room():

@@ -15,6 +15,7 @@ from mtango_gevent.api.rc3 import configuration
 from mtango_gevent.api.repeats import Question
 from mtango_gevent.api.reply import Rendered
 from mtango_gevent.control.device import Device
+from mtango_gevent.control.reads import Reading
 from mtango_gevent.errors import ApiError, BadRequest, DevFailed, describe, explained, status_of, tango_failure
 from mtango_gevent.sent import Sent
 
@@ -39,10 +40,16 @@ def show_attribute(device: Device, attribute: str) -> Response:
 def read_value(device: Device, attribute: str) -> Response:
     """An image also as a picture, where the client asks for one (`Accept`)."""
     question = Question(device.name, lambda: device.read_value(attribute), lambda item: _render(device, item))
-    reading = question.read()
-    if query.has_only():
-        current().question = question
+    reading = _ask(question)
     return answer_value(device, reading.items, reading.began)
+
+
+def _ask(question: Question, *parameters: str) -> Reading[Any]:
+    """For the first time; without other parameters than those it may be asked again by its URL alone."""
+    reading = question.read()
+    if query.has_only(*parameters):
+        current().question = question
+    return reading
 
 
 def answer_value(device: Device, item: Any, began: float = reply.LONG_AGO) -> Response:
@@ -68,9 +75,7 @@ def read_values(device: Device) -> Response:
     """Those named by `attr`, in one Tango call and in that order; each fails for itself."""
     names = query.names("attr", "attribute")
     question = Question(device.name, lambda: device.read_values(names), lambda items: _render_all(device, items))
-    reading = question.read()
-    if query.has_only("attr"):
-        current().question = question
+    reading = _ask(question, "attr")
     return reply.collection(reading.items, lambda item: _shape_value(device, item), reading.began)
 
 
