@@ -53,10 +53,12 @@ class Attempts:
             find_lane()
             return lane.run(make, kind=self._kind)
 
-    def share(self, key: Hashable, lane: Lane, find_lane: Callable[[], Lane], make: Callable[[], T]) -> T:
-        """The same, in the hub's greenlets only."""
+    def share(
+        self, key: Hashable, lane: Lane, find_lane: Callable[[], Lane], make: Callable[[], T], what: Hashable = None
+    ) -> T:
+        """The same, in the hub's greenlets only. what: as that of the call."""
         running = self.running(key)
-        return self.follow(running, lane) if running else _wait(self._start(key, lane, find_lane, make), lane)
+        return self.follow(running, lane) if running else _wait(self._start(key, lane, find_lane, make, what), lane)
 
     def running(self, key: Hashable) -> Call | None:
         """The attempt that may be joined, if there is one; nobody joins one that others have given up."""
@@ -74,17 +76,20 @@ class Attempts:
         if self._running.get(key) is attempt:
             del self._running[key]
 
-    def _start(self, key: Hashable, lane: Lane, find_lane: Callable[[], Lane], make: Callable[[], T]) -> Call:
-        attempt = self._running[key] = Call(lane, self._kind, make, (), {})
+    def _start(
+        self, key: Hashable, lane: Lane, find_lane: Callable[[], Lane], make: Callable[[], T], what: Hashable
+    ) -> Call:
+        attempt = self._running[key] = Call(lane, self._kind, make, (), {}, what)
         attempt.result.rawlink(lambda _: self._forget(key, attempt))
         try:
             find_lane().start(attempt)
         except DevFailed as refusal:  # no server, or no slot: so it is for all who wait
             attempt.result.set_exception(refusal)
         except BaseException:  # the first to come has been killed, the others have not
-            attempt.result.set_exception(
-                tango_failure("MTANGO_DeviceBusy", "the request that made the attempt was given up")
-            )
+            if not attempt.result.ready():
+                attempt.result.set_exception(
+                    tango_failure("MTANGO_DeviceBusy", "the request that made the attempt was given up")
+                )
             raise
         return attempt
 

@@ -108,7 +108,8 @@ class Device:
 
     def read_attribute(self, name: str, past_polling: bool = False) -> tango.DeviceAttribute:
         """For the caller alone. past_polling: of this moment, also where polling has kept one from before."""
-        return self._proxy(past_polling).read_attribute(name)
+        read, what = self._proxy(past_polling).read_attribute, ("read_attribute", name.lower(), past_polling)
+        return self.host.client.lane(self._url()).run(read, (name,), kind="read", what=what)
 
     def read_back(self, names: Sequence[str]) -> list[tango.DeviceAttribute]:
         """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""
@@ -124,7 +125,7 @@ class Device:
     def write_attribute(self, info: tango.AttributeInfoEx, value: Any, about: str) -> None:
         """Write what values.attribute_argument made. about: what a failure is to say besides Tango's words."""
         try:  # with its configuration at hand PyTango does not ask for it, which would hold the GIL
-            self._change("write", lambda proxy: proxy.write_attribute(info, value), past_polling=True)
+            self._change("write", info.name, lambda proxy: proxy.write_attribute(info, value), past_polling=True)
         except tango.DevFailed as failure:
             raise explained(failure, about) from None
 
@@ -219,7 +220,7 @@ class Device:
     def run_command(self, info: tango.CommandInfo, argument: Any) -> Any:
         """The output of a command; argument: what values.command_argument made."""
         arguments = [] if info.in_type == tango.CmdArgType.DevVoid else [ready_argument(info.in_type, argument)]
-        return self._change("command", lambda proxy: proxy.command_inout(info.cmd_name, *arguments))
+        return self._change("command", info.cmd_name, lambda proxy: proxy.command_inout(info.cmd_name, *arguments))
 
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
@@ -258,7 +259,7 @@ class Device:
     def write_pipe(self, name: str, blob: tuple[str, list[dict[str, Any]]]) -> None:
         """Write a root blob: its name, and elements with name, dtype and value. Raises as read_pipe does."""
         self.check_pipes()
-        self._change("pipe", lambda proxy: proxy.write_pipe(name, blob))
+        self._change("pipe", name, lambda proxy: proxy.write_pipe(name, blob))
 
     # --- the ways to the device ---
 
@@ -275,7 +276,7 @@ class Device:
         client, url = self.host.client, self._url()
         return client.reads.get(url, what, client.lane(url), self._proxy, read, kept)
 
-    def _change(self, kind: str, change: Callable[[tango.DeviceProxy], T], past_polling: bool = False) -> T:
+    def _change(self, kind: str, name: str, change: Callable[[tango.DeviceProxy], T], past_polling: bool = False) -> T:
         """For calls after which reads may give something else; kind: what it is counted as, if not by the lane."""
         client, url = self.host.client, self._url()
         lane, proxy = client.lane(url), self._proxy(past_polling)
@@ -284,7 +285,7 @@ class Device:
             with client.reads.changing(url):  # in the call's own thread: it may go on when nobody waits any more
                 return change(proxy)
 
-        return lane.run(change_and_tell, kind=lane.kind or kind)
+        return lane.run(change_and_tell, kind=lane.kind or kind, what=(kind, name.lower()))
 
     def _read_history(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """PyTango does not make those methods green."""

@@ -6,14 +6,16 @@ Every call is counted here, once: those that it makes itself, in its thread, are
 from __future__ import annotations
 
 import functools
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tango.gevent_executor import GeventExecutor
 from tango.green import AbstractExecutor
 
+from mtango_gevent.control.rounds import QUICK
 from mtango_gevent.control.slots import Slots
 from mtango_gevent.control.threads import Call, calling
 from mtango_gevent.errors import DevFailed
@@ -21,6 +23,9 @@ from mtango_gevent.errors import DevFailed
 if TYPE_CHECKING:
     from mtango_gevent.control.green import Green
     from mtango_gevent.control.server import Server
+
+# Things whose times are known, of one lane.
+_MOST_TIMES = 1000
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -93,6 +98,7 @@ class Lane(GeventExecutor):
         self.kind = kind
         self.refusal = refusal
         self.slots = Slots(limit, queue)
+        self._seconds: dict[Hashable, float] = {}
         self.timed(green.config.queue_timeout, green.config.call_deadline)
         self.parent = parent
 
@@ -109,6 +115,19 @@ class Lane(GeventExecutor):
     def in_executor_context(self) -> bool:
         return self._green.at_home()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a call would have its slots at once, of this lane and all it leads into."""
+        return self.slots.has_room and (self.parent is None or self.parent.has_room)
+
+    def take_slots(self, call: Call) -> None:
+        """For a call that runs already, where there is room."""
+        each: Lane | None = self
+        while each is not None:
+            if each.slots.take():
+                call.slots.append(each.slots)
+            each = each.parent
+
     def run(
         self,
         fn: Callable[..., Any],
@@ -118,18 +137,20 @@ class Lane(GeventExecutor):
         timeout: float | None = None,
         kind: str | None = None,
         through: Lane | None = None,
+        what: Hashable = None,
     ) -> Any:
         """Call `fn` off the hub and wait for it cooperatively; without a hub, call it here.
 
         wait=False gives an AsyncResult; timeout, in seconds, takes the place of the lane's deadline and raises
         gevent.Timeout: both as PyTango documents it. kind: what the call is counted as, if not by the lane or the name
-        of `fn`. through: the lane whose limits and times hold, if it is another one. Raises besides what `fn` raises,
-        DevFailed (MTANGO_DeviceBusy, MTANGO_DeviceOpen, MTANGO_PoolExhausted, MTANGO_CallTimedOut).
+        of `fn`. through: the lane whose limits and times hold, if it is another one. what: as that of the call.
+        Raises besides what `fn` raises, DevFailed (MTANGO_DeviceBusy, MTANGO_DeviceOpen, MTANGO_PoolExhausted,
+        MTANGO_CallTimedOut).
         """
         if calling.get():
             return fn(*args, **(kwargs or {}))
         kind = kind or self.kind or _KINDS.get(getattr(fn, "__name__", "").rpartition("__")[2], "other")
-        return self._make(Call(self, kind, fn, args, kwargs or {}), through or self, wait, timeout)
+        return self._make(Call(self, kind, fn, args, kwargs or {}, what), through or self, wait, timeout)
 
     @_counted
     def _make(self, call: Call, way: Lane, wait: bool | None, timeout: float | None) -> Any:
@@ -163,6 +184,19 @@ class Lane(GeventExecutor):
         except DevFailed:
             self.count(kind, "open", None)
             raise
+
+    # --- how long what takes ---
+
+    def is_quick(self, what: Hashable) -> bool:
+        """Whether it is to be expected that the device answers that at once."""
+        return self._seconds.get(what, math.inf) < QUICK
+
+    def note_time(self, what: Hashable, seconds: float) -> None:
+        """Of a call that has ended, in its thread. What it waited for the GIL is in it, so the shortest time counts,
+        and a longer one makes it twice as long each time."""
+        if len(self._seconds) >= _MOST_TIMES:  # of names that somebody makes up
+            self._seconds.clear()
+        self._seconds[what] = min(seconds, 2 * self._seconds.get(what, math.inf))
 
     # --- what is known of whether anybody answers: here of the server, a DeviceLane knows more ---
 

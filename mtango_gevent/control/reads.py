@@ -92,7 +92,7 @@ class Reads:
             return self._keep(key, Reading(read(proxy), began))
 
         if green:
-            return self._attempts.share(key, lane, lambda: lane, make)
+            return self._attempts.share(key, lane, lambda: lane, make, what)
         return lane.run(make, kind="read")
 
     @contextlib.contextmanager

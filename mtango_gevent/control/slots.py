@@ -32,9 +32,14 @@ class Slots:
     def free(self) -> int:
         return self.limit - self.taken
 
+    @property
+    def has_room(self) -> bool:
+        """Whether there is one for who does not wait."""
+        return not self._waiting and self._is_free()
+
     def take(self) -> bool:
-        """Whether there was one for who does not wait."""
-        if self._waiting or not self._has_room():
+        """The same, and it is taken then."""
+        if not self.has_room:
             return False
         self.taken += 1
         return True
@@ -70,11 +75,11 @@ class Slots:
             narrower._serve()
 
     def _serve(self) -> None:
-        while self._waiting and self._has_room():
+        while self._waiting and self._is_free():
             self.taken += 1
             self._waiting.popleft().set()
         if self.wider and not self._waiting:
             self.wider._narrower.pop(self, None)
 
-    def _has_room(self) -> bool:
+    def _is_free(self) -> bool:
         return self.taken < self.limit and (self.wider is None or not self.taken or self.taken < self.wider.free // 2)

@@ -5,9 +5,10 @@ Nothing here limits how many there are; see lane.py.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # The unpatched ones, whatever has been patched by now.
 _start_thread = monkey.get_original("_thread", "start_new_thread")
+_Lock = monkey.get_original("_thread", "allocate_lock")
 _SimpleQueue = monkey.get_original("queue", "SimpleQueue")
 
 # Whether this thread makes a call, in which others may be made.
@@ -37,15 +39,24 @@ def _outcome(error: BaseException | None) -> str:
 
 
 class Call:
-    """One blocking call on its way through the pool; kind: what it is counted as, for the device of `lane`."""
+    """One blocking call on its way through the pool; kind: what it is counted as, for the device of `lane`.
+
+    what: what the lane knows its time as, if it is often made. quick: it is expected to end at once, see rounds.
+    """
 
     __slots__ = (
-        *("_arguments", "_counted", "_error", "_function", "_keywords", "_value"),
-        *("abandoned", "began", "in_thread", "kind", "lane", "result", "slots"),
+        *("_arguments", "_counted", "_error", "_function", "_keywords", "_value", "_what"),
+        *("abandoned", "began", "in_thread", "kind", "lane", "quick", "result", "slots"),
     )
 
     def __init__(
-        self, lane: Lane, kind: str, function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
+        self,
+        lane: Lane,
+        kind: str,
+        function: Callable[..., Any],
+        arguments: Sequence[Any],
+        keywords: Mapping[str, Any],
+        what: Hashable = None,
     ) -> None:
         self.lane, self.kind, self._counted = lane, kind, False
         self._function, self._arguments, self._keywords = function, arguments, keywords
@@ -56,9 +67,12 @@ class Call:
         self.slots: list[Slots] = []  # that it has
         self.in_thread = False
         self.abandoned = False
+        self._what = what
+        self.quick = what is not None and lane.is_quick(what)
 
-    def run(self) -> None:
-        """In a native thread."""
+    def run(self) -> bool:
+        """In a native thread. Whether it is to be handed back to the hub: always."""
+        began = time.perf_counter()
         try:
             self._value = self._function(*self._arguments, **self._keywords)
         except RuntimeError as error:  # what PyTango 10.0 makes of a failure without any reasons
@@ -66,6 +80,9 @@ class Call:
             self._error = tango_failure("API_DeviceFailure", "the device gave no reason") if nameless else error
         except BaseException as error:  # whatever it is, it belongs to whoever asked
             self._error = error
+        if self._what is not None:
+            self.lane.note_time(self._what, time.perf_counter() - began)
+        return True
 
     def finish(self) -> None:
         """In the hub: the thread is free again, and with it the slots."""
@@ -100,46 +117,123 @@ class Call:
             self.lane.count(self.kind, outcome, time.perf_counter() - self.began if self.began else None)
 
 
+class Round:
+    """Calls that a thread makes one after the other, while the hub waits for it."""
+
+    def __init__(self, calls: Iterable[Call]) -> None:
+        self.waiting, self.done = deque(calls), deque[Call]()
+        self._ended = _Lock()
+        self._ended.acquire()
+        self._undecided = [True]  # taken out by the thread as it ends, or by the hub as it gives up: who comes first
+
+    @property
+    def abandoned(self) -> bool:
+        return any(call.abandoned for call in self.done)
+
+    def run(self) -> bool:
+        """In a native thread. Whether it is to be handed back to the hub, which waits no more."""
+        with contextlib.suppress(IndexError):
+            while True:
+                call = self.waiting.popleft()
+                call.began = time.perf_counter()
+                call.run()
+                self.done.append(call)
+        if _is_first(self._undecided):
+            self._ended.release()
+            return False
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        """In the hub. Whether the thread has ended within that time."""
+        return self._ended.acquire(timeout=seconds) or not _is_first(self._undecided)
+
+    def finish(self) -> None:
+        """In the hub."""
+        for call in _drained(self.done):
+            call.finish()
+
+
+def _is_first(undecided: list[bool]) -> bool:
+    try:
+        return undecided.pop()
+    except IndexError:
+        return False
+
+
 class ThreadPool:
     """Threads that run calls, and one watcher that hands all finished ones back to the hub per wake-up."""
 
     def __init__(self) -> None:
         self.threads = self.in_flight = self.abandoned = 0
-        self._calls = _SimpleQueue()
-        self._finished: deque[Call] = deque()
+        self._todo = _SimpleQueue()
+        self._finished: deque[Call | Round] = deque()
         self._watcher = gevent.get_hub().loop.async_()
 
     def submit(self, call: Call) -> None:
         """Run `call` in a thread, a new one if all are busy; how many there may be is the caller's affair."""
-        if self.threads == self.in_flight:
-            _start_thread(self._work, ())  # the machine may refuse: nothing has changed then
-            self.threads += 1
-        if self.in_flight == 0:  # an active watcher keeps the hub alive: only while there is something to wait for
-            self._watcher.start(self._hand_back)
-        self.in_flight += 1
+        self._give(call)
+        self._expect()
         call.in_thread = True
-        self._calls.put(call)
+
+    def make_now(self, calls: Sequence[Call], seconds: float) -> tuple[list[Call], Call | None]:
+        """Have a thread make `calls` one after the other, and wait for it, which blocks the hub, for so many seconds.
+
+        Gives those that have ended and the one that has not. Those that have not begun by then are left alone.
+        """
+        now = Round(calls)
+        self._give(now)
+        in_time = now.wait(seconds)
+        left = _drained(now.waiting)
+        ended = _drained(now.done)
+        if in_time:
+            return ended, None
+        self._expect()
+        running = next((call for call in calls if call not in left and call not in ended), None)
+        if running:
+            running.in_thread = True
+        return ended, running
 
     def abandon(self, call: Call) -> None:
         """Nobody waits any more for a call that has a thread."""
         call.abandoned = True
         self.abandoned += 1
 
+    def _give(self, todo: Call | Round) -> None:
+        """Raises RuntimeError where the machine has no more threads: nothing has changed then."""
+        if self.threads == self.in_flight:
+            _start_thread(self._work, ())
+            self.threads += 1
+        self._todo.put(todo)
+
+    def _expect(self) -> None:
+        """One more is to be handed back."""
+        if self.in_flight == 0:  # an active watcher keeps the hub alive: only while there is something to wait for
+            self._watcher.start(self._hand_back)
+        self.in_flight += 1
+
     def _work(self) -> None:
         calling.set(True)
         with tango.EnsureOmniThread():
             while True:
-                call = self._calls.get()
-                call.run()
-                self._finished.append(call)
-                del call  # an idle thread must not keep the last image alive
-                self._watcher.send()
+                todo = self._todo.get()
+                if todo.run():
+                    self._finished.append(todo)
+                    self._watcher.send()
+                del todo  # an idle thread must not keep the last image alive
 
     def _hand_back(self) -> None:
         while self._finished:
-            call = self._finished.popleft()
+            todo = self._finished.popleft()
             self.in_flight -= 1
-            self.abandoned -= call.abandoned
-            call.finish()
+            self.abandoned -= todo.abandoned
+            todo.finish()
         if self.in_flight == 0:
             self._watcher.stop()
+
+
+def _drained(calls: deque[Call]) -> list[Call]:
+    found = []
+    with contextlib.suppress(IndexError):
+        while True:
+            found.append(calls.popleft())
+    return found

@@ -19,6 +19,7 @@ import tango
 import tango.gevent
 from mtango_gevent.check import lets_others_run
 from mtango_gevent.config import Config
+from mtango_gevent.control import threads
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
@@ -396,6 +397,79 @@ def joined():
     release.set()
     second = second.get()
     return {"late": late, "value": second.value.items.value, "info": client.green.info()}
+
+
+def rounds():
+    """Quick calls that come together are made by one thread; what is not quick after all holds up nobody else."""
+    client, _ = make(device_limit=2, queue_timeout=10, call_deadline=10)
+    lanes, ident = [client.lane(f"a/b/{number}") for number in range(3)], monkey.get_original("_thread", "get_ident")
+    release = monkey.get_original("threading", "Event")()
+
+    def make_quickly(lane, function):
+        lane.note_time("test", 0.0)
+        call = threads.Call(lane, "test", function, (), {}, "test")
+        lane.start(call)
+        return lane.wait(call)
+
+    def together(*functions):
+        return [gevent.spawn(make_quickly, lanes[number % 3], function) for number, function in enumerate(functions)]
+
+    def values(found):
+        return [each.get(timeout=10) for each in found]
+
+    gevent.spawn(client.green.at_home).join()
+    fewest = min(len(set(values(together(*[ident] * 6)))) for _ in range(10))  # the machine may hold one up
+    held = together(ident, release.wait, ident, ident, release.wait, ident)
+    others = values([held[number] for number in (0, 2, 3, 5)])
+    info, slots, in_flight = client.green.info(), [lane.slots.taken for lane in lanes], lanes[1].circuit.in_flight
+    full = together(ident, ident)  # the second device has no room
+    full[0].join()
+    waiting = [each.ready() for each in full]
+    release.set()
+    ended = values([held[1], held[4], full[1]])[:2]
+    return {
+        "threads": fewest, "others": len(others), "info": info, "slots": slots, "in_flight": in_flight,
+        "waiting": waiting, "ended": ended, "after": client.green.info(),
+        "slots_after": [lane.slots.taken for lane in lanes],
+        "calls": [(lane.circuit.calls, lane.circuit.in_flight) for lane in lanes],
+    }  # fmt: skip
+
+
+def quick():
+    """(device): what was answered at once is asked in a round, until it is slow for some time; joiners come with it."""
+    client, host = make()
+    device = Device(host, sys.argv[2])
+    lane = client.lane(device._url())
+
+    def take(seconds):
+        device.run_command(device.describe_command("TakeSeconds"), seconds)
+
+    def reads():
+        rows = client.figures.board.read_series()
+        return sum(row[0] for key, row in rows.items() if key[:2] == ("mtango_tango_calls_total", "read"))
+
+    def longest_turn():
+        """How long the hub has been held, at most, while the device was read."""
+        longest, last, ended = 0.0, time.perf_counter(), False
+        while not ended:
+            gevent.sleep(0)
+            longest, last, ended = max(longest, time.perf_counter() - last), time.perf_counter(), reader.ready()
+        return longest
+
+    take(0.0)
+    for _ in range(10):
+        device.read_value("slow")
+    quick = [lane.is_quick("slow"), lane.is_quick("quick")]
+    before = reads()
+    found = outcomes(device.read_value, 10, "slow")
+    made = reads() - before
+    take(0.3)
+    turns = []
+    while lane.is_quick("slow") and len(turns) < 20:
+        reader = gevent.spawn(device.read_value, "slow")
+        turns.append(longest_turn())
+    values = {outcome.value.items.value for outcome in found}
+    return {"quick": quick, "made": made, "values": sorted(values), "turns": turns}
 
 
 def sender(**settings):
