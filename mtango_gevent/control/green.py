@@ -166,7 +166,8 @@ class Green:
 
     def wait(self, call: Call, lane: Lane) -> Any:
         """The call's value, or its error. Raises DevFailed at the deadline; the thread then ends when it can."""
-        if call.quick and not call.result.ready():
+        if call.quick and not call.in_thread and not call.result.ready():
+            call.joined += 1
             gevent.sleep(0)  # it is there when the turn ends, and needs no timer
         if call.result.ready():
             return call.result.get()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from tango.gevent_executor import GeventExecutor
 from tango.green import AbstractExecutor
 
-from mtango_gevent.control.rounds import QUICK
+from mtango_gevent.control.rounds import PATIENCE, QUICK
 from mtango_gevent.control.slots import Slots
 from mtango_gevent.control.threads import Call, calling
 from mtango_gevent.errors import DevFailed
@@ -23,6 +23,9 @@ from mtango_gevent.errors import DevFailed
 if TYPE_CHECKING:
     from mtango_gevent.control.green import Green
     from mtango_gevent.control.server import Server
+
+# Seconds, waiting for the GIL included, within which a call has to end to be tried in a round.
+_WORTH_A_TRY = 0.005
 
 # Things whose times are known, of one lane.
 _MOST_TIMES = 1000
@@ -117,15 +120,15 @@ class Lane(GeventExecutor):
 
     @property
     def has_room(self) -> bool:
-        """Whether a call would have its slots at once, of this lane and all it leads into."""
+        """Whether this lane and all it leads into have room for a call that is back at once, see Slots."""
         return self.slots.has_room and (self.parent is None or self.parent.has_room)
 
-    def take_slots(self, call: Call) -> None:
-        """For a call that runs already, where there is room."""
+    def overdraw(self, call: Call) -> None:
+        """Have a slot of each of them taken for a call that is not."""
         each: Lane | None = self
         while each is not None:
-            if each.slots.take():
-                call.slots.append(each.slots)
+            each.slots.overdraw()
+            call.slots.append(each.slots)
             each = each.parent
 
     def run(
@@ -188,15 +191,19 @@ class Lane(GeventExecutor):
     # --- how long what takes ---
 
     def is_quick(self, what: Hashable) -> bool:
-        """Whether it is to be expected that the device answers that at once."""
+        """Whether it is to be expected that this is answered at once."""
         return self._seconds.get(what, math.inf) < QUICK
 
-    def note_time(self, what: Hashable, seconds: float) -> None:
-        """Of a call that has ended, in its thread. What it waited for the GIL is in it, so the shortest time counts,
-        and a longer one makes it twice as long each time."""
+    def note_time(self, what: Hashable, seconds: float, in_round: bool) -> None:
+        """Of a call that has ended, in its thread. Beside the hub it had to wait for the GIL: then a short time says
+        little, but that it may be worth another try in a round."""
         if len(self._seconds) >= _MOST_TIMES:  # of names that somebody makes up
             self._seconds.clear()
-        self._seconds[what] = min(seconds, 2 * self._seconds.get(what, math.inf))
+        known = self._seconds.get(what, 0.0)
+        if in_round:
+            self._seconds[what] = known + (min(seconds, PATIENCE) - known) / 16
+        elif seconds < _WORTH_A_TRY:
+            self._seconds[what] = 0.995 * known
 
     # --- what is known of whether anybody answers: here of the server, a DeviceLane knows more ---
 

@@ -34,12 +34,16 @@ class Slots:
 
     @property
     def has_room(self) -> bool:
-        """Whether there is one for who does not wait."""
-        return not self._waiting and self._is_free()
+        """Whether there may be one more call in flight than there are slots, for who is back at once."""
+        return self.taken <= self.limit
+
+    def overdraw(self) -> None:
+        """Take that one more."""
+        self.taken += 1
 
     def take(self) -> bool:
-        """The same, and it is taken then."""
-        if not self.has_room:
+        """Whether there was one for who does not wait."""
+        if self._waiting or not self._is_free():
             return False
         self.taken += 1
         return True

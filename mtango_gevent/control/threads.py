@@ -41,12 +41,13 @@ def _outcome(error: BaseException | None) -> str:
 class Call:
     """One blocking call on its way through the pool; kind: what it is counted as, for the device of `lane`.
 
-    what: what the lane knows its time as, if it is often made. quick: it is expected to end at once, see rounds.
+    what: what the lane knows its time as, if it is often made. quick: it is expected to end at once, see rounds;
+    joined: how many more wait for it then.
     """
 
     __slots__ = (
         *("_arguments", "_counted", "_error", "_function", "_keywords", "_value", "_what"),
-        *("abandoned", "began", "in_thread", "kind", "lane", "quick", "result", "slots"),
+        *("abandoned", "began", "in_thread", "joined", "kind", "lane", "quick", "result", "slots"),
     )
 
     def __init__(
@@ -69,9 +70,19 @@ class Call:
         self.abandoned = False
         self._what = what
         self.quick = what is not None and lane.is_quick(what)
+        self.joined = 0
 
     def run(self) -> bool:
-        """In a native thread. Whether it is to be handed back to the hub: always."""
+        """In a native thread, while others run. Whether it is to be handed back to the hub: always."""
+        self._make(False)
+        return True
+
+    def run_in_round(self) -> None:
+        """In a native thread, while the hub waits."""
+        self.began = time.perf_counter()
+        self._make(True)
+
+    def _make(self, in_round: bool) -> None:
         began = time.perf_counter()
         try:
             self._value = self._function(*self._arguments, **self._keywords)
@@ -81,8 +92,7 @@ class Call:
         except BaseException as error:  # whatever it is, it belongs to whoever asked
             self._error = error
         if self._what is not None:
-            self.lane.note_time(self._what, time.perf_counter() - began)
-        return True
+            self.lane.note_time(self._what, time.perf_counter() - began, in_round)
 
     def finish(self) -> None:
         """In the hub: the thread is free again, and with it the slots."""
@@ -135,8 +145,7 @@ class Round:
         with contextlib.suppress(IndexError):
             while True:
                 call = self.waiting.popleft()
-                call.began = time.perf_counter()
-                call.run()
+                call.run_in_round()
                 self.done.append(call)
         if _is_first(self._undecided):
             self._ended.release()
