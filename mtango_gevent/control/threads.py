@@ -200,6 +200,7 @@ class ThreadPool:
         running = next((call for call in calls if call not in left and call not in ended), None)
         if running:
             running.in_thread = True
+            running.began = running.began or time.perf_counter()  # it may be just about to
         return ended, running
 
     def abandon(self, call: Call) -> None:
