@@ -70,6 +70,7 @@ class Attempts:
     def follow(self, running: Call, lane: Lane) -> Any:
         """What that attempt gives, until the deadline of `lane`. Raises what it raises, and what `lane.run` does."""
         lane.admit(self._kind)
+        lane.join(running)
         return _wait(running, lane)
 
     def _forget(self, key: Hashable, attempt: Call) -> None:

@@ -164,10 +164,15 @@ class Green:
             raise
         call.lane.begun(call)
 
+    def join(self, call: Call) -> None:
+        """One more is to wait for it."""
+        call.joined += 1
+        if self._rounds:
+            self._rounds.has_company = True
+
     def wait(self, call: Call, lane: Lane) -> Any:
         """The call's value, or its error. Raises DevFailed at the deadline; the thread then ends when it can."""
         if call.quick and not call.in_thread and not call.result.ready():
-            call.joined += 1
             gevent.sleep(0)  # it is there when the turn ends, and needs no timer
         if call.result.ready():
             return call.result.get()

@@ -168,6 +168,9 @@ class Lane(GeventExecutor):
     def start(self, call: Call) -> None:
         self._green.start(call, self)
 
+    def join(self, call: Call) -> None:
+        self._green.join(call)
+
     @_counted
     def wait(self, call: Call) -> Any:
         return self._green.wait(call, self)

@@ -31,9 +31,15 @@ class Rounds:
         self._green, self._pool = green, pool
         self._gathered: list[Call] = []  # in this turn, which began to gather then:
         self._began = 0.0
+        self.has_company = False  # whether several have been waiting at the same time lately
 
     def make(self, call: Call) -> bool:
-        """Whether it has been made, or is being made still; if not, it has left no trace."""
+        """Whether it has been made, or is being made still; if not, it has left no trace.
+
+        Who is alone is answered sooner by a thread, and does not wait for others to come.
+        """
+        if not self.has_company and not self._pool.in_flight:
+            return False
         if not self._gathered:
             self._began = time.perf_counter()
             self._green.loop.run_callback(self._make_gathered)
@@ -45,7 +51,8 @@ class Rounds:
         gathered, self._gathered = self._gathered, []
         has_room = {lane: lane.has_room for lane in {call.lane for call in gathered}}
         calls = [call for call in gathered if has_room[call.lane] and not call.result.ready()]  # or it was given up
-        if len(calls) + sum(call.joined for call in calls) < 2:  # one alone is answered sooner by a thread beside
+        self.has_company = len(calls) + sum(call.joined for call in calls) > 1
+        if not self.has_company:
             return
         try:
             ended, running = self._pool.make_now(calls, PATIENCE)

@@ -42,7 +42,7 @@ class Call:
     """One blocking call on its way through the pool; kind: what it is counted as, for the device of `lane`.
 
     what: what the lane knows its time as, if it is often made. quick: it is expected to end at once, see rounds;
-    joined: how many more wait for it then.
+    joined: how many more wait for it.
     """
 
     __slots__ = (

@@ -438,6 +438,23 @@ def rounds():
     }  # fmt: skip
 
 
+def threadless():
+    """The machine has no thread, for quick calls as for others; then it has."""
+    client, _ = make()
+    lane, start_thread = client.lane("a/b/c"), threads._start_thread
+    lane.note_time("test", 0.0, in_round=False)
+
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    threads._start_thread = refuse
+    refused = [failure.exception.args[0] for failure in outcomes(lambda: lane.run(int, ("7",), what="test"), 3)]
+    threads._start_thread = start_thread
+    found = [outcome.value for outcome in outcomes(lambda: lane.run(int, ("7",), what="test"), 3)]
+    reasons = sorted({error.reason for error in refused})
+    return {"refused": reasons, "found": found, "slots": lane.slots.taken, "info": client.green.info()}
+
+
 def quick():
     """(device): what was answered at once is asked in a round, until it is slow for some time; joiners come with it."""
     client, host = make()

@@ -96,6 +96,12 @@ def test_quick_calls_share_a_thread_and_wait_for_none_that_is_not_quick_after_al
     assert found["calls"] == [[24, 0], [24, 0], [23, 0]]
 
 
+def test_without_a_thread_quick_calls_are_refused_as_all_are(patched: Callable[[str], dict]) -> None:
+    found = patched("threadless")
+    assert (found["refused"], found["found"], found["slots"]) == (["MTANGO_PoolExhausted"], [7, 7, 7], 0)
+    assert (found["info"]["in_flight"], found["info"]["refused"]) == (0, 3)
+
+
 def test_errors_reach_the_caller_and_print_nothing(patched: Callable[[str], dict]) -> None:
     assert "invalid literal" in patched("errors")["error"]
 
