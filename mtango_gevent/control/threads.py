@@ -180,23 +180,26 @@ class ThreadPool:
 
     def submit(self, call: Call) -> None:
         """Run `call` in a thread, a new one if all are busy; how many there may be is the caller's affair."""
-        self._give(call)
+        self._see_to_a_thread()
         self._expect()
         call.in_thread = True
+        self._todo.put(call)
 
     def make_now(self, calls: Sequence[Call], seconds: float) -> tuple[list[Call], Call | None]:
         """Have a thread make `calls` one after the other, and wait for it, which blocks the hub, for so many seconds.
 
         Gives those that have ended and the one that has not. Those that have not begun by then are left alone.
         """
+        self._see_to_a_thread()
         now = Round(calls)
-        self._give(now)
+        self._todo.put(now)
         in_time = now.wait(seconds)
         left = _drained(now.waiting)
         ended = _drained(now.done)
         if in_time:
             return ended, None
         self._expect()
+        self._watcher.send()  # it may have ended since, when there was no watcher yet
         running = next((call for call in calls if call not in left and call not in ended), None)
         if running:
             running.in_thread = True
@@ -208,15 +211,14 @@ class ThreadPool:
         call.abandoned = True
         self.abandoned += 1
 
-    def _give(self, todo: Call | Round) -> None:
-        """Raises RuntimeError where the machine has no more threads: nothing has changed then."""
+    def _see_to_a_thread(self) -> None:
+        """For one more call. Raises RuntimeError where the machine has no more: nothing has changed then."""
         if self.threads == self.in_flight:
             _start_thread(self._work, ())
             self.threads += 1
-        self._todo.put(todo)
 
     def _expect(self) -> None:
-        """One more is to be handed back."""
+        """One more is to be handed back; before a thread may do so, as the watcher hears nothing until then."""
         if self.in_flight == 0:  # an active watcher keeps the hub alive: only while there is something to wait for
             self._watcher.start(self._hand_back)
         self.in_flight += 1
