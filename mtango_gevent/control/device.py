@@ -109,7 +109,7 @@ class Device:
     def read_attribute(self, name: str, past_polling: bool = False) -> tango.DeviceAttribute:
         """For the caller alone. past_polling: of this moment, also where polling has kept one from before."""
         read, what = self._proxy(past_polling).read_attribute, ("read_attribute", name.lower(), past_polling)
-        return self.host.client.lane(self._url()).run(read, (name,), kind="read", what=what)
+        return self.host.client.lane(self._url()).run(read, (name,), what=what)
 
     def read_back(self, names: Sequence[str]) -> list[tango.DeviceAttribute]:
         """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""

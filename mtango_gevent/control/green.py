@@ -146,8 +146,10 @@ class Green:
     # --- calls ---
 
     def start(self, call: Call, lane: Lane) -> None:
-        """Start `call` in a thread, with slots of `lane` and all it leads into. Raises DevFailed when there are none in
-        time, or no call is to be made now."""
+        """Start `call` in a thread, with slots of `lane` and all it leads into, or make it in a round, if it is quick.
+
+        Raises DevFailed when there are none in time, or no call is to be made now.
+        """
         assert self._pool is not None
         assert self._rounds is not None
         call.lane.admit(call.kind)
