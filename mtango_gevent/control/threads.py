@@ -74,16 +74,14 @@ class Call:
 
     def run(self) -> bool:
         """In a native thread, while others run. Whether it is to be handed back to the hub: always."""
-        self._make(False)
+        self.make(in_round=False)
         return True
 
-    def run_in_round(self) -> None:
-        """In a native thread, while the hub waits."""
-        self.began = time.perf_counter()
-        self._make(True)
-
-    def _make(self, in_round: bool) -> None:
+    def make(self, in_round: bool) -> None:
+        """In a native thread; in_round: while the hub waits, and without slots, so that it begins here."""
         began = time.perf_counter()
+        if in_round:
+            self.began = began
         try:
             self._value = self._function(*self._arguments, **self._keywords)
         except RuntimeError as error:  # what PyTango 10.0 makes of a failure without any reasons
@@ -145,7 +143,7 @@ class Round:
         with contextlib.suppress(IndexError):
             while True:
                 call = self.waiting.popleft()
-                call.run_in_round()
+                call.make(in_round=True)
                 self.done.append(call)
         if _is_first(self._undecided):
             self._ended.release()
