@@ -1,5 +1,5 @@
 # make run    a Tango of its own and the gateway on http://127.0.0.1:8000
-# make test   all tests            make test-latest   the same on the newest PyTango
+# make test   all tests            make test-pipes    the same on PyTango 10.0.4, the last version with pipes
 # make fuzz   requests and values that are made up, EXAMPLES=n of each kind and other ones each time
 # make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
 # make bench  how fast it is beside yardsticks: ROUNDS=5 SECONDS=2 WORKLOADS="scalar image" AGAINST=checkout OUT=folder
@@ -7,7 +7,7 @@
 
 PYTHON ?= python3
 VENV := .venv
-LATEST := .venv-latest
+PIPES := .venv-pipes
 EXAMPLES ?= 500
 MINUTES ?= 5
 ROUNDS ?= 5
@@ -15,7 +15,7 @@ SECONDS ?= 2
 OUT ?= build/bench
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run test test-latest fuzz soak bench lint clean
+.PHONY: run test test-pipes fuzz soak bench lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
@@ -23,8 +23,8 @@ run: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest $(ARGS)
 
-test-latest: $(LATEST)/installed
-	$(LATEST)/bin/python -m pytest $(ARGS)
+test-pipes: $(PIPES)/installed
+	$(PIPES)/bin/python -m pytest $(ARGS)
 
 fuzz: $(VENV)/installed-dev
 	EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/live/test_schema.py tests/test_sent.py tests/test_values.py \
@@ -44,7 +44,7 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 clean:
-	rm -rf $(VENV) $(LATEST) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) $(PIPES) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -60,9 +60,9 @@ $(VENV)/installed-dev: requirements-dev.txt requirements-bench.txt $(VENV)/insta
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
 	touch $@
 
-$(LATEST)/installed: requirements.txt requirements-dev.txt requirements-bench.txt requirements-latest.txt setup.py
-	$(PYTHON) -m venv $(LATEST)
-	$(LATEST)/bin/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
-	$(LATEST)/bin/python -m pip install $(PIP_FLAGS) --upgrade -r requirements-latest.txt
-	$(LATEST)/bin/python -m pip install $(PIP_FLAGS) --no-deps -e .
+$(PIPES)/installed: requirements.txt requirements-dev.txt requirements-bench.txt requirements-pipes.txt setup.py
+	$(PYTHON) -m venv $(PIPES)
+	$(PIPES)/bin/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
+	$(PIPES)/bin/python -m pip install $(PIP_FLAGS) --upgrade -r requirements-pipes.txt
+	$(PIPES)/bin/python -m pip install $(PIP_FLAGS) --no-deps -e .
 	touch $@

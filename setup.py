@@ -32,7 +32,7 @@ setup(
         "flask-cors>=5",
         "gevent>=24.10.1",
         "gunicorn>=23",
-        "pytango>=10.0.2,<11",
+        "pytango>=10.0.4,<11",
         "pytango-db>=0.9,<1",  # the embedded database of `demo` and the tests
         "numpy>=1.24,<3",
         "orjson>=3.9,<4",  # encodes NumPy arrays in place, fourteen times as fast as the standard library
