@@ -16,8 +16,9 @@ from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.subscription import Listener, Source
-from mtango_gevent.errors import NotImplementedHere, explained, tango_failure
-from mtango_gevent.names import spelled
+from mtango_gevent.errors import NotImplementedHere, explained, in_one_line, tango_failure, with_outcome
+from mtango_gevent.names import as_pytango_takes_it, folded, spelled
+from mtango_gevent.texts import from_utf8, raw_text, read_text
 from mtango_gevent.values import labels
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ class Device:
 
     def attribute_properties(self, attribute: str) -> Properties:
         """Of an attribute. Raises DevFailed for one that the device has not."""
-        return Properties(self.host, self.name, self.describe_attribute(attribute).name)
+        return Properties(self.host, self.name, read_text(self.describe_attribute(attribute), "name"))
 
     def find_name(self) -> str:
         """The name in the database's spelling; kept for long, as links need it when the database is away."""
@@ -85,17 +86,22 @@ class Device:
     # --- state and attributes ---
 
     def read_state(self) -> Reading[tuple[str, str]]:
-        """(name of the state, status), read in one call, shared as those of read_value are."""
+        """(name of the state, status), read in one call, shared as those of read_value are.
+
+        A status that fails is the reason and description of its failure.
+        """
         reading = self.read_values(["State", "Status"])
-        for item in reading.items:
-            if item.has_failed:
-                raise tango.DevFailed(*item.get_err_stack())
         state, status = reading.items
-        return Reading((str(state.value), status.value), reading.began)
+        if state.has_failed:
+            raise tango.DevFailed(*state.get_err_stack())
+        failed = status.has_failed
+        text = in_one_line(tango.DevFailed(status.get_err_stack()[0])) if failed else from_utf8(status.value or "")
+        return Reading((str(state.value), text), reading.began)
 
     def read_value(self, name: str, kept: bool = True) -> Reading[tango.DeviceAttribute]:
         """Shared with those who ask for it meanwhile; kept: one from before will do, as old as the settings allow."""
-        return self._share(name.lower(), lambda proxy: proxy.read_attribute(name), kept)
+        taken = self._taken(name)
+        return self._share(folded(name), lambda proxy: proxy.read_attribute(taken), kept)
 
     def read_values(self, names: Sequence[str]) -> Reading[list[tango.DeviceAttribute]]:
         """Values in the order of `names`, in one call, shared with those who ask for the same, in the same order.
@@ -104,28 +110,32 @@ class Device:
         """
         if not names:
             return Reading([], time.perf_counter())
-        return self._share(tuple(name.lower() for name in names), lambda proxy: _read_together(proxy, names))
+        taken = [self._taken(name) for name in names]
+        return self._share(tuple(map(folded, names)), lambda proxy: _read_together(proxy, names, taken))
 
     def read_attribute(self, name: str, past_polling: bool = False) -> tango.DeviceAttribute:
         """For the caller alone. past_polling: of this moment, also where polling has kept one from before."""
-        read, what = self._proxy(past_polling).read_attribute, ("read_attribute", name.lower(), past_polling)
-        return self.host.client.lane(self._url()).run(read, (name,), what=what)
+        read, what = self._proxy(past_polling).read_attribute, ("read_attribute", folded(name), past_polling)
+        return self.host.client.lane(self._url()).run(read, (self._taken(name),), what=what)
 
     def read_back(self, names: Sequence[str]) -> list[tango.DeviceAttribute]:
         """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""
-        return _read_together(self._proxy(past_polling=True), names) if names else []
+        taken = [self._taken(name) for name in names]
+        return _read_together(self._proxy(past_polling=True), names, taken) if names else []
 
     def describe_written(self, name: str) -> tango.AttributeInfoEx:
         """The configuration of the attribute that takes what is written: another one for READ_WITH_WRITE."""
         info = self.describe_attribute(name)
         if info.writable == tango.AttrWriteType.READ_WITH_WRITE:
-            return self.describe_attribute(info.writable_attr_name)
+            return self.describe_attribute(read_text(info, "writable_attr_name"))
         return info
 
     def write_attribute(self, info: tango.AttributeInfoEx, value: Any, about: str) -> None:
         """Write what values.attribute_argument made. about: what a failure is to say besides Tango's words."""
         try:  # with its configuration at hand PyTango does not ask for it, which would hold the GIL
-            self._change("write", info.name, lambda proxy: proxy.write_attribute(info, value), past_polling=True)
+            self._change(
+                "write", read_text(info, "name"), lambda proxy: proxy.write_attribute(info, value), past_polling=True
+            )
         except tango.DevFailed as failure:
             raise explained(failure, about) from None
 
@@ -139,11 +149,12 @@ class Device:
 
     def describe_attribute(self, name: str) -> tango.AttributeInfoEx:
         """The configuration of one attribute."""
-        return self.host.client.attributes.get(self._key("attribute", name.lower()), lambda: self.ask_attribute(name))
+        return self.host.client.attributes.get(self._key("attribute", folded(name)), lambda: self.ask_attribute(name))
 
     def ask_attribute(self, name: str) -> tango.AttributeInfoEx:
         """The same of this moment."""
-        return self._ask(lambda proxy: self._keep(proxy.get_attribute_config_ex(name)[0]))
+        taken = self._taken(name)
+        return self._ask(lambda proxy: self._keep(_configuration(proxy, taken)))
 
     def configure_attribute(
         self, name: str, change: Callable[[tango.AttributeInfoEx], object]
@@ -154,40 +165,60 @@ class Device:
         Raises also what `change` raises.
         """
 
+        taken = self._taken(name)
+
         def change_and_ask(proxy: tango.DeviceProxy) -> tango.AttributeInfoEx:
             with self.host.client.configuring(self._url()):
-                info = proxy.get_attribute_config_ex(name)[0]
+                info = _configuration(proxy, taken)
                 change(info)
                 with self.host.client.reads.changing(self._url()):
                     proxy.set_attribute_config([info])
                 self.host.client.attributes.discard(self._key("attributes"))
-                return self._keep(proxy.get_attribute_config_ex(name)[0])
+                try:
+                    return self._keep(_configuration(proxy, taken))
+                except tango.DevFailed as failure:
+                    raise explained(failure, "it was changed, but could not be read back") from None
 
-        return self._ask(change_and_ask)
+        try:
+            return self._ask(change_and_ask)
+        except tango.DevFailed as failure:
+            raise with_outcome(failure) from None
+
+    def _taken(self, name: str) -> str | bytes:
+        """The name of an attribute as PyTango takes it."""
+        return name if name.isascii() else as_pytango_takes_it(name, self._listed_attributes(), "name")
+
+    def _listed_attributes(self) -> Sequence[tango.AttributeInfoEx]:
+        """Those that are known, none where the device does not tell: then the call that needs them says why."""
+        try:
+            return self.list_attributes()
+        except tango.DevFailed:
+            return ()
 
     def _keep(self, info: tango.AttributeInfoEx) -> tango.AttributeInfoEx:
-        return self.host.client.attributes.store(self._key("attribute", info.name.lower()), info)
+        return self.host.client.attributes.store(self._key("attribute", folded(read_text(info, "name"))), info)
 
     def spell_attribute(self, name: str, ask: bool = True) -> str:
         """`name` as the device spells it; as it is, where the device has no such attribute or does not answer.
 
         ask: else only what is known already counts.
         """
-        known = self.host.client.attributes.peek(self._key("attribute", name.lower()))
+        known = self.host.client.attributes.peek(self._key("attribute", folded(name)))
         try:
             infos = [known] if known else self.list_attributes() if ask else []
-            return spelled(name, (info.name for info in infos)) or name
+            return spelled(name, (read_text(info, "name") for info in infos)) or name
         except tango.DevFailed:
             return name
 
     def enum_labels(self, item: tango.DeviceAttribute | StateRecord) -> Sequence[str]:
         """The labels that belong to a value, none unless it is of an enumeration."""
-        return labels(self.describe_attribute(item.name)) if item.type == tango.CmdArgType.DevEnum else ()
+        return labels(self.describe_attribute(read_text(item, "name"))) if item.type == tango.CmdArgType.DevEnum else ()
 
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
-        name = self.describe_attribute(name).name  # records have the name that was asked for
-        records = list(self._read_history(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH)))
+        name = read_text(self.describe_attribute(name), "name")  # records have the name that was asked for
+        taken = self._taken(name)
+        records = list(self._read_history(lambda proxy: proxy.attribute_history(taken, HISTORY_DEPTH)))
         if name == "State":  # polled as an attribute, then, which the history of the command would not tell
             return [StateRecord(record) for record in self.read_command_history(name)]
         return records
@@ -213,14 +244,17 @@ class Device:
 
     def describe_command(self, name: str) -> tango.CommandInfo:
         """The description of one command. Raises DevFailed, API_CommandNotFound."""
+        taken = name if name.isascii() else as_pytango_takes_it(name, self.list_commands(), "cmd_name")
         return self.host.client.descriptions.get(
-            self._key("command", name.lower()), lambda: self._ask(lambda proxy: proxy.command_query(name))
+            self._key("command", folded(name)), lambda: self._ask(lambda proxy: proxy.command_query(taken))
         )
 
     def run_command(self, info: tango.CommandInfo, argument: Any) -> Any:
         """The output of a command; argument: what values.command_argument made."""
         arguments = [] if info.in_type == tango.CmdArgType.DevVoid else [ready_argument(info.in_type, argument)]
-        return self._change("command", info.cmd_name, lambda proxy: proxy.command_inout(info.cmd_name, *arguments))
+        name = raw_text(info, "cmd_name")
+        about = read_text(info, "cmd_name")
+        return self._change("command", about, lambda proxy: proxy.command_inout(name, *arguments))
 
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
@@ -285,7 +319,10 @@ class Device:
             with client.reads.changing(url):  # in the call's own thread: it may go on when nobody waits any more
                 return change(proxy)
 
-        return lane.run(change_and_tell, kind=lane.kind or kind, what=(kind, name.lower()))
+        try:
+            return lane.run(change_and_tell, kind=lane.kind or kind, what=(kind, folded(name)))
+        except tango.DevFailed as failure:
+            raise with_outcome(failure) from None
 
     def _read_history(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """PyTango does not make those methods green."""
@@ -312,7 +349,17 @@ class Device:
         return self._url(), *parts
 
 
-def _read_together(proxy: tango.DeviceProxy, names: Sequence[str]) -> list[tango.DeviceAttribute]:
-    once = {name.lower(): name for name in names}  # Tango refuses to read one twice in a call
+def _configuration(proxy: tango.DeviceProxy, taken: str | bytes) -> tango.AttributeInfoEx:
+    """Of this moment, in a thread. PyTango takes the bytes of a name for reading and writing, but not for this."""
+    if isinstance(taken, str):
+        return proxy.get_attribute_config_ex(taken)[0]
+    return next(info for info in proxy.attribute_list_query_ex() if raw_text(info, "name") == taken)
+
+
+def _read_together(
+    proxy: tango.DeviceProxy, names: Sequence[str], taken: Sequence[str | bytes]
+) -> list[tango.DeviceAttribute]:
+    """taken: the names as PyTango takes them."""
+    once = dict(zip(map(folded, names), taken, strict=True))  # Tango refuses to read one twice in a call
     found = dict(zip(once, proxy.read_attributes(list(once.values())), strict=True))
-    return [found[name.lower()] for name in names]
+    return [found[folded(name)] for name in names]
