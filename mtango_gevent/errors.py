@@ -5,11 +5,14 @@ Contract: rc3, Decisions "Tango errors" and "Errors inside arrays".
 
 from __future__ import annotations
 
+import logging
 from typing import Any, TypeAlias
 
 import tango
 
 from mtango_gevent.texts import from_utf8, to_utf8
+
+logger = logging.getLogger(__name__)
 
 DevFailed: TypeAlias = tango.DevFailed
 
@@ -121,6 +124,12 @@ def not_made(failure: tango.DevFailed, problem: str) -> tango.DevFailed:
     """Return the failure of a call that was not made, as the given one came before it."""
     root, *others = failure.args
     return tango.DevFailed(*tango_failure(root.reason, f"{problem}: {from_utf8(root.desc)}").args, *others)
+
+
+def not_converted(error: Exception) -> tango.DevFailed:
+    """Return the failure of a call whose argument or answer PyTango could not convert."""
+    logger.warning("PyTango could not convert: %s", ascii(str(error)), exc_info=error)
+    return as_failure(error, "MTANGO_NotConverted", "PyTango cannot convert what was sent or answered")
 
 
 def as_failure(error: Exception, reason: str, problem: str) -> tango.DevFailed:

@@ -39,7 +39,10 @@ _NOT_READ_BACK = "it was written, but could not be read back"
 @blueprint.get("")
 def list_attributes(device: Device) -> Response:
     name = device.find_name()
-    return reply.collection(device.list_attributes(), lambda info: _shape_attribute(device, name, info))
+    return reply.collection(
+        device.list_attributes(),
+        lambda info: reply.item(read_text(info, "name"), lambda: _shape_attribute(device, name, info)),
+    )
 
 
 @blueprint.get("/<attribute>")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tango
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 
@@ -16,6 +17,10 @@ ODD_DEVICE, TEXTS_DEVICE, NO_STATUS_DEVICE = "test/odd/1", "test/texts/1", "test
 def odd_server(tango_system: EmbeddedTango) -> None:
     command = [sys.executable, str(Path(__file__).parents[2] / "odd_devices.py"), "test"]
     devices = {ODD_DEVICE: "Odd", TEXTS_DEVICE: "Texts", NO_STATUS_DEVICE: "NoStatus"}
+    stored = ["label", "1", "Wärme", "unit", "1", "°C"]
+    tango.DeviceProxy("sys/database/2").DbPutDeviceAttributeProperty2([TEXTS_DEVICE, "1", "texts", "2", *stored])
+    stored = ["enum_labels", "2", "läuft", "hält"]
+    tango.DeviceProxy("sys/database/2").DbPutDeviceAttributeProperty2([TEXTS_DEVICE, "1", "choice", "1", *stored])
     tango_system.add_server(command, "Odd/test", devices)
 
 

@@ -133,6 +133,15 @@ def test_units_and_labels_have_any_text(client: TestApp, texts_url: str, witness
     assert witness.finds_configuration(TEXTS_DEVICE, "fails", "unit") == unit
 
 
+def test_labels_and_units_in_latin_1_are_read_as_such(client: TestApp, texts_url: str) -> None:
+    """As they are in the database; PyTango takes all of them for UTF-8."""
+    texts, choice = client.get(f"{texts_url}/attributes/info?attr=texts&attr=choice").json
+    assert (texts["label"], texts["unit"]) == ("Wärme", "°C")
+    assert choice["enum_label"] == ["läuft", "hält"]
+    assert client.put(f"{texts_url}/attributes/choice/value?v=h%C3%A4lt").json["value"] == "hält"
+    assert client.get(f"{texts_url}/attributes", status=200).json
+
+
 # --- the argument of a command as a parameter ---
 
 
