@@ -167,14 +167,7 @@ def test_v_and_a_body_are_refused(client: TestApp, odd_url: str, body: str) -> N
     assert "body" in refusal["errors"][0]["description"]
 
 
-# --- timeouts ---
-
-
-def test_the_outcome_of_a_call_that_came_too_late_is_unknown(make_client: Callable[..., TestApp], odd_url: str) -> None:
-    client = make_client(tango_timeout=0.5)
-    failure = client.put(f"{odd_url}/commands/Rest?v=2").json
-    assert "API_DeviceTimedOut" in [error["reason"] for error in failure["errors"]]
-    assert "outcome is unknown" in failure["errors"][0]["description"]
+# --- pipes ---
 
 
 def test_texts_of_pipes(utf8_client: TestApp, types_url: str) -> None:
