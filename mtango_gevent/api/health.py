@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 
 from flask import Blueprint, Response
@@ -10,12 +11,13 @@ from flask import Blueprint, Response
 from mtango_gevent.api import reply
 from mtango_gevent.api.exchange import context
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.control.host import TangoHost, list_hosts
+from mtango_gevent.control.database import DatabaseServer
+from mtango_gevent.control.host import list_hosts
 from mtango_gevent.errors import DevFailed
 
 blueprint = Blueprint("health", __name__)
 
-# How long each further Tango host may take to answer: what asks for readiness waits for no longer than a few seconds.
+# How long each further database may take to answer: what asks for readiness waits for no longer than a few seconds.
 _SECONDS = 1.0
 
 
@@ -55,20 +57,21 @@ def _problems() -> Iterator[str]:
 
 
 def _warnings() -> Iterator[str]:
-    """Of the other Tango hosts: without one of them the gateway still serves the rest."""
+    """Of the other Tango hosts, and of each server of a redundant database: without one of them the rest is served."""
     client = context().client
     with contextlib.suppress(DevFailed):  # which is a problem already
-        yield from filter(None, (_trouble(client, host) for host in list_hosts(client)[1:]))
+        first, *others = (host.database.servers for host in list_hosts(client))
+        asked = [*(first if len(first) > 1 else []), *itertools.chain.from_iterable(others)]
+        yield from filter(None, (_trouble(client, server) for server in asked))
 
 
-def _trouble(client: TangoClient, host: TangoHost) -> str | None:
-    name = f"the database of the Tango host {host.host}:{host.port}"
+def _trouble(client: TangoClient, server: DatabaseServer) -> str | None:
     try:
-        client.green.within(_SECONDS, host.info)
+        client.green.within(_SECONDS, lambda: server.run("DbInfo"))
     except DevFailed as failure:
-        return f"{name}: {_reasons(failure)}"
+        return f"Tango's database at {server.name}: {_reasons(failure)}"
     except TimeoutError:
-        return f"{name} has not answered within {_SECONDS:g} s"
+        return f"Tango's database at {server.name} has not answered within {_SECONDS:g} s"
     return None
 
 

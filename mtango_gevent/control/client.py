@@ -108,8 +108,7 @@ class TangoClient:
         if lane.server and lane.server.silent_since and not self.lanes.is_database(url):
             with contextlib.suppress(DevFailed):  # it may have been moved to another one
                 self.lanes.lead(lane, find_server(False))
-        through = self._through(url)
-        if lane.connected_through and lane.connected_through != through:
+        if lane.connected_through and lane.connected_through != self._through(url):
             self._forget_proxies(url)
 
         def connect() -> tango.DeviceProxy:

@@ -43,8 +43,8 @@ class DatabaseServer:
 
     @property
     def silent(self) -> bool:
-        """Whether the server is known to be frozen or out of reach."""
-        return bool(self._lane.server and self._lane.server.silent_since)
+        """Whether the server is known to be frozen or out of reach, or too slow."""
+        return self._lane.is_open or bool(self._lane.server and self._lane.server.silent_since)
 
     def run(self, command: str, *arguments: Any) -> Any:
         return self._lane.run(self.run_here, (command, *arguments), kind="database")

@@ -295,6 +295,37 @@ def database():
     return {"state": Device(host, "SYS/database/2").read_state().items[0], "server": host.find_server("sys/database/2")}
 
 
+def slow_names():
+    """A name that is not resolved in time holds up its caller only, and is not asked for again at once."""
+    client, _ = make()
+    hub, ran = gevent.get_hub(), 0
+
+    class Resolver:
+        def getaddrinfo(self, *_, **__):
+            gevent.sleep(60)
+
+    def count():
+        nonlocal ran
+        while True:
+            ran += 1
+            gevent.sleep(0.01)
+
+    def timed():
+        began = time.monotonic()
+        return client.addresses.are_same("127.0.0.1", "slow.invalid"), time.monotonic() - began
+
+    client.green.at_home()
+    assert client.addresses.are_same("127.0.0.1", "localhost")
+    hub.resolver = Resolver()
+    gevent.spawn(count)
+    return {
+        "first": timed(),
+        "second": timed(),
+        "known": client.addresses.are_same("127.0.0.1", "localhost"),
+        "ran": ran,
+    }
+
+
 def contexts():
     """In the hub's greenlets a call goes to the pool; in a native thread it is made there."""
     client, _ = make()

@@ -55,6 +55,8 @@ def test_one_database_after_the_other_may_die(gateway: Gateway, redundant: Redun
         redundant.databases[number].kill()
         assert _ask_all(gateway, redundant.base, next(devices)) <= 1
         assert _ask_all(gateway, redundant.base, next(devices)) == 0
+        (warning,) = ask(gateway, "/readyz").body["warnings"]
+        assert redundant.tango_host.split(",")[number] in warning
         redundant.databases[number].start()
 
 
