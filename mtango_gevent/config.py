@@ -176,7 +176,9 @@ class Config:
     send_timeout: float = setting(60.0, "how long a client may take to read an answer", seconds(0.1, 3600))
     # which Tango
     tango_hosts: tuple[str, ...] = setting(
-        (), "further `host:port` to serve besides TANGO_HOST; once set, any other host answers 404", tango_hosts
+        (),
+        "`host:port` to serve besides TANGO_HOST, or alone where that is not set; any other host then answers 404",
+        tango_hosts,
     )
     database_device: str = setting("sys/database/2", "name of the Tango database device", device_name)
     # how Tango is called
