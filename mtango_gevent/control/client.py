@@ -12,12 +12,13 @@ import tango
 from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.background import Background
-from mtango_gevent.control.cache import Cache, NativeLock
+from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.device_lane import DeviceLane
 from mtango_gevent.control.events import EventHub
 from mtango_gevent.control.green import Green
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.lanes import Lanes
+from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
 from mtango_gevent.errors import DevFailed
@@ -43,9 +44,10 @@ class TangoClient:
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         attributes = CacheFigures(self.figures, "attributes", METADATA_SIZE)
-        self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime, figures=attributes)
-        self.descriptions = Cache(METADATA_SIZE, config.metadata_lifetime)
-        self.names = Cache(METADATA_SIZE, config.cache_idle)
+        signal = self.green.signal
+        self.attributes = Metadata(METADATA_SIZE, config.metadata_lifetime, signal, attributes)
+        self.descriptions = Metadata(METADATA_SIZE, config.metadata_lifetime, signal)
+        self.names = Metadata(METADATA_SIZE, config.cache_idle, signal)
 
     def lane(self, url: str) -> DeviceLane:
         """The lane of a device's calls; url: as for device_proxy."""

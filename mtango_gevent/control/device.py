@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 import warnings
 from collections.abc import Callable, Hashable, Sequence
@@ -16,11 +17,12 @@ from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.subscription import Listener, Source
-from mtango_gevent.errors import NotImplementedHere, explained, tango_failure
+from mtango_gevent.errors import BadRequest, DevFailed, NotImplementedHere, explained, tango_failure
 from mtango_gevent.names import spelled
-from mtango_gevent.values import labels
+from mtango_gevent.values import is_enumeration, labels, takes_the_same
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 # Every use of a pipe warns that later versions have none; the version that is installed is the operator's choice.
 warnings.filterwarnings("ignore", r"\w*_pipe\w* is deprecated", DeprecationWarning)
@@ -31,6 +33,17 @@ METADATA_HOLDS_GIL = tuple(int(part) for part in tango.__version__.split(".")[:2
 
 # More than any polling buffer holds: the server answers all it has.
 HISTORY_DEPTH = 10_000
+
+# Seconds for which the labels of an enumeration are used: a restart may change them, and no event tells in time.
+LABELS_MAX_AGE = 0.5
+
+# Refusals that a description from before a restart could explain.
+_OUTDATED = {
+    "API_AttrNotFound",
+    "API_CommandNotFound",
+    "API_IncompatibleAttrDataType",
+    "API_IncompatibleCmdArgumentType",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,21 +142,35 @@ class Device:
         except tango.DevFailed as failure:
             raise explained(failure, about) from None
 
-    def list_attributes(self, anew: bool = False) -> list[tango.AttributeInfoEx]:
-        """Configurations of all attributes; anew: of this moment."""
-        if anew:
-            self.host.client.attributes.discard(self._key("attributes"))
+    def list_attributes(self, max_age: float = math.inf) -> list[tango.AttributeInfoEx]:
+        """Return the configurations of all attributes, asked for at most `max_age` seconds ago."""
         return self.host.client.attributes.get(
-            self._key("attributes"), lambda: self._ask(lambda proxy: list(proxy.attribute_list_query_ex()))
+            self._url(), "attributes", lambda: self._ask(lambda proxy: list(proxy.attribute_list_query_ex())), max_age
         )
 
-    def describe_attribute(self, name: str) -> tango.AttributeInfoEx:
-        """The configuration of one attribute."""
-        return self.host.client.attributes.get(self._key("attribute", name.lower()), lambda: self.ask_attribute(name))
+    def describe_attribute(self, name: str, max_age: float = math.inf) -> tango.AttributeInfoEx:
+        """Return the configuration of one attribute, asked for at most `max_age` seconds ago."""
+        return self.host.client.attributes.get(
+            self._url(), _attribute(name), lambda: self._read_configuration(name), max_age
+        )
 
     def ask_attribute(self, name: str) -> tango.AttributeInfoEx:
-        """The same of this moment."""
-        return self._ask(lambda proxy: self._keep(proxy.get_attribute_config_ex(name)[0]))
+        """Ask the device for the configuration of one attribute now."""
+        return self.host.client.attributes.ask(self._url(), _attribute(name), lambda: self._read_configuration(name))
+
+    def with_written(self, name: str, use: Callable[[tango.AttributeInfoEx], T]) -> T:
+        """Return what `use` makes of the configuration of the attribute that takes what is written to `name`.
+
+        The kept configuration may be older than a restart of the server: after a refusal that this could explain it is
+        asked for anew, once, and used again if it has changed. The number of a label is always one of now.
+        """
+        info = self.describe_written(name)
+        if is_enumeration(info):
+            info = self.ask_attribute(info.name)
+        return _with_description(info, lambda: self.ask_attribute(info.name), takes_the_same, use)
+
+    def _read_configuration(self, name: str) -> tango.AttributeInfoEx:
+        return self._ask(lambda proxy: proxy.get_attribute_config_ex(name)[0])
 
     def configure_attribute(
         self, name: str, change: Callable[[tango.AttributeInfoEx], object]
@@ -158,22 +185,23 @@ class Device:
             with self.host.client.configuring(self._url()):
                 info = proxy.get_attribute_config_ex(name)[0]
                 change(info)
-                with self.host.client.reads.changing(self._url()):
-                    proxy.set_attribute_config([info])
-                self.host.client.attributes.discard(self._key("attributes"))
-                return self._keep(proxy.get_attribute_config_ex(name)[0])
+                try:
+                    with self.host.client.reads.changing(self._url()):
+                        proxy.set_attribute_config([info])
+                finally:  # of a failure, too, nobody knows what has been changed before it
+                    self.host.client.attributes.forget(self._url())
+                return self.host.client.attributes.ask(
+                    self._url(), _attribute(name), lambda: proxy.get_attribute_config_ex(name)[0]
+                )
 
         return self._ask(change_and_ask)
-
-    def _keep(self, info: tango.AttributeInfoEx) -> tango.AttributeInfoEx:
-        return self.host.client.attributes.store(self._key("attribute", info.name.lower()), info)
 
     def spell_attribute(self, name: str, ask: bool = True) -> str:
         """`name` as the device spells it; as it is, where the device has no such attribute or does not answer.
 
         ask: else only what is known already counts.
         """
-        known = self.host.client.attributes.peek(self._key("attribute", name.lower()))
+        known = self.host.client.attributes.peek(self._url(), _attribute(name))
         try:
             infos = [known] if known else self.list_attributes() if ask else []
             return spelled(name, (info.name for info in infos)) or name
@@ -182,7 +210,9 @@ class Device:
 
     def enum_labels(self, item: tango.DeviceAttribute | StateRecord) -> Sequence[str]:
         """The labels that belong to a value, none unless it is of an enumeration."""
-        return labels(self.describe_attribute(item.name)) if item.type == tango.CmdArgType.DevEnum else ()
+        if item.type != tango.CmdArgType.DevEnum:
+            return ()
+        return labels(self.describe_attribute(item.name, LABELS_MAX_AGE))
 
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
@@ -206,16 +236,28 @@ class Device:
     # --- commands ---
 
     def list_commands(self) -> list[tango.CommandInfo]:
-        """Descriptions of all commands."""
+        """Ask the device for the descriptions of all commands."""
+        return self._ask(lambda proxy: list(proxy.command_list_query()))
+
+    def describe_command(self, name: str, max_age: float = math.inf) -> tango.CommandInfo:
+        """Return the description of one command, asked for at most `max_age` seconds ago.
+
+        Raises DevFailed, API_CommandNotFound.
+        """
         return self.host.client.descriptions.get(
-            self._key("commands"), lambda: self._ask(lambda proxy: list(proxy.command_list_query()))
+            self._url(), _command(name), lambda: self._query_command(name), max_age
         )
 
-    def describe_command(self, name: str) -> tango.CommandInfo:
-        """The description of one command. Raises DevFailed, API_CommandNotFound."""
-        return self.host.client.descriptions.get(
-            self._key("command", name.lower()), lambda: self._ask(lambda proxy: proxy.command_query(name))
-        )
+    def with_command(self, name: str, use: Callable[[tango.CommandInfo], T]) -> T:
+        """Return what `use` makes of the description of a command; asked for anew as in `with_written`."""
+
+        def ask() -> tango.CommandInfo:
+            return self.host.client.descriptions.ask(self._url(), _command(name), lambda: self._query_command(name))
+
+        return _with_description(self.describe_command(name), ask, _takes_the_same_argument, use)
+
+    def _query_command(self, name: str) -> tango.CommandInfo:
+        return self._ask(lambda proxy: proxy.command_query(name))
 
     def run_command(self, info: tango.CommandInfo, argument: Any) -> Any:
         """The output of a command; argument: what values.command_argument made."""
@@ -228,13 +270,13 @@ class Device:
 
     # --- pipes ---
 
-    def list_pipes(self) -> list[str]:
-        """Names of the pipes, none where PyTango has no pipes."""
+    def list_pipes(self, max_age: float = math.inf) -> list[str]:
+        """Names of the pipes, none where PyTango has no pipes, asked for at most `max_age` seconds ago."""
         if not PIPES:
             self._check_defined()
             return []
         return self.host.client.descriptions.get(
-            self._key("pipes"), lambda: self._ask(lambda proxy: list(proxy.get_pipe_list()))
+            self._url(), "pipes", lambda: self._ask(lambda proxy: list(proxy.get_pipe_list())), max_age
         )
 
     def check_pipes(self) -> None:
@@ -308,8 +350,31 @@ class Device:
         """The database has an empty list also for a device that it does not know."""
         self.host.find_device(self.name)
 
-    def _key(self, *parts: str) -> tuple[str, ...]:
-        return self._url(), *parts
+
+def _attribute(name: str) -> tuple[str, str]:
+    """The key of an attribute's configuration among the metadata of its device."""
+    return "attribute", name.lower()
+
+
+def _command(name: str) -> tuple[str, str]:
+    return "command", name.lower()
+
+
+def _takes_the_same_argument(one: tango.CommandInfo, other: tango.CommandInfo) -> bool:
+    return one.in_type == other.in_type
+
+
+def _with_description(known: D, ask: Callable[[], D], same: Callable[[D, D], bool], use: Callable[[D], T]) -> T:
+    """Return what `use` makes of the known description; of a new one if that is refused and the new one differs."""
+    try:
+        return use(known)
+    except (BadRequest, DevFailed) as refusal:
+        if isinstance(refusal, DevFailed) and not {error.reason for error in refusal.args} & _OUTDATED:
+            raise
+        new = ask()
+        if same(known, new):
+            raise
+    return use(new)
 
 
 def _read_together(proxy: tango.DeviceProxy, names: Sequence[str]) -> list[tango.DeviceAttribute]:

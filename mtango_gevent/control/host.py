@@ -72,7 +72,7 @@ class TangoHost:
 
     def device_name(self, name: str) -> str:
         """`name` in the database's spelling. Raises DevFailed, DB_DeviceNotDefined."""
-        return self.client.names.get(self.prefix + name.lower(), lambda: self.find_device(name))
+        return self.client.names.get(self.prefix + name.lower(), "name", lambda: self.find_device(name))
 
     def device_info(self, name: str) -> DeviceInfo:
         """What the database knows of a device. Raises DevFailed, DB_DeviceNotDefined."""
@@ -88,7 +88,7 @@ class TangoHost:
     def find_server(self, name: str) -> str:
         """The name of the device server that a device belongs to. Raises DevFailed, DB_DeviceNotDefined."""
         return self.client.descriptions.get(
-            (self.prefix + name.lower(), "server"), lambda: self.command("DbGetDeviceInfo", name)[1][3]
+            self.prefix + name.lower(), "server", lambda: self.command("DbGetDeviceInfo", name)[1][3]
         )
 
     def find_device(self, name: str) -> str:

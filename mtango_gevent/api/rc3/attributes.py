@@ -16,7 +16,7 @@ from mtango_gevent.api.repeats import Question
 from mtango_gevent.api.reply import Rendered
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.reads import Reading
-from mtango_gevent.errors import ApiError, BadRequest, DevFailed, describe, explained, status_of, tango_failure
+from mtango_gevent.errors import ApiError, DevFailed, describe, explained, status_of, tango_failure
 from mtango_gevent.sent import Sent
 
 blueprint = Blueprint("attributes", __name__)
@@ -25,12 +25,14 @@ blueprint = Blueprint("attributes", __name__)
 @blueprint.get("")
 def list_attributes(device: Device) -> Response:
     name = device.find_name()
-    return reply.collection(device.list_attributes(), lambda info: _shape_attribute(device, name, info))
+    infos = device.list_attributes(config().metadata_max_age)
+    return reply.collection(infos, lambda info: _shape_attribute(device, name, info))
 
 
 @blueprint.get("/<attribute>")
 def show_attribute(device: Device, attribute: str) -> Response:
-    return reply.metadata(_shape_attribute(device, device.find_name(), device.describe_attribute(attribute)))
+    info = device.describe_attribute(attribute, config().metadata_max_age)
+    return reply.metadata(_shape_attribute(device, device.find_name(), info))
 
 
 # --- values ---
@@ -86,10 +88,11 @@ def _render_all(device: Device, items: Sequence[Any]) -> Rendered:
 @blueprint.put("/<attribute>/value")
 def write_value(device: Device, attribute: str) -> Response:
     """Answers what is read back; of a write-only attribute that is what was written."""
-    write = _prepare_write(device, attribute, writes.value("v"))
+    sent = writes.value("v")
     if writes.asynchronous():
-        return _later(device, f"write of {attribute}", write)
-    write()
+        _check(device, attribute, sent)
+        return _later(device, f"write of {attribute}", lambda: _write(device, attribute, sent))
+    _write(device, attribute, sent)
     try:
         item = device.read_attribute(attribute, past_polling=True)
     except DevFailed as failure:
@@ -102,8 +105,10 @@ def write_values(device: Device) -> Response:
     """Those that the query or a JSON object names, in that order; each is written, read back and fails for itself."""
     sent = writes.values("attribute")
     if writes.asynchronous():
-        prepared = {name: _prepare_write(device, name, value) for name, value in sent.items()}
-        return _later(device, f"write of {', '.join(sent)}", lambda: _write_all(prepared))
+        for name, value in sent.items():
+            _check(device, name, value)
+        each = {name: functools.partial(_write, device, name, value) for name, value in sent.items()}
+        return _later(device, f"write of {', '.join(sent)}", lambda: _write_all(each))
     unknown = _unknown(device, sent) if len(sent) > 1 else ()
     failures = _write_each(
         {
@@ -150,7 +155,9 @@ def _write_all(writes: Mapping[str, Callable[[], None]]) -> None:
 def _unknown(device: Device, names: Collection[str]) -> Collection[str]:
     """Those that the device has not; a device that is out of reach says so when it is written to."""
     try:
-        known = _known(device, names)
+        known = _by_name(device.list_attributes())
+        if not all(name.lower() in known for name in names):
+            known = _by_name(device.list_attributes(max_age=0))
     except DevFailed:
         return ()
     return {name for name in names if name.lower() not in known}
@@ -160,27 +167,18 @@ def _refuse(_device: Device, name: str, _sent: Sent) -> None:
     raise _not_found(name)
 
 
+def _check(device: Device, name: str, sent: Sent) -> None:
+    """Raises BadRequest where `sent` does not fit the configuration of the attribute."""
+    device.with_written(name, lambda info: values.attribute_argument(info, sent))
+
+
 def _write(device: Device, name: str, sent: Sent) -> None:
-    _prepare_write(device, name, sent)()
+    """Raises BadRequest as _check does, and DevFailed where the device refuses the value."""
 
+    def write(info: Any) -> None:
+        device.write_attribute(info, values.attribute_argument(info, sent), values.describe_write(info, sent))
 
-def _prepare_write(device: Device, name: str, sent: Sent) -> Callable[[], None]:
-    """The write, checked against the configuration of the attribute. Raises BadRequest.
-
-    The configuration may have been kept for a while, and have changed since. Where it refuses the value, or says which
-    number a label stands for, it is asked for again.
-    """
-    info = device.describe_written(name)
-    if values.is_enumeration(info):
-        info = device.ask_attribute(info.name)
-    try:
-        value = values.attribute_argument(info, sent)
-    except BadRequest:
-        kept, info = info, device.ask_attribute(info.name)
-        if values.takes_the_same(kept, info):
-            raise
-        value = values.attribute_argument(info, sent)
-    return lambda: device.write_attribute(info, value, values.describe_write(info, sent))
+    device.with_written(name, write)
 
 
 def _not_read_back(failure: DevFailed) -> DevFailed:
@@ -236,13 +234,13 @@ def _shape_bare_value(device: Device, item: Any) -> Any:
 def show_infos(device: Device) -> Response:
     """Those named by `attr`; one that fails says so in its place."""
     names = query.names("attr", "attribute")
-    known = _known(device, names)
+    known = _by_name(device.list_attributes(config().metadata_max_age)) if names else {}
     return reply.collection(names, lambda name: _shape_info_or_failure(name, known.get(name.lower())))
 
 
 @blueprint.get("/<attribute>/info")
 def show_info(device: Device, attribute: str) -> Response:
-    return reply.metadata(_shape_info(device.describe_attribute(attribute)))
+    return reply.metadata(_shape_info(device.describe_attribute(attribute, config().metadata_max_age)))
 
 
 @blueprint.put("/<attribute>/info")
@@ -277,13 +275,9 @@ def _shape_info_or_failure(name: str, info: Any | None) -> dict[str, Any]:
     return _shape_info(info) if info else reply.failed_item(name, describe(_not_found(name)))
 
 
-def _known(device: Device, names: Collection[str]) -> dict[str, Any]:
-    """Configurations by name in lower case, in at most two Tango calls, however many names are of no attribute."""
-    known: dict[str, Any] = {}
-    for anew in (False, True):
-        if not all(name.lower() in known for name in names):
-            known = {info.name.lower(): info for info in device.list_attributes(anew)}
-    return known
+def _by_name(infos: Collection[Any]) -> dict[str, Any]:
+    """Configurations by the name of the attribute in lower case."""
+    return {info.name.lower(): info for info in infos}
 
 
 def _not_found(name: str) -> DevFailed:

@@ -8,8 +8,10 @@ from flask import Blueprint, Response
 
 from mtango_gevent import values
 from mtango_gevent.api import reply, urls, writes
+from mtango_gevent.api.exchange import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import describe_stack
+from mtango_gevent.sent import Sent
 from mtango_gevent.texts import read_text
 
 blueprint = Blueprint("commands", __name__)
@@ -23,18 +25,33 @@ def list_commands(device: Device) -> Response:
 
 @blueprint.get("/<command>")
 def show_command(device: Device, command: str) -> Response:
-    return reply.metadata(_shape_command(device, device.find_name(), device.describe_command(command)))
+    info = device.describe_command(command, config().metadata_max_age)
+    return reply.metadata(_shape_command(device, device.find_name(), info))
 
 
 @blueprint.put("/<command>")
 def run_command(device: Device, command: str) -> Response:
     """The body is the argument; a command of DevVoid takes no notice of it."""
-    info = device.describe_command(command)
-    argument = values.command_argument(info.in_type, writes.argument(), f"{info.cmd_name}: ")
+    sent = writes.argument()
     if writes.asynchronous():
-        device.later(f"command {info.cmd_name}", lambda: device.run_command(info, argument))
+        device.with_command(command, lambda info: _argument(info, sent))
+        device.later(f"command {command}", lambda: _run(device, command, sent))
         return reply.nothing()
-    return reply.value({"name": info.cmd_name, **_shape_output(info, device.run_command(info, argument))})
+    return reply.value(_run(device, command, sent))
+
+
+def _run(device: Device, command: str, sent: Sent) -> dict[str, Any]:
+    """Raises BadRequest where `sent` does not fit the command, DevFailed where the device refuses it."""
+
+    def run(info: Any) -> dict[str, Any]:
+        output = device.run_command(info, _argument(info, sent))
+        return {"name": info.cmd_name, **_shape_output(info, output)}
+
+    return device.with_command(command, run)
+
+
+def _argument(info: Any, sent: Sent) -> Any:
+    return values.command_argument(info.in_type, sent, f"{info.cmd_name}: ")
 
 
 @blueprint.get("/<command>/history")
