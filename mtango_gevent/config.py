@@ -163,7 +163,9 @@ class Config:
     value_max_age: float = setting(
         0.0, "how old an attribute value may be that is answered, or reused by a client", seconds(0, 3600)
     )
-    metadata_max_age: float = setting(0.0, "how long a client may reuse lists and descriptions", seconds(0, 86400))
+    metadata_max_age: float = setting(
+        0.0, "how old lists and descriptions may be that are answered, or reused by a client", seconds(0, 86400)
+    )
     cors_origins: tuple[str, ...] = setting(
         ("*",), "origins whose pages may call the API, each as `scheme://host:port`; `*` for all", origins
     )
@@ -204,7 +206,7 @@ class Config:
     value_memory: int = setting(64 << 20, "bytes that kept attribute values may take", integer(0, 1 << 40))
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))
     metadata_lifetime: float = setting(
-        10.0, "how long attribute configurations and command descriptions are kept", seconds(0, 86400)
+        10.0, "the longest that descriptions are kept by which the gateway checks what is sent", seconds(0, 86400)
     )
 
     @classmethod

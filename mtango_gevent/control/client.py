@@ -21,6 +21,7 @@ from mtango_gevent.control.lanes import Lanes
 from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
+from mtango_gevent.control.watch import ConfigurationWatch
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.workers import CacheFigures, Figures
 
@@ -47,6 +48,7 @@ class TangoClient:
         signal = self.green.signal
         self.attributes = Metadata(METADATA_SIZE, config.metadata_lifetime, signal, attributes)
         self.descriptions = Metadata(METADATA_SIZE, config.metadata_lifetime, signal)
+        self.watch = ConfigurationWatch(self.green, self.plain_proxy, self.lane, self.attributes, self.descriptions)
         self.names = Metadata(METADATA_SIZE, config.cache_idle, signal)
 
     def lane(self, url: str) -> DeviceLane:

@@ -14,6 +14,7 @@ import tango
 from mtango_gevent.control.background import Job
 from mtango_gevent.control.host import DeviceInfo, TangoHost, ready_argument
 from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.metadata import attribute_key, command_key
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.subscription import Listener, Source
@@ -151,12 +152,12 @@ class Device:
     def describe_attribute(self, name: str, max_age: float = math.inf) -> tango.AttributeInfoEx:
         """Return the configuration of one attribute, asked for at most `max_age` seconds ago."""
         return self.host.client.attributes.get(
-            self._url(), _attribute(name), lambda: self._read_configuration(name), max_age
+            self._url(), attribute_key(name), lambda: self._read_configuration(name), max_age
         )
 
     def ask_attribute(self, name: str) -> tango.AttributeInfoEx:
         """Ask the device for the configuration of one attribute now."""
-        return self.host.client.attributes.ask(self._url(), _attribute(name), lambda: self._read_configuration(name))
+        return self.host.client.attributes.ask(self._url(), attribute_key(name), lambda: self._read_configuration(name))
 
     def with_written(self, name: str, use: Callable[[tango.AttributeInfoEx], T]) -> T:
         """Return what `use` makes of the configuration of the attribute that takes what is written to `name`.
@@ -191,7 +192,7 @@ class Device:
                 finally:  # of a failure, too, nobody knows what has been changed before it
                     self.host.client.attributes.forget(self._url())
                 return self.host.client.attributes.ask(
-                    self._url(), _attribute(name), lambda: proxy.get_attribute_config_ex(name)[0]
+                    self._url(), attribute_key(name), lambda: proxy.get_attribute_config_ex(name)[0]
                 )
 
         return self._ask(change_and_ask)
@@ -201,7 +202,7 @@ class Device:
 
         ask: else only what is known already counts.
         """
-        known = self.host.client.attributes.peek(self._url(), _attribute(name))
+        known = self.host.client.attributes.peek(self._url(), attribute_key(name))
         try:
             infos = [known] if known else self.list_attributes() if ask else []
             return spelled(name, (info.name for info in infos)) or name
@@ -212,6 +213,7 @@ class Device:
         """The labels that belong to a value, none unless it is of an enumeration."""
         if item.type != tango.CmdArgType.DevEnum:
             return ()
+        self.host.client.watch.use(self._url(), item.name)
         return labels(self.describe_attribute(item.name, LABELS_MAX_AGE))
 
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
@@ -245,14 +247,14 @@ class Device:
         Raises DevFailed, API_CommandNotFound.
         """
         return self.host.client.descriptions.get(
-            self._url(), _command(name), lambda: self._query_command(name), max_age
+            self._url(), command_key(name), lambda: self._query_command(name), max_age
         )
 
     def with_command(self, name: str, use: Callable[[tango.CommandInfo], T]) -> T:
         """Return what `use` makes of the description of a command; asked for anew as in `with_written`."""
 
         def ask() -> tango.CommandInfo:
-            return self.host.client.descriptions.ask(self._url(), _command(name), lambda: self._query_command(name))
+            return self.host.client.descriptions.ask(self._url(), command_key(name), lambda: self._query_command(name))
 
         return _with_description(self.describe_command(name), ask, _takes_the_same_argument, use)
 
@@ -349,15 +351,6 @@ class Device:
     def _check_defined(self) -> None:
         """The database has an empty list also for a device that it does not know."""
         self.host.find_device(self.name)
-
-
-def _attribute(name: str) -> tuple[str, str]:
-    """The key of an attribute's configuration among the metadata of its device."""
-    return "attribute", name.lower()
-
-
-def _command(name: str) -> tuple[str, str]:
-    return "command", name.lower()
 
 
 def _takes_the_same_argument(one: tango.CommandInfo, other: tango.CommandInfo) -> bool:

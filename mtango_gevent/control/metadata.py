@@ -16,6 +16,16 @@ from mtango_gevent.workers import CacheFigures
 T = TypeVar("T")
 
 
+def attribute_key(name: str) -> tuple[str, str]:
+    """The question for the configuration of one attribute."""
+    return "attribute", name.lower()
+
+
+def command_key(name: str) -> tuple[str, str]:
+    """The question for the description of one command."""
+    return "command", name.lower()
+
+
 class _Entry(NamedTuple):
     """An answer. asked: when the question was put, by time.monotonic()."""
 

@@ -50,10 +50,8 @@ class SingleFlight:
                 flight.waiting.append(signal)
             signal.wait(None)
             failure = flight.failure
-            if isinstance(failure, DevFailed):
-                raise DevFailed(*failure.args)  # a copy: a traceback grows each time its exception is raised
-            if failure is not None:
-                raise failure
+            if failure is not None:  # a copy of it: a traceback grows each time its exception is raised
+                raise DevFailed(*failure.args) if isinstance(failure, DevFailed) else failure
             if flight.answer is not None:
                 return flight.answer
         return self._lead(key, flight, ask)

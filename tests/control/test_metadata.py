@@ -14,6 +14,7 @@ from mtango_gevent import workers
 from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.control.signal import GreenletSignal, Signal, ThreadSignal, Waker
+from mtango_gevent.demo.embedded import ServerProcess
 from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.workers import CacheFigures
 from tests.live.conftest import wait_until
@@ -178,6 +179,10 @@ def _kill_the_asking_greenlet() -> str:
     names = {first: "first", second: "second"}
     gevent.get_hub().destroy()
     return f"{', '.join(names[greenlet] for greenlet in asked)}: {answer}"
+
+
+def test_tango_tells_of_changed_labels(patched: Callable[..., dict], changing_server: ServerProcess) -> None:
+    assert patched("labels")["found"] == [["off", "on"], ["closed", "open"]]
 
 
 def test_the_guard_is_never_held_while_a_question_is_asked() -> None:

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from webtest import TestApp
 
 from mtango_gevent.api import Context
-from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
-from tests import devices
+from mtango_gevent.demo.embedded import ServerProcess
+from tests.conftest import CHANGING_DEVICE
 from tests.live.conftest import wait_until
 from tests.witness import Witness
-
-DEVICE = "test/changing/1"
 
 # Seconds within which a change is seen; three times what is promised.
 SOON = 3.0
 
 
-@pytest.fixture(scope="module")
-def server(tango_system: EmbeddedTango) -> ServerProcess:
-    command = [sys.executable, str(Path(devices.__file__)), "changing"]
-    return tango_system.add_server(command, "Slow/changing", {DEVICE: "Changing"})
+@pytest.fixture
+def server(changing_server: ServerProcess) -> ServerProcess:
+    return changing_server
 
 
 @pytest.fixture
-def url(host_url: str, server: ServerProcess, witness: Witness) -> Iterator[str]:
-    """Of a device as it is by default, before the test and after it."""
-    yield f"{host_url}/devices/{DEVICE}"
-    witness.puts_properties(DEVICE, labels=[], kind=[])
-    witness.deletes_attribute_property(DEVICE, "mode", "enum_labels")
-    server.restart()
+def url(host_url: str, server: ServerProcess) -> str:
+    return f"{host_url}/devices/{CHANGING_DEVICE}"
 
 
 def restart_as(server: ServerProcess, witness: Witness, **properties: list[str]) -> None:
-    witness.puts_properties(DEVICE, **properties)
+    witness.puts_properties(CHANGING_DEVICE, **properties)
     server.restart()
 
 
@@ -58,7 +48,7 @@ def metadata_calls(client: TestApp) -> int:
 
 def test_labels_that_another_client_changes_are_seen(client: TestApp, url: str, witness: Witness) -> None:
     assert value(client, url) == "on"
-    witness.configures(DEVICE, "mode", enum_labels=["closed", "open"])
+    witness.configures(CHANGING_DEVICE, "mode", enum_labels=["closed", "open"])
     wait_until(lambda: value(client, url) == "open", SOON)
 
 
@@ -75,7 +65,7 @@ def test_a_configuration_that_another_client_changes_is_seen_at_once(
     client: TestApp, url: str, witness: Witness
 ) -> None:
     assert client.get(f"{url}/attributes/typed/info").json["label"] == "typed"
-    witness.configures(DEVICE, "typed", label="new")
+    witness.configures(CHANGING_DEVICE, "typed", label="new")
     assert client.get(f"{url}/attributes/typed/info").json["label"] == "new"
     assert client.get(f"{url}/attributes/info?attr=typed").json[0]["label"] == "new"
 
