@@ -11,6 +11,7 @@ from mtango_gevent.config import Config, unknown_variables
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import PIPES
 from mtango_gevent.control.host import TangoHost, list_hosts
+from mtango_gevent.texts import from_utf8
 
 # Enough calls that a few lucky ones among blocking ones do not count as success.
 _CALLS = 20
@@ -27,7 +28,7 @@ def run(config: Config) -> int:
     try:
         hosts = list_hosts(client)
     except tango.DevFailed as failure:
-        print(f"TANGO_HOST   FAILED: {failure.args[0].desc}")
+        print(f"TANGO_HOST   FAILED: {from_utf8(failure.args[0].desc)}")
         return 1
     answering = [host for host in hosts if _answers(host)]
     if not answering:
@@ -42,7 +43,7 @@ def _answers(host: TangoHost) -> bool:
     try:
         print(f"Tango host   {host.host}:{host.port}: {host.info()[0]}")
     except tango.DevFailed as failure:
-        print(f"Tango host   {host.host}:{host.port}: FAILED: {failure.args[0].desc.strip()}")
+        print(f"Tango host   {host.host}:{host.port}: FAILED: {from_utf8(failure.args[0].desc).strip()}")
         return False
     return True
 

@@ -160,6 +160,11 @@ class Config:
         "`tango` answers Tango failures with status 200, `http` with 400, 404 or 503",
         choice("tango", "http"),
     )
+    text_encoding: str = setting(
+        "latin-1",
+        "encoding of texts in Tango's values, arguments and outputs: `latin-1` (PyTango's own) or `utf-8`",
+        choice("latin-1", "utf-8"),
+    )
     value_max_age: float = setting(
         0.0, "how old an attribute value may be that is answered, or reused by a client", seconds(0, 3600)
     )

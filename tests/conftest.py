@@ -83,7 +83,7 @@ def _changing_server(tango_system: EmbeddedTango) -> ServerProcess:
 def changing_server(_changing_server: ServerProcess, witness: Witness) -> Iterator[ServerProcess]:
     """The server of a device that its properties change, which is as it is by default before the test and after it."""
     yield _changing_server
-    witness.puts_properties(CHANGING_DEVICE, labels=[], kind=[])
+    witness.puts_properties(CHANGING_DEVICE, labels=[], kind=[], answers=[])
     witness.deletes_attribute_property(CHANGING_DEVICE, "mode", "enum_labels")
     _changing_server.restart()
 

@@ -134,6 +134,8 @@ class Changing(Device):
     labels = device_property(dtype=(str,), default_value=["off", "on"])
     kind = device_property(dtype=str, default_value="DevLong", doc="Type of `typed` and of the argument of `Take`")
 
+    answers = device_property(dtype=bool, default_value=True, doc="Whether `Take` has an output")
+
     def init_device(self) -> None:
         super().init_device()
         self._mode, self._typed = 1, None
@@ -148,7 +150,7 @@ class Changing(Device):
             fset=self._write_typed,
         )
         self.add_attribute(typed)
-        self.add_command(command(f=self.Take, dtype_in=self.kind, dtype_out=self.kind))
+        self.add_command(command(f=self.Take, dtype_in=self.kind, dtype_out=self.kind if self.answers else None))
 
     def _read_mode(self, _: tango.Attribute) -> int:
         return self._mode
@@ -160,7 +162,7 @@ class Changing(Device):
         self._typed = written.get_write_value()
 
     def Take(self, argument: object) -> object:
-        return argument
+        return argument if self.answers else None
 
     @command(dtype_in=int, doc_in="The new mode, which is sent as a change event")
     def SetMode(self, mode: int) -> None:

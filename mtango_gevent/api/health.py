@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from mtango_gevent.api import reply
 from mtango_gevent.api.exchange import context
 from mtango_gevent.control.host import list_hosts
-from mtango_gevent.errors import DevFailed
+from mtango_gevent.errors import DevFailed, in_one_line
 
 blueprint = Blueprint("health", __name__)
 
@@ -39,4 +39,4 @@ def _problems() -> Iterator[str]:
     try:
         list_hosts(client)[0].info()
     except DevFailed as failure:
-        yield "Tango's database: " + " < ".join(f"{error.reason}: {error.desc}" for error in failure.args)
+        yield "Tango's database: " + in_one_line(failure)

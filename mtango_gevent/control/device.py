@@ -18,8 +18,17 @@ from mtango_gevent.control.metadata import attribute_key, command_key
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.subscription import Listener, Source
-from mtango_gevent.errors import BadRequest, DevFailed, NotImplementedHere, explained, tango_failure
-from mtango_gevent.names import spelled
+from mtango_gevent.errors import (
+    BadRequest,
+    DevFailed,
+    NotImplementedHere,
+    explained,
+    in_one_line,
+    tango_failure,
+    with_outcome,
+)
+from mtango_gevent.names import as_pytango_takes_it, folded, spelled
+from mtango_gevent.texts import from_utf8, raw_text, read_text
 from mtango_gevent.values import is_enumeration, labels, takes_the_same
 
 T = TypeVar("T")
@@ -90,7 +99,7 @@ class Device:
 
     def attribute_properties(self, attribute: str) -> Properties:
         """Of an attribute. Raises DevFailed for one that the device has not."""
-        return Properties(self.host, self.name, self.describe_attribute(attribute).name)
+        return Properties(self.host, self.name, read_text(self.describe_attribute(attribute), "name"))
 
     def find_name(self) -> str:
         """The name in the database's spelling; kept for long, as links need it when the database is away."""
@@ -99,17 +108,22 @@ class Device:
     # --- state and attributes ---
 
     def read_state(self) -> Reading[tuple[str, str]]:
-        """(name of the state, status), read in one call, shared as those of read_value are."""
+        """(name of the state, status), read in one call, shared as those of read_value are.
+
+        A status that fails is the reason and description of its failure.
+        """
         reading = self.read_values(["State", "Status"])
-        for item in reading.items:
-            if item.has_failed:
-                raise tango.DevFailed(*item.get_err_stack())
         state, status = reading.items
-        return Reading((str(state.value), status.value), reading.began)
+        if state.has_failed:
+            raise tango.DevFailed(*state.get_err_stack())
+        failed = status.has_failed
+        text = in_one_line(tango.DevFailed(status.get_err_stack()[0])) if failed else from_utf8(status.value or "")
+        return Reading((str(state.value), text), reading.began)
 
     def read_value(self, name: str, kept: bool = True) -> Reading[tango.DeviceAttribute]:
         """Shared with those who ask for it meanwhile; kept: one from before will do, as old as the settings allow."""
-        return self._share(name.lower(), lambda proxy: proxy.read_attribute(name), kept)
+        taken = self._taken(name)
+        return self._share(folded(name), lambda proxy: proxy.read_attribute(taken), kept)
 
     def read_values(self, names: Sequence[str]) -> Reading[list[tango.DeviceAttribute]]:
         """Values in the order of `names`, in one call, shared with those who ask for the same, in the same order.
@@ -118,28 +132,32 @@ class Device:
         """
         if not names:
             return Reading([], time.perf_counter())
-        return self._share(tuple(name.lower() for name in names), lambda proxy: _read_together(proxy, names))
+        taken = [self._taken(name) for name in names]
+        return self._share(tuple(map(folded, names)), lambda proxy: _read_together(proxy, names, taken))
 
     def read_attribute(self, name: str, past_polling: bool = False) -> tango.DeviceAttribute:
         """For the caller alone. past_polling: of this moment, also where polling has kept one from before."""
-        read, what = self._proxy(past_polling).read_attribute, ("read_attribute", name.lower(), past_polling)
-        return self.host.client.lane(self._url()).run(read, (name,), what=what)
+        read, what = self._proxy(past_polling).read_attribute, ("read_attribute", folded(name), past_polling)
+        return self.host.client.lane(self._url()).run(read, (self._taken(name),), what=what)
 
     def read_back(self, names: Sequence[str]) -> list[tango.DeviceAttribute]:
         """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""
-        return _read_together(self._proxy(past_polling=True), names) if names else []
+        taken = [self._taken(name) for name in names]
+        return _read_together(self._proxy(past_polling=True), names, taken) if names else []
 
     def describe_written(self, name: str) -> tango.AttributeInfoEx:
         """The configuration of the attribute that takes what is written: another one for READ_WITH_WRITE."""
         info = self.describe_attribute(name)
         if info.writable == tango.AttrWriteType.READ_WITH_WRITE:
-            return self.describe_attribute(info.writable_attr_name)
+            return self.describe_attribute(read_text(info, "writable_attr_name"))
         return info
 
     def write_attribute(self, info: tango.AttributeInfoEx, value: Any, about: str) -> None:
         """Write what values.attribute_argument made. about: what a failure is to say besides Tango's words."""
         try:  # with its configuration at hand PyTango does not ask for it, which would hold the GIL
-            self._change("write", info.name, lambda proxy: proxy.write_attribute(info, value), past_polling=True)
+            self._change(
+                "write", read_text(info, "name"), lambda proxy: proxy.write_attribute(info, value), past_polling=True
+            )
         except tango.DevFailed as failure:
             raise explained(failure, about) from None
 
@@ -166,12 +184,14 @@ class Device:
         asked for anew, once, and used again if it has changed. The number of a label is always one of now.
         """
         info = self.describe_written(name)
+        written = read_text(info, "name")
         if is_enumeration(info):
-            info = self.ask_attribute(info.name)
-        return _with_description(info, lambda: self.ask_attribute(info.name), takes_the_same, use)
+            info = self.ask_attribute(written)
+        return _with_description(info, lambda: self.ask_attribute(written), takes_the_same, use)
 
     def _read_configuration(self, name: str) -> tango.AttributeInfoEx:
-        return self._ask(lambda proxy: proxy.get_attribute_config_ex(name)[0])
+        taken = self._taken(name)
+        return self._ask(lambda proxy: _configuration(proxy, taken))
 
     def configure_attribute(
         self, name: str, change: Callable[[tango.AttributeInfoEx], object]
@@ -182,20 +202,39 @@ class Device:
         Raises also what `change` raises.
         """
 
+        taken = self._taken(name)
+
         def change_and_ask(proxy: tango.DeviceProxy) -> tango.AttributeInfoEx:
             with self.host.client.configuring(self._url()):
-                info = proxy.get_attribute_config_ex(name)[0]
+                info = _configuration(proxy, taken)
                 change(info)
                 try:
                     with self.host.client.reads.changing(self._url()):
                         proxy.set_attribute_config([info])
-                finally:  # of a failure, too, nobody knows what has been changed before it
+                finally:  # a failure does not tell what has been changed before it
                     self.host.client.attributes.forget(self._url())
-                return self.host.client.attributes.ask(
-                    self._url(), attribute_key(name), lambda: proxy.get_attribute_config_ex(name)[0]
-                )
+                try:
+                    return self.host.client.attributes.ask(
+                        self._url(), attribute_key(name), lambda: _configuration(proxy, taken)
+                    )
+                except tango.DevFailed as failure:
+                    raise explained(failure, "it was changed, but could not be read back") from None
 
-        return self._ask(change_and_ask)
+        try:
+            return self._ask(change_and_ask)
+        except tango.DevFailed as failure:
+            raise with_outcome(failure) from None
+
+    def _taken(self, name: str) -> str | bytes:
+        """The name of an attribute as PyTango takes it."""
+        return name if name.isascii() else as_pytango_takes_it(name, self._listed_attributes(), "name")
+
+    def _listed_attributes(self) -> Sequence[tango.AttributeInfoEx]:
+        """Those that are known, none where the device does not tell: then the call that needs them says why."""
+        try:
+            return self.list_attributes()
+        except tango.DevFailed:
+            return ()
 
     def spell_attribute(self, name: str, ask: bool = True) -> str:
         """`name` as the device spells it; as it is, where the device has no such attribute or does not answer.
@@ -205,7 +244,7 @@ class Device:
         known = self.host.client.attributes.peek(self._url(), attribute_key(name))
         try:
             infos = [known] if known else self.list_attributes() if ask else []
-            return spelled(name, (info.name for info in infos)) or name
+            return spelled(name, (read_text(info, "name") for info in infos)) or name
         except tango.DevFailed:
             return name
 
@@ -213,13 +252,15 @@ class Device:
         """The labels that belong to a value, none unless it is of an enumeration."""
         if item.type != tango.CmdArgType.DevEnum:
             return ()
-        self.host.client.watch.use(self._url(), item.name)
-        return labels(self.describe_attribute(item.name, LABELS_MAX_AGE))
+        name = read_text(item, "name")
+        self.host.client.watch.use(self._url(), name)
+        return labels(self.describe_attribute(name, LABELS_MAX_AGE))
 
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
-        name = self.describe_attribute(name).name  # records have the name that was asked for
-        records = list(self._read_history(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH)))
+        name = read_text(self.describe_attribute(name), "name")  # records have the name that was asked for
+        taken = self._taken(name)
+        records = list(self._read_history(lambda proxy: proxy.attribute_history(taken, HISTORY_DEPTH)))
         if name == "State":  # polled as an attribute, then, which the history of the command would not tell
             return [StateRecord(record) for record in self.read_command_history(name)]
         return records
@@ -259,12 +300,18 @@ class Device:
         return _with_description(self.describe_command(name), ask, _takes_the_same_argument, use)
 
     def _query_command(self, name: str) -> tango.CommandInfo:
-        return self._ask(lambda proxy: proxy.command_query(name))
+        taken = name if name.isascii() else as_pytango_takes_it(name, self.list_commands(), "cmd_name")
+        return self._ask(lambda proxy: proxy.command_query(taken))
 
-    def run_command(self, info: tango.CommandInfo, argument: Any) -> Any:
-        """The output of a command; argument: what values.command_argument made."""
+    def run_command(self, info: tango.CommandInfo, argument: Any) -> tuple[tango.CmdArgType, Any]:
+        """Run a command and return its output with the type that the device gave it, which is newer than `info`.
+
+        argument: what values.command_argument made.
+        """
         arguments = [] if info.in_type == tango.CmdArgType.DevVoid else [ready_argument(info.in_type, argument)]
-        return self._change("command", info.cmd_name, lambda proxy: proxy.command_inout(info.cmd_name, *arguments))
+        name = raw_text(info, "cmd_name")
+        about = read_text(info, "cmd_name")
+        return self._change("command", about, lambda proxy: _output(proxy.command_inout_raw(name, *arguments)))
 
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
@@ -329,7 +376,10 @@ class Device:
             with client.reads.changing(url):  # in the call's own thread: it may go on when nobody waits any more
                 return change(proxy)
 
-        return lane.run(change_and_tell, kind=lane.kind or kind, what=(kind, name.lower()))
+        try:
+            return lane.run(change_and_tell, kind=lane.kind or kind, what=(kind, folded(name)))
+        except tango.DevFailed as failure:
+            raise with_outcome(failure) from None
 
     def _read_history(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """PyTango does not make those methods green."""
@@ -370,7 +420,29 @@ def _with_description(known: D, ask: Callable[[], D], same: Callable[[D, D], boo
     return use(new)
 
 
-def _read_together(proxy: tango.DeviceProxy, names: Sequence[str]) -> list[tango.DeviceAttribute]:
-    once = {name.lower(): name for name in names}  # Tango refuses to read one twice in a call
+def _output(data: tango.DeviceData) -> tuple[tango.CmdArgType, Any]:
+    try:
+        return data.get_type(), data.extract()
+    except tango.DevFailed as failure:
+        if failure.args[0].reason != "API_EmptyDeviceData":
+            raise
+        return tango.CmdArgType.DevVoid, None
+
+
+def _configuration(proxy: tango.DeviceProxy, taken: str | bytes) -> tango.AttributeInfoEx:
+    """Of this moment, in a thread. PyTango takes the bytes of a name for reading and writing, but not for this."""
+    if isinstance(taken, str):
+        return proxy.get_attribute_config_ex(taken)[0]
+    for info in proxy.attribute_list_query_ex():
+        if raw_text(info, "name") == taken:
+            return info
+    raise tango_failure("API_AttrNotFound", f"{taken.decode('latin-1')} attribute not found")
+
+
+def _read_together(
+    proxy: tango.DeviceProxy, names: Sequence[str], taken: Sequence[str | bytes]
+) -> list[tango.DeviceAttribute]:
+    """taken: the names as PyTango takes them."""
+    once = dict(zip(map(folded, names), taken, strict=True))  # Tango refuses to read one twice in a call
     found = dict(zip(once, proxy.read_attributes(list(once.values())), strict=True))
-    return [found[name.lower()] for name in names]
+    return [found[folded(name)] for name in names]

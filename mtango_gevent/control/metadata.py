@@ -11,6 +11,7 @@ from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.generations import Generations
 from mtango_gevent.control.signal import Signal
 from mtango_gevent.control.single_flight import SingleFlight
+from mtango_gevent.names import folded
 from mtango_gevent.workers import CacheFigures
 
 T = TypeVar("T")
@@ -18,12 +19,12 @@ T = TypeVar("T")
 
 def attribute_key(name: str) -> tuple[str, str]:
     """The question for the configuration of one attribute."""
-    return "attribute", name.lower()
+    return "attribute", folded(name)
 
 
 def command_key(name: str) -> tuple[str, str]:
     """The question for the description of one command."""
-    return "command", name.lower()
+    return "command", folded(name)
 
 
 class _Entry(NamedTuple):

@@ -22,6 +22,7 @@ from mtango_gevent.control.green import Green
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.metadata import Metadata, attribute_key
 from mtango_gevent.errors import DevFailed
+from mtango_gevent.names import folded
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class ConfigurationWatch:
         """The configuration of an attribute is in use: subscribe to its changes, without waiting for that."""
         if not self._green.at_home():
             return
-        for key in ((url, None), (url, attribute.lower())):
+        for key in ((url, None), (url, folded(attribute))):
             known = self._watched.get(key)
             if known:
                 known.used = time.monotonic()

@@ -85,6 +85,16 @@ def test_an_argument_of_a_type_that_a_restart_has_changed_is_taken(
     assert client.put(f"{url}/attributes/typed/value?v=0.5").json["value"] == 0.5
 
 
+def test_an_output_has_the_type_that_the_device_gives_it(
+    client: TestApp, url: str, server: ServerProcess, witness: Witness
+) -> None:
+    for answers in ("true", "false", "true"):
+        restart_as(server, witness, answers=[answers])
+        until_back(client, url)
+        output = client.put(f"{url}/commands/Take", "5").json
+        assert output == ({"name": "Take", "output": 5} if answers == "true" else {"name": "Take"})
+
+
 def test_a_value_that_fits_the_old_type_is_sent_as_the_new_one(
     client: TestApp, url: str, server: ServerProcess, witness: Witness
 ) -> None:
