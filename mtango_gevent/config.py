@@ -178,6 +178,9 @@ class Config:
     max_requests: int = setting(
         0, "requests after which a worker is replaced, give or take a tenth; 0 for never", integer(0, 1 << 40)
     )
+    head_timeout: float = setting(
+        10.0, "how long the head of a request may take to come; then its connection is closed", seconds(0.5, 3600)
+    )
     body_limit: int = setting(16 << 20, "bytes that the body of a request may have", integer(0, 1 << 32))
     body_timeout: float = setting(10.0, "how long the body of a request may take to come", seconds(0.1, 3600))
     send_timeout: float = setting(60.0, "how long a client may take to read an answer", seconds(0.1, 3600))
