@@ -9,6 +9,7 @@ import tango
 
 from mtango_gevent.config import Config, unknown_variables
 from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.database import DatabaseServer
 from mtango_gevent.control.device import PIPES
 from mtango_gevent.control.host import TangoHost, list_hosts
 from mtango_gevent.texts import from_utf8
@@ -40,10 +41,16 @@ def run(config: Config) -> int:
 
 
 def _answers(host: TangoHost) -> bool:
+    """Whether one of the servers of its database answers, which is enough. Prints a line for each."""
+    answers = [_server_answers(server) for server in host.database.servers]
+    return any(answers)
+
+
+def _server_answers(server: DatabaseServer) -> bool:
     try:
-        print(f"Tango host   {host.host}:{host.port}: {host.info()[0]}")
+        print(f"Tango host   {server.name}: {server.run('DbInfo')[0]}")
     except tango.DevFailed as failure:
-        print(f"Tango host   {host.host}:{host.port}: FAILED: {from_utf8(failure.args[0].desc).strip()}")
+        print(f"Tango host   {server.name}: FAILED: {from_utf8(failure.args[0].desc).strip()}")
         return False
     return True
 

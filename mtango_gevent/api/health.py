@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 from flask import Blueprint, Response
 
 from mtango_gevent.api import reply
 from mtango_gevent.api.exchange import context
-from mtango_gevent.control.host import list_hosts
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.host import TangoHost, list_hosts
 from mtango_gevent.errors import DevFailed, in_one_line
 
 blueprint = Blueprint("health", __name__)
+
+# How long each further Tango host may take to answer: what asks for readiness waits for no longer than a few seconds.
+_SECONDS = 1.0
 
 
 @blueprint.get("/healthz")
@@ -22,9 +27,13 @@ def show_life() -> Response:
 
 @blueprint.get("/readyz")
 def show_readiness() -> Response:
-    """503 where the database does not answer, or no thread is free for a call, or the server stops."""
-    problems = list(_problems())
-    answer = {"status": "not ready", "problems": problems} if problems else {"status": "ok"}
+    """503 where the first database does not answer, or no thread is free for a call, or the server stops."""
+    problems, warnings = list(_problems()), list(_warnings())
+    answer = {
+        "status": "not ready" if problems else "ok",
+        **({"problems": problems} if problems else {}),
+        **({"warnings": warnings} if warnings else {}),
+    }
     return reply.momentary(reply.json(answer, 503 if problems else 200))
 
 
@@ -36,7 +45,28 @@ def _problems() -> Iterator[str]:
     if not calls.free:
         in_vain = client.green.info()["abandoned"]
         yield f"all {calls.limit} threads for calls of devices are busy, {in_vain} calls in vain"
+    name = "Tango's database"
     try:
-        list_hosts(client)[0].info()
+        host = list_hosts(client)[0]
+        name += f" at {host.host}:{host.port}"
+        host.info()
     except DevFailed as failure:
-        yield "Tango's database: " + in_one_line(failure)
+        yield f"{name}: {in_one_line(failure)}"
+
+
+def _warnings() -> Iterator[str]:
+    """Of the other Tango hosts: without one of them the gateway still serves the rest."""
+    client = context().client
+    with contextlib.suppress(DevFailed):  # which is a problem already
+        yield from filter(None, (_trouble(client, host) for host in list_hosts(client)[1:]))
+
+
+def _trouble(client: TangoClient, host: TangoHost) -> str | None:
+    name = f"the database of the Tango host {host.host}:{host.port}"
+    try:
+        client.green.within(_SECONDS, host.info)
+    except DevFailed as failure:
+        return f"{name}: {in_one_line(failure)}"
+    except TimeoutError:
+        return f"{name} has not answered within {_SECONDS:g} s"
+    return None

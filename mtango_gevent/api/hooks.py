@@ -65,7 +65,7 @@ def _finish_response(response: Response) -> Response:
         current().route = request.url_rule.rule
     device = (request.view_args or {}).get("device")
     if isinstance(device, Device):
-        current().device = device.name
+        current().device = device.full_name
     response.headers.setdefault("Cache-Control", "no-store")  # of failures too, and of what PUT answers
     response.headers["Vary"] = reply.varying(response.headers.get("Vary"))
     return response

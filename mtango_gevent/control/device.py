@@ -356,11 +356,14 @@ class Device:
 
     def later(self, about: str, job: Job) -> None:
         """Have `job` done without waiting for it, after those that wait already. Raises DevFailed when too many do."""
-        self.host.client.background.add(self._url(), f"{about} of {self.name}", job)
+        self.host.client.background.add(self._url(), f"{about} of {self.full_name}", job)
 
     def _proxy(self, past_polling: bool = False) -> tango.DeviceProxy:
         """A green proxy: its green methods go through the device's lane by themselves."""
-        return self.host.client.device_proxy(self._url(), lambda: self.host.find_server(self.name), past_polling)
+        return self.host.client.device_proxy(self._url(), self._find_server, past_polling)
+
+    def _find_server(self, anew: bool) -> str:
+        return self.host.find_server(self.name, anew)
 
     def _share(self, what: Hashable, read: Callable[[tango.DeviceProxy], T], kept: bool = True) -> Reading[T]:
         """What `read` gives, now or to somebody else; what: the same for reads that are the same."""
@@ -395,8 +398,13 @@ class Device:
         proxy, lane = self._proxy(), self.host.client.lane(self._url())
         return lane.metadata.run(ping_and_ask if METADATA_HOLDS_GIL else ask, (proxy,))
 
+    @property
+    def full_name(self) -> str:
+        """The name as logs and figures have it: with the Tango host where that is not TANGO_HOST."""
+        return self.host.prefix + self.name
+
     def _url(self) -> str:
-        return self.host.prefix + self.name.lower()
+        return self.full_name.lower()
 
     def _check_defined(self) -> None:
         """The database has an empty list also for a device that it does not know."""

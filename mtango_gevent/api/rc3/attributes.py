@@ -54,7 +54,7 @@ def show_attribute(device: Device, attribute: str) -> Response:
 @blueprint.get("/<attribute>/value")
 def read_value(device: Device, attribute: str) -> Response:
     """An image also as a picture, where the client asks for one (`Accept`)."""
-    question = Question(device.name, lambda: device.read_value(attribute), lambda item: _render(device, item))
+    question = Question(device.full_name, lambda: device.read_value(attribute), lambda item: _render(device, item))
     reading = _ask(question)
     return answer_value(device, reading.items, reading.began)
 
@@ -89,7 +89,7 @@ def _render(device: Device, item: Any, sent: Callable[[Any], Any] | None = None)
 def read_values(device: Device) -> Response:
     """Those named by `attr`, in one Tango call and in that order; each fails for itself."""
     names = query.names("attr", "attribute")
-    question = Question(device.name, lambda: device.read_values(names), lambda items: _render_all(device, items))
+    question = Question(device.full_name, lambda: device.read_values(names), lambda items: _render_all(device, items))
     reading = _ask(question, "attr")
     return reply.collection(reading.items, lambda item: _shape_value(device, item), reading.began)
 
