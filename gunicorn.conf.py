@@ -62,13 +62,9 @@ def child_exit(server, worker):
 
 
 def post_worker_init(worker):
-    """The package's log goes where gunicorn's goes, and what gunicorn itself refuses has the body of all failures."""
+    """The package's log goes where gunicorn's goes."""
     import gevent
-    from gunicorn import util
 
-    from mtango_gevent import server
-
-    util.write_error = server.write_refusal
     package = logging.getLogger("mtango_gevent")
     if settings.log_format == "text":
         package.handlers = worker.log.error_log.handlers

@@ -12,6 +12,7 @@ from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import DatabaseServer
 from mtango_gevent.control.device import PIPES
 from mtango_gevent.control.host import TangoHost, list_hosts
+from mtango_gevent.texts import from_utf8
 
 # Enough calls that a few lucky ones among blocking ones do not count as success.
 _CALLS = 20
@@ -28,7 +29,7 @@ def run(config: Config) -> int:
     try:
         hosts = list_hosts(client)
     except tango.DevFailed as failure:
-        print(f"TANGO_HOST   FAILED: {failure.args[0].desc}")
+        print(f"TANGO_HOST   FAILED: {from_utf8(failure.args[0].desc)}")
         return 1
     answering = [host for host in hosts if _answers(host)]
     if not answering:
@@ -49,7 +50,7 @@ def _server_answers(server: DatabaseServer) -> bool:
     try:
         print(f"Tango host   {server.name}: {server.run('DbInfo')[0]}")
     except tango.DevFailed as failure:
-        print(f"Tango host   {server.name}: FAILED: {failure.args[0].desc.strip()}")
+        print(f"Tango host   {server.name}: FAILED: {from_utf8(failure.args[0].desc).strip()}")
         return False
     return True
 

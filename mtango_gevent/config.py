@@ -160,16 +160,26 @@ class Config:
         "`tango` answers Tango failures with status 200, `http` with 400, 404 or 503",
         choice("tango", "http"),
     )
+    text_encoding: str = setting(
+        "latin-1",
+        "encoding of texts in Tango's values, arguments and outputs: `latin-1` (PyTango's own) or `utf-8`",
+        choice("latin-1", "utf-8"),
+    )
     value_max_age: float = setting(
         0.0, "how old an attribute value may be that is answered, or reused by a client", seconds(0, 3600)
     )
-    metadata_max_age: float = setting(0.0, "how long a client may reuse lists and descriptions", seconds(0, 86400))
+    metadata_max_age: float = setting(
+        0.0, "how old lists and descriptions may be that are answered, or reused by a client", seconds(0, 86400)
+    )
     cors_origins: tuple[str, ...] = setting(
         ("*",), "origins whose pages may call the API, each as `scheme://host:port`; `*` for all", origins
     )
     trusted_proxies: int = setting(0, "number of proxies in front whose `X-Forwarded-*` is believed", integer(0, 16))
     max_requests: int = setting(
         0, "requests after which a worker is replaced, give or take a tenth; 0 for never", integer(0, 1 << 40)
+    )
+    head_timeout: float = setting(
+        10.0, "how long the head of a request may take to come; then its connection is closed", seconds(0.5, 3600)
     )
     body_limit: int = setting(16 << 20, "bytes that the body of a request may have", integer(0, 1 << 32))
     body_timeout: float = setting(10.0, "how long the body of a request may take to come", seconds(0.1, 3600))
@@ -206,7 +216,7 @@ class Config:
     value_memory: int = setting(64 << 20, "bytes that kept attribute values may take", integer(0, 1 << 40))
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))
     metadata_lifetime: float = setting(
-        10.0, "how long attribute configurations and command descriptions are kept", seconds(0, 86400)
+        10.0, "the longest that descriptions are kept by which the gateway checks what is sent", seconds(0, 86400)
     )
 
     @classmethod

@@ -19,6 +19,7 @@ import tango
 
 from mtango_gevent import limits
 from mtango_gevent.sent import shown
+from mtango_gevent.texts import LATIN_1, encode_text
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+ -]?[0-9]+)?", re.ASCII | re.IGNORECASE)
@@ -33,6 +34,9 @@ _HUGE = 10**309
 
 # More digits than any number has that is not an attack.
 _LONGEST = 1000
+
+# Before 10.1 PyTango writes the format of a DevEncoded as UTF-8, and all other texts as Latin-1.
+FORMAT_IS_UTF8 = tuple(int(part) for part in tango.__version__.split(".")[:2]) < (10, 1)
 
 # Below it a float stands for one whole number only.
 _EXACT = 2**53
@@ -178,20 +182,22 @@ def _within_measure(number: decimal.Decimal) -> decimal.Decimal:
 
 
 class Text(Element):
-    """Strings as Tango can carry them."""
+    """Strings as Tango can carry them, in the encoding of the setting; PyTango writes all of them as Latin-1."""
 
-    wanted = "a text of Latin-1 characters"
+    def __init__(self, encoding: str = LATIN_1) -> None:
+        self._encoding = encoding
+        self.wanted = "a text of Latin-1 characters" if encoding == LATIN_1 else "a text"
 
     def one(self, value: Any) -> str:
         if not isinstance(value, str):
             raise self.refusal()
         try:
-            value.encode("latin-1")
+            value.encode(self._encoding)
         except UnicodeEncodeError as error:
             raise self.refusal(f": {value[error.start]!r} is none") from None
         if "\0" in value:  # where Tango would cut it
             raise self.refusal(": it has a NUL in it")
-        return value
+        return encode_text(value, self._encoding)
 
 
 class State(Element):
@@ -223,15 +229,21 @@ class Encoded(Element):
 
     wanted = 'an object {"encoded_format": text, "encoded_data": base64}'
 
+    def __init__(self, encoding: str = LATIN_1) -> None:
+        self._encoding = encoding
+
     def one(self, value: Any) -> tuple[str, bytes]:
         if not isinstance(value, dict) or set(value) != {"encoded_format", "encoded_data"}:
             raise self.refusal()
         encoding, data = value["encoded_format"], value["encoded_data"]
         if not (isinstance(encoding, str) and isinstance(data, str)):
             raise self.refusal()
-        if not encoding.isascii() or "\0" in encoding:  # PyTango 10.0 would make UTF-8 of anything else
+        if "\0" in encoding:
+            raise self.refusal(": the format has a NUL in it")
+        if self._encoding == LATIN_1 and not encoding.isascii():  # PyTango 10.0 would make UTF-8 of anything else
             raise self.refusal(": the format is not ASCII")
         try:
+            encoding = encoding if FORMAT_IS_UTF8 else encode_text(encoding, self._encoding)
             return encoding, base64.b64decode(data, validate=True)
         except binascii.Error as error:
             raise self.refusal(f": {error}") from None
@@ -243,6 +255,7 @@ class WithTexts(Element):
 
     key: str
     numbers: Element
+    texts: Element
 
     @property
     def wanted(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -253,4 +266,4 @@ class WithTexts(Element):
             value = [value[self.key], value["svalue"]]
         if not (isinstance(value, list) and len(value) == 2 and all(isinstance(part, list) for part in value)):
             raise self.refusal()
-        return self.numbers.many(value[0]), Text().many(value[1])
+        return self.numbers.many(value[0]), self.texts.many(value[1])

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 import tango
 
+from mtango_gevent.texts import from_utf8, to_utf8
+
 DevFailed: TypeAlias = tango.DevFailed
 
 # Reasons that have an HTTP status of their own where statuses are asked for; any other Tango failure is 400.
@@ -43,6 +45,13 @@ _TOO_LATE = {"API_CommandTimedOut", "API_DeviceTimedOut", "MTANGO_CallTimedOut"}
 
 # In the text of a connection that failed for want of time, whose reasons are those of any other.
 _CORBA_TIMED_OUT = "TRANSIENT_CallTimedout"
+
+# After these the device may have done, or still be doing, what it was told. API_CommandTimedOut is not among them: it
+# says that the device was held by another call, and has not begun.
+_OUTCOME_UNKNOWN = {"API_DeviceTimedOut", "MTANGO_CallTimedOut"}
+
+# The same in the text of a connection that was lost with the answer outstanding.
+_ANSWER_LOST = (_CORBA_TIMED_OUT, "COMM_FAILURE_WaitingForReply", "COMM_FAILURE_UnMarshalResults")
 
 # Where the gateway's own failures say that they come from.
 ORIGIN = "mtango-gevent"
@@ -86,7 +95,7 @@ class NotImplementedHere(ApiError):
 def tango_failure(reason: str, description: str) -> tango.DevFailed:
     """A failure of the gateway's Tango side, as Tango would have raised it."""
     error = tango.DevError()
-    error.reason, error.desc, error.origin = reason, description, ORIGIN
+    error.reason, error.desc, error.origin = reason, to_utf8(description), ORIGIN
     error.severity = tango.ErrSeverity.ERR
     return tango.DevFailed(error)
 
@@ -96,8 +105,31 @@ def explained(failure: tango.DevFailed, text: str) -> tango.DevFailed:
     root, *others = failure.args
     explained_root = tango.DevError()
     explained_root.reason, explained_root.origin, explained_root.severity = root.reason, root.origin, root.severity
-    explained_root.desc = f"{root.desc} ({text})"
+    explained_root.desc = to_utf8(f"{from_utf8(root.desc)} ({text})")
     return tango.DevFailed(explained_root, *others)
+
+
+def with_outcome(failure: tango.DevFailed) -> tango.DevFailed:
+    """Return the failure of a call that changes something; it says so where the outcome is unknown."""
+    reasons = {error.reason for error in failure.args}
+    if reasons & _OUTCOME_UNKNOWN or any(text in error.desc for error in failure.args for text in _ANSWER_LOST):
+        return explained(failure, "the outcome is unknown: the device may have done it, or still be at it")
+    return failure
+
+
+def not_made(failure: tango.DevFailed, problem: str) -> tango.DevFailed:
+    """Return the failure of a call that was not made, as the given one came before it."""
+    root, *others = failure.args
+    return tango.DevFailed(*tango_failure(root.reason, f"{problem}: {from_utf8(root.desc)}").args, *others)
+
+
+def as_failure(error: Exception, reason: str, problem: str) -> tango.DevFailed:
+    """Return any error as a Tango failure. problem: what went wrong, if the error is no failure of Tango itself."""
+    if isinstance(error, tango.DevFailed):
+        return error
+    if isinstance(error, ApiError):
+        return tango_failure(error.reason, error.description)
+    return tango_failure(reason, f"{problem}: {type(error).__name__}: {error}")
 
 
 def status_of(failure: tango.DevFailed) -> int:
@@ -123,7 +155,15 @@ def describe(failure: Exception) -> list[dict[str, str]]:
 
 def describe_stack(stack: tuple[tango.DevError, ...]) -> list[dict[str, str]]:
     """The same for the errors that a failed item of an array carries."""
-    return [entry(error.reason, error.desc, error.origin, str(error.severity)) for error in stack]
+    return [
+        entry(from_utf8(error.reason), from_utf8(error.desc), from_utf8(error.origin), str(error.severity))
+        for error in stack
+    ]
+
+
+def in_one_line(failure: tango.DevFailed) -> str:
+    """Return the reasons and descriptions of the whole stack, root cause first, for a line of text."""
+    return " < ".join(f"{from_utf8(error.reason)}: {from_utf8(error.desc).strip()}" for error in failure.args)
 
 
 def body(errors: list[dict[str, str]], timestamp: int) -> dict[str, Any]:

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable
+from typing import Any
+
+from mtango_gevent.texts import raw_text
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def folded(name: str) -> str:
+    """Return `name` in lower case as Tango compares names: ASCII letters only, byte by byte."""
+    return name.lower() if name.isascii() else name.translate(_LOWER)
+
 
 _TANGO_HOST = re.compile(r"tango://[^/]+/")
 
@@ -15,4 +27,18 @@ def local_name(url: str) -> str:
 
 def spelled(name: str, known: Iterable[str]) -> str | None:
     """The one of the `known` names that is `name` in any case: Tango takes no notice of it. None if there is none."""
-    return next((each for each in known if each.lower() == name.lower()), None)
+    wanted = folded(name)
+    return next((each for each in known if folded(each) == wanted), None)
+
+
+def as_pytango_takes_it(name: str, descriptions: Iterable[Any], key: str) -> str | bytes:
+    """Return the bytes of `name` where a device has it in Latin-1, else `name`, which PyTango sends as UTF-8.
+
+    descriptions: of all attributes or commands of the device; key: where each of them has its name.
+    """
+    wanted = folded(name)
+    for description in descriptions:
+        raw = raw_text(description, key)
+        if isinstance(raw, bytes) and folded(raw.decode("latin-1")) == wanted:
+            return raw
+    return name

@@ -8,20 +8,19 @@ from __future__ import annotations
 import base64
 import dataclasses
 import functools
-import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy
 import tango
 from tango import CmdArgType
 
-from mtango_gevent import elements, limits
+from mtango_gevent import elements
 from mtango_gevent.elements import Element
-from mtango_gevent.errors import BadRequest, check_limit
-from mtango_gevent.sent import Sent, shown
-from mtango_gevent.texts import to_utf8
+from mtango_gevent.errors import BadRequest, tango_failure
+from mtango_gevent.sent import Sent
+from mtango_gevent.texts import LATIN_1, UTF_8, from_utf8, read_text, read_texts
 
 # Tango's kinds of memorized attributes, under the names of the REST API (contract: rc3, 2.6).
 MEMORIZED = {
@@ -30,6 +29,9 @@ MEMORIZED = {
     "MEMORIZED": "MEMORIZED",
     "MEMORIZED_WRITE_INIT": "MEMORIZED_WRITE_INIT",
 }
+
+# The name of a type, format, ... that PyTango does not know, such as that of a forwarded attribute without a root.
+UNKNOWN = "Unknown"
 
 # Where a property of an attribute has no value.
 NOT_SPECIFIED = "Not specified"
@@ -88,18 +90,15 @@ def _state(value: Any) -> str:
     return str(tango.DevState.values[int(value)])
 
 
-def _encoded(value: tuple[str, Any]) -> dict[str, str]:
-    encoding, data = value
-    raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
-    return {"encoded_format": encoding, "encoded_data": base64.b64encode(raw).decode("ascii")}
+def _encoded(text: Callable[[Any], Any]) -> Callable[[Any], dict[str, str]]:
+    """text: converts texts, as in _text_types."""
 
+    def convert(value: tuple[str, Any]) -> dict[str, str]:
+        encoding, data = value
+        raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
+        return {"encoded_format": text(encoding), "encoded_data": base64.b64encode(raw).decode("ascii")}
 
-def _integers_and_strings(value: Sequence[Any]) -> dict[str, Any]:
-    return {"lvalue": _integers(value[0]), "svalue": value[1]}
-
-
-def _numbers_and_strings(value: Sequence[Any]) -> dict[str, Any]:
-    return {"dvalue": _numbers(value[0]), "svalue": value[1]}
+    return convert
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,9 +116,32 @@ def _integer(dtype: type[numpy.integer]) -> TangoType:
 
 _VOID = TangoType(lambda _: None, lambda _: None, elements.Nothing())
 _BOOLEAN = TangoType(_same, _integers, elements.Boolean())
-_STRING = TangoType(_same, _same, elements.Text())
 _STATE = TangoType(_state, _elements(_state), elements.State())
-_ENCODED = TangoType(_encoded, _elements(_encoded), elements.Encoded())
+
+
+def _text_types(encoding: str) -> dict[CmdArgType, TangoType]:
+    """The types that have texts, in the given encoding of Tango's values. PyTango reads all of them as Latin-1."""
+    text = _same if encoding == LATIN_1 else from_utf8
+    texts = _same if encoding == LATIN_1 else _elements(from_utf8)
+    string = TangoType(text, texts, elements.Text(encoding))
+    encoded = elements.Encoded(encoding)
+    integers, numbers = elements.Whole(numpy.int32), elements.Decimal(numpy.float64)
+    return {
+        CmdArgType.DevString: string,
+        CmdArgType.ConstDevString: string,
+        CmdArgType.DevEncoded: TangoType(_encoded(text), _elements(_encoded(text)), encoded),
+        CmdArgType.DevVarLongStringArray: TangoType(
+            lambda value: {"lvalue": _integers(value[0]), "svalue": texts(value[1])},
+            _same,
+            elements.WithTexts("lvalue", integers, elements.Text(encoding)),
+        ),
+        CmdArgType.DevVarDoubleStringArray: TangoType(
+            lambda value: {"dvalue": _numbers(value[0]), "svalue": texts(value[1])},
+            _same,
+            elements.WithTexts("dvalue", numbers, elements.Text(encoding)),
+        ),
+    }
+
 
 # Attributes name the type of their elements; so do commands, where it is not in ARRAYS.
 TYPES = {
@@ -134,19 +156,12 @@ TYPES = {
     CmdArgType.DevULong64: _integer(numpy.uint64),
     CmdArgType.DevFloat: TangoType(_single, _numbers, elements.Decimal(numpy.float32)),
     CmdArgType.DevDouble: TangoType(_number, _numbers, elements.Decimal(numpy.float64)),
-    CmdArgType.DevString: _STRING,
-    CmdArgType.ConstDevString: _STRING,
     CmdArgType.DevState: _STATE,
     # Its labels are the attribute's: see attribute_value and attribute_argument.
     CmdArgType.DevEnum: TangoType(_same, _integers, elements.Whole(numpy.int16, low=0)),
-    CmdArgType.DevEncoded: _ENCODED,
-    CmdArgType.DevVarLongStringArray: TangoType(
-        _integers_and_strings, _same, elements.WithTexts("lvalue", elements.Whole(numpy.int32))
-    ),
-    CmdArgType.DevVarDoubleStringArray: TangoType(
-        _numbers_and_strings, _same, elements.WithTexts("dvalue", elements.Decimal(numpy.float64))
-    ),
+    **_text_types(LATIN_1),
 }
+_TYPES_IN_UTF8 = {**TYPES, **_text_types(UTF_8)}
 
 # Commands have a type of their own for each array: the type of its elements.
 ARRAYS = {
@@ -167,53 +182,60 @@ if "DevVarEncodedArray" in CmdArgType.names:  # from PyTango 10.1 on
     ARRAYS[CmdArgType.names["DevVarEncodedArray"]] = CmdArgType.DevEncoded
 
 
-# Pipes have no such elements. PyTango takes some of them all the same, and nobody can read the pipe any more.
-_NOT_IN_BLOBS = {
-    CmdArgType.DevVoid,
-    CmdArgType.DevUChar,
-    CmdArgType.DevEnum,
-    CmdArgType.ConstDevString,
-    CmdArgType.DevVarLongStringArray,
-    CmdArgType.DevVarDoubleStringArray,
-}
-
-# Blobs within blobs: the JSON encoder goes four times as deep for each.
-_DEEPEST = 50
-
-
 # --- read ---
 
 
-def attribute_value(item: tango.DeviceAttribute, labels: Sequence[str] = ()) -> Any:
+def tango_type(data_type: int, encoding: str = LATIN_1) -> TangoType:
+    """Return the row of a type, for the given encoding of texts. Raises DevFailed for a type that is not known."""
+    rows = _TYPES_IN_UTF8 if encoding == UTF_8 else TYPES
+    row = rows.get(CmdArgType.values.get(int(data_type)))
+    if row is None:
+        raise tango_failure("MTANGO_UnknownType", f"the gateway does not know the Tango type {int(data_type)}")
+    return row
+
+
+def attribute_value(item: tango.DeviceAttribute, labels: Sequence[str] = (), encoding: str = LATIN_1) -> Any:
     """The read part of an attribute as a JSON value: scalar, list, or list of rows; None where there is no value.
 
-    labels: those of an enumeration. A number that has no label stays a number.
+    labels: those of an enumeration. A number that has no label stays a number. encoding: that of texts; Status is
+    UTF-8 where it can be, whatever the encoding.
     """
     scalar = item.data_format == tango.AttrDataFormat.SCALAR
     if item.value is None:
         return None if scalar or item.quality == tango.AttrQuality.ATTR_INVALID else []
     if item.type == CmdArgType.DevEnum:
         return _elements(lambda number: _label(int(number), labels))(item.value)
-    row = TYPES[item.type]
+    row = tango_type(item.type, _encoding_of(read_text(item, "name"), encoding))
     return row.scalar(item.value) if scalar else row.array(item.value)
 
 
-def command_value(value: Any, data_type: CmdArgType) -> Any:
-    """The output of a command, or the value of a pipe's element, as a JSON value."""
+def command_value(value: Any, data_type: CmdArgType, encoding: str = LATIN_1, name: str = "") -> Any:
+    """The output of a command, or the value of a pipe's element, as a JSON value. name: of the command."""
     if value is None:
         return None
-    return TYPES[ARRAYS[data_type]].array(value) if data_type in ARRAYS else TYPES[data_type].scalar(value)
+    encoding = _encoding_of(name, encoding)
+    if data_type in ARRAYS:
+        return tango_type(ARRAYS[data_type], encoding).array(value)
+    return tango_type(data_type, encoding).scalar(value)
+
+
+def _encoding_of(name: str, encoding: str) -> str:
+    """PyTango's servers send the Status in UTF-8, whatever their other texts are in."""
+    return UTF_8 if name.lower() == "status" else encoding
 
 
 # --- written ---
 
 
-def attribute_argument(info: tango.AttributeInfoEx, sent: Sent) -> Any:
+def attribute_argument(info: tango.AttributeInfoEx, sent: Sent, encoding: str = LATIN_1) -> Any:
     """What PyTango is to write to an attribute of this configuration: an element, a list, an array of one or two axes.
 
-    Raises BadRequest, which says attribute, type, limits and what was sent, where that does not fit the type.
+    encoding: that of texts. Raises BadRequest, which says attribute, type, limits and what was sent, where that does
+    not fit the type, and DevFailed for a type or format that is not known.
     """
-    element = TYPES[CmdArgType.values[info.data_type]].element
+    element = tango_type(info.data_type, encoding).element
+    if info.data_format not in _ARGUMENTS:
+        raise tango_failure("MTANGO_UnknownType", f"the gateway does not know the data format {info.data_format}")
     if info.data_type == CmdArgType.DevEnum and labels(info):
         element = elements.Enumerated(labels(info))
     try:
@@ -225,69 +247,22 @@ def attribute_argument(info: tango.AttributeInfoEx, sent: Sent) -> Any:
 def describe_write(info: tango.AttributeInfoEx, sent: Sent) -> str:
     """The words of all messages about a write: attribute, format, type, limits, and what was sent."""
     form = "" if info.data_format == tango.AttrDataFormat.SCALAR else f"{info.data_format} of "
-    bounds = {"from": info.min_value, "to": info.max_value}
-    limits = "".join(f" {word} {bound}" for word, bound in bounds.items() if bound != NOT_SPECIFIED)
-    return f"{info.name} is {form}{type_name(info.data_type)}{limits}; sent was {sent.shown()}"
+    bounds = {"from": read_text(info, "min_value"), "to": read_text(info, "max_value")}
+    span = "".join(f" {word} {bound}" for word, bound in bounds.items() if bound != NOT_SPECIFIED)
+    return f"{read_text(info, 'name')} is {form}{type_name(info.data_type)}{span}; sent was {sent.shown()}"
 
 
-def command_argument(data_type: CmdArgType, sent: Sent, about: str = "") -> Any:
+def command_argument(data_type: CmdArgType, sent: Sent, about: str = "", encoding: str = LATIN_1) -> Any:
     """The argument of a command, or the value of a pipe's element. Raises BadRequest, which says type and value.
 
-    about: what such a message begins with.
+    about: what such a message begins with. encoding: that of texts. Raises DevFailed for a type that is not known.
     """
     try:
         if data_type in ARRAYS:
-            return _list(TYPES[ARRAYS[data_type]].element, sent)
-        return _single_value(TYPES[data_type].element, sent)
+            return _list(tango_type(ARRAYS[data_type], encoding).element, sent)
+        return _single_value(tango_type(data_type, encoding).element, sent)
     except ValueError as error:
         raise BadRequest(f"{about}a {type_name(data_type)} is wanted; sent was {sent.shown()}, which {error}") from None
-
-
-def blob_argument(
-    sent: Mapping[str, Any], depth: int = 0, counter: Iterator[int] | None = None
-) -> tuple[str, list[dict[str, Any]]]:
-    """What PyTango is to write to a pipe, out of the blob that a read of one answers, with the blobs within.
-
-    depth: how many blobs it is in; counter: of all their elements. Raises BadRequest, which says what element is at
-    fault, and for too many.
-    """
-    counter = counter or itertools.count(1)
-    if depth > _DEEPEST:
-        raise BadRequest(f"blobs are nested too deeply, more than {_DEEPEST}")
-    if not isinstance(sent.get("data"), list):
-        raise BadRequest('a blob is an object {"name": text, "data": [elements]}; sent was ' + shown(sent))
-    return _blob_name(sent.get("name")), [_blob_element(element, depth, counter) for element in sent["data"]]
-
-
-def _blob_name(sent: Any) -> str:
-    return command_argument(CmdArgType.DevString, Sent.in_json(sent))
-
-
-def _blob_element(sent: Any, depth: int, counter: Iterator[int]) -> dict[str, Any]:
-    check_limit(next(counter), limits.NAMES, "elements in a pipe, or more")
-    if not isinstance(sent, dict) or not {"name", "value"} <= sent.keys():
-        raise BadRequest('an element is an object {"name", "type", "value"}; sent was ' + shown(sent))
-    name = _blob_name(sent["name"])
-    data_type = CmdArgType.names.get(str(sent.get("type")))
-    if data_type is None or data_type in _NOT_IN_BLOBS:
-        raise BadRequest(f"element {name}: {shown(sent.get('type'))} is no type that an element has")
-    try:
-        return {"name": name, "dtype": data_type, "value": _blob_value(data_type, sent["value"], depth, counter)}
-    except BadRequest as error:
-        raise BadRequest(f"element {name}: {error.description}") from None
-
-
-def _blob_value(data_type: CmdArgType, sent: Any, depth: int, counter: Iterator[int]) -> Any:
-    """What a read shows is always a list. PyTango takes a single text in a pipe for UTF-8."""
-    if data_type in ARRAYS:
-        return command_argument(data_type, Sent.in_json(sent))
-    if isinstance(sent, list) and len(sent) != 1:
-        raise BadRequest(f"a {type_name(data_type)} is one value; sent was {shown(sent)}")
-    single = sent[0] if isinstance(sent, list) else sent
-    if is_blob(data_type):
-        return blob_argument(single if isinstance(single, dict) else {"data": single}, depth + 1, counter)
-    value = command_argument(data_type, Sent.in_json(single))
-    return to_utf8(value) if isinstance(value, str) else value
 
 
 def _single_value(element: Element, sent: Sent) -> Any:
@@ -321,16 +296,23 @@ _ARGUMENTS = {
 
 
 def type_name(data_type: int) -> str:
-    """PyTango's name of a type: DevDouble, DevVarLongArray, ..."""
-    return str(CmdArgType.values[int(data_type)])
+    """PyTango's name of a type: DevDouble, DevVarLongArray, ...; Unknown for one that it does not have."""
+    known = CmdArgType.values.get(int(data_type))
+    return UNKNOWN if known is None else str(known)
+
+
+def enum_name(holder: Any, key: str) -> str:
+    """Return the name of one of PyTango's enumerations; Unknown for a number that has none."""
+    try:
+        name = str(getattr(holder, key))
+    except (ValueError, TypeError):
+        return UNKNOWN
+    return name if name.isidentifier() else UNKNOWN
 
 
 def labels(info: tango.AttributeInfoEx) -> list[str]:
-    """Of an enumeration; none where PyTango cannot read them, so that numbers stay numbers."""
-    try:
-        return list(info.enum_labels)
-    except UnicodeDecodeError:
-        return []
+    """Of an enumeration."""
+    return read_texts(info, "enum_labels")
 
 
 def is_enumeration(info: tango.AttributeInfoEx) -> bool:
@@ -347,7 +329,7 @@ def check_setting(info: tango.AttributeInfoEx, text: str, own_type: bool) -> Non
 
     own_type: whether it is one of the attribute's type, as limits are; else an integer, of milliseconds.
     """
-    element = TYPES[CmdArgType.values[info.data_type]].element if own_type else TYPES[CmdArgType.DevLong].element
+    element = tango_type(info.data_type if own_type else CmdArgType.DevLong).element
     if isinstance(element, (elements.Whole, elements.Decimal)):
         element.check_setting(text)
 
@@ -370,6 +352,10 @@ def is_void(data_type: int) -> bool:
 def is_blob(data_type: int) -> bool:
     """A pipe within a pipe; a PyTango without pipes has no such type."""
     return data_type == getattr(CmdArgType, "DevPipeBlob", None)
+
+
+def is_text(data_type: int) -> bool:
+    return data_type == CmdArgType.DevString
 
 
 def is_array(data_type: int) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tango import CmdArgType, DevState
 
-from mtango_gevent import elements, limits, values
+from mtango_gevent import blobs, elements, limits, values
 from mtango_gevent.errors import BadRequest
 from mtango_gevent.sent import Sent, shown
 
@@ -104,7 +104,7 @@ def test_an_argument_is_made_or_refused(data_type: CmdArgType) -> None:
 
 @given(JSON)
 def test_a_blob_is_made_or_refused(sent: Any) -> None:
-    _, reason = outcome(BadRequest, values.blob_argument, {"name": "a", "data": sent})
+    _, reason = outcome(BadRequest, blobs.blob_argument, {"name": "a", "data": sent})
     assert len(reason) < 1000
 
 
@@ -114,7 +114,7 @@ def test_a_blob_is_made_or_refused(sent: Any) -> None:
 )
 def test_an_element_of_a_blob_is_made_or_refused(element: dict[str, Any], data_type: str) -> None:
     try:
-        name, (made,) = values.blob_argument({"name": "a", "data": [{"name": "x", "type": data_type, **element}]})
+        name, (made,) = blobs.blob_argument({"name": "a", "data": [{"name": "x", "type": data_type, **element}]})
     except BadRequest:
         return
     assert (name, set(made)) == ("a", {"name", "dtype", "value"})

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from mtango_gevent.api import reply
 from mtango_gevent.api.exchange import config, context, current
 from mtango_gevent.errors import ApiError, DevFailed, describe, status_of
+from mtango_gevent.texts import from_utf8
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def register(app: Flask) -> None:
 def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) -> Response:
     """Status 200, unless the settings ask for statuses. milliseconds: when it happened, if that was not just now."""
     context().figures.count("errors")
-    current().outcome = "failed: " + " < ".join(error.reason for error in failure.args)
+    current().outcome = "failed: " + " < ".join(from_utf8(error.reason) for error in failure.args)
     if config().rc3_errors == "tango":
         return reply.json(reply.failure(describe(failure), milliseconds))
     response = _answer(failure, status_of(failure), milliseconds)

@@ -13,7 +13,7 @@ from mtango_gevent.api.exchange import context
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import DatabaseServer
 from mtango_gevent.control.host import list_hosts
-from mtango_gevent.errors import DevFailed
+from mtango_gevent.errors import DevFailed, in_one_line
 
 blueprint = Blueprint("health", __name__)
 
@@ -53,7 +53,7 @@ def _problems() -> Iterator[str]:
         name += f" at {host.host}:{host.port}"
         host.info()
     except DevFailed as failure:
-        yield f"{name}: {_reasons(failure)}"
+        yield f"{name}: {in_one_line(failure)}"
 
 
 def _warnings() -> Iterator[str]:
@@ -69,11 +69,7 @@ def _trouble(client: TangoClient, server: DatabaseServer) -> str | None:
     try:
         client.green.within(_SECONDS, lambda: server.run("DbInfo"))
     except DevFailed as failure:
-        return f"Tango's database at {server.name}: {_reasons(failure)}"
+        return f"Tango's database at {server.name}: {in_one_line(failure)}"
     except TimeoutError:
         return f"Tango's database at {server.name} has not answered within {_SECONDS:g} s"
     return None
-
-
-def _reasons(failure: DevFailed) -> str:
-    return " < ".join(f"{error.reason}: {error.desc}" for error in failure.args)

@@ -14,37 +14,53 @@ from flask import request
 
 from mtango_gevent import limits
 from mtango_gevent.errors import BadRequest, check_limit
+from mtango_gevent.names import folded
 
 # Longer than any name that Tango's database can hold, shorter than what would fill a log.
 MAXIMUM_NAME = 255
 
-# What no name has: control characters, and what Tango reads something into: `tango://`, `#dbase=no`, globs, and the
-# blank of "All attributes", which means just those. Properties are called what their makers like, but for what the
-# databases read something into: to delete `*` or `%` is to delete all, and the C++ one puts names into its SQL as they
-# are.
-_CONTROL = r"\x00-\x1f\x7f-\x9f"
-_SQL = r"\"'`\\%"
-_FORBIDDEN = re.compile(rf"[{_CONTROL}{_SQL}\s/:#*?]")
+# Characters that cannot be in a name, by what it is a name of. Tango allows all but NUL and `/` in the name of an
+# attribute, command or pipe, and all but NUL in that of a property. The name of a device is different: PyTango reads
+# hosts and modifiers in it (`:`, `#dbase=no`, `->`), and the C++ database puts it into SQL as it is, as a pattern.
+_IN_DEVICE_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f\"'`\\%/:#*]|->")
 _FORBIDDEN_IN = {
-    "property_name": re.compile(rf"[{_CONTROL}{_SQL}*]"),
-    "wildcard": re.compile(rf"[{_CONTROL}{_SQL}\s:#?]"),
+    **dict.fromkeys(("host", "domain", "family", "member"), _IN_DEVICE_NAMES),
+    "property_name": re.compile(r"\0"),
+    # The databases escape `%` in a wildcard, but not `\`.
+    "wildcard": re.compile(r"[\x00-\x1f\x7f-\x9f\"'`\\]"),
 }
+_FORBIDDEN = re.compile(r"[\0/]")
+
+# What bytes that are no UTF-8 become on their way here.
+_NOT_UTF8 = re.compile("[\ufffd\ud800-\udfff]")
+
+# Tango's names for "all", where a name is due: exactly so spelled. (AllAttr and AllAttr_3 in tango.constants)
+_ALL = {"attribute": ("All attributes", "All attributes_3")}
 
 
 def check_name(kind: str, name: str) -> str:
     """`name` if it can be the name of a `kind`: domain, attribute, property_name, wildcard, ... Raises BadRequest."""
-    problem, forbidden = None, _FORBIDDEN_IN.get(kind, _FORBIDDEN)
-    if not name or name.isspace():
-        problem = "is empty"
-    elif len(name) > MAXIMUM_NAME:
-        problem = f"is longer than {MAXIMUM_NAME} characters"
-    elif forbidden.search(name):
-        problem = "contains a character that no name has"
-    elif not _is_latin1(name):
-        problem = "contains a character that is not Latin-1, or is not UTF-8 in the URL"
+    problem = _name_problem(kind, name)
     if problem:
         raise BadRequest(f"the {kind.replace('_', ' ')} {quoted(name)} {problem}")
     return name
+
+
+def _name_problem(kind: str, name: str) -> str | None:
+    if not name:
+        return "is empty"
+    if len(name) > MAXIMUM_NAME:
+        return f"is longer than {MAXIMUM_NAME} characters"
+    found = _FORBIDDEN_IN.get(kind, _FORBIDDEN).search(name)
+    if found:
+        return f"contains {found[0]!r}, which no {kind.replace('_', ' ')} has"
+    if _NOT_UTF8.search(name):
+        return "is not UTF-8"
+    if name in _ALL.get(kind, ()):
+        return f"stands for every {kind} in Tango"
+    if kind in ("domain", "family", "member", "wildcard") and not _is_latin1(name):
+        return "contains a character that is not Latin-1"
+    return None
 
 
 def quoted(text: str, maximum: int = 60) -> str:
@@ -100,7 +116,7 @@ def names(key: str, kind: str) -> list[str]:
 def check_number(kind: str, given: Collection[str]) -> None:
     """Raises BadRequest for more names than a request may have, and for one that is there too often."""
     check_limit(len(given), limits.NAMES, f"{kind}s")
-    for name, times in collections.Counter(map(str.lower, given)).items():
+    for name, times in collections.Counter(map(folded, given)).items():
         check_limit(times, limits.REPEATS, f"times the {kind} {quoted(name)}")
 
 

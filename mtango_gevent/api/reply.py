@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -14,7 +16,9 @@ from werkzeug.http import generate_etag, http_date, quote_etag
 
 from mtango_gevent.api import query, urls
 from mtango_gevent.api.exchange import Headers, config, current
-from mtango_gevent.errors import BadRequest, body
+from mtango_gevent.errors import ApiError, BadRequest, DevFailed, as_failure, body, describe, explained, tango_failure
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -39,8 +43,9 @@ def render(
     """
     body = encode(sent(shown) if sent else shown)
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Vary", varying(varies))]
-    if modified is not None:
-        headers.append(("Last-Modified", _date(modified // 1000)))
+    date = None if modified is None else _date(modified // 1000)
+    if date:
+        headers.append(("Last-Modified", date))
     return Rendered(body, headers, not _has_failure(shown))
 
 
@@ -56,8 +61,26 @@ def headers(found: Rendered, began: float) -> Headers:
 
 
 def encode(data: Any) -> bytes:
-    """As JSON; there may be NumPy arrays in it."""
+    """As JSON; there may be NumPy arrays in it. An item of a list that JSON cannot have is a failure in its place."""
+    try:
+        return _encode(data)
+    except TypeError as error:
+        if not isinstance(data, list):
+            raise tango_failure("MTANGO_NotShown", f"the gateway cannot put it into JSON: {error}") from None
+        return _encode([_encodable(item) for item in data])
+
+
+def _encode(data: Any) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _encodable(item: Any) -> Any:
+    try:
+        _encode(item)
+    except TypeError as error:
+        name = str(item.get("name")) if isinstance(item, dict) else ""
+        return unshown_item(name, error)
+    return item
 
 
 def json(data: Any, status: int = 200) -> Response:
@@ -90,8 +113,9 @@ def value(data: Any, began: float = LONG_AGO) -> Response:
 def momentary(response: Response, modified: int | None = None, began: float = LONG_AGO) -> Response:
     """What changes all the time. modified: when it did, milliseconds since the epoch; began: when the gateway began to
     read it, by time.perf_counter(), from when on it may be used again for as long as the settings say."""
-    if modified is not None:
-        response.headers["Last-Modified"] = _date(modified // 1000)
+    date = None if modified is None else _date(modified // 1000)
+    if date:
+        response.headers["Last-Modified"] = date
     return _cached(response, _left(began))
 
 
@@ -130,6 +154,34 @@ def failure(errors: list[dict[str, str]], milliseconds: int | None = None) -> di
 def failed_item(name: str, errors: list[dict[str, str]]) -> dict[str, Any]:
     """A failure within an array; there rc3's clients look for `desc`."""
     return {"name": name, **failure([{**error, "desc": error["description"]} for error in errors])}
+
+
+def unshown_item(name: str, error: Exception) -> dict[str, Any]:
+    """Return the failure of an item of an array that cannot be shown, for whatever reason."""
+    if isinstance(error, (ApiError, DevFailed)):
+        return failed_item(name, describe(error))
+    logger.warning("cannot show %s: %s: %s", ascii(name), type(error).__name__, ascii(str(error)))
+    return failed_item(name, describe(as_failure(error, "MTANGO_NotShown", "the gateway cannot show it")))
+
+
+def item(name: str, shape: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what `shape` gives, or the failure of the item of that name where it raises anything."""
+    try:
+        return shape()
+    except Exception as error:
+        return unshown_item(name, error)
+
+
+@contextlib.contextmanager
+def after_a_change(problem: str) -> Iterator[None]:
+    """Have every failure in the block say that the change was made. problem: the words for it."""
+    try:
+        yield
+    except DevFailed as failure:
+        raise explained(failure, problem) from None
+    except Exception as error:
+        logger.exception("after a change")
+        raise tango_failure("MTANGO_NotShown", f"{problem}: {type(error).__name__}: {error}") from None
 
 
 def unit() -> int:
@@ -191,7 +243,7 @@ def freshness(left: float, body: bytes | None = None) -> Headers:
     """
     whole = int(max(0.0, left))
     expires = _date(int(time.time()) + whole)
-    headers = [("Cache-Control", f"max-age={whole}" if whole else "no-cache"), ("Expires", expires)]
+    headers = [("Cache-Control", f"max-age={whole}" if whole else "no-cache"), ("Expires", expires or "0")]
     return headers if body is None else [*headers, ("ETag", quote_etag(generate_etag(body)))]
 
 
@@ -204,6 +256,9 @@ def varying(varies: str | None) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _date(second: int) -> str:
-    """Since the epoch, as HTTP writes it: many answers have the same."""
-    return http_date(second)
+def _date(second: int) -> str | None:
+    """Since the epoch, as HTTP writes it: many answers have the same. None for a year that HTTP cannot write."""
+    try:
+        return http_date(second)
+    except (ValueError, OverflowError):
+        return None

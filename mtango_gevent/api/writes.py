@@ -15,7 +15,7 @@ from werkzeug.datastructures import MultiDict
 from mtango_gevent import limits
 from mtango_gevent.api.query import check_name, check_number, check_parameters, quoted
 from mtango_gevent.errors import ApiError, BadRequest, check_limit
-from mtango_gevent.names import spelled
+from mtango_gevent.names import folded, spelled
 from mtango_gevent.sent import Sent, shown
 
 _FALSE = ("false", "0", "no")
@@ -85,7 +85,7 @@ def properties() -> dict[str, list[str]]:
         raise BadRequest("nothing to write: neither parameters that name properties nor a JSON body")
     check_limit(len(sent), limits.NAMES, "properties")
     found = {check_name("property_name", name): _lines(name, texts) for name, texts in sent}
-    if len({name.lower() for name in found}) < len(sent):
+    if len({folded(name) for name in found}) < len(sent):
         raise BadRequest("a property is named twice")
     check_limit(sum(map(len, found.values())), limits.LINES, "texts of properties")
     return found
@@ -135,8 +135,13 @@ def _lines(name: str, texts: Any) -> list[str]:
 
 
 def argument() -> Sent:
-    """The argument of a command: the body, be it empty."""
-    return Sent.in_body(_text())
+    """The argument of a command: the parameter `v` of the query or a form, repeated for a list, else the body, be it
+    empty. Raises BadRequest for a parameter `v` and a body."""
+    in_query = request.args.getlist("v")
+    if in_query and _text():
+        raise BadRequest("the argument is there twice: as the parameter v in the query, and in the body")
+    texts = in_query or _form().getlist("v")
+    return Sent.in_query(texts) if texts else Sent.in_body(_text())
 
 
 def document() -> dict[str, Any]:

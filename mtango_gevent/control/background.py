@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.green import Green
-from mtango_gevent.errors import DevFailed, tango_failure
+from mtango_gevent.errors import DevFailed, in_one_line, tango_failure
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ class Background:
                 job()
             except DevFailed as failure:
                 self._failed += 1
-                reasons = " < ".join(f"{error.reason}: {error.desc}" for error in failure.args)
-                logger.warning("%s", f"async {about} failed: {reasons}".encode("unicode_escape").decode("ascii"))
+                line = f"async {about} failed: {in_one_line(failure)}"
+                logger.warning("%s", line.encode("unicode_escape").decode("ascii"))
             except Exception:  # of ours; those that wait behind it still have their turn
                 self._failed += 1
                 logger.exception("async %s failed", about)

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mtango_gevent.errors import DevFailed, status_of, tango_failure
+from mtango_gevent.texts import from_utf8
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Circuit:
 
     def _note(self, error: DevFailed) -> None:
         root = error.args[0]
-        self.last_error = time.time(), f"{root.reason}: {root.desc}"[:_MOST_TEXT]
+        self.last_error = time.time(), from_utf8(f"{root.reason}: {root.desc}")[:_MOST_TEXT]
 
     def _answer(self) -> None:
         self._answered, self._late = time.perf_counter(), 0

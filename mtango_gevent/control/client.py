@@ -14,15 +14,17 @@ from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.addresses import Addresses
 from mtango_gevent.control.background import Background
-from mtango_gevent.control.cache import Cache, NativeLock
+from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.database import Address, Database, DatabaseServer
 from mtango_gevent.control.device_lane import DeviceLane
 from mtango_gevent.control.events import EventHub
 from mtango_gevent.control.green import Green
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.lanes import Lanes
+from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
+from mtango_gevent.control.watch import ConfigurationWatch
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import local_name
 from mtango_gevent.workers import CacheFigures, Figures
@@ -47,9 +49,11 @@ class TangoClient:
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         attributes = CacheFigures(self.figures, "attributes", METADATA_SIZE)
-        self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime, figures=attributes)
-        self.descriptions = Cache(METADATA_SIZE, config.metadata_lifetime)
-        self.names = Cache(METADATA_SIZE, config.cache_idle)
+        signal = self.green.signal
+        self.attributes = Metadata(METADATA_SIZE, config.metadata_lifetime, signal, attributes)
+        self.descriptions = Metadata(METADATA_SIZE, config.metadata_lifetime, signal)
+        self.watch = ConfigurationWatch(self.green, self.plain_proxy, self.lane, self.attributes, self.descriptions)
+        self.names = Metadata(METADATA_SIZE, config.cache_idle, signal)
         self.addresses = Addresses(self.green)
         self._databases: dict[str, Database] = {}
         self._database_servers: dict[str, DatabaseServer] = {}

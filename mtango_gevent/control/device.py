@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 import warnings
 from collections.abc import Callable, Hashable, Sequence
@@ -13,14 +14,25 @@ import tango
 from mtango_gevent.control.background import Job
 from mtango_gevent.control.host import DeviceInfo, TangoHost, ready_argument
 from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.metadata import attribute_key, command_key
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.subscription import Listener, Source
-from mtango_gevent.errors import NotImplementedHere, explained, tango_failure
-from mtango_gevent.names import spelled
-from mtango_gevent.values import labels
+from mtango_gevent.errors import (
+    BadRequest,
+    DevFailed,
+    NotImplementedHere,
+    explained,
+    in_one_line,
+    tango_failure,
+    with_outcome,
+)
+from mtango_gevent.names import as_pytango_takes_it, folded, spelled
+from mtango_gevent.texts import from_utf8, raw_text, read_text
+from mtango_gevent.values import is_enumeration, labels, takes_the_same
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 # Every use of a pipe warns that later versions have none; the version that is installed is the operator's choice.
 warnings.filterwarnings("ignore", r"\w*_pipe\w* is deprecated", DeprecationWarning)
@@ -31,6 +43,17 @@ METADATA_HOLDS_GIL = tuple(int(part) for part in tango.__version__.split(".")[:2
 
 # More than any polling buffer holds: the server answers all it has.
 HISTORY_DEPTH = 10_000
+
+# Seconds for which the labels of an enumeration are used: a restart may change them, and no event tells in time.
+LABELS_MAX_AGE = 0.5
+
+# Refusals that a description from before a restart could explain.
+_OUTDATED = {
+    "API_AttrNotFound",
+    "API_CommandNotFound",
+    "API_IncompatibleAttrDataType",
+    "API_IncompatibleCmdArgumentType",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +99,7 @@ class Device:
 
     def attribute_properties(self, attribute: str) -> Properties:
         """Of an attribute. Raises DevFailed for one that the device has not."""
-        return Properties(self.host, self.name, self.describe_attribute(attribute).name)
+        return Properties(self.host, self.name, read_text(self.describe_attribute(attribute), "name"))
 
     def find_name(self) -> str:
         """The name in the database's spelling; kept for long, as links need it when the database is away."""
@@ -85,17 +108,22 @@ class Device:
     # --- state and attributes ---
 
     def read_state(self) -> Reading[tuple[str, str]]:
-        """(name of the state, status), read in one call, shared as those of read_value are."""
+        """(name of the state, status), read in one call, shared as those of read_value are.
+
+        A status that fails is the reason and description of its failure.
+        """
         reading = self.read_values(["State", "Status"])
-        for item in reading.items:
-            if item.has_failed:
-                raise tango.DevFailed(*item.get_err_stack())
         state, status = reading.items
-        return Reading((str(state.value), status.value), reading.began)
+        if state.has_failed:
+            raise tango.DevFailed(*state.get_err_stack())
+        failed = status.has_failed
+        text = in_one_line(tango.DevFailed(status.get_err_stack()[0])) if failed else from_utf8(status.value or "")
+        return Reading((str(state.value), text), reading.began)
 
     def read_value(self, name: str, kept: bool = True) -> Reading[tango.DeviceAttribute]:
         """Shared with those who ask for it meanwhile; kept: one from before will do, as old as the settings allow."""
-        return self._share(name.lower(), lambda proxy: proxy.read_attribute(name), kept)
+        taken = self._taken(name)
+        return self._share(folded(name), lambda proxy: proxy.read_attribute(taken), kept)
 
     def read_values(self, names: Sequence[str]) -> Reading[list[tango.DeviceAttribute]]:
         """Values in the order of `names`, in one call, shared with those who ask for the same, in the same order.
@@ -104,46 +132,66 @@ class Device:
         """
         if not names:
             return Reading([], time.perf_counter())
-        return self._share(tuple(name.lower() for name in names), lambda proxy: _read_together(proxy, names))
+        taken = [self._taken(name) for name in names]
+        return self._share(tuple(map(folded, names)), lambda proxy: _read_together(proxy, names, taken))
 
     def read_attribute(self, name: str, past_polling: bool = False) -> tango.DeviceAttribute:
         """For the caller alone. past_polling: of this moment, also where polling has kept one from before."""
-        read, what = self._proxy(past_polling).read_attribute, ("read_attribute", name.lower(), past_polling)
-        return self.host.client.lane(self._url()).run(read, (name,), what=what)
+        read, what = self._proxy(past_polling).read_attribute, ("read_attribute", folded(name), past_polling)
+        return self.host.client.lane(self._url()).run(read, (self._taken(name),), what=what)
 
     def read_back(self, names: Sequence[str]) -> list[tango.DeviceAttribute]:
         """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""
-        return _read_together(self._proxy(past_polling=True), names) if names else []
+        taken = [self._taken(name) for name in names]
+        return _read_together(self._proxy(past_polling=True), names, taken) if names else []
 
     def describe_written(self, name: str) -> tango.AttributeInfoEx:
         """The configuration of the attribute that takes what is written: another one for READ_WITH_WRITE."""
         info = self.describe_attribute(name)
         if info.writable == tango.AttrWriteType.READ_WITH_WRITE:
-            return self.describe_attribute(info.writable_attr_name)
+            return self.describe_attribute(read_text(info, "writable_attr_name"))
         return info
 
     def write_attribute(self, info: tango.AttributeInfoEx, value: Any, about: str) -> None:
         """Write what values.attribute_argument made. about: what a failure is to say besides Tango's words."""
         try:  # with its configuration at hand PyTango does not ask for it, which would hold the GIL
-            self._change("write", info.name, lambda proxy: proxy.write_attribute(info, value), past_polling=True)
+            self._change(
+                "write", read_text(info, "name"), lambda proxy: proxy.write_attribute(info, value), past_polling=True
+            )
         except tango.DevFailed as failure:
             raise explained(failure, about) from None
 
-    def list_attributes(self, anew: bool = False) -> list[tango.AttributeInfoEx]:
-        """Configurations of all attributes; anew: of this moment."""
-        if anew:
-            self.host.client.attributes.discard(self._key("attributes"))
+    def list_attributes(self, max_age: float = math.inf) -> list[tango.AttributeInfoEx]:
+        """Return the configurations of all attributes, asked for at most `max_age` seconds ago."""
         return self.host.client.attributes.get(
-            self._key("attributes"), lambda: self._ask(lambda proxy: list(proxy.attribute_list_query_ex()))
+            self._url(), "attributes", lambda: self._ask(lambda proxy: list(proxy.attribute_list_query_ex())), max_age
         )
 
-    def describe_attribute(self, name: str) -> tango.AttributeInfoEx:
-        """The configuration of one attribute."""
-        return self.host.client.attributes.get(self._key("attribute", name.lower()), lambda: self.ask_attribute(name))
+    def describe_attribute(self, name: str, max_age: float = math.inf) -> tango.AttributeInfoEx:
+        """Return the configuration of one attribute, asked for at most `max_age` seconds ago."""
+        return self.host.client.attributes.get(
+            self._url(), attribute_key(name), lambda: self._read_configuration(name), max_age
+        )
 
     def ask_attribute(self, name: str) -> tango.AttributeInfoEx:
-        """The same of this moment."""
-        return self._ask(lambda proxy: self._keep(proxy.get_attribute_config_ex(name)[0]))
+        """Ask the device for the configuration of one attribute now."""
+        return self.host.client.attributes.ask(self._url(), attribute_key(name), lambda: self._read_configuration(name))
+
+    def with_written(self, name: str, use: Callable[[tango.AttributeInfoEx], T]) -> T:
+        """Return what `use` makes of the configuration of the attribute that takes what is written to `name`.
+
+        The kept configuration may be older than a restart of the server: after a refusal that this could explain it is
+        asked for anew, once, and used again if it has changed. The number of a label is always one of now.
+        """
+        info = self.describe_written(name)
+        written = read_text(info, "name")
+        if is_enumeration(info):
+            info = self.ask_attribute(written)
+        return _with_description(info, lambda: self.ask_attribute(written), takes_the_same, use)
+
+    def _read_configuration(self, name: str) -> tango.AttributeInfoEx:
+        taken = self._taken(name)
+        return self._ask(lambda proxy: _configuration(proxy, taken))
 
     def configure_attribute(
         self, name: str, change: Callable[[tango.AttributeInfoEx], object]
@@ -154,40 +202,65 @@ class Device:
         Raises also what `change` raises.
         """
 
+        taken = self._taken(name)
+
         def change_and_ask(proxy: tango.DeviceProxy) -> tango.AttributeInfoEx:
             with self.host.client.configuring(self._url()):
-                info = proxy.get_attribute_config_ex(name)[0]
+                info = _configuration(proxy, taken)
                 change(info)
-                with self.host.client.reads.changing(self._url()):
-                    proxy.set_attribute_config([info])
-                self.host.client.attributes.discard(self._key("attributes"))
-                return self._keep(proxy.get_attribute_config_ex(name)[0])
+                try:
+                    with self.host.client.reads.changing(self._url()):
+                        proxy.set_attribute_config([info])
+                finally:  # a failure does not tell what has been changed before it
+                    self.host.client.attributes.forget(self._url())
+                try:
+                    return self.host.client.attributes.ask(
+                        self._url(), attribute_key(name), lambda: _configuration(proxy, taken)
+                    )
+                except tango.DevFailed as failure:
+                    raise explained(failure, "it was changed, but could not be read back") from None
 
-        return self._ask(change_and_ask)
+        try:
+            return self._ask(change_and_ask)
+        except tango.DevFailed as failure:
+            raise with_outcome(failure) from None
 
-    def _keep(self, info: tango.AttributeInfoEx) -> tango.AttributeInfoEx:
-        return self.host.client.attributes.store(self._key("attribute", info.name.lower()), info)
+    def _taken(self, name: str) -> str | bytes:
+        """The name of an attribute as PyTango takes it."""
+        return name if name.isascii() else as_pytango_takes_it(name, self._listed_attributes(), "name")
+
+    def _listed_attributes(self) -> Sequence[tango.AttributeInfoEx]:
+        """Those that are known, none where the device does not tell: then the call that needs them says why."""
+        try:
+            return self.list_attributes()
+        except tango.DevFailed:
+            return ()
 
     def spell_attribute(self, name: str, ask: bool = True) -> str:
         """`name` as the device spells it; as it is, where the device has no such attribute or does not answer.
 
         ask: else only what is known already counts.
         """
-        known = self.host.client.attributes.peek(self._key("attribute", name.lower()))
+        known = self.host.client.attributes.peek(self._url(), attribute_key(name))
         try:
             infos = [known] if known else self.list_attributes() if ask else []
-            return spelled(name, (info.name for info in infos)) or name
+            return spelled(name, (read_text(info, "name") for info in infos)) or name
         except tango.DevFailed:
             return name
 
     def enum_labels(self, item: tango.DeviceAttribute | StateRecord) -> Sequence[str]:
         """The labels that belong to a value, none unless it is of an enumeration."""
-        return labels(self.describe_attribute(item.name)) if item.type == tango.CmdArgType.DevEnum else ()
+        if item.type != tango.CmdArgType.DevEnum:
+            return ()
+        name = read_text(item, "name")
+        self.host.client.watch.use(self._url(), name)
+        return labels(self.describe_attribute(name, LABELS_MAX_AGE))
 
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
-        name = self.describe_attribute(name).name  # records have the name that was asked for
-        records = list(self._read_history(lambda proxy: proxy.attribute_history(name, HISTORY_DEPTH)))
+        name = read_text(self.describe_attribute(name), "name")  # records have the name that was asked for
+        taken = self._taken(name)
+        records = list(self._read_history(lambda proxy: proxy.attribute_history(taken, HISTORY_DEPTH)))
         if name == "State":  # polled as an attribute, then, which the history of the command would not tell
             return [StateRecord(record) for record in self.read_command_history(name)]
         return records
@@ -206,21 +279,39 @@ class Device:
     # --- commands ---
 
     def list_commands(self) -> list[tango.CommandInfo]:
-        """Descriptions of all commands."""
+        """Ask the device for the descriptions of all commands."""
+        return self._ask(lambda proxy: list(proxy.command_list_query()))
+
+    def describe_command(self, name: str, max_age: float = math.inf) -> tango.CommandInfo:
+        """Return the description of one command, asked for at most `max_age` seconds ago.
+
+        Raises DevFailed, API_CommandNotFound.
+        """
         return self.host.client.descriptions.get(
-            self._key("commands"), lambda: self._ask(lambda proxy: list(proxy.command_list_query()))
+            self._url(), command_key(name), lambda: self._query_command(name), max_age
         )
 
-    def describe_command(self, name: str) -> tango.CommandInfo:
-        """The description of one command. Raises DevFailed, API_CommandNotFound."""
-        return self.host.client.descriptions.get(
-            self._key("command", name.lower()), lambda: self._ask(lambda proxy: proxy.command_query(name))
-        )
+    def with_command(self, name: str, use: Callable[[tango.CommandInfo], T]) -> T:
+        """Return what `use` makes of the description of a command; asked for anew as in `with_written`."""
 
-    def run_command(self, info: tango.CommandInfo, argument: Any) -> Any:
-        """The output of a command; argument: what values.command_argument made."""
+        def ask() -> tango.CommandInfo:
+            return self.host.client.descriptions.ask(self._url(), command_key(name), lambda: self._query_command(name))
+
+        return _with_description(self.describe_command(name), ask, _takes_the_same_argument, use)
+
+    def _query_command(self, name: str) -> tango.CommandInfo:
+        taken = name if name.isascii() else as_pytango_takes_it(name, self.list_commands(), "cmd_name")
+        return self._ask(lambda proxy: proxy.command_query(taken))
+
+    def run_command(self, info: tango.CommandInfo, argument: Any) -> tuple[tango.CmdArgType, Any]:
+        """Run a command and return its output with the type that the device gave it, which is newer than `info`.
+
+        argument: what values.command_argument made.
+        """
         arguments = [] if info.in_type == tango.CmdArgType.DevVoid else [ready_argument(info.in_type, argument)]
-        return self._change("command", info.cmd_name, lambda proxy: proxy.command_inout(info.cmd_name, *arguments))
+        name = raw_text(info, "cmd_name")
+        about = read_text(info, "cmd_name")
+        return self._change("command", about, lambda proxy: _output(proxy.command_inout_raw(name, *arguments)))
 
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
@@ -228,13 +319,13 @@ class Device:
 
     # --- pipes ---
 
-    def list_pipes(self) -> list[str]:
-        """Names of the pipes, none where PyTango has no pipes."""
+    def list_pipes(self, max_age: float = math.inf) -> list[str]:
+        """Names of the pipes, none where PyTango has no pipes, asked for at most `max_age` seconds ago."""
         if not PIPES:
             self._check_defined()
             return []
         return self.host.client.descriptions.get(
-            self._key("pipes"), lambda: self._ask(lambda proxy: list(proxy.get_pipe_list()))
+            self._url(), "pipes", lambda: self._ask(lambda proxy: list(proxy.get_pipe_list())), max_age
         )
 
     def check_pipes(self) -> None:
@@ -288,7 +379,10 @@ class Device:
             with client.reads.changing(url):  # in the call's own thread: it may go on when nobody waits any more
                 return change(proxy)
 
-        return lane.run(change_and_tell, kind=lane.kind or kind, what=(kind, name.lower()))
+        try:
+            return lane.run(change_and_tell, kind=lane.kind or kind, what=(kind, folded(name)))
+        except tango.DevFailed as failure:
+            raise with_outcome(failure) from None
 
     def _read_history(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """PyTango does not make those methods green."""
@@ -316,11 +410,47 @@ class Device:
         """The database has an empty list also for a device that it does not know."""
         self.host.find_device(self.name)
 
-    def _key(self, *parts: str) -> tuple[str, ...]:
-        return self._url(), *parts
+
+def _takes_the_same_argument(one: tango.CommandInfo, other: tango.CommandInfo) -> bool:
+    return one.in_type == other.in_type
 
 
-def _read_together(proxy: tango.DeviceProxy, names: Sequence[str]) -> list[tango.DeviceAttribute]:
-    once = {name.lower(): name for name in names}  # Tango refuses to read one twice in a call
+def _with_description(known: D, ask: Callable[[], D], same: Callable[[D, D], bool], use: Callable[[D], T]) -> T:
+    """Return what `use` makes of the known description; of a new one if that is refused and the new one differs."""
+    try:
+        return use(known)
+    except (BadRequest, DevFailed) as refusal:
+        if isinstance(refusal, DevFailed) and not {error.reason for error in refusal.args} & _OUTDATED:
+            raise
+        new = ask()
+        if same(known, new):
+            raise
+    return use(new)
+
+
+def _output(data: tango.DeviceData) -> tuple[tango.CmdArgType, Any]:
+    try:
+        return data.get_type(), data.extract()
+    except tango.DevFailed as failure:
+        if failure.args[0].reason != "API_EmptyDeviceData":
+            raise
+        return tango.CmdArgType.DevVoid, None
+
+
+def _configuration(proxy: tango.DeviceProxy, taken: str | bytes) -> tango.AttributeInfoEx:
+    """Of this moment, in a thread. PyTango takes the bytes of a name for reading and writing, but not for this."""
+    if isinstance(taken, str):
+        return proxy.get_attribute_config_ex(taken)[0]
+    for info in proxy.attribute_list_query_ex():
+        if raw_text(info, "name") == taken:
+            return info
+    raise tango_failure("API_AttrNotFound", f"{taken.decode('latin-1')} attribute not found")
+
+
+def _read_together(
+    proxy: tango.DeviceProxy, names: Sequence[str], taken: Sequence[str | bytes]
+) -> list[tango.DeviceAttribute]:
+    """taken: the names as PyTango takes them."""
+    once = dict(zip(map(folded, names), taken, strict=True))  # Tango refuses to read one twice in a call
     found = dict(zip(once, proxy.read_attributes(list(once.values())), strict=True))
-    return [found[name.lower()] for name in names]
+    return [found[folded(name)] for name in names]

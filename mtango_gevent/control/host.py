@@ -78,7 +78,7 @@ class TangoHost:
 
     def device_name(self, name: str) -> str:
         """`name` in the database's spelling. Raises DevFailed, DB_DeviceNotDefined."""
-        return self.client.names.get(self.prefix + name.lower(), lambda: self.find_device(name))
+        return self.client.names.get(self.prefix + name.lower(), "name", lambda: self.find_device(name))
 
     def device_info(self, name: str) -> DeviceInfo:
         """What the database knows of a device. Raises DevFailed, DB_DeviceNotDefined."""
@@ -97,10 +97,10 @@ class TangoHost:
 
         anew: asked of the database now.
         """
-        key = (self.prefix + name.lower(), "server")
-        if anew:
-            self.client.descriptions.discard(key)
-        return self.client.descriptions.get(key, lambda: self.prefix + self.command("DbGetDeviceInfo", name)[1][3])
+        known = self.client.descriptions
+        return (known.ask if anew else known.get)(
+            self.prefix + name.lower(), "server", lambda: self.prefix + self.command("DbGetDeviceInfo", name)[1][3]
+        )
 
     def find_device(self, name: str) -> str:
         """The same, asked of the database now."""

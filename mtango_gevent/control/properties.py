@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from mtango_gevent.control.host import TangoHost
-from mtango_gevent.errors import tango_failure
+from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.names import spelled
 from mtango_gevent.texts import from_utf8, to_utf8
 
-# What the databases take for a pattern in the name of a property, where they read and where they delete.
-_PATTERN = re.compile("[*%]")
+# Found by name: the values of a property, or why they cannot be read or were not written.
+Found: TypeAlias = "dict[str, list[str] | DevFailed]"
+
+# What the C++ database would take for a part of its query, as it puts names into it as they are.
+_QUERY = re.compile(r"[\"'`\\]")
+
+_FLAGS = re.IGNORECASE | re.DOTALL
+
+# What the databases take for a pattern in the name of a property, where they read, write and delete.
+_PATTERN = re.compile(r"([*%])")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,56 +35,99 @@ class Properties:
     device: str
     attribute: str | None = None
 
-    def read(self) -> dict[str, list[str]]:
-        """Values by name. Of an attribute that nobody has there are none. Raises DevFailed, DB_DeviceNotDefined."""
+    def read(self) -> Found:
+        """Values by name. Of an attribute that does not exist there are none. Raises DevFailed, DB_DeviceNotDefined."""
         if self.attribute is not None:
-            answer = self.host.command("DbGetDeviceAttributeProperty2", [self.device, self.attribute])
+            answer = self.host.command("DbGetDeviceAttributeProperty2", [self.device, to_utf8(self.attribute)])
             return dict(_found(answer[4:], int(answer[3])))
         found = self._read_of_device()
         if not found:  # so the database answers also for a device that it does not know
             self.host.find_device(self.device)
         return found
 
-    def put(self, values: Mapping[str, Sequence[str]], replace: bool = False) -> dict[str, list[str]]:
-        """Write those of `values`, and delete the others if they are to replace all. Gives what is there then."""
+    def put(self, values: Mapping[str, Sequence[str]], replace: bool = False) -> Found:
+        """Write those of `values`, and delete the others if they are to replace all. Gives what is there then.
+
+        A property that cannot be written or deleted without touching others is left, and a failure in what is given.
+        """
         known = self.read()
         put = {spelled(name, known) or name: texts for name, texts in values.items()}
         others = [name for name in known if name not in put] if replace else []
-        patterns = [name for name in others if _PATTERN.search(name)]
-        if patterns:
-            raise tango_failure("MTANGO_NotDeletable", f"the database would not delete {patterns} alone")
-        self._put(put)
-        self._delete(others)
-        return self.read()
+        failures = _failures([*put, *others], {*known, *put})
+        self._put({name: texts for name, texts in put.items() if name not in failures})
+        deleted = [name for name in others if name not in failures]
+        self._delete(deleted)
+        found: Found = self.read()
+        kept = {name: _not_deleted(name) for name in deleted if name in found}
+        return {**found, **failures, **kept}
 
     def delete(self, name: str) -> None:
         """Delete one; there need not be any of that name."""
-        self._delete([known for known in self.read() if known.lower() == name.lower()])
+        known = self.read()
+        found = spelled(name, known)
+        if found is None:
+            return
+        failures = _failures([found], known)
+        if failures:
+            raise failures[found]
+        self._delete([found])
+        if _PATTERN.search(found) and found in self.read():
+            raise _not_deleted(found)
 
-    def _read_of_device(self) -> dict[str, list[str]]:
+    def _read_of_device(self) -> Found:
         """pytango-db takes the device in the list for a pattern, in which the `_` of a name is any character; a
         property without values is another device's then."""
         names = self.host.command("DbGetDevicePropertyList", [self.device, "*"])
-        if not names:  # the C++ database refuses to be asked for none
-            return {}
-        plain = [name for name in names if not _PATTERN.search(name)]
-        answer = self.host.command("DbGetDeviceProperty", [self.device, *plain]) if plain else ["", "0"]
+        failures = _failures(names, names)
+        asked = [name for name in names if name not in failures]
+        # The C++ database refuses to be asked for none.
+        answer = self.host.command("DbGetDeviceProperty", [self.device, *asked]) if asked else ["", "0"]
         found = {name: texts for name, texts in _found(answer[2:], int(answer[1]), blank=True) if texts}
-        return {**found, **{name: [] for name in names if name not in plain}}  # there, with values nobody can ask for
+        return {**found, **{from_utf8(name): failure for name, failure in failures.items()}}
 
     def _put(self, values: Mapping[str, Sequence[str]]) -> None:
+        if not values:
+            return
         command, owner = "DbPutDeviceProperty", [self.device]
         if self.attribute is not None:
-            command, owner = "DbPutDeviceAttributeProperty2", [self.device, "1", self.attribute]
+            command, owner = "DbPutDeviceAttributeProperty2", [self.device, "1", to_utf8(self.attribute)]
         texts = [text for name, lines in values.items() for text in (name, str(len(lines)), *lines)]
         self.host.command(command, [*owner, str(len(values)), *map(to_utf8, texts)])
 
     def _delete(self, names: Sequence[str]) -> None:
         command, owner = "DbDeleteDeviceProperty", [self.device]
         if self.attribute is not None:
-            command, owner = "DbDeleteDeviceAttributeProperty", [self.device, self.attribute]
+            command, owner = "DbDeleteDeviceAttributeProperty", [self.device, to_utf8(self.attribute)]
         if names:
             self.host.command(command, [*owner, *map(to_utf8, names)])
+
+
+def _failures(names: Iterable[str], known: Collection[str]) -> dict[str, DevFailed]:
+    """Those of `names` that cannot be asked for, written or deleted alone. known: all names that there are."""
+    return {name: failure for name in names for failure in [_failure(name, known)] if failure}
+
+
+def _failure(name: str, known: Collection[str]) -> DevFailed | None:
+    if _QUERY.search(name):
+        problem = "take it for a part of their query"
+    elif (others := _also_meant(name, known)) is not None:
+        problem = f"take it for a pattern, which {others!r} fits too"
+    else:
+        return None
+    return tango_failure("MTANGO_NotAddressable", f"the property {name!r} cannot be had alone: databases may {problem}")
+
+
+def _also_meant(name: str, known: Collection[str]) -> str | None:
+    """Another name that fits `name`, taken for a pattern; None where there is none."""
+    parts = _PATTERN.split(name)
+    if len(parts) == 1:
+        return None
+    pattern = re.compile("".join(".*" if _PATTERN.fullmatch(part) else re.escape(part) for part in parts), _FLAGS)
+    return next((other for other in known if other != name and pattern.fullmatch(other)), None)
+
+
+def _not_deleted(name: str) -> DevFailed:
+    return tango_failure("MTANGO_NotDeleted", f"the database has not deleted the property {name!r}")
 
 
 def _found(texts: Sequence[str], count: int, blank: bool = False) -> Iterator[tuple[str, list[str]]]:

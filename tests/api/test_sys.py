@@ -49,7 +49,7 @@ def test_every_request_is_counted_and_every_response(client: TestApp, demo_url: 
 def test_caches_fill_and_are_cleaned(client: TestApp, demo_url: str) -> None:
     for _ in range(2):
         client.get(f"{demo_url}/attributes/ampli/value")
-        client.get(f"{demo_url}/attributes/ampli/info")
+        client.put(f"{demo_url}/attributes/ampli/value?v=1")  # checked against the configuration, which is kept
     for cache in ("devices", "attributes"):
         figures = client.get(f"{BASE}/cache/{cache}").json
         assert figures == client.get(f"{BASE}/active/{cache}").json

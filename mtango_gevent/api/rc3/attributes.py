@@ -16,21 +16,36 @@ from mtango_gevent.api.repeats import Question
 from mtango_gevent.api.reply import Rendered
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.reads import Reading
-from mtango_gevent.errors import ApiError, BadRequest, DevFailed, describe, explained, status_of, tango_failure
+from mtango_gevent.errors import (
+    ApiError,
+    DevFailed,
+    as_failure,
+    describe,
+    explained,
+    not_made,
+    status_of,
+    tango_failure,
+)
+from mtango_gevent.names import folded
 from mtango_gevent.sent import Sent
+from mtango_gevent.texts import read_text
 
 blueprint = Blueprint("attributes", __name__)
+
+_NOT_READ_BACK = "it was written, but could not be read back"
 
 
 @blueprint.get("")
 def list_attributes(device: Device) -> Response:
     name = device.find_name()
-    return reply.collection(device.list_attributes(), lambda info: _shape_attribute(device, name, info))
+    infos = device.list_attributes(config().metadata_max_age)
+    return reply.collection(infos, lambda info: _shape_attribute(device, name, info))
 
 
 @blueprint.get("/<attribute>")
 def show_attribute(device: Device, attribute: str) -> Response:
-    return reply.metadata(_shape_attribute(device, device.find_name(), device.describe_attribute(attribute)))
+    info = device.describe_attribute(attribute, config().metadata_max_age)
+    return reply.metadata(_shape_attribute(device, device.find_name(), info))
 
 
 # --- values ---
@@ -86,15 +101,13 @@ def _render_all(device: Device, items: Sequence[Any]) -> Rendered:
 @blueprint.put("/<attribute>/value")
 def write_value(device: Device, attribute: str) -> Response:
     """Answers what is read back; of a write-only attribute that is what was written."""
-    write = _prepare_write(device, attribute, writes.value("v"))
+    sent = writes.value("v")
     if writes.asynchronous():
-        return _later(device, f"write of {attribute}", write)
-    write()
-    try:
-        item = device.read_attribute(attribute, past_polling=True)
-    except DevFailed as failure:
-        raise _not_read_back(failure) from None
-    return _answer_in_json(device, item)
+        _check(device, attribute, sent)
+        return _later(device, f"write of {attribute}", lambda: _write(device, attribute, sent))
+    _write(device, attribute, sent)
+    with reply.after_a_change(_NOT_READ_BACK):
+        return _answer_in_json(device, device.read_attribute(attribute, past_polling=True))
 
 
 @blueprint.put("/value")
@@ -102,8 +115,10 @@ def write_values(device: Device) -> Response:
     """Those that the query or a JSON object names, in that order; each is written, read back and fails for itself."""
     sent = writes.values("attribute")
     if writes.asynchronous():
-        prepared = {name: _prepare_write(device, name, value) for name, value in sent.items()}
-        return _later(device, f"write of {', '.join(sent)}", lambda: _write_all(prepared))
+        for name, value in sent.items():
+            _check(device, name, value)
+        each = {name: functools.partial(_write, device, name, value) for name, value in sent.items()}
+        return _later(device, f"write of {', '.join(sent)}", lambda: _write_all(each))
     unknown = _unknown(device, sent) if len(sent) > 1 else ()
     failures = _write_each(
         {
@@ -114,8 +129,9 @@ def write_values(device: Device) -> Response:
     written = [name for name in sent if name not in failures]
     try:
         items = dict(zip(written, device.read_back(written), strict=True))
-    except DevFailed as failure:
-        items, failures = {}, {**failures, **dict.fromkeys(written, _not_read_back(failure))}
+    except Exception as error:
+        failure = explained(as_failure(error, "MTANGO_NotShown", "the gateway cannot read it"), _NOT_READ_BACK)
+        items, failures = {}, {**failures, **dict.fromkeys(written, failure)}
     return reply.json(
         [
             _shape_failure(device, name, failures[name]) if name in failures else _shape_value(device, items[name])
@@ -129,62 +145,60 @@ def _write_each(writes: Mapping[str, Callable[[], None]]) -> dict[str, ApiError 
     failures: dict[str, ApiError | DevFailed] = {}
     lost: DevFailed | None = None
     for name, write in writes.items():
+        if lost:
+            failures[name] = lost
+            continue
         try:
-            if lost:
-                raise explained(lost, "this attribute was therefore not written")
             write()
-        except (ApiError, DevFailed) as failure:
+        except ApiError as refusal:
+            failures[name] = refusal
+        except Exception as error:  # of whatever kind, as others may have been written
+            failure = as_failure(error, "MTANGO_NotWritten", "the gateway cannot write it")
             failures[name] = failure
-            if isinstance(failure, DevFailed) and status_of(failure) == 503:
-                lost = lost or failure
+            if status_of(failure) == 503:
+                lost = not_made(failure, f"this attribute was not written, as the write of {name} before it failed")
     return failures
 
 
 def _write_all(writes: Mapping[str, Callable[[], None]]) -> None:
-    """The same for nobody who waits: what fails is one failure."""
-    failures = _write_each(writes)
+    """The same in the background: what fails is one failure."""
+    failures = [as_failure(error, "", "") for error in _write_each(writes).values()]
     if failures:
-        raise DevFailed(*(error for failure in failures.values() for error in failure.args))
+        raise DevFailed(*(error for failure in failures for error in failure.args))
 
 
 def _unknown(device: Device, names: Collection[str]) -> Collection[str]:
     """Those that the device has not; a device that is out of reach says so when it is written to."""
     try:
-        known = _known(device, names)
+        known = _by_name(device.list_attributes())
+        if not all(folded(name) in known for name in names):
+            known = _by_name(device.list_attributes(max_age=0))
     except DevFailed:
         return ()
-    return {name for name in names if name.lower() not in known}
+    return {name for name in names if folded(name) not in known}
 
 
 def _refuse(_device: Device, name: str, _sent: Sent) -> None:
     raise _not_found(name)
 
 
+def _check(device: Device, name: str, sent: Sent) -> None:
+    """Raises BadRequest where `sent` does not fit the configuration of the attribute."""
+    device.with_written(name, lambda info: _argument(device, info, sent))
+
+
 def _write(device: Device, name: str, sent: Sent) -> None:
-    _prepare_write(device, name, sent)()
+    """Raises BadRequest as _check does, and DevFailed where the device refuses the value."""
+
+    def write(info: Any) -> None:
+        device.write_attribute(info, _argument(device, info, sent), values.describe_write(info, sent))
+
+    device.with_written(name, write)
 
 
-def _prepare_write(device: Device, name: str, sent: Sent) -> Callable[[], None]:
-    """The write, checked against the configuration of the attribute. Raises BadRequest.
-
-    The configuration may have been kept for a while, and have changed since. Where it refuses the value, or says which
-    number a label stands for, it is asked for again.
-    """
-    info = device.describe_written(name)
-    if values.is_enumeration(info):
-        info = device.ask_attribute(info.name)
-    try:
-        value = values.attribute_argument(info, sent)
-    except BadRequest:
-        kept, info = info, device.ask_attribute(info.name)
-        if values.takes_the_same(kept, info):
-            raise
-        value = values.attribute_argument(info, sent)
-    return lambda: device.write_attribute(info, value, values.describe_write(info, sent))
-
-
-def _not_read_back(failure: DevFailed) -> DevFailed:
-    return explained(failure, "it was written, but could not be read back")
+def _argument(device: Device, info: Any, sent: Sent) -> Any:
+    """Also called when the request is over, by what is done in the background."""
+    return values.attribute_argument(info, sent, device.host.client.config.text_encoding)
 
 
 def _later(device: Device, about: str, job: Callable[[], object]) -> Response:
@@ -204,18 +218,19 @@ def _shape_record(device: Device, item: Any) -> dict[str, Any]:
 
 
 def _shape_value(device: Device, item: Any) -> dict[str, Any]:
+    """A value, or the failure in its place."""
+    name = read_text(item, "name")
     if item.has_failed:
-        return _shape_failure(device, item.name, DevFailed(*item.get_err_stack()))
+        return _shape_failure(device, name, DevFailed(*item.get_err_stack()))
     try:
-        value = _shape_bare_value(device, item)
-    except ApiError as error:
-        return reply.failed_item(item.name, describe(error))
-    return {
-        "name": item.name,
-        "value": value,
-        "quality": str(item.quality),
-        "timestamp": reply.timestamp(values.milliseconds(item.time)),
-    }
+        return {
+            "name": name,
+            "value": _shape_bare_value(device, item),
+            "quality": values.enum_name(item, "quality"),
+            "timestamp": reply.timestamp(values.milliseconds(item.time)),
+        }
+    except Exception as error:
+        return reply.unshown_item(name, error)
 
 
 def _shape_failure(device: Device, name: str, failure: ApiError | DevFailed) -> dict[str, Any]:
@@ -226,7 +241,7 @@ def _shape_failure(device: Device, name: str, failure: ApiError | DevFailed) -> 
 def _shape_bare_value(device: Device, item: Any) -> Any:
     if config().rc3_mode == "implementation" and values.is_image(item):
         return pictures.java_image(item)
-    return values.attribute_value(item, device.enum_labels(item))
+    return values.attribute_value(item, device.enum_labels(item), config().text_encoding)
 
 
 # --- configurations ---
@@ -236,13 +251,13 @@ def _shape_bare_value(device: Device, item: Any) -> Any:
 def show_infos(device: Device) -> Response:
     """Those named by `attr`; one that fails says so in its place."""
     names = query.names("attr", "attribute")
-    known = _known(device, names)
-    return reply.collection(names, lambda name: _shape_info_or_failure(name, known.get(name.lower())))
+    known = _by_name(device.list_attributes(config().metadata_max_age)) if names else {}
+    return reply.collection(names, lambda name: _shape_info_or_failure(name, known.get(folded(name))))
 
 
 @blueprint.get("/<attribute>/info")
 def show_info(device: Device, attribute: str) -> Response:
-    return reply.metadata(_shape_info(device.describe_attribute(attribute)))
+    return reply.metadata(_shape_info(device.describe_attribute(attribute, config().metadata_max_age)))
 
 
 @blueprint.put("/<attribute>/info")
@@ -253,16 +268,18 @@ def change_info(device: Device, attribute: str) -> Response:
     if writes.asynchronous():
         change(device.ask_attribute(attribute))
         return _later(device, f"configuration of {attribute}", lambda: device.configure_attribute(attribute, change))
-    return reply.metadata(_shape_info(device.configure_attribute(attribute, change)))
+    info = device.configure_attribute(attribute, change)
+    with reply.after_a_change("it was changed, but cannot be shown"):
+        return reply.metadata(_shape_info(info))
 
 
 def _shape_attribute(device: Device, device_name: str, info: Any) -> dict[str, Any]:
-    parent = urls.of_device("rc3", device, device_name)
-    url = f"{parent}/attributes/{urls.segment(info.name)}"
+    parent, name = urls.of_device("rc3", device, device_name), read_text(info, "name")
+    url = f"{parent}/attributes/{urls.segment(name)}"
     return {
-        "name": info.name,
+        "name": name,
         "value": f"{url}/value",
-        "info": _shape_info(info),
+        "info": f"{url}/info",
         "properties": f"{url}/properties",
         "history": f"{url}/history",
         "_links": {"_self": url, "_parent": f"{parent}/attributes", "_device": parent},
@@ -274,16 +291,14 @@ def _shape_info(info: Any) -> dict[str, Any]:
 
 
 def _shape_info_or_failure(name: str, info: Any | None) -> dict[str, Any]:
-    return _shape_info(info) if info else reply.failed_item(name, describe(_not_found(name)))
+    if info is None:
+        return reply.failed_item(name, describe(_not_found(name)))
+    return reply.item(read_text(info, "name"), lambda: _shape_info(info))
 
 
-def _known(device: Device, names: Collection[str]) -> dict[str, Any]:
-    """Configurations by name in lower case, in at most two Tango calls, however many names are of no attribute."""
-    known: dict[str, Any] = {}
-    for anew in (False, True):
-        if not all(name.lower() in known for name in names):
-            known = {info.name.lower(): info for info in device.list_attributes(anew)}
-    return known
+def _by_name(infos: Collection[Any]) -> dict[str, Any]:
+    """Configurations by the name of the attribute in lower case."""
+    return {folded(read_text(info, "name")): info for info in infos}
 
 
 def _not_found(name: str) -> DevFailed:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
 from typing import Any
 
 from mtango_gevent import limits, values
 from mtango_gevent.errors import BadRequest, check_limit
 from mtango_gevent.sent import shown
-from mtango_gevent.texts import read_text
+from mtango_gevent.texts import read_text, read_texts
 
 Path = tuple[str, ...]
 
@@ -43,56 +45,46 @@ NUMBERS: dict[Path, bool] = {
 def shape(info: Any, mode: str) -> dict[str, Any]:
     """All 27 keys. mode: the setting `rc3_mode`."""
     data_type = values.type_name(info.data_type)
-    memorized = values.MEMORIZED[str(info.memorized)]
+    memorized = values.MEMORIZED.get(values.enum_name(info, "memorized"), "UNKNOWN")
     return {
-        "name": info.name,
-        "writable": str(info.writable),
-        "data_format": str(info.data_format),
+        "name": read_text(info, "name"),
+        "writable": values.enum_name(info, "writable"),
+        "data_format": values.enum_name(info, "data_format"),
         "data_type": "State" if data_type == "DevState" and mode == "implementation" else data_type,
         "max_dim_x": info.max_dim_x,
         "max_dim_y": info.max_dim_y,
-        "description": read_text(info, "description"),
-        "label": read_text(info, "label"),
-        "unit": read_text(info, "unit"),
-        "standard_unit": read_text(info, "standard_unit"),
-        "display_unit": read_text(info, "display_unit"),
-        "format": read_text(info, "format"),
-        "min_value": info.min_value,
-        "max_value": info.max_value,
-        "min_alarm": info.min_alarm,
-        "max_alarm": info.max_alarm,
-        "writable_attr_name": info.writable_attr_name,
-        "level": str(info.disp_level),
-        "extensions": list(info.extensions),
-        "sys_extensions": list(info.sys_extensions),
-        "alarms": _shape_alarms(info.alarms),
+        **_texts(info, "description", "label", "unit", "standard_unit", "display_unit", "format"),
+        **_texts(info, "min_value", "max_value", "min_alarm", "max_alarm", "writable_attr_name"),
+        "level": values.enum_name(info, "disp_level"),
+        "extensions": read_texts(info, "extensions"),
+        "sys_extensions": read_texts(info, "sys_extensions"),
+        "alarms": {**_texts(info.alarms, *_ALARMS), "extensions": read_texts(info.alarms, "extensions")},
         "events": _shape_events(info.events),
         "isMemorized": memorized in ("MEMORIZED", "MEMORIZED_WRITE_INIT"),
         "isSetAtInit": memorized == "MEMORIZED_WRITE_INIT",
         "memorized": memorized,
-        "root_attr_name": info.root_attr_name,
+        "root_attr_name": read_text(info, "root_attr_name"),
         "enum_label": values.labels(info),
     }
 
 
-def _shape_alarms(alarms: Any) -> dict[str, Any]:
-    return {**{key: getattr(alarms, key) for key in _ALARMS}, "extensions": list(alarms.extensions)}
+def _texts(holder: Any, *keys: str) -> dict[str, str]:
+    return {key: read_text(holder, key) for key in keys}
 
 
 def _shape_events(events: Any) -> dict[str, Any]:
     change, periodic, archive = events.ch_event, events.per_event, events.arch_event
     return {
         "ch_event": {
-            "rel_change": change.rel_change,
-            "abs_change": change.abs_change,
-            "extensions": list(change.extensions),
+            **_texts(change, "rel_change", "abs_change"),
+            "extensions": read_texts(change, "extensions"),
         },
-        "per_event": {"period": periodic.period, "extensions": list(periodic.extensions)},
+        "per_event": {**_texts(periodic, "period"), "extensions": read_texts(periodic, "extensions")},
         "arch_event": {
-            "rel_change": archive.archive_rel_change,
-            "abs_change": archive.archive_abs_change,
-            "period": archive.archive_period,
-            "extensions": list(archive.extensions),
+            "rel_change": read_text(archive, "archive_rel_change"),
+            "abs_change": read_text(archive, "archive_abs_change"),
+            "period": read_text(archive, "archive_period"),
+            "extensions": read_texts(archive, "extensions"),
         },
     }
 
@@ -101,14 +93,17 @@ def change(document: dict[str, Any], mode: str, info: Any) -> None:
     """Put into `info` what of `document`, which may be a whole answer, differs from it.
 
     Raises BadRequest for a key that there is not, one that cannot be changed, a value that is no text (or number), a
-    number that does not fit, and two different values for one thing.
+    number that does not fit, and two values for one thing that differ from what is set and from each other.
     """
     chosen: dict[Path, Any] = {}
-    for path, value in _differences(document, shape(info, mode)):
+    known = shape(info, mode)
+    for path, value in _differences(document, known):
         name = ".".join(path)
         if path not in CHANGEABLE:
             raise BadRequest(f"{name} of an attribute cannot be changed; sent was {shown(value)}")
         value = _checked_labels(value) if path == ("enum_label",) else _checked_text(info, path, value)
+        if value == functools.reduce(operator.getitem, path, known):  # a number whose text is the one that is set
+            continue
         if chosen.setdefault(CHANGEABLE[path], value) != value:
             raise BadRequest(f"{name} is there twice, with different values")
     for path, value in chosen.items():
@@ -138,7 +133,7 @@ def _checked_text(info: Any, path: Path, value: Any) -> str:
         if path in NUMBERS:
             values.check_setting(info, text, NUMBERS[path])
     except ValueError as error:
-        where = f"{name} of {info.name}, a {values.type_name(info.data_type)}"
+        where = f"{name} of {read_text(info, 'name')}, a {values.type_name(info.data_type)}"
         raise BadRequest(f"{where}; sent was {shown(value)}, which {error}") from None
     return text
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response
 
-from mtango_gevent import values
+from mtango_gevent import blobs, values
 from mtango_gevent.api import reply, urls, writes
+from mtango_gevent.api.exchange import config
 from mtango_gevent.control.device import Device
 
 blueprint = Blueprint("pipes", __name__)
@@ -17,7 +19,8 @@ blueprint = Blueprint("pipes", __name__)
 @blueprint.get("")
 def list_pipes(device: Device) -> Response:
     parent = f"{urls.of_device('rc3', device, device.find_name())}/pipes"
-    return reply.collection(device.list_pipes(), lambda name: {"name": name, "href": f"{parent}/{urls.segment(name)}"})
+    names = device.list_pipes(config().metadata_max_age)
+    return reply.collection(names, lambda name: {"name": name, "href": f"{parent}/{urls.segment(name)}"})
 
 
 @blueprint.get("/<pipe>")
@@ -30,12 +33,13 @@ def read_pipe(device: Device, pipe: str) -> Response:
 def write_pipe(device: Device, pipe: str) -> Response:
     """The body is what a read answers, or as much of it as there is to write: `name` and `data`."""
     device.check_pipes()
-    blob = values.blob_argument({"name": pipe, **writes.document()})
+    blob = blobs.blob_argument({"name": pipe, **writes.document()}, config().text_encoding)
     if writes.asynchronous():
         device.later(f"pipe {pipe}", lambda: device.write_pipe(pipe, blob))
         return reply.nothing()
     device.write_pipe(pipe, blob)
-    return _answer_pipe(device, pipe)
+    with reply.after_a_change("it was written, but could not be read back"):
+        return _answer_pipe(device, pipe)
 
 
 def _answer_pipe(device: Device, pipe: str) -> Response:
@@ -46,26 +50,30 @@ def _answer_pipe(device: Device, pipe: str) -> Response:
             "name": name,
             "size": len(elements),
             "timestamp": reply.timestamp(int(time * 1000)),
-            "data": [_shape_element(element) for element in elements],
+            "data": _shape_elements(elements),
             "_links": {"_self": url},
         },
         reply.came(),
     )
 
 
+def _shape_elements(elements: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One that cannot be shown is a failure in its place."""
+    return [reply.item(element["name"], functools.partial(_shape_element, element)) for element in elements]
+
+
 def _shape_element(element: dict[str, Any]) -> dict[str, Any]:
-    data_type = element["dtype"]
     return {
         "name": element["name"],
-        "type": values.type_name(data_type),
-        "value": _shape_values(element["value"], data_type),
+        "type": values.type_name(element["dtype"]),
+        "value": _shape_values(element),
     }
 
 
-def _shape_values(value: Any, data_type: Any) -> Sequence[Any]:
+def _shape_values(element: dict[str, Any]) -> Sequence[Any]:
     """Always a list; a blob within the blob is its one item."""
-    if values.is_blob(data_type):
-        name, elements = value
-        return [{"name": name, "data": [_shape_element(element) for element in elements]}]
-    shown = values.command_value(value, data_type)
-    return shown if values.is_array(data_type) else [shown]
+    if values.is_blob(element["dtype"]):
+        name, elements = element["value"]
+        return [{"name": name, "data": _shape_elements(elements)}]
+    shown = blobs.element_value(element, config().text_encoding)
+    return shown if values.is_array(element["dtype"]) else [shown]

@@ -11,7 +11,8 @@ from flask import Blueprint, Response
 from mtango_gevent.api import query, reply, writes
 from mtango_gevent.api.exchange import config
 from mtango_gevent.control.device import Device
-from mtango_gevent.errors import NotFound
+from mtango_gevent.control.properties import Found
+from mtango_gevent.errors import DevFailed, NotFound, describe
 from mtango_gevent.names import spelled
 
 blueprint = Blueprint("properties", __name__)
@@ -19,23 +20,20 @@ of_attributes = Blueprint("attribute_properties", __name__)
 
 _PUT_OR_POST = ["PUT", "POST"]
 
-Found = dict[str, list[str]]
-
-
 # --- of devices ---
 
 
 @blueprint.get("")
 def list_properties(device: Device) -> Response:
     found = device.properties().read()
-    return reply.collection(list(found), lambda name: _shape_property(name, found))
+    return reply.collection(list(found), lambda name: _shape_item(name, found))
 
 
 @blueprint.route("", methods=_PUT_OR_POST)
 def put_properties(device: Device) -> Response:
     """Those that are named; with `replace` no others are left."""
     put = functools.partial(device.properties().put, writes.properties(), writes.replacing())
-    return _now_or_later(device, put, lambda found: [_shape_property(name, found) for name in found])
+    return _now_or_later(device, put, lambda found: [_shape_item(name, found) for name in found])
 
 
 @blueprint.get("/<property_name>")
@@ -56,9 +54,22 @@ def delete_property(device: Device, property_name: str) -> Response:
     return reply.nothing()
 
 
+def _shape_item(name: str, found: Found) -> dict[str, Any]:
+    """One of several: a failure in its place."""
+    return reply.item(name, lambda: _shape_property(name, found))
+
+
 def _shape_property(wanted: str, found: Found) -> dict[str, Any]:
+    """Raises DevFailed where it could not be read or written."""
     name = spelled(wanted, found) or wanted
-    return {"name": name, "values": found.get(name, [])}
+    return {"name": name, "values": _texts(name, found)}
+
+
+def _texts(name: str, found: Found) -> list[str]:
+    texts = found.get(name, [])
+    if isinstance(texts, DevFailed):
+        raise texts
+    return texts
 
 
 # --- of attributes ---
@@ -98,13 +109,20 @@ def delete_attribute_property(device: Device, attribute: str, property_name: str
 
 def _shape_attribute_properties(found: Found) -> Any:
     if config().rc3_mode == "strict":
-        return found
-    return [{"name": name, "_empty": not texts} for name, texts in found.items()]
+        return {
+            name: reply.failure(describe(texts)) if isinstance(texts, DevFailed) else texts
+            for name, texts in found.items()
+        }
+    return [reply.item(name, functools.partial(_shape_emptiness, name, found)) for name in found]
 
 
-def _shape_attribute_property(wanted: str, found: Found) -> Found:
+def _shape_emptiness(name: str, found: Found) -> dict[str, Any]:
+    return {"name": name, "_empty": not _texts(name, found)}
+
+
+def _shape_attribute_property(wanted: str, found: Found) -> dict[str, list[str]]:
     name = spelled(wanted, found) or wanted
-    return {name: found.get(name, [])}
+    return {name: _texts(name, found)}
 
 
 # --- of both ---
@@ -113,6 +131,12 @@ def _shape_attribute_property(wanted: str, found: Found) -> Found:
 def _now_or_later(device: Device, put: Callable[[], Found], shape: Callable[[Found], Any]) -> Response:
     """What is answered is what the database holds afterwards; a property may be called as a parameter of reads is."""
     if writes.asynchronous():
-        device.later("properties", put)
+        device.later("properties", lambda: _raise_failures(put()))
         return reply.nothing()
     return reply.json(shape(put()))
+
+
+def _raise_failures(found: Found) -> None:
+    failures = [texts for texts in found.values() if isinstance(texts, DevFailed)]
+    if failures:
+        raise DevFailed(*(error for failure in failures for error in failure.args))

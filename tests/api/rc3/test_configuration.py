@@ -89,6 +89,17 @@ def test_a_whole_answer_can_be_put_back_with_one_thing_changed(
     assert witness.finds_configuration(tangotest, ATTRIBUTE, "alarms", "max_alarm") == "80"
 
 
+def test_a_number_that_is_set_already_is_no_change(client: TestApp, info_url: str) -> None:
+    """`max_alarm` as a number is what the text in `alarms` differs from."""
+    put(client, info_url, {"max_alarm": "90"})
+    info = client.get(info_url).json
+    info["max_alarm"], info["alarms"]["max_alarm"] = 90, "80"
+    assert put(client, info_url, info)["max_alarm"] == "80"
+    info = client.get(info_url).json
+    info["max_alarm"], info["alarms"]["max_alarm"] = "70", 80
+    assert put(client, info_url, info)["alarms"]["max_alarm"] == "70"
+
+
 def test_a_limit_is_taken_away(client: TestApp, info_url: str, tangotest: str, witness: Witness) -> None:
     put(client, info_url, {"min_value": "-5"})
     assert put(client, info_url, {"min_value": "Not specified"})["min_value"] == "Not specified"
@@ -220,10 +231,10 @@ def test_async_changes_later(client: TestApp, info_url: str, tangotest: str, wit
 
 
 def test_the_list_shows_the_change(client: TestApp, info_url: str) -> None:
-    assert client.get(info_url.replace(f"/{ATTRIBUTE}/info", ""), status=200).json
+    list_url = info_url.replace(f"/{ATTRIBUTE}/info", f"/info?attr={ATTRIBUTE}")
+    assert client.get(list_url, status=200).json
     put(client, info_url, {"unit": "km"})
-    shown = {item["name"]: item["info"] for item in client.get(info_url.replace(f"/{ATTRIBUTE}/info", "")).json}
-    assert shown[ATTRIBUTE]["unit"] == "km"
+    assert client.get(list_url).json[0]["unit"] == "km"
 
 
 def test_texts_in_latin_1_are_read(

@@ -160,7 +160,7 @@ NESTED = '{"name": "b", "data": [{"name": "x", "type": "DevPipeBlob", "value": [
         ('{"data": [{"name": "x", "type": "DevLong"}]}', ["value"]),
         ('{"data": [{"name": "x", "type": "Integer", "value": [1]}]}', ["x", "Integer"]),
         ('{"data": [{"name": "x", "type": ["DevLong"], "value": [1]}]}', ["x", "type"]),
-        ('{"data": [{"name": "€", "type": "DevLong", "value": [1]}]}', ["Latin-1"]),
+        ('{"data": [{"name": "x\\u0000", "type": "DevLong", "value": [1]}]}', ["NUL"]),
         ('{"name": 5, "data": []}', ["5"]),
         ('{"data": [{"name": "x", "type": "DevVoid", "value": [1]}]}', ["x", "DevVoid"]),
         ('{"data": [{"name": "x", "type": "DevUChar", "value": [1]}]}', ["x", "DevUChar"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -184,8 +185,6 @@ def test_what_is_read_can_be_put_back(client: TestApp, device_url: str) -> None:
         ("/new", "a\0b", ["new"]),
         ("/new", '{"name": "other", "values": ["1"]}', ["new", "other"]),
         ("/new", '{"other": ["1"]}', ["new", "other"]),
-        ("/%2A", "1", ["*"]),
-        ("", '{"a*": ["1"]}', ["a*"]),
         ("?new=1&NEW=2", "", ["twice"]),
         ("", '[{"name": "new", "values": ["1"]}, {"name": "New", "values": ["2"]}]', ["twice"]),
     ],
@@ -231,13 +230,50 @@ def pattern(tangotest: str) -> Iterator[str]:
 def test_a_property_with_a_pattern_for_a_name_costs_no_other(
     client: TestApp, device_url: str, tangotest: str, witness: Witness, pattern: str
 ) -> None:
-    found = as_object(client.get(f"{device_url}/properties").json)
-    assert (found["Axis"], found[pattern]) == (["x", "y"], [])
-    client.delete(f"{device_url}/properties/A%2A", status=400)
-    failure = client.put(f"{device_url}/properties?replace=true&new=1", status=200).json
-    assert pattern in failure["errors"][0]["description"]
+    found = {item["name"]: item for item in client.get(f"{device_url}/properties").json}
+    assert found["Axis"]["values"] == ["x", "y"]
+    assert refused(found[pattern])
+    assert refused(client.get(f"{device_url}/properties/A%2A").json)
+    assert refused(client.delete(f"{device_url}/properties/A%2A", status=200).json)
+    assert refused(client.put(f"{device_url}/properties/A%2A?value=2", status=200).json)
     assert witness.finds_property(tangotest, "Axis") == ["x", "y"]
-    assert witness.finds_property(tangotest, "new") == []
+    found = {item["name"]: item for item in client.put(f"{device_url}/properties", {"new": "1", pattern: "2"}).json}
+    assert found["new"]["values"] == ["1"]
+    assert refused(found[pattern])
+    assert witness.finds_property(tangotest, "Axis") == ["x", "y"]
+    everything = {"new": ["2"], "Axis": ["z"]}
+    answer = client.put(f"{device_url}/properties?replace=true", orjson.dumps(everything), status=200).json
+    found = {item["name"]: item for item in answer}
+    assert set(found) - {"polled_attr", "polled_cmd"} == {"new", "Axis", pattern}
+    assert refused(found[pattern])
+    assert witness.finds_property(tangotest, "Axis") == ["z"]
+
+
+def refused(item: dict[str, Any]) -> bool:
+    return [error["reason"] for error in item.get("errors", [])] == ["MTANGO_NotAddressable"]
+
+
+@pytest.mark.parametrize("name", ["Humidity%", "*star", "100%*", "a_b", "#1", "x?", "a:b", "Ω", "tab\tx"])
+def test_a_property_with_an_odd_name_that_means_no_other_is_as_any(
+    client: TestApp, device_url: str, tangotest: str, witness: Witness, name: str
+) -> None:
+    url = f"{device_url}/properties/{quote(name, safe='')}"
+    assert client.put(f"{url}?value=1").json == {"name": name, "values": ["1"]}
+    assert client.put(f"{device_url}/properties", {name: "2"}).status_int == 200
+    assert client.get(url).json == {"name": name, "values": ["2"]}
+    assert {"name": name, "values": ["2"]} in client.get(f"{device_url}/properties").json
+    assert witness.finds_property(tangotest, name) == ["2"]
+    client.delete(url, status=204)
+    assert client.get(url).json["values"] == []
+    assert witness.finds_property(tangotest, "Axis") == ["x", "y"]
+
+
+def test_what_would_be_a_part_of_a_query_fails_in_its_place(client: TestApp, device_url: str) -> None:
+    found = {item["name"]: item for item in client.put(f"{device_url}/properties", {'a"b': "1", "new": "2"}).json}
+    assert found["new"]["values"] == ["2"]
+    assert refused(found['a"b'])
+    assert refused(client.put(f"{device_url}/properties/a'b?value=1").json)
+    client.delete(f"{device_url}/properties/a'b", status=204)
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
