@@ -5,11 +5,14 @@ Contract: rc3, Decisions "Tango errors" and "Errors inside arrays".
 
 from __future__ import annotations
 
+import logging
 from typing import Any, TypeAlias
 
 import tango
 
 from mtango_gevent.texts import from_utf8, to_utf8
+
+logger = logging.getLogger(__name__)
 
 DevFailed: TypeAlias = tango.DevFailed
 
@@ -110,7 +113,13 @@ def explained(failure: tango.DevFailed, text: str) -> tango.DevFailed:
 
 
 def with_outcome(failure: tango.DevFailed) -> tango.DevFailed:
-    """Return the failure of a call that changes something; it says so where the outcome is unknown."""
+    """Return the failure of a call that changes something; it says so where the outcome is unknown.
+
+    Where the gateway itself has refused the call, which may tell of earlier calls, nothing has been done.
+    """
+    root = failure.args[0]
+    if root.origin == ORIGIN and root.reason not in _OUTCOME_UNKNOWN:
+        return failure
     reasons = {error.reason for error in failure.args}
     if reasons & _OUTCOME_UNKNOWN or any(text in error.desc for error in failure.args for text in _ANSWER_LOST):
         return explained(failure, "the outcome is unknown: the device may have done it, or still be at it")
@@ -118,9 +127,18 @@ def with_outcome(failure: tango.DevFailed) -> tango.DevFailed:
 
 
 def not_made(failure: tango.DevFailed, problem: str) -> tango.DevFailed:
-    """Return the failure of a call that was not made, as the given one came before it."""
+    """Return the failure of a call that was not made, as the given one came before it.
+
+    It does not have the description of that one, which may say that the outcome is unknown.
+    """
     root, *others = failure.args
-    return tango.DevFailed(*tango_failure(root.reason, f"{problem}: {from_utf8(root.desc)}").args, *others)
+    return tango.DevFailed(*tango_failure(root.reason, f"{problem} ({root.reason})").args, *others)
+
+
+def not_converted(error: Exception) -> tango.DevFailed:
+    """Return the failure of a call whose argument or answer PyTango could not convert."""
+    logger.warning("PyTango could not convert: %s", ascii(str(error)), exc_info=error)
+    return as_failure(error, "MTANGO_NotConverted", "PyTango cannot convert what was sent or answered")
 
 
 def as_failure(error: Exception, reason: str, problem: str) -> tango.DevFailed:

@@ -84,6 +84,7 @@ class Texts(Device):
         super().init_device()
         self.set_state(tango.DevState.RUNNING)
         self.set_status("läuft, 5 µm")
+        self._choice = 0
         self._text = _as_bytes(UTF_8)
         self._texts = [_as_bytes(UTF_8), LATIN_1]
         self._format = _as_bytes("µ")
@@ -115,6 +116,14 @@ class Texts(Device):
     @encoded.write
     def encoded(self, encoded: "tuple[str, bytes]") -> None:
         self._format = encoded[0]
+
+    @attribute(dtype=tango.CmdArgType.DevEnum, enum_labels=["on", "off"])
+    def choice(self) -> int:
+        return self._choice
+
+    @choice.write
+    def choice(self, number: int) -> None:
+        self._choice = number
 
     @attribute(dtype=float)
     def fails(self) -> float:

@@ -64,17 +64,24 @@ def encode(data: Any) -> bytes:
     """As JSON; there may be NumPy arrays in it. An item of a list that JSON cannot have is a failure in its place."""
     try:
         return _encode(data)
+    except TypeError:
+        shown = {key: _encodable(value) for key, value in data.items()} if isinstance(data, dict) else _encodable(data)
+    try:
+        return _encode(shown)
     except TypeError as error:
-        if not isinstance(data, list):
-            raise tango_failure("MTANGO_NotShown", f"the gateway cannot put it into JSON: {error}") from None
-        return _encode([_encodable(item) for item in data])
+        raise tango_failure("MTANGO_NotShown", f"the gateway cannot put it into JSON: {error}") from None
 
 
 def _encode(data: Any) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _encodable(item: Any) -> Any:
+def _encodable(value: Any) -> Any:
+    """`value`; of a list those items that JSON can have, and failures in the places of the others."""
+    return [_encodable_item(item) for item in value] if isinstance(value, list) else value
+
+
+def _encodable_item(item: Any) -> Any:
     try:
         _encode(item)
     except TypeError as error:

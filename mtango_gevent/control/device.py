@@ -19,11 +19,13 @@ from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.subscription import Listener, Source
 from mtango_gevent.errors import (
+    ApiError,
     BadRequest,
     DevFailed,
     NotImplementedHere,
     explained,
     in_one_line,
+    not_converted,
     tango_failure,
     with_outcome,
 )
@@ -83,6 +85,18 @@ class StateRecord:
 
 
 @dataclasses.dataclass(frozen=True)
+class FailedReading:
+    """One of several attributes, which PyTango could not convert, where the others are those that Tango gave."""
+
+    name: str
+    errors: tuple[tango.DevError, ...]
+    has_failed = True
+
+    def get_err_stack(self) -> tuple[tango.DevError, ...]:
+        return self.errors
+
+
+@dataclasses.dataclass(frozen=True)
 class Device:
     """A device as the URL names it; nothing is asked before a method is called. All methods raise DevFailed."""
 
@@ -125,7 +139,7 @@ class Device:
         taken = self._taken(name)
         return self._share(folded(name), lambda proxy: proxy.read_attribute(taken), kept)
 
-    def read_values(self, names: Sequence[str]) -> Reading[list[tango.DeviceAttribute]]:
+    def read_values(self, names: Sequence[str]) -> Reading[list[tango.DeviceAttribute | FailedReading]]:
         """Values in the order of `names`, in one call, shared with those who ask for the same, in the same order.
 
         One that failed says so (`has_failed`).
@@ -140,7 +154,7 @@ class Device:
         read, what = self._proxy(past_polling).read_attribute, ("read_attribute", folded(name), past_polling)
         return self.host.client.lane(self._url()).run(read, (self._taken(name),), what=what)
 
-    def read_back(self, names: Sequence[str]) -> list[tango.DeviceAttribute]:
+    def read_back(self, names: Sequence[str]) -> list[tango.DeviceAttribute | FailedReading]:
         """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""
         taken = [self._taken(name) for name in names]
         return _read_together(self._proxy(past_polling=True), names, taken) if names else []
@@ -368,7 +382,12 @@ class Device:
     def _share(self, what: Hashable, read: Callable[[tango.DeviceProxy], T], kept: bool = True) -> Reading[T]:
         """What `read` gives, now or to somebody else; what: the same for reads that are the same."""
         client, url = self.host.client, self._url()
-        return client.reads.get(url, what, client.lane(url), self._proxy, read, kept)
+        try:
+            return client.reads.get(url, what, client.lane(url), self._proxy, read, kept)
+        except (tango.DevFailed, ApiError):
+            raise
+        except Exception as error:
+            raise not_converted(error) from None
 
     def _change(self, kind: str, name: str, change: Callable[[tango.DeviceProxy], T], past_polling: bool = False) -> T:
         """For calls after which reads may give something else; kind: what it is counted as, if not by the lane."""
@@ -383,10 +402,17 @@ class Device:
             return lane.run(change_and_tell, kind=lane.kind or kind, what=(kind, folded(name)))
         except tango.DevFailed as failure:
             raise with_outcome(failure) from None
+        except Exception as error:
+            raise explained(not_converted(error), "the outcome is unknown") from None
 
     def _read_history(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """PyTango does not make those methods green."""
-        return self.host.client.lane(self._url()).run(ask, (self._proxy(),), kind="history")
+        try:
+            return self.host.client.lane(self._url()).run(ask, (self._proxy(),), kind="history")
+        except tango.DevFailed:
+            raise
+        except Exception as error:
+            raise not_converted(error) from None
 
     def _ask(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """For metadata. Where that holds the GIL, a ping first finds out, without it, whether anybody answers."""
@@ -449,8 +475,23 @@ def _configuration(proxy: tango.DeviceProxy, taken: str | bytes) -> tango.Attrib
 
 def _read_together(
     proxy: tango.DeviceProxy, names: Sequence[str], taken: Sequence[str | bytes]
-) -> list[tango.DeviceAttribute]:
+) -> list[tango.DeviceAttribute | FailedReading]:
     """taken: the names as PyTango takes them."""
     once = dict(zip(map(folded, names), taken, strict=True))  # Tango refuses to read one twice in a call
-    found = dict(zip(once, proxy.read_attributes(list(once.values())), strict=True))
+    try:
+        items = proxy.read_attributes(list(once.values()))
+    except tango.DevFailed:
+        raise
+    except Exception:  # PyTango converts all or none: have those that it can
+        items = [_read_alone(proxy, name, each) for name, each in once.items()]
+    found = dict(zip(once, items, strict=True))
     return [found[folded(name)] for name in names]
+
+
+def _read_alone(proxy: tango.DeviceProxy, name: str, taken: str | bytes) -> tango.DeviceAttribute | FailedReading:
+    try:
+        return proxy.read_attribute(taken)
+    except tango.DevFailed as failure:
+        return FailedReading(name, failure.args)
+    except Exception as error:
+        return FailedReading(name, not_converted(error).args)

@@ -56,16 +56,18 @@ def test_a_url_that_is_none_is_404_and_named(client: TestApp, url: str) -> None:
     assert set(reply.json["errors"][0]) == {"reason", "description", "severity", "origin"}
 
 
-IMPOSSIBLE = ["x%00y", "%0a", "%7f", "%E6%97%A5", "%ff", "%20", "x" * 300]
-MEANT_OTHERWISE = ["a%23dbase=no", "a*b", "a%3Fb", "tango:", "All attributes"]
-PLACES = ["domain", "attribute", "command", "pipe"]
+IMPOSSIBLE = ["x%00y", "%ff", "x" * 300]
+IMPOSSIBLE_IN = {
+    "domain": ["%0a", "%7f", "%E6%97%A5", "a%23dbase=no", "a*b", "a%25b", "tango:", "a->b"],
+    "attribute": ["All attributes", "All attributes_3"],
+}
+PLACES = ["domain", "attribute", "command", "pipe", "property"]
 
 
 @pytest.mark.parametrize(
     ("place", "name"),
     [
-        *[(place, name) for place in PLACES for name in IMPOSSIBLE + MEANT_OTHERWISE],
-        *[("property", name) for name in IMPOSSIBLE],
+        *[(place, name) for place in PLACES for name in [*IMPOSSIBLE, *IMPOSSIBLE_IN.get(place, ())]],
     ],
 )
 def test_names_that_cannot_be_are_refused_before_tango_sees_them(
@@ -82,7 +84,7 @@ def test_names_that_cannot_be_are_refused_before_tango_sees_them(
     assert place in refusal["errors"][0]["description"]
 
 
-@pytest.mark.parametrize("query", ["attr=%00", "attr=", "attr=a%0ab", "attr=%E6%97%A5", "attr=a&attr=" + "x" * 256])
+@pytest.mark.parametrize("query", ["attr=%00", "attr=", "attr=a%2Fb", "attr=a&attr=" + "x" * 256])
 @pytest.mark.parametrize("path", ["value", "info"])
 def test_names_in_the_query_are_checked_too(client: TestApp, demo_url: str, path: str, query: str) -> None:
     refusal = client.get(f"{demo_url}/attributes/{path}?{query}", status=400).json

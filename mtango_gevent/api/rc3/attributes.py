@@ -39,7 +39,9 @@ _NOT_READ_BACK = "it was written, but could not be read back"
 def list_attributes(device: Device) -> Response:
     name = device.find_name()
     infos = device.list_attributes(config().metadata_max_age)
-    return reply.collection(infos, lambda info: _shape_attribute(device, name, info))
+    return reply.collection(
+        infos, lambda info: reply.item(read_text(info, "name"), lambda: _shape_attribute(device, name, info))
+    )
 
 
 @blueprint.get("/<attribute>")

@@ -20,7 +20,10 @@ blueprint = Blueprint("commands", __name__)
 @blueprint.get("")
 def list_commands(device: Device) -> Response:
     name = device.find_name()
-    return reply.collection(device.list_commands(), lambda command: _shape_command(device, name, command))
+    return reply.collection(
+        device.list_commands(),
+        lambda info: reply.item(read_text(info, "cmd_name"), lambda: _shape_command(device, name, info)),
+    )
 
 
 @blueprint.get("/<command>")

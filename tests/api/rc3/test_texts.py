@@ -133,6 +133,15 @@ def test_units_and_labels_have_any_text(client: TestApp, texts_url: str, witness
     assert witness.finds_configuration(TEXTS_DEVICE, "fails", "unit") == unit
 
 
+def test_labels_and_units_in_latin_1_are_read_as_such(client: TestApp, texts_url: str) -> None:
+    """As they are in the database; PyTango takes all of them for UTF-8."""
+    texts, choice = client.get(f"{texts_url}/attributes/info?attr=texts&attr=choice").json
+    assert (texts["label"], texts["unit"]) == ("Wärme", "°C")
+    assert choice["enum_label"] == ["läuft", "hält"]
+    assert client.put(f"{texts_url}/attributes/choice/value?v=h%C3%A4lt").json["value"] == "hält"
+    assert client.get(f"{texts_url}/attributes", status=200).json
+
+
 # --- the argument of a command as a parameter ---
 
 
@@ -158,14 +167,7 @@ def test_v_and_a_body_are_refused(client: TestApp, odd_url: str, body: str) -> N
     assert "body" in refusal["errors"][0]["description"]
 
 
-# --- timeouts ---
-
-
-def test_the_outcome_of_a_call_that_came_too_late_is_unknown(make_client: Callable[..., TestApp], odd_url: str) -> None:
-    client = make_client(tango_timeout=0.5)
-    failure = client.put(f"{odd_url}/commands/Rest?v=2").json
-    assert "API_DeviceTimedOut" in [error["reason"] for error in failure["errors"]]
-    assert "outcome is unknown" in failure["errors"][0]["description"]
+# --- pipes ---
 
 
 def test_texts_of_pipes(utf8_client: TestApp, types_url: str) -> None:
