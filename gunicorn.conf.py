@@ -55,16 +55,11 @@ def post_fork(server, worker):
     """Until it has its own, a worker has the master's signal handlers, which would swallow the word to leave."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     workers_shared.begin(worker.part)
+    _log_as_gunicorn_does(worker)
 
 
-def child_exit(server, worker):
-    board.release(worker.part)
-
-
-def post_worker_init(worker):
-    """The package's log goes where gunicorn's goes."""
-    import gevent
-
+def _log_as_gunicorn_does(worker):
+    """The package's log goes where gunicorn's goes. Each line is written at once: a worker may hang and be killed."""
     package = logging.getLogger("mtango_gevent")
     if settings.log_format == "text":
         package.handlers = worker.log.error_log.handlers
@@ -73,9 +68,10 @@ def post_worker_init(worker):
                 handler.setFormatter(logs.TextFormatter(worker.log.error_fmt, worker.log.datefmt))
         package.setLevel(worker.log.error_log.level)
         package.propagate = False
-    sys.stderr.reconfigure(line_buffering=False, write_through=False)
-    for handler in package.handlers:
-        logs.flush_by_turns(handler, gevent.get_hub().loop)
+
+
+def child_exit(server, worker):
+    board.release(worker.part)
 
 
 def post_request(worker, req, environ, resp):
