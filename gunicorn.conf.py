@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from mtango_gevent import logs
+from mtango_gevent import logs, stopping
 from mtango_gevent import workers as workers_shared
 from mtango_gevent.config import Config, ConfigError
 
@@ -19,7 +19,7 @@ workers = settings.workers or len(os.sched_getaffinity(0))  # more would only ta
 worker_class = "mtango_gevent.gunicorn_worker.GatewayWorker"  # gevent: who waits costs a greenlet, not a thread
 worker_connections = 1000 + settings.event_limit  # so that those who wait for events leave room for all others
 timeout = 60  # Tango calls do not block the hub: a worker that is silent for so long is broken
-graceful_timeout = int(settings.queue_timeout + 2 * settings.call_deadline) + 2  # requests, then what is asynchronous
+graceful_timeout = stopping.graceful_timeout(settings)  # for requests, then for what is asynchronous
 keepalive = 75  # longer than browsers and proxies (nginx: 60) keep a connection that nothing goes over
 limit_request_line = 8190  # the most that gunicorn allows: reading many attributes names them all in the URL
 limit_request_fields = 100

@@ -19,7 +19,7 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
-from mtango_gevent import gunicorn_response
+from mtango_gevent import gunicorn_response, stopping
 from mtango_gevent.gunicorn_connections import Connections, Reader, raise_descriptor_limit
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class GatewayWorker(GeventWorker):
     def run(self) -> None:
         util.write_error = self._write_refusal
         self.wsgi.extensions["mtango"].in_force.update(self._settings_in_force())
+        seconds = stopping.time_for_requests(self.client.config, self.cfg.graceful_timeout)
+        self.cfg.set("graceful_timeout", seconds)  # of the worker, which gunicorn kills after its own
         gevent.spawn(self._keep_up)
         super().run()
 
