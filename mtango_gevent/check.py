@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gevent
 import tango
 
-from mtango_gevent.config import Config, unknown_variables
+from mtango_gevent.config import Config, warnings
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import DatabaseServer
 from mtango_gevent.control.device import PIPES
@@ -24,8 +24,8 @@ def run(config: Config) -> int:
     print(f"PyTango      {tango.__version__}, {'with' if PIPES else 'without'} pipes; gevent {gevent.__version__}")
     for name, value in config.changed().items():
         print(f"setting      {name} = {value!r}")
-    for name in unknown_variables():
-        print(f"warning      {name} is no setting of the gateway")
+    for warning in warnings():
+        print(f"warning      {warning}")
     try:
         hosts = list_hosts(client)
     except tango.DevFailed as failure:

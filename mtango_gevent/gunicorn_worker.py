@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
-from mtango_gevent import gunicorn_response
+from mtango_gevent import gunicorn_response, stopping
 from mtango_gevent.gunicorn_connections import Connections, Reader, raise_descriptor_limit
 
 if TYPE_CHECKING:
@@ -62,6 +61,9 @@ class GatewayWorker(GeventWorker):
 
     def run(self) -> None:
         util.write_error = self._write_refusal
+        self.wsgi.extensions["mtango"].in_force.update(self._settings_in_force())
+        seconds = stopping.time_for_requests(self.client.config, self.cfg.graceful_timeout)
+        self.cfg.set("graceful_timeout", seconds)  # of the worker, which gunicorn kills after its own
         gevent.spawn(self._keep_up)
         super().run()
 
@@ -124,6 +126,12 @@ class GatewayWorker(GeventWorker):
                 gevent.sleep(0)
         return False
 
+    def _settings_in_force(self) -> dict[str, Any]:
+        """Return those settings of the gateway that gunicorn's command line may have changed."""
+        name: Any = self.sockets[0].getsockname()
+        host, port = name[:2] if isinstance(name, tuple) else (f"unix:{name}", None)
+        return {"host": host, "port": port, "workers": self.cfg.workers, "max_requests": self.cfg.max_requests}
+
     @property
     def client(self) -> TangoClient:
         return self.wsgi.extensions["mtango"].client
@@ -132,7 +140,7 @@ class GatewayWorker(GeventWorker):
         """The housekeeping of the worker, which goes on whatever fails."""
         client = self.client
         while self.alive:
-            for task in (client.keep_up, client.publish, sys.stderr.flush, self._close_late):
+            for task in (client.keep_up, client.publish, self._close_late):
                 self._attempt(task)
             self._leaving.wait(_KEEP_UP_EVERY)
         self._attempt(client.events.stop)

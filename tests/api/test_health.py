@@ -56,3 +56,12 @@ def test_a_server_that_stops_is_not_ready(make_client: Callable[..., TestApp]) -
     client = make_client()
     client.app.extensions["mtango"].client.events.stop()
     assert client.get("/readyz", status=503).json["problems"] == ["the server stops"]
+
+
+def test_a_server_with_more_calls_than_threads_is_not_ready(make_client: Callable[..., TestApp]) -> None:
+    client = make_client()
+    slots = client.app.extensions["mtango"].client.green.shares.calls.slots
+    while slots.has_room:
+        slots.overdraw()
+    assert slots.free == -1
+    assert "threads for calls of devices are busy" in client.get("/readyz", status=503).json["problems"][0]

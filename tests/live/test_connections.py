@@ -153,6 +153,22 @@ def test_a_head_that_dribbles_has_no_more_time(hasty: Gateway, kept: bool) -> No
         assert 5 < sent < 3 * 20
 
 
+def test_a_kept_connection_is_closed_when_no_request_has_come_for_long(
+    tango_system: EmbeddedTango, tmp_path: Path
+) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+    command = [*COMMAND[:-1], "--keep-alive", "2", COMMAND[-1]]
+    with served(command, tmp_path / "log") as gateway, connected(gateway, 2, request) as (quiet, busy):
+        assert b'"ok"' in quiet.recv(65536)
+        began = time.monotonic()
+        while not is_closed(quiet):
+            quiet.settimeout(10)
+            assert time.monotonic() - began < 3 * 2
+            assert b'"ok"' in busy.recv(65536)
+            busy.sendall(request)
+        assert time.monotonic() - began > 1.8
+
+
 def test_a_slow_head_that_comes_in_time_is_answered(hasty: Gateway) -> None:
     with connected(hasty, 1, b"GET /healthz HTTP/1.1\r\n") as (connection,):
         for _ in range(3):
