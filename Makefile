@@ -37,11 +37,11 @@ bench: $(VENV)/installed-dev
 	$(VENV)/bin/python -m benchmarks --rounds $(ROUNDS) --seconds $(SECONDS) --out $(OUT) \
 		$(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(AGAINST),--against $(AGAINST)) $(ARGS)
 
-lint: $(VENV)/installed-dev
+lint: $(VENV)/installed-dev $(PIPES)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+	$(VENV)/bin/pyright --pythonpath $(PIPES)/bin/python  # the stubs of PyTango 10.3 lack what enumerations and values have
 
 clean:
 	rm -rf $(VENV) $(PIPES) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from mtango_gevent import logs
+from mtango_gevent import logs, stopping
 from mtango_gevent import workers as workers_shared
 from mtango_gevent.config import Config, ConfigError
 
@@ -19,7 +19,7 @@ workers = settings.workers or len(os.sched_getaffinity(0))  # more would only ta
 worker_class = "mtango_gevent.gunicorn_worker.GatewayWorker"  # gevent: who waits costs a greenlet, not a thread
 worker_connections = 1000 + settings.event_limit  # so that those who wait for events leave room for all others
 timeout = 60  # Tango calls do not block the hub: a worker that is silent for so long is broken
-graceful_timeout = int(settings.queue_timeout + 2 * settings.call_deadline) + 2  # requests, then what is asynchronous
+graceful_timeout = stopping.graceful_timeout(settings)  # for requests, then for what is asynchronous
 keepalive = 75  # longer than browsers and proxies (nginx: 60) keep a connection that nothing goes over
 limit_request_line = 8190  # the most that gunicorn allows: reading many attributes names them all in the URL
 limit_request_fields = 100
@@ -55,20 +55,11 @@ def post_fork(server, worker):
     """Until it has its own, a worker has the master's signal handlers, which would swallow the word to leave."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     workers_shared.begin(worker.part)
+    _log_as_gunicorn_does(worker)
 
 
-def child_exit(server, worker):
-    board.release(worker.part)
-
-
-def post_worker_init(worker):
-    """The package's log goes where gunicorn's goes, and what gunicorn itself refuses has the body of all failures."""
-    import gevent
-    from gunicorn import util
-
-    from mtango_gevent import server
-
-    util.write_error = server.write_refusal
+def _log_as_gunicorn_does(worker):
+    """The package's log goes where gunicorn's goes. Each line is written at once: a worker may hang and be killed."""
     package = logging.getLogger("mtango_gevent")
     if settings.log_format == "text":
         package.handlers = worker.log.error_log.handlers
@@ -77,9 +68,10 @@ def post_worker_init(worker):
                 handler.setFormatter(logs.TextFormatter(worker.log.error_fmt, worker.log.datefmt))
         package.setLevel(worker.log.error_log.level)
         package.propagate = False
-    sys.stderr.reconfigure(line_buffering=False, write_through=False)
-    for handler in package.handlers:
-        logs.flush_by_turns(handler, gevent.get_hub().loop)
+
+
+def child_exit(server, worker):
+    board.release(worker.part)
 
 
 def post_request(worker, req, environ, resp):

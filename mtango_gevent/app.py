@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mtango_gevent import api
-from mtango_gevent.config import Config, unknown_variables
+from mtango_gevent.config import Config, warnings
 from mtango_gevent.control.client import TangoClient
 
 logger = logging.getLogger(__name__)
@@ -21,8 +21,8 @@ def create_app(config: Config | None = None) -> Flask:
     """
     if config is None:
         config = Config.load()
-        for name in unknown_variables():
-            logger.warning("%s is no setting of the gateway and has no effect", name)
+        for warning in warnings():
+            logger.warning("%s", warning)
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False  # every URL with and without a slash at the end, and never a redirect:
     app.url_map.merge_slashes = False  # on a redirect browsers drop Authorization and give up a CORS preflight

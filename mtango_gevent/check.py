@@ -7,8 +7,9 @@ from collections.abc import Callable
 import gevent
 import tango
 
-from mtango_gevent.config import Config, unknown_variables
+from mtango_gevent.config import Config, warnings
 from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.database import DatabaseServer
 from mtango_gevent.control.device import PIPES
 from mtango_gevent.control.host import TangoHost, list_hosts
 from mtango_gevent.texts import from_utf8
@@ -23,8 +24,8 @@ def run(config: Config) -> int:
     print(f"PyTango      {tango.__version__}, {'with' if PIPES else 'without'} pipes; gevent {gevent.__version__}")
     for name, value in config.changed().items():
         print(f"setting      {name} = {value!r}")
-    for name in unknown_variables():
-        print(f"warning      {name} is no setting of the gateway")
+    for warning in warnings():
+        print(f"warning      {warning}")
     try:
         hosts = list_hosts(client)
     except tango.DevFailed as failure:
@@ -40,10 +41,16 @@ def run(config: Config) -> int:
 
 
 def _answers(host: TangoHost) -> bool:
+    """Whether one of the servers of its database answers, which is enough. Prints a line for each."""
+    answers = [_server_answers(server) for server in host.database.servers]
+    return any(answers)
+
+
+def _server_answers(server: DatabaseServer) -> bool:
     try:
-        print(f"Tango host   {host.host}:{host.port}: {host.info()[0]}")
+        print(f"Tango host   {server.name}: {server.run('DbInfo')[0]}")
     except tango.DevFailed as failure:
-        print(f"Tango host   {host.host}:{host.port}: FAILED: {from_utf8(failure.args[0].desc).strip()}")
+        print(f"Tango host   {server.name}: FAILED: {from_utf8(failure.args[0].desc).strip()}")
         return False
     return True
 

@@ -23,6 +23,12 @@ else:
 ENVIRONMENT_PREFIX = "MTANGO_"
 FILE_VARIABLE = "MTANGO_CONFIG"
 
+# The variables that Kubernetes makes for a Service, besides MTANGO_PORT=tcp://10.0.0.5:8000.
+_SERVICE = re.compile(
+    r"MTANGO_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_SERVICE_URL = re.compile("(tcp|udp|sctp)://")
+
 T = TypeVar("T")
 Check = Callable[[Any], Any]
 
@@ -168,7 +174,9 @@ class Config:
     value_max_age: float = setting(
         0.0, "how old an attribute value may be that is answered, or reused by a client", seconds(0, 3600)
     )
-    metadata_max_age: float = setting(0.0, "how long a client may reuse lists and descriptions", seconds(0, 86400))
+    metadata_max_age: float = setting(
+        0.0, "how old lists and descriptions may be that are answered, or reused by a client", seconds(0, 86400)
+    )
     cors_origins: tuple[str, ...] = setting(
         ("*",), "origins whose pages may call the API, each as `scheme://host:port`; `*` for all", origins
     )
@@ -176,12 +184,17 @@ class Config:
     max_requests: int = setting(
         0, "requests after which a worker is replaced, give or take a tenth; 0 for never", integer(0, 1 << 40)
     )
+    head_timeout: float = setting(
+        10.0, "how long the head of a request may take to come; then its connection is closed", seconds(0.5, 3600)
+    )
     body_limit: int = setting(16 << 20, "bytes that the body of a request may have", integer(0, 1 << 32))
     body_timeout: float = setting(10.0, "how long the body of a request may take to come", seconds(0.1, 3600))
     send_timeout: float = setting(60.0, "how long a client may take to read an answer", seconds(0.1, 3600))
     # which Tango
     tango_hosts: tuple[str, ...] = setting(
-        (), "further `host:port` to serve besides TANGO_HOST; once set, any other host answers 404", tango_hosts
+        (),
+        "`host:port` to serve besides TANGO_HOST, or alone where that is not set; any other host then answers 404",
+        tango_hosts,
     )
     database_device: str = setting("sys/database/2", "name of the Tango database device", device_name)
     # how Tango is called
@@ -209,7 +222,7 @@ class Config:
     value_memory: int = setting(64 << 20, "bytes that kept attribute values may take", integer(0, 1 << 40))
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))
     metadata_lifetime: float = setting(
-        10.0, "how long attribute configurations and command descriptions are kept", seconds(0, 86400)
+        10.0, "the longest that descriptions are kept by which the gateway checks what is sent", seconds(0, 86400)
     )
 
     @classmethod
@@ -229,20 +242,34 @@ class Config:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
 
 
-def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Variables that look like settings and are none: worth a warning, as platforms invent such names."""
+def warnings(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a sentence for each variable that looks like a setting and is none, and one for all of Kubernetes."""
     known = {ENVIRONMENT_PREFIX + name.upper() for name in SETTINGS} | {FILE_VARIABLE}
-    return sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+    ours = sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX))
+    services = [name for name in ours if _is_of_kubernetes(name, environment[name])]
+    found = [
+        f"{name} is no setting of the gateway and has no effect" for name in ours if name not in (*known, *services)
+    ]
+    if services:
+        found.append(
+            f"{', '.join(services)}: ignored, as Kubernetes sets such variables for a Service whose name begins with"
+            " `mtango`; `enableServiceLinks: false` in the pod keeps them away"
+        )
+    return found
+
+
+def _is_of_kubernetes(name: str, value: str) -> bool:
+    """Whether Kubernetes has made the variable for a Service, as it does for containers that link to it."""
+    return bool(_SERVICE.fullmatch(name)) or (name.endswith("_PORT") and bool(_SERVICE_URL.match(value)))
 
 
 def _sources(environment: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
     """(where from, {name: raw value}), the later one winning."""
     path = environment.get(FILE_VARIABLE)
-    variables = {name: environment.get(ENVIRONMENT_PREFIX + name.upper()) for name in SETTINGS}
-    return [
-        *([(path, _read_file(path))] if path else []),
-        ("the environment", {name: value for name, value in variables.items() if value is not None}),
-    ]
+    variables = {name: ENVIRONMENT_PREFIX + name.upper() for name in SETTINGS}
+    given = {name: environment[variable] for name, variable in variables.items() if variable in environment}
+    ours = {name: value for name, value in given.items() if not _is_of_kubernetes(variables[name], value)}
+    return [*([(path, _read_file(path))] if path else []), ("the environment", ours)]
 
 
 def _read_file(path: str) -> dict[str, Any]:

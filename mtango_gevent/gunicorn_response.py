@@ -7,11 +7,19 @@ the date and looks at each header anew for each answer. Together that is a third
 from __future__ import annotations
 
 import functools
+import json
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gunicorn import util
 from gunicorn.http import wsgi
+
+from mtango_gevent import __version__
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from mtango_gevent.gunicorn_connections import Connection
 
 # Bytes of a body that is rather copied than written by itself.
 _SMALL = 1 << 16
@@ -57,6 +65,27 @@ class GatewayResponse(wsgi.Response):
     def _head(self) -> bytes:
         lines = [*self.default_headers(), *[f"{name}: {value}\r\n" for name, value in self.headers], "\r\n"]
         return "".join(lines).encode("latin-1")
+
+
+def write_refusal(app: Flask, connection: Connection, status: int, reason: str, description: str) -> None:
+    """Answer a request that gunicorn refuses and so never hands to the application: as the application would do."""
+    from mtango_gevent.api import cors  # and with it PyTango, which gunicorn must not load before the fork
+    from mtango_gevent.errors import body, entry
+
+    if status in (414, 431) and connection.is_preflight():  # after its failure the request itself would not be sent
+        status, reason, text = 200, "OK", ""
+    else:
+        errors = [entry(f"MTANGO_Http{status}", description or reason, "gunicorn")]
+        text = json.dumps({**body(errors, int(time.time() * 1000)), "http_status": status})  # escaped to ASCII
+    headers = [
+        ("Connection", "close"),
+        ("Content-Type", "application/json"),
+        ("Content-Length", len(text)),
+        ("x-mtango", f"mtango-gevent {__version__}"),
+        *cors.headers_of_refusal(app, connection),
+    ]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    connection.socket.sendall(f"HTTP/1.1 {status} {reason}\r\n{lines}\r\n{text}".encode("ascii"))
 
 
 def install() -> None:

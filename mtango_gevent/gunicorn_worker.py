@@ -6,23 +6,26 @@ gunicorn reads this before the fork: no PyTango here.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import sys
-import termios
-import time
-from collections.abc import Iterator
+import functools
+import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
+from gunicorn import util
+from gunicorn.http import parser
 from gunicorn.http.body import LengthReader
-from gunicorn.http.errors import ParseException
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
-from mtango_gevent import gunicorn_response
+from mtango_gevent import gunicorn_response, stopping
+from mtango_gevent.gunicorn_connections import Connections, Reader, raise_descriptor_limit
 
 if TYPE_CHECKING:
     from mtango_gevent.control.client import TangoClient
+
+logger = logging.getLogger(__name__)
 
 # How often a worker tells the others of itself, and looks what it is told.
 _KEEP_UP_EVERY = 0.5
@@ -39,18 +42,28 @@ _PIECE = 16 << 10
 class GatewayWorker(GeventWorker):
     """Once it is to leave, requests that only wait are ended, and so are connections without a request."""
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
-        self._connections: dict[Any, Any] = {}  # by the greenlet that serves it
-        # Greenlets that wait for a request, since when (time.monotonic()), and what ends it.
-        self._idle: dict[Any, tuple[float, gevent.Timeout]] = {}
-
     def init_process(self) -> None:
         gunicorn_response.install()
         self._leaving = Event()  # before there are signals
+        self._failure = ""  # the last one of the housekeeping
+        self._connections = Connections(checks=self.cfg.proxy_protocol in (False, "off"))
+        self._limit_connections()
+        parser.SocketUnreader = functools.partial(Reader, self._connections)  # pyright: ignore[reportAttributeAccessIssue]
         super().init_process()
 
+    def _limit_connections(self) -> None:
+        """Keep the pool of connections larger than their limit: gevent stops accepting when it is full."""
+        possible = raise_descriptor_limit(self.worker_connections)
+        if possible < self.worker_connections:
+            self.log.warning("%d connections instead of %d: too few open files", possible, self.worker_connections)
+            self.worker_connections = possible
+        self._connections.limit = possible - possible // 10
+
     def run(self) -> None:
+        util.write_error = self._write_refusal
+        self.wsgi.extensions["mtango"].in_force.update(self._settings_in_force())
+        seconds = stopping.time_for_requests(self.client.config, self.cfg.graceful_timeout)
+        self.cfg.set("graceful_timeout", seconds)  # of the worker, which gunicorn kills after its own
         gevent.spawn(self._keep_up)
         super().run()
 
@@ -59,25 +72,33 @@ class GatewayWorker(GeventWorker):
         gevent.spawn(self._leaving.set)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        greenlet = gevent.getcurrent()
-        self._connections[greenlet] = client
-        try:
+        with self._connections.opened(client):
             super().handle(listener, client, addr)
-        finally:
-            del self._connections[greenlet]
 
-    @contextlib.contextmanager
-    def timeout_ctx(self) -> Iterator[None]:
-        """Around the wait for a request on a connection."""
-        with gevent.Timeout(self.cfg.keepalive, False) as timeout:  # pyright: ignore[reportArgumentType]
-            greenlet = gevent.getcurrent()
-            self._idle[greenlet] = time.monotonic(), timeout
-            try:
-                yield
-            finally:
-                del self._idle[greenlet]
+    def timeout_ctx(self) -> contextlib.AbstractContextManager[None]:
+        """Entered before the wait for a request on a connection, which the housekeeping ends (`_close_late`)."""
+        self._connections.await_request()
+        return contextlib.nullcontext()
+
+    def handle_http2(self, *arguments: Any, **keywords: Any) -> None:
+        self._connections.begin_request()  # of which gunicorn hands on one after the other
+        super().handle_http2(*arguments, **keywords)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        """Answer a request that cannot be parsed, in such a way that its client sees the answer."""
+        connection = self._connections.current()
+        if isinstance(exc, (LimitRequestLine, LimitRequestHeaders)):
+            connection.read_head()
+        super().handle_error(req, client, addr, exc)
+        connection.linger()
+
+    def _write_refusal(self, sock: Any, status: int, reason: str, description: str) -> None:
+        """In place of gunicorn's function, whose answer is HTML and no page of another origin can read."""
+        app: Any = self.wsgi
+        gunicorn_response.write_refusal(app, self._connections.current(), status, reason, description)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        self._connections.begin_request()
         sock.settimeout(self.client.config.send_timeout)
         try:
             return super().handle_request(listener_name, req, sock, addr)
@@ -105,33 +126,46 @@ class GatewayWorker(GeventWorker):
                 gevent.sleep(0)
         return False
 
+    def _settings_in_force(self) -> dict[str, Any]:
+        """Return those settings of the gateway that gunicorn's command line may have changed."""
+        name: Any = self.sockets[0].getsockname()
+        host, port = name[:2] if isinstance(name, tuple) else (f"unix:{name}", None)
+        return {"host": host, "port": port, "workers": self.cfg.workers, "max_requests": self.cfg.max_requests}
+
     @property
     def client(self) -> TangoClient:
         return self.wsgi.extensions["mtango"].client
 
     def _keep_up(self) -> None:
+        """The housekeeping of the worker, which goes on whatever fails."""
         client = self.client
         while self.alive:
-            client.keep_up()
-            client.publish()
-            sys.stderr.flush()  # for what is no line of the log: those are written by turns (gunicorn.conf.py)
+            for task in (client.keep_up, client.publish, self._close_late):
+                self._attempt(task)
             self._leaving.wait(_KEEP_UP_EVERY)
-        client.events.stop()
+        self._attempt(client.events.stop)
         gevent.sleep(_GRACE)
         while True:
-            for greenlet in list(self._idle):
-                gevent.get_hub().loop.run_callback(self._end_idle, greenlet)
+            self._attempt(functools.partial(self._connections.close_idle, _GRACE))
             gevent.sleep(_LOOK_EVERY)
 
-    def _end_idle(self, greenlet: Any) -> None:
-        """In the hub, so that between a last look and the end nobody begins a request; who has just come may."""
-        if greenlet not in self._idle:
-            return
-        since, timeout = self._idle[greenlet]
-        if time.monotonic() - since > _GRACE and not _has_data(self._connections[greenlet]):
-            greenlet.throw(timeout)
+    def _attempt(self, task: Callable[[], object]) -> None:
+        """Run a part of the housekeeping; log its failure, but the same one only once in a row."""
+        try:
+            task()
+        except Exception as error:
+            failure = repr(error)
+            if failure != self._failure:
+                self._failure = failure
+                logger.exception("the worker's housekeeping failed and goes on")
 
-
-def _has_data(connection: Any) -> bool:
-    waiting = fcntl.ioctl(connection.fileno(), termios.FIONREAD, bytes(4))
-    return bool(int.from_bytes(waiting, sys.byteorder))
+    def _close_late(self) -> None:
+        connections, seconds = self._connections, self.client.config.head_timeout
+        connections.close_late(seconds, self.cfg.keepalive)
+        connections.make_room()
+        late, room = connections.closed_late, connections.closed_for_room
+        connections.closed_late = connections.closed_for_room = 0
+        if late:
+            logger.warning("closed %d connections without a complete request head after %g s", late, seconds)
+        if room:
+            logger.warning("closed %d idle connections: there were more than %d", room, connections.limit)

@@ -9,8 +9,6 @@ import os
 import time
 from typing import Any
 
-from gevent import monkey
-
 
 @dataclasses.dataclass(slots=True)
 class AccessLine:
@@ -35,9 +33,6 @@ class AccessLine:
         return text.encode("unicode_escape").decode("ascii")
 
 
-# The unpatched one, whatever has been patched by now.
-_get_ident = monkey.get_original("_thread", "get_ident")
-
 _LINE = dict(logging.LogRecord("", logging.INFO, "", 0, None, (), None).__dict__)
 os.register_at_fork(after_in_child=lambda: _LINE.update(process=os.getpid()))
 
@@ -49,26 +44,6 @@ def log(logger: logging.Logger, line: AccessLine) -> None:
         record = logging.LogRecord.__new__(logging.LogRecord)
         record.__dict__.update(_LINE, name=logger.name, msg=line, created=now, msecs=int(now % 1 * 1000))
         logger.handle(record)
-
-
-def flush_by_turns(handler: logging.Handler, loop: Any) -> None:
-    """Have what a hub logs in one turn of its loop go out in one write, before it waits for anything."""
-    flush, scheduled, home = handler.flush, False, _get_ident()
-
-    def flush_now() -> None:
-        nonlocal scheduled
-        scheduled = False
-        flush()
-
-    def flush_soon() -> None:
-        nonlocal scheduled
-        if _get_ident() != home:
-            flush()
-        elif not scheduled:
-            scheduled = True
-            loop.run_callback(flush_now)
-
-    handler.flush = flush_soon
 
 
 class TextFormatter(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +15,14 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 def folded(name: str) -> str:
     """Return `name` in lower case as Tango compares names: ASCII letters only, byte by byte."""
     return name.lower() if name.isascii() else name.translate(_LOWER)
+
+
+_TANGO_HOST = re.compile(r"tango://[^/]+/")
+
+
+def local_name(url: str) -> str:
+    """The name of a device without its Tango host: `sys/tg_test/1` of `tango://host:10000/sys/tg_test/1`."""
+    return _TANGO_HOST.sub("", url, count=1) if url.startswith("tango://") else url
 
 
 def spelled(name: str, known: Iterable[str]) -> str | None:

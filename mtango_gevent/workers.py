@@ -49,7 +49,7 @@ _RESOURCES = {
 COUNTERS = (
     "requests",
     "responses",
-    "errors",
+    "failures",
     *(f"{cache}.{figure}" for cache in CACHES for figure in ("hits", "misses")),
     *(f"pool.{figure}" for figure in ("refused", "timed_out")),
     *(f"events.{figure}" for figure in ("received", "missed", "dropped")),

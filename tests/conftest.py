@@ -21,6 +21,7 @@ from tests.witness import Witness, summoned
 
 CPP_SERVER = shutil.which("TangoTest", path=f"{os.environ.get('PATH', '')}:/usr/lib/tango")
 DEMO_DEVICE, CPP_DEVICE, TYPES_DEVICE, SENDER_DEVICE = "sys/tg_test/1", "test/cpp/1", "demo/types/1", "test/sender/1"
+CHANGING_DEVICE = "test/changing/1"
 # How many examples of each kind hypothesis tries, other ones each time (`make fuzz`); 0: some, and always the same.
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
 settings.register_profile("tests", max_examples=EXAMPLES or 100, derandomize=not EXAMPLES, deadline=None, database=None)
@@ -70,6 +71,21 @@ def slow_devices(tango_system: EmbeddedTango) -> list[str]:
 def sender_server(tango_system: EmbeddedTango) -> ServerProcess:
     command = [sys.executable, str(Path(__file__).parent / "devices.py"), "sender"]
     return tango_system.add_server(command, "Slow/sender", {SENDER_DEVICE: "Sender"})
+
+
+@pytest.fixture(scope="session")
+def _changing_server(tango_system: EmbeddedTango) -> ServerProcess:
+    command = [sys.executable, str(Path(__file__).parent / "devices.py"), "changing"]
+    return tango_system.add_server(command, "Slow/changing", {CHANGING_DEVICE: "Changing"})
+
+
+@pytest.fixture
+def changing_server(_changing_server: ServerProcess, witness: Witness) -> Iterator[ServerProcess]:
+    """The server of a device that its properties change, which is as it is by default before the test and after it."""
+    yield _changing_server
+    witness.puts_properties(CHANGING_DEVICE, labels=[], kind=[], answers=[])
+    witness.deletes_attribute_property(CHANGING_DEVICE, "mode", "enum_labels")
+    _changing_server.restart()
 
 
 @pytest.fixture

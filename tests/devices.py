@@ -6,7 +6,8 @@ import threading
 import time
 
 import tango
-from tango.server import Device, attribute, command, run
+from tango import AttrWriteType
+from tango.server import Device, attribute, command, device_property, run
 
 
 class Slow(Device):
@@ -127,6 +128,48 @@ class Sender(Device):
                     self.push_change_event(f"sent{number}", self._sent[number])
 
 
+class Changing(Device):
+    """What it has depends on its properties: after a change of these and a restart it is another device."""
+
+    labels = device_property(dtype=(str,), default_value=["off", "on"])
+    kind = device_property(dtype=str, default_value="DevLong", doc="Type of `typed` and of the argument of `Take`")
+
+    answers = device_property(dtype=bool, default_value=True, doc="Whether `Take` has an output")
+
+    def init_device(self) -> None:
+        super().init_device()
+        self._mode, self._typed = 1, None
+        mode = attribute(name="mode", dtype="DevEnum", enum_labels=list(self.labels), fget=self._read_mode)
+        self.add_attribute(mode)
+        self.set_change_event("mode", True, False)
+        typed = attribute(
+            name="typed",
+            dtype=self.kind,
+            access=AttrWriteType.READ_WRITE,
+            fget=self._read_typed,
+            fset=self._write_typed,
+        )
+        self.add_attribute(typed)
+        self.add_command(command(f=self.Take, dtype_in=self.kind, dtype_out=self.kind if self.answers else None))
+
+    def _read_mode(self, _: tango.Attribute) -> int:
+        return self._mode
+
+    def _read_typed(self, _: tango.Attribute) -> object:
+        return self._typed if self._typed is not None else ("" if self.kind == "DevString" else 0)
+
+    def _write_typed(self, written: tango.WAttribute) -> None:
+        self._typed = written.get_write_value()
+
+    def Take(self, argument: object) -> object:
+        return argument if self.answers else None
+
+    @command(dtype_in=int, doc_in="The new mode, which is sent as a change event")
+    def SetMode(self, mode: int) -> None:
+        self._mode = mode
+        self.push_change_event("mode", mode)
+
+
 # Ends a line or a header where it is let through, clears a terminal, and is neither ASCII nor UTF-8.
 RUDE = 'x\r\nX-Injected: 1\x1b[2J"\xe9\x9b'
 
@@ -156,4 +199,4 @@ class Rude(Device):
 
 
 if __name__ == "__main__":
-    run((Slow, Sender, Rude), ["Slow", *sys.argv[1:]])
+    run((Slow, Sender, Rude, Changing), ["Slow", *sys.argv[1:]])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mtango_gevent.config import SETTINGS, Config, ConfigError, unknown_variables
+from mtango_gevent.config import SETTINGS, Config, ConfigError, warnings
 
 ROOT = Path(__file__).parent.parent
 
@@ -91,9 +91,39 @@ def test_a_missing_file_is_an_error() -> None:
 
 
 def test_unknown_variables_are_told_apart() -> None:
-    assert unknown_variables({"MTANGO_PORT": "1", "MTANGO_CONFIG": "x", "MTANGO_PROT": "1", "PATH": ""}) == [
-        "MTANGO_PROT"
-    ]
+    (warning,) = warnings({"MTANGO_PORT": "1", "MTANGO_CONFIG": "x", "MTANGO_PROT": "1", "PATH": ""})
+    assert warning.startswith("MTANGO_PROT is no setting")
+
+
+# As Kubernetes sets them for the Services `mtango` and `mtango-gevent`.
+KUBERNETES = {
+    "MTANGO_PORT": "tcp://10.0.0.5:8000",
+    "MTANGO_PORT_8000_TCP": "tcp://10.0.0.5:8000",
+    "MTANGO_PORT_8000_TCP_ADDR": "10.0.0.5",
+    "MTANGO_PORT_8000_TCP_PORT": "8000",
+    "MTANGO_PORT_8000_TCP_PROTO": "tcp",
+    "MTANGO_SERVICE_HOST": "10.0.0.5",
+    "MTANGO_SERVICE_PORT": "8000",
+    "MTANGO_SERVICE_PORT_HTTP": "8000",
+    "MTANGO_GEVENT_PORT": "tcp://[fd00::5]:8000",
+    "MTANGO_GEVENT_SERVICE_HOST": "fd00::5",
+}
+
+
+def test_the_variables_of_a_kubernetes_service_are_ignored_and_one_sentence_says_why(tmp_path: Path) -> None:
+    assert Config.load(KUBERNETES).port == 8000
+    file = tmp_path / "mtango.toml"
+    file.write_text("port = 8001")
+    assert Config.load({**KUBERNETES, "MTANGO_CONFIG": str(file)}).port == 8001
+    unknown, warning = warnings({**KUBERNETES, "MTANGO_PROT": "1", "MTANGO_HOST": "::"})
+    assert "MTANGO_PROT" in unknown
+    assert all(name in warning for name in (*KUBERNETES, "Kubernetes", "enableServiceLinks"))
+    assert "MTANGO_HOST" not in warning
+
+
+def test_a_port_that_is_a_url_of_another_kind_is_wrong() -> None:
+    with pytest.raises(ConfigError, match="wanted is"):
+        Config.load({"MTANGO_PORT": "http://10.0.0.5:8000"})
 
 
 def test_a_wrong_setting_stops_the_start_with_one_line() -> None:

@@ -44,6 +44,13 @@ class Witness:
     def finds_configuration(self, device: str, attribute: str, *path: str) -> str:
         return self._ask(_configuration, self._prefix + device, attribute, path)
 
+    def puts_properties(self, device: str, **properties: list[str]) -> None:
+        """Write properties of a device; one without values is deleted."""
+        self._ask(_put_properties, self._tango_host, device, properties)
+
+    def deletes_attribute_property(self, device: str, attribute: str, name: str) -> None:
+        self._ask(_delete_attribute_property, self._tango_host, device, attribute, name)
+
     def configures(self, device: str, attribute: str, **settings: Any) -> None:
         self._ask(_configure, self._prefix + device, attribute, settings)
 
@@ -103,6 +110,16 @@ def _database(tango_host: str) -> tango.Database:
 
 def _device_property(tango_host: str, device: str, name: str) -> list[str]:
     return list(_database(tango_host).get_device_property(device, name)[name])
+
+
+def _put_properties(tango_host: str, device: str, properties: dict[str, list[str]]) -> None:
+    database = _database(tango_host)
+    database.put_device_property(device, {name: values for name, values in properties.items() if values})
+    database.delete_device_property(device, [name for name, values in properties.items() if not values])
+
+
+def _delete_attribute_property(tango_host: str, device: str, attribute: str, name: str) -> None:
+    _database(tango_host).delete_device_attribute_property(device, {attribute: [name]})
 
 
 def _attribute_property(tango_host: str, device: str, attribute: str, name: str) -> list[str] | None:

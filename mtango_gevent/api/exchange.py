@@ -41,10 +41,14 @@ _QUERY = "%!$&'()*+,;=:@/?-._~"
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """Of an application: settings, Tango, figures."""
+    """Of an application: settings, Tango, figures.
+
+    in_force: settings that the server was started with other than `config` says; the server fills it in.
+    """
 
     config: Config
     client: TangoClient
+    in_force: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def figures(self) -> Figures:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Iterator
 
 from flask import Blueprint, Response
 
 from mtango_gevent.api import reply
 from mtango_gevent.api.exchange import context
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.database import DatabaseServer
 from mtango_gevent.control.host import list_hosts
 from mtango_gevent.errors import DevFailed, in_one_line
 
 blueprint = Blueprint("health", __name__)
+
+# How long each further database may take to answer: what asks for readiness waits for no longer than a few seconds.
+_SECONDS = 1.0
 
 
 @blueprint.get("/healthz")
@@ -22,9 +29,13 @@ def show_life() -> Response:
 
 @blueprint.get("/readyz")
 def show_readiness() -> Response:
-    """503 where the database does not answer, or no thread is free for a call, or the server stops."""
-    problems = list(_problems())
-    answer = {"status": "not ready", "problems": problems} if problems else {"status": "ok"}
+    """503 where the first database does not answer, or no thread is free for a call, or the server stops."""
+    problems, warnings = list(_problems()), list(_warnings())
+    answer = {
+        "status": "not ready" if problems else "ok",
+        **({"problems": problems} if problems else {}),
+        **({"warnings": warnings} if warnings else {}),
+    }
     return reply.momentary(reply.json(answer, 503 if problems else 200))
 
 
@@ -33,10 +44,32 @@ def _problems() -> Iterator[str]:
     if client.events.stopping:
         yield "the server stops"
     calls = client.green.shares.calls.slots
-    if not calls.free:
+    if calls.free <= 0:  # below 0 where a quick call was slow after all (see Slots.overdraw)
         in_vain = client.green.info()["abandoned"]
         yield f"all {calls.limit} threads for calls of devices are busy, {in_vain} calls in vain"
+    name = "Tango's database"
     try:
-        list_hosts(client)[0].info()
+        host = list_hosts(client)[0]
+        name += f" at {host.host}:{host.port}"
+        host.info()
     except DevFailed as failure:
-        yield "Tango's database: " + in_one_line(failure)
+        yield f"{name}: {in_one_line(failure)}"
+
+
+def _warnings() -> Iterator[str]:
+    """Of the other Tango hosts, and of each server of a redundant database: without one of them the rest is served."""
+    client = context().client
+    with contextlib.suppress(DevFailed):  # which is a problem already
+        first, *others = (host.database.servers for host in list_hosts(client))
+        asked = [*(first if len(first) > 1 else []), *itertools.chain.from_iterable(others)]
+        yield from filter(None, (_trouble(client, server) for server in asked))
+
+
+def _trouble(client: TangoClient, server: DatabaseServer) -> str | None:
+    try:
+        client.green.within(_SECONDS, lambda: server.run("DbInfo"))
+    except DevFailed as failure:
+        return f"Tango's database at {server.name}: {in_one_line(failure)}"
+    except TimeoutError:
+        return f"Tango's database at {server.name} has not answered within {_SECONDS:g} s"
+    return None

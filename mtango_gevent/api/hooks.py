@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from flask import Flask, Response, request
-from flask_cors import CORS
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from mtango_gevent.api import query, reply
-from mtango_gevent.api.exchange import METHODS, config, context, current
+from mtango_gevent.api import cors, query, reply
+from mtango_gevent.api.exchange import config, context, current
 from mtango_gevent.config import Config
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, BadRequest
-
-# As long as the Java server let a browser remember a preflight.
-PREFLIGHT_SECONDS = 1_209_600
 
 
 def register(app: Flask, settings: Config) -> None:
@@ -21,15 +17,7 @@ def register(app: Flask, settings: Config) -> None:
     app.before_request(query.check_query)
     app.before_request(_read_body)
     app.after_request(_finish_response)
-    CORS(
-        app,
-        origins=list(settings.cors_origins),
-        supports_credentials=True,
-        methods=list(METHODS),
-        expose_headers=["x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"],
-        max_age=PREFLIGHT_SECONDS,
-        vary_header=False,  # see _finish_response
-    )
+    cors.register(app, settings)
 
 
 def _raise_what_failed() -> None:
@@ -77,7 +65,7 @@ def _finish_response(response: Response) -> Response:
         current().route = request.url_rule.rule
     device = (request.view_args or {}).get("device")
     if isinstance(device, Device):
-        current().device = device.name
+        current().device = device.full_name
     response.headers.setdefault("Cache-Control", "no-store")  # of failures too, and of what PUT answers
     response.headers["Vary"] = reply.varying(response.headers.get("Vary"))
     return response

@@ -67,7 +67,7 @@ METRICS: tuple[tuple[str, Sequence[str], str], ...] = (
 
 # Those that the board counts without labels, and under which name.
 _FIGURES = {
-    "mtango_http_failures_total": "errors",
+    "mtango_http_failures_total": "failures",
     "mtango_pool_threads": "pool.threads",
     "mtango_pool_threads_limit": "pool.maxsize",
     "mtango_pool_calls_in_flight": "pool.in_flight",

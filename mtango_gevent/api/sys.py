@@ -56,7 +56,7 @@ def _shape_worker(worker: dict[str, Any], now: float) -> dict[str, Any]:
 def _shape_figures(figures: dict[str, Any]) -> dict[str, Any]:
     """In mtango-py's shape."""
     return {
-        **{key: figures[key] for key in ("requests", "responses", "errors")},
+        **{key: figures[key] for key in ("requests", "responses", "failures")},
         "proxies": {"device": figures["devices"]["currsize"], "attribute": figures["attributes"]["currsize"]},
         **{key: figures[key] for key in ("pool", "circuits", "events", "async", "resource")},
     }
@@ -77,7 +77,8 @@ def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/config")
 def show_config() -> Response:
-    settings = dataclasses.asdict(config())
+    """What is in force, also where gunicorn's command line decided."""
+    settings = {**dataclasses.asdict(config()), **context().in_force}
     return reply.metadata({**settings, "version": __version__, "TANGO_HOST": tango_host_variable()})
 
 

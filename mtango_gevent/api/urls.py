@@ -13,11 +13,17 @@ from mtango_gevent.api.exchange import config, context
 from mtango_gevent.api.query import check_name, quoted
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost, find_host
-from mtango_gevent.errors import BadRequest, NotFound
+from mtango_gevent.errors import ApiError, BadRequest
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{1,5})?")
 
+# An address, with or without the brackets that it has in front of a port.
+_IPV6 = re.compile(r"(\[)?[0-9A-Fa-f:.]{2,45}(?(1)\])")
+
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+# Methods that may change something: they have to name the Tango host that they mean.
+_WRITING = ("PUT", "POST", "DELETE")
 
 HOST = "/hosts/<host>/<port>"
 DEVICE = HOST + "/devices/<domain>/<family>/<member>"
@@ -26,12 +32,12 @@ DEVICE = HOST + "/devices/<domain>/<family>/<member>"
 def resolve(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Replace the parts of the URL by what they stand for: `tango_host`, and `device` where there is one.
 
-    Asks nothing of Tango. Raises BadRequest for names that cannot be, NotFound for a host that is not served.
+    Asks nothing of Tango. Raises BadRequest for names that cannot be, ApiError 404 for a host that is not served.
     """
     if not values or request.method == "OPTIONS":  # a preflight asks for nothing, and must succeed to show what fails
         return
     for kind, name in values.items():
-        if kind != "port":
+        if kind != "port" and not (kind == "host" and _IPV6.fullmatch(name)):
             check_name(kind, name)
     if "host" not in values:
         return
@@ -46,9 +52,11 @@ def resolve(_endpoint: str | None, values: dict[str, Any] | None) -> None:
 def _find_host(host: str, port: str) -> TangoHost:
     if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536):
         raise BadRequest(f"the port {quoted(port)} is not a number from 1 to 65535")
-    found = find_host(context().client, host, int(port))
+    found = find_host(context().client, host, int(port), writing=request.method in _WRITING)
     if found is None:
-        raise NotFound(f"the Tango host {host}:{port} is not served here")
+        listed = "nor is it in" if config().tango_hosts else "and nothing is written to another one that is not in"
+        description = f"the Tango host {quoted(f'{host}:{port}')} is not TANGO_HOST, {listed} MTANGO_TANGO_HOSTS"
+        raise ApiError(404, "MTANGO_UnknownTangoHost", description)
     return found
 
 

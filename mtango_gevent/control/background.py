@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import deque
@@ -37,13 +38,22 @@ class Background:
         about: what a log line calls it.
         """
         with self._guard:
-            begin = device not in self._queues
-            queue = self._queues.setdefault(device, deque())
+            queue = self._queues.get(device)
+            if queue is None:
+                queue = self._begin(device)
             if len(queue) >= self._limit:
                 raise tango_failure("MTANGO_DeviceBusy", f"{len(queue)} requests wait for {device} already")
             queue.append((about, job))
-        if begin:
-            self._green.spawn(self._work, device, queue)
+
+    def _begin(self, device: str) -> deque[tuple[str, Job]]:
+        """Return the queue of a device, whose greenlet or thread is started; there is no queue that has none."""
+        queue: deque[tuple[str, Job]] = deque()
+        try:
+            self._green.spawn(self._work, device, queue)  # which waits for the guard
+        except RuntimeError as error:
+            raise tango_failure("MTANGO_PoolExhausted", f"the machine has no thread for it: {error}") from None
+        self._queues[device] = queue
+        return queue
 
     def info(self) -> dict[str, int]:
         """How many jobs wait, and what became of the others."""
@@ -67,14 +77,25 @@ class Background:
                     del self._queues[device]
                     return
                 about, job = queue.popleft()
-            try:
-                job()
-            except DevFailed as failure:
-                self._failed += 1
-                line = f"async {about} failed: {in_one_line(failure)}"
-                logger.warning("%s", line.encode("unicode_escape").decode("ascii"))
-            except Exception:  # of ours; those that wait behind it still have their turn
-                self._failed += 1
-                logger.exception("async %s failed", about)
-            else:
-                self._done += 1
+            done = _do(about, job)
+            with self._guard:
+                self._done, self._failed = self._done + done, self._failed + (not done)
+
+
+def _do(about: str, job: Job) -> bool:
+    """Do `job` and return whether it succeeded; nothing that it raises may end those who wait behind it."""
+    try:
+        job()
+    except BaseException as error:  # also gevent.Timeout and what ends greenlets and programs
+        with contextlib.suppress(BaseException):
+            _log_failure(about, error)
+        return False
+    return True
+
+
+def _log_failure(about: str, error: BaseException) -> None:
+    if isinstance(error, DevFailed):
+        line = f"async {about} failed: {in_one_line(error)}"
+        logger.warning("%s", line.encode("unicode_escape").decode("ascii"))
+    else:
+        logger.error("async %s failed", about, exc_info=error)

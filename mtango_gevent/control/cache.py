@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any, TypeVar
 
 from cachetools import TTLCache
@@ -27,11 +27,6 @@ class Cache:
         self._renew = renew
         self._figures = figures
         self._guard = NativeLock()  # held for dictionary work only, never while anything is waited for
-
-    def get(self, key: Hashable, ask: Callable[[], T]) -> T:
-        """What is kept under `key`, else what `ask` answers now. Failures are not kept."""
-        value = self.find(key)
-        return self.store(key, ask()) if value is None else value
 
     def find(self, key: Hashable) -> Any | None:
         """What is kept under `key`, or None; counted."""

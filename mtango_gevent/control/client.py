@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tango
 
 from mtango_gevent import workers
 from mtango_gevent.config import Config
+from mtango_gevent.control.addresses import Addresses
 from mtango_gevent.control.background import Background
-from mtango_gevent.control.cache import Cache, NativeLock
+from mtango_gevent.control.cache import NativeLock
+from mtango_gevent.control.database import Address, Database, DatabaseServer
 from mtango_gevent.control.device_lane import DeviceLane
 from mtango_gevent.control.events import EventHub
 from mtango_gevent.control.green import Green
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.lanes import Lanes
+from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
+from mtango_gevent.control.watch import ConfigurationWatch
 from mtango_gevent.errors import DevFailed
+from mtango_gevent.names import local_name
 from mtango_gevent.workers import CacheFigures, Figures
 
 # Entries of each cache of metadata: room for the attributes of thousands of devices, a few hundred bytes each.
@@ -43,9 +49,36 @@ class TangoClient:
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         attributes = CacheFigures(self.figures, "attributes", METADATA_SIZE)
-        self.attributes = Cache(METADATA_SIZE, config.metadata_lifetime, figures=attributes)
-        self.descriptions = Cache(METADATA_SIZE, config.metadata_lifetime)
-        self.names = Cache(METADATA_SIZE, config.cache_idle)
+        signal = self.green.signal
+        self.attributes = Metadata(METADATA_SIZE, config.metadata_lifetime, signal, attributes)
+        self.descriptions = Metadata(METADATA_SIZE, config.metadata_lifetime, signal)
+        self.watch = ConfigurationWatch(self.green, self.plain_proxy, self.lane, self.attributes, self.descriptions)
+        self.names = Metadata(METADATA_SIZE, config.cache_idle, signal)
+        self.addresses = Addresses(self.green)
+        self._databases: dict[str, Database] = {}
+        self._database_servers: dict[str, DatabaseServer] = {}
+
+    def database(self, prefix: str, find_addresses: Callable[[], Sequence[Address]]) -> Database:
+        """Return the database of a Tango host. Raises what find_addresses raises.
+
+        prefix: what leads to the host in device names; find_addresses: gives the addresses of its servers.
+        """
+        known = self._databases.get(prefix)
+        if known is None:
+            addresses = find_addresses()
+            with self._guard:
+                known = self._databases.setdefault(prefix, Database(self._make_servers(prefix, addresses)))
+        return known
+
+    def _make_servers(self, prefix: str, addresses: Sequence[Address]) -> list[DatabaseServer]:
+        """Each is known by a name of its own, which is that of the device where there is one server."""
+        servers = list[DatabaseServer]()
+        for host, port in addresses:
+            own = prefix if len(addresses) == 1 else f"tango://{host}:{port}/"
+            url = own + self.config.database_device.lower()
+            server = DatabaseServer((host, port), self.config.tango_timeout, functools.partial(self.lane, url))
+            servers.append(self._database_servers.setdefault(url, server))
+        return servers
 
     def lane(self, url: str) -> DeviceLane:
         """The lane of a device's calls; url: as for device_proxy."""
@@ -53,39 +86,52 @@ class TangoClient:
 
     def _ping(self, url: str) -> None:
         """In a thread. Raises DevFailed where the device's server does not answer; without a connection who knows."""
-        proxy = self.proxies.peek(url)
-        if proxy:
-            proxy.ping()
+        asked = self._database_servers.get(url) or self.proxies.peek(url)
+        if asked:
+            asked.ping()
 
     def _probe(self, url: str) -> None:
         """In a thread. Raises DevFailed where the device does not answer."""
+        database = self._database_servers.get(url)
+        if database:
+            database.run_here("DbInfo")
+            return
         proxy = self.proxies.peek(_past_polling(url)) or self.proxies.peek(url) or self.plain_proxy(url)
         proxy.read_attribute("State")
 
-    def device_proxy(self, url: str, find_server: Callable[[], str], past_polling: bool = False) -> tango.DeviceProxy:
+    def device_proxy(
+        self, url: str, find_server: Callable[[bool], str], past_polling: bool = False
+    ) -> tango.DeviceProxy:
         """The green proxy of a device, from the cache, else made now. Raises DevFailed where nobody answers.
 
         url: the name Tango knows it by, in lower case, with or without tango://host:port/.
-        find_server: gives the name of its device server, by asking the database; not called for the database itself.
+        find_server: gives the name of its device server; where its argument is true, by asking the database now.
         past_polling: the one whose reads the device answers itself, also where polling has kept a value.
         """
         lane, name = self.lane(url), _past_polling(url) if past_polling else url
         if lane.server and lane.server.silent_since and not self.lanes.is_database(url):
             with contextlib.suppress(DevFailed):  # it may have been moved to another one
-                self.lanes.lead(lane, find_server())
+                self.lanes.lead(lane, find_server(False))
+        if lane.connected_through and lane.connected_through != self._through(url):
+            self._forget_proxies(url)
 
         def connect() -> tango.DeviceProxy:
             assert lane.server is not None
             with lane.server.connecting():
                 # tango.gevent.DeviceProxy would ask PyTango's global executor how to do what is done here already.
-                proxy = self._ready(tango.DeviceProxy(url, green_mode=tango.GreenMode.Gevent, threadpool=lane))
+                lane.connected_through = self._through(url)
+                full_name = lane.connected_through + url
+                proxy = self._ready(tango.DeviceProxy(full_name, green_mode=tango.GreenMode.Gevent, threadpool=lane))
             if past_polling:
                 proxy.set_source(tango.DevSource.DEV)
             return proxy
 
         def find_lane() -> Lane:
+            # Asked for every connection: PyTango would wait for a frozen database, at the first connection with a
+            # lock that all other connections need.
+            server = find_server(True)
             if not self.lanes.is_database(url):
-                self.lanes.lead(lane, find_server())
+                self.lanes.lead(lane, server)
             assert lane.server is not None
             return lane.server.connection_lane()
 
@@ -93,7 +139,17 @@ class TangoClient:
 
     def plain_proxy(self, url: str) -> tango.DeviceProxy:
         """A new one that blocks its caller, for who has a thread of the pool already. Raises DevFailed."""
-        return self._ready(tango.DeviceProxy(url))
+        return self._ready(tango.DeviceProxy(self._through(url) + url))
+
+    def _through(self, url: str) -> str:
+        """The prefix that PyTango needs besides to connect to a device; see Database.through."""
+        own = self._databases.get("")
+        return own.through if own and local_name(url) == url else ""
+
+    def _forget_proxies(self, url: str) -> None:
+        self.lane(url).connected_through = ""
+        for name in (url, _past_polling(url)):
+            self.proxies.discard(name)
 
     def _ready(self, proxy: tango.DeviceProxy) -> tango.DeviceProxy:
         # A proxy of a frozen server is made without complaint, and then connects in the next method, whichever that
@@ -125,6 +181,8 @@ class TangoClient:
 
     def _forget_devices(self) -> None:
         self.proxies.clear()
+        for database in tuple(self._databases.values()):
+            database.disconnect()
         self.lanes.reset()
         self.reads.clear()
         self.events.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 import warnings
 from collections.abc import Callable, Hashable, Sequence
@@ -13,11 +14,14 @@ import tango
 from mtango_gevent.control.background import Job
 from mtango_gevent.control.host import DeviceInfo, TangoHost, ready_argument
 from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.metadata import attribute_key, command_key
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.subscription import Listener, Source
 from mtango_gevent.errors import (
     ApiError,
+    BadRequest,
+    DevFailed,
     NotImplementedHere,
     explained,
     in_one_line,
@@ -27,9 +31,10 @@ from mtango_gevent.errors import (
 )
 from mtango_gevent.names import as_pytango_takes_it, folded, spelled
 from mtango_gevent.texts import from_utf8, raw_text, read_text
-from mtango_gevent.values import labels
+from mtango_gevent.values import is_enumeration, labels, takes_the_same
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 # Every use of a pipe warns that later versions have none; the version that is installed is the operator's choice.
 warnings.filterwarnings("ignore", r"\w*_pipe\w* is deprecated", DeprecationWarning)
@@ -40,6 +45,17 @@ METADATA_HOLDS_GIL = tuple(int(part) for part in tango.__version__.split(".")[:2
 
 # More than any polling buffer holds: the server answers all it has.
 HISTORY_DEPTH = 10_000
+
+# Seconds for which the labels of an enumeration are used: a restart may change them, and no event tells in time.
+LABELS_MAX_AGE = 0.5
+
+# Refusals that a description from before a restart could explain.
+_OUTDATED = {
+    "API_AttrNotFound",
+    "API_CommandNotFound",
+    "API_IncompatibleAttrDataType",
+    "API_IncompatibleCmdArgumentType",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,22 +175,37 @@ class Device:
         except tango.DevFailed as failure:
             raise explained(failure, about) from None
 
-    def list_attributes(self, anew: bool = False) -> list[tango.AttributeInfoEx]:
-        """Configurations of all attributes; anew: of this moment."""
-        if anew:
-            self.host.client.attributes.discard(self._key("attributes"))
+    def list_attributes(self, max_age: float = math.inf) -> list[tango.AttributeInfoEx]:
+        """Return the configurations of all attributes, asked for at most `max_age` seconds ago."""
         return self.host.client.attributes.get(
-            self._key("attributes"), lambda: self._ask(lambda proxy: list(proxy.attribute_list_query_ex()))
+            self._url(), "attributes", lambda: self._ask(lambda proxy: list(proxy.attribute_list_query_ex())), max_age
         )
 
-    def describe_attribute(self, name: str) -> tango.AttributeInfoEx:
-        """The configuration of one attribute."""
-        return self.host.client.attributes.get(self._key("attribute", folded(name)), lambda: self.ask_attribute(name))
+    def describe_attribute(self, name: str, max_age: float = math.inf) -> tango.AttributeInfoEx:
+        """Return the configuration of one attribute, asked for at most `max_age` seconds ago."""
+        return self.host.client.attributes.get(
+            self._url(), attribute_key(name), lambda: self._read_configuration(name), max_age
+        )
 
     def ask_attribute(self, name: str) -> tango.AttributeInfoEx:
-        """The same of this moment."""
+        """Ask the device for the configuration of one attribute now."""
+        return self.host.client.attributes.ask(self._url(), attribute_key(name), lambda: self._read_configuration(name))
+
+    def with_written(self, name: str, use: Callable[[tango.AttributeInfoEx], T]) -> T:
+        """Return what `use` makes of the configuration of the attribute that takes what is written to `name`.
+
+        The kept configuration may be older than a restart of the server: after a refusal that this could explain it is
+        asked for anew, once, and used again if it has changed. The number of a label is always one of now.
+        """
+        info = self.describe_written(name)
+        written = read_text(info, "name")
+        if is_enumeration(info):
+            info = self.ask_attribute(written)
+        return _with_description(info, lambda: self.ask_attribute(written), takes_the_same, use)
+
+    def _read_configuration(self, name: str) -> tango.AttributeInfoEx:
         taken = self._taken(name)
-        return self._ask(lambda proxy: self._keep(_configuration(proxy, taken)))
+        return self._ask(lambda proxy: _configuration(proxy, taken))
 
     def configure_attribute(
         self, name: str, change: Callable[[tango.AttributeInfoEx], object]
@@ -191,11 +222,15 @@ class Device:
             with self.host.client.configuring(self._url()):
                 info = _configuration(proxy, taken)
                 change(info)
-                with self.host.client.reads.changing(self._url()):
-                    proxy.set_attribute_config([info])
-                self.host.client.attributes.discard(self._key("attributes"))
                 try:
-                    return self._keep(_configuration(proxy, taken))
+                    with self.host.client.reads.changing(self._url()):
+                        proxy.set_attribute_config([info])
+                finally:  # a failure does not tell what has been changed before it
+                    self.host.client.attributes.forget(self._url())
+                try:
+                    return self.host.client.attributes.ask(
+                        self._url(), attribute_key(name), lambda: _configuration(proxy, taken)
+                    )
                 except tango.DevFailed as failure:
                     raise explained(failure, "it was changed, but could not be read back") from None
 
@@ -215,15 +250,12 @@ class Device:
         except tango.DevFailed:
             return ()
 
-    def _keep(self, info: tango.AttributeInfoEx) -> tango.AttributeInfoEx:
-        return self.host.client.attributes.store(self._key("attribute", folded(read_text(info, "name"))), info)
-
     def spell_attribute(self, name: str, ask: bool = True) -> str:
         """`name` as the device spells it; as it is, where the device has no such attribute or does not answer.
 
         ask: else only what is known already counts.
         """
-        known = self.host.client.attributes.peek(self._key("attribute", folded(name)))
+        known = self.host.client.attributes.peek(self._url(), attribute_key(name))
         try:
             infos = [known] if known else self.list_attributes() if ask else []
             return spelled(name, (read_text(info, "name") for info in infos)) or name
@@ -232,7 +264,11 @@ class Device:
 
     def enum_labels(self, item: tango.DeviceAttribute | StateRecord) -> Sequence[str]:
         """The labels that belong to a value, none unless it is of an enumeration."""
-        return labels(self.describe_attribute(read_text(item, "name"))) if item.type == tango.CmdArgType.DevEnum else ()
+        if item.type != tango.CmdArgType.DevEnum:
+            return ()
+        name = read_text(item, "name")
+        self.host.client.watch.use(self._url(), name)
+        return labels(self.describe_attribute(name, LABELS_MAX_AGE))
 
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
@@ -257,24 +293,39 @@ class Device:
     # --- commands ---
 
     def list_commands(self) -> list[tango.CommandInfo]:
-        """Descriptions of all commands."""
+        """Ask the device for the descriptions of all commands."""
+        return self._ask(lambda proxy: list(proxy.command_list_query()))
+
+    def describe_command(self, name: str, max_age: float = math.inf) -> tango.CommandInfo:
+        """Return the description of one command, asked for at most `max_age` seconds ago.
+
+        Raises DevFailed, API_CommandNotFound.
+        """
         return self.host.client.descriptions.get(
-            self._key("commands"), lambda: self._ask(lambda proxy: list(proxy.command_list_query()))
+            self._url(), command_key(name), lambda: self._query_command(name), max_age
         )
 
-    def describe_command(self, name: str) -> tango.CommandInfo:
-        """The description of one command. Raises DevFailed, API_CommandNotFound."""
+    def with_command(self, name: str, use: Callable[[tango.CommandInfo], T]) -> T:
+        """Return what `use` makes of the description of a command; asked for anew as in `with_written`."""
+
+        def ask() -> tango.CommandInfo:
+            return self.host.client.descriptions.ask(self._url(), command_key(name), lambda: self._query_command(name))
+
+        return _with_description(self.describe_command(name), ask, _takes_the_same_argument, use)
+
+    def _query_command(self, name: str) -> tango.CommandInfo:
         taken = name if name.isascii() else as_pytango_takes_it(name, self.list_commands(), "cmd_name")
-        return self.host.client.descriptions.get(
-            self._key("command", folded(name)), lambda: self._ask(lambda proxy: proxy.command_query(taken))
-        )
+        return self._ask(lambda proxy: proxy.command_query(taken))
 
-    def run_command(self, info: tango.CommandInfo, argument: Any) -> Any:
-        """The output of a command; argument: what values.command_argument made."""
+    def run_command(self, info: tango.CommandInfo, argument: Any) -> tuple[tango.CmdArgType, Any]:
+        """Run a command and return its output with the type that the device gave it, which is newer than `info`.
+
+        argument: what values.command_argument made.
+        """
         arguments = [] if info.in_type == tango.CmdArgType.DevVoid else [ready_argument(info.in_type, argument)]
         name = raw_text(info, "cmd_name")
         about = read_text(info, "cmd_name")
-        return self._change("command", about, lambda proxy: proxy.command_inout(name, *arguments))
+        return self._change("command", about, lambda proxy: _output(proxy.command_inout_raw(name, *arguments)))
 
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
@@ -282,13 +333,13 @@ class Device:
 
     # --- pipes ---
 
-    def list_pipes(self) -> list[str]:
-        """Names of the pipes, none where PyTango has no pipes."""
+    def list_pipes(self, max_age: float = math.inf) -> list[str]:
+        """Names of the pipes, none where PyTango has no pipes, asked for at most `max_age` seconds ago."""
         if not PIPES:
             self._check_defined()
             return []
         return self.host.client.descriptions.get(
-            self._key("pipes"), lambda: self._ask(lambda proxy: list(proxy.get_pipe_list()))
+            self._url(), "pipes", lambda: self._ask(lambda proxy: list(proxy.get_pipe_list())), max_age
         )
 
     def check_pipes(self) -> None:
@@ -319,11 +370,14 @@ class Device:
 
     def later(self, about: str, job: Job) -> None:
         """Have `job` done without waiting for it, after those that wait already. Raises DevFailed when too many do."""
-        self.host.client.background.add(self._url(), f"{about} of {self.name}", job)
+        self.host.client.background.add(self._url(), f"{about} of {self.full_name}", job)
 
     def _proxy(self, past_polling: bool = False) -> tango.DeviceProxy:
         """A green proxy: its green methods go through the device's lane by themselves."""
-        return self.host.client.device_proxy(self._url(), lambda: self.host.find_server(self.name), past_polling)
+        return self.host.client.device_proxy(self._url(), self._find_server, past_polling)
+
+    def _find_server(self, anew: bool) -> str:
+        return self.host.find_server(self.name, anew)
 
     def _share(self, what: Hashable, read: Callable[[tango.DeviceProxy], T], kept: bool = True) -> Reading[T]:
         """What `read` gives, now or to somebody else; what: the same for reads that are the same."""
@@ -370,22 +424,53 @@ class Device:
         proxy, lane = self._proxy(), self.host.client.lane(self._url())
         return lane.metadata.run(ping_and_ask if METADATA_HOLDS_GIL else ask, (proxy,))
 
+    @property
+    def full_name(self) -> str:
+        """The name as logs and figures have it: with the Tango host where that is not TANGO_HOST."""
+        return self.host.prefix + self.name
+
     def _url(self) -> str:
-        return self.host.prefix + self.name.lower()
+        return self.full_name.lower()
 
     def _check_defined(self) -> None:
         """The database has an empty list also for a device that it does not know."""
         self.host.find_device(self.name)
 
-    def _key(self, *parts: str) -> tuple[str, ...]:
-        return self._url(), *parts
+
+def _takes_the_same_argument(one: tango.CommandInfo, other: tango.CommandInfo) -> bool:
+    return one.in_type == other.in_type
+
+
+def _with_description(known: D, ask: Callable[[], D], same: Callable[[D, D], bool], use: Callable[[D], T]) -> T:
+    """Return what `use` makes of the known description; of a new one if that is refused and the new one differs."""
+    try:
+        return use(known)
+    except (BadRequest, DevFailed) as refusal:
+        if isinstance(refusal, DevFailed) and not {error.reason for error in refusal.args} & _OUTDATED:
+            raise
+        new = ask()
+        if same(known, new):
+            raise
+    return use(new)
+
+
+def _output(data: tango.DeviceData) -> tuple[tango.CmdArgType, Any]:
+    try:
+        return data.get_type(), data.extract()
+    except tango.DevFailed as failure:
+        if failure.args[0].reason != "API_EmptyDeviceData":
+            raise
+        return tango.CmdArgType.DevVoid, None
 
 
 def _configuration(proxy: tango.DeviceProxy, taken: str | bytes) -> tango.AttributeInfoEx:
     """Of this moment, in a thread. PyTango takes the bytes of a name for reading and writing, but not for this."""
     if isinstance(taken, str):
         return proxy.get_attribute_config_ex(taken)[0]
-    return next(info for info in proxy.attribute_list_query_ex() if raw_text(info, "name") == taken)
+    for info in proxy.attribute_list_query_ex():
+        if raw_text(info, "name") == taken:
+            return info
+    raise tango_failure("API_AttrNotFound", f"{taken.decode('latin-1')} attribute not found")
 
 
 def _read_together(

@@ -31,6 +31,7 @@ class DeviceLane(Lane):
         self.metadata = Lane(green, url, limit, green.shares.metadata, "metadata", config.device_queue)
         self.device = self.metadata.device = url
         self.trouble = self.metadata.trouble = self._suspect_server
+        self.connected_through = ""  # the prefix that its connections were made with besides, see Database.through
         self._probe, self._ping = probe, ping
         self._watched = False
         self._asked = 0.0

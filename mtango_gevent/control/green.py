@@ -179,18 +179,23 @@ class Green:
         if call.result.ready():
             return call.result.get()
         timer = gevent.Timeout.start_new(lane.deadline)
+        given_up = None
         try:
-            return call.result.get()
+            lane.watch(call)
+        except tango.DevFailed as silence:
+            given_up = f"no answer from {lane.name}: {silence.args[0].desc}"
         except gevent.Timeout as expired:
             if expired is not timer:
                 raise
         finally:
             timer.close()
-        if call.result.ready():  # it came in between the timer's end and this
+        if call.result.ready():  # perhaps in between the timer's end and this
             return call.result.get()
         self.timed_out += 1
         call.count("timed_out")
-        failure = tango_failure("MTANGO_CallTimedOut", f"no answer from {lane.name} within {lane.deadline:g} s")
+        failure = tango_failure(
+            "MTANGO_CallTimedOut", given_up or f"no answer from {lane.name} within {lane.deadline:g} s"
+        )
         if call.in_thread and not call.abandoned:
             assert self._pool is not None
             self._pool.abandon(call)

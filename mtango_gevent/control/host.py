@@ -1,6 +1,6 @@
 """TangoHost: one Tango database, asked through the commands of its database device.
 
-PyTango's `Database` methods hold the GIL while they wait, and with it the whole worker; commands do not.
+See database.py for how it is reached.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Any
 
 import tango
 
+from mtango_gevent.control.addresses import plain
 from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.database import Address, Database
 from mtango_gevent.errors import tango_failure
 from mtango_gevent.names import spelled
 
@@ -53,13 +55,17 @@ class TangoHost:
 
     def command(self, name: str, argument: str | Sequence[str] | None = None) -> Any:
         """Run a command of the database device. Raises DevFailed."""
-        url = self.prefix + self.client.config.database_device.lower()
-        database = self.client.device_proxy(url, lambda: "")
         if argument is None:
-            return database.command_inout(name)
-        return database.command_inout(
-            name, ready_argument(_STRING if isinstance(argument, str) else _STRINGS, argument)
-        )
+            return self.database.run(name)
+        return self.database.run(name, ready_argument(_STRING if isinstance(argument, str) else _STRINGS, argument))
+
+    @property
+    def database(self) -> Database:
+        """The database of this host. Raises DevFailed where TANGO_HOST is needed and not set."""
+        return self.client.database(self.prefix, self._addresses)
+
+    def _addresses(self) -> list[Address]:
+        return [_parse(self.prefix.removeprefix("tango://").removesuffix("/"))] if self.prefix else _own_hosts()
 
     def info(self) -> list[str]:
         """Lines of text about the database."""
@@ -72,7 +78,7 @@ class TangoHost:
 
     def device_name(self, name: str) -> str:
         """`name` in the database's spelling. Raises DevFailed, DB_DeviceNotDefined."""
-        return self.client.names.get(self.prefix + name.lower(), lambda: self.find_device(name))
+        return self.client.names.get(self.prefix + name.lower(), "name", lambda: self.find_device(name))
 
     def device_info(self, name: str) -> DeviceInfo:
         """What the database knows of a device. Raises DevFailed, DB_DeviceNotDefined."""
@@ -85,10 +91,15 @@ class TangoHost:
             self.device_name(name), ior, version, server, hostname, started, stopped, classname, bool(exported), pid
         )
 
-    def find_server(self, name: str) -> str:
-        """The name of the device server that a device belongs to. Raises DevFailed, DB_DeviceNotDefined."""
-        return self.client.descriptions.get(
-            (self.prefix + name.lower(), "server"), lambda: self.command("DbGetDeviceInfo", name)[1][3]
+    def find_server(self, name: str, anew: bool = False) -> str:
+        """The name of the device server that a device belongs to, with the prefix of its Tango host: another host may
+        have a server of the same name. Raises DevFailed, DB_DeviceNotDefined.
+
+        anew: asked of the database now.
+        """
+        known = self.client.descriptions
+        return (known.ask if anew else known.get)(
+            self.prefix + name.lower(), "server", lambda: self.prefix + self.command("DbGetDeviceInfo", name)[1][3]
         )
 
     def find_device(self, name: str) -> str:
@@ -103,21 +114,30 @@ class TangoHost:
 
 
 def list_hosts(client: TangoClient) -> list[TangoHost]:
-    """The Tango hosts that are served, TANGO_HOST first. Raises DevFailed when TANGO_HOST is not set."""
-    own = TangoHost(client, *_own_hosts()[0])
+    """The Tango hosts that are served, TANGO_HOST first. Raises DevFailed when there are none."""
+    own = [TangoHost(client, *address) for address in _served_own_hosts(client)[:1]]
     listed = (find_host(client, *_parse(text)) for text in client.config.tango_hosts)
-    return list(dict.fromkeys([own, *(host for host in listed if host)]))
+    return list(dict.fromkeys([*own, *(host for host in listed if host)]))
 
 
-def find_host(client: TangoClient, host: str, port: int) -> TangoHost | None:
+def find_host(client: TangoClient, host: str, port: int, writing: bool = False) -> TangoHost | None:
     """The Tango host of that name, or None where it is not served.
 
-    With no list in the settings every name means TANGO_HOST (contract: rc3, "Host and port in the URL").
+    With no list in the settings every name means TANGO_HOST to a request that reads; a request that writes has to name
+    TANGO_HOST (contract: rc3, "Host and port in the URL"). Raises DevFailed when TANGO_HOST is needed and not set.
     """
-    if not client.config.tango_hosts or (host.lower(), port) in {(own.lower(), port) for own, port in _own_hosts()}:
+    listed = client.config.tango_hosts
+    if not (listed or writing):
         return TangoHost(client, host, port)
-    if f"{host.lower()}:{port}" in client.config.tango_hosts:
-        return TangoHost(client, host, port, prefix=f"tango://{host.lower()}:{port}/")
+    own = _served_own_hosts(client)
+    if (plain(host), port) in {(plain(name), number) for name, number in own}:
+        return TangoHost(client, host, port)
+    for text in listed:
+        name, number = _parse(text)
+        if (plain(name), number) == (plain(host), port):
+            return TangoHost(client, host, port, prefix=f"tango://{text}/")
+    if any(number == port and client.addresses.are_same(name, host) for name, number in own):
+        return TangoHost(client, host, port)
     return None
 
 
@@ -126,15 +146,20 @@ def tango_host_variable() -> str:
     return tango.ApiUtil.get_env_var("TANGO_HOST") or ""
 
 
-def _own_hosts() -> list[tuple[str, int]]:
-    """(host, port) of TANGO_HOST, several when it lists replicas of one database. Raises DevFailed without it."""
+def _served_own_hosts(client: TangoClient) -> list[Address]:
+    """The addresses of TANGO_HOST; none where it is not set, and a list of others to serve is."""
+    return [] if client.config.tango_hosts and not tango_host_variable() else _own_hosts()
+
+
+def _own_hosts() -> list[Address]:
+    """(host, port) of TANGO_HOST, several when it lists servers of one database. Raises DevFailed without it."""
     text = tango_host_variable()
     if not text:
         raise tango_failure("API_TangoHostNotSet", "TANGO_HOST is not set where the gateway runs")
     return [_parse(part) for part in text.split(",")]
 
 
-def _parse(text: str) -> tuple[str, int]:
+def _parse(text: str) -> Address:
     host, _, port = text.strip().rpartition(":")
     if not host or not port.isdecimal():
         raise tango_failure("API_TangoHostNotSet", f"TANGO_HOST: {text!r} is not host:port")

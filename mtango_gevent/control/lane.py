@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Seconds, waiting for the GIL included, within which a call has to end to be tried in a round.
 _WORTH_A_TRY = 0.005
 
+# Seconds between two looks at whether the server of a call is known not to answer.
+_LOOK_EVERY = 0.1
+
 # Things whose times are known, of one lane.
 _MOST_TIMES = 1000
 
@@ -84,6 +87,7 @@ class Lane(GeventExecutor):
 
     device = ""  # whose calls it has, if it is one's
     server: Server | None = None  # its, once it is known
+    patience: float | None = None  # seconds without an answer after which the server is pinged, and given up if silent
 
     def __init__(
         self,
@@ -174,6 +178,18 @@ class Lane(GeventExecutor):
     @_counted
     def wait(self, call: Call) -> Any:
         return self._green.wait(call, self)
+
+    def watch(self, call: Call) -> None:
+        """Wait for the end of a call. Raises DevFailed as soon as its server is known not to answer."""
+        result = call.result
+        if self.patience is not None:
+            result.wait(self.patience)
+            if not result.ready():
+                self.trouble()
+            while not result.ready():
+                self.check()
+                result.wait(_LOOK_EVERY)
+        result.wait()
 
     def count(self, kind: str, outcome: str, seconds: float | None) -> None:
         """A call that has ended, or been given up; seconds: how long it took, None where it was not made."""

@@ -10,7 +10,11 @@ from mtango_gevent.control.cache import Cache, NativeLock
 from mtango_gevent.control.device_lane import DeviceLane
 from mtango_gevent.control.green import Green
 from mtango_gevent.control.server import Server
+from mtango_gevent.names import local_name
 from mtango_gevent.reports import Row
+
+# Seconds without an answer after which a database is pinged: another one may have to be asked.
+_DATABASE_PATIENCE = 1.0
 
 
 class Lanes:
@@ -37,7 +41,8 @@ class Lanes:
             return lane
 
     def is_database(self, url: str) -> bool:
-        return url.endswith(self._green.config.database_device.lower())
+        """Whether that device is the database of its Tango host."""
+        return local_name(url) == self._green.config.database_device.lower()
 
     def lead(self, lane: DeviceLane, server: str) -> None:
         """The device belongs to the device server of that name."""
@@ -78,6 +83,7 @@ class Lanes:
         if not self.is_database(url):
             return DeviceLane(self._green, url, config.device_limit, shares.calls, *asking)
         lane = DeviceLane(self._green, url, config.database_limit, shares.databases, *asking)
-        lane.kind = "database"
-        lane.belongs_to(Server(self._green, f"of {url}", config.database_limit, shares.databases))
+        lane.kind, lane.patience = "database", _DATABASE_PATIENCE
+        # Watched on, as the server of a redundant database is not asked any more once another one has answered.
+        lane.belongs_to(Server(self._green, f"of {url}", config.database_limit, shares.databases, forget_after=None))
         return lane

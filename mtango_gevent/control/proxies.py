@@ -20,6 +20,7 @@ class ProxyCache:
         self._attempts = Attempts("connection")
         self.count = self._proxies.count
         self.peek = self._proxies.peek
+        self.discard = self._proxies.discard
 
     def get(self, name: str, lane: Lane, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Any:
         """The proxy of `name`, whose calls take `lane`; if there is none, made by `connect` where `find_lane` says.

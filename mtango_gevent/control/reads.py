@@ -1,14 +1,13 @@
 """Reads: one Tango call for all who ask a device for the same meanwhile, and for who comes soon after, if that may be.
 
-Nobody gets what was read before a change of the device that this process has made: reads belong to an epoch of their
-device, which ends when such a change begins and again when it ends.
+A value that was read before a change of its device by this process is not returned after it: each read belongs to a
+generation of its device, which ends when such a change begins and again when it ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -19,17 +18,15 @@ from cachetools import TLRUCache
 from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.buffer import size
 from mtango_gevent.control.cache import NativeLock
+from mtango_gevent.control.generations import Generations
 from mtango_gevent.control.lane import Lane
 
 T = TypeVar("T")
-# Device, number of the epoch, what is read.
+# Device, its generation, what is read.
 Key: TypeAlias = tuple[str, int, Hashable]
 
 # Bytes that a value which is kept takes besides its own: PyTango's object, its key, its places in the cache.
 _OVERHEAD = 2_000
-
-# Devices that have been changed and are remembered as such, a hundred bytes each.
-MOST_CHANGED = 10_000
 
 
 @dataclasses.dataclass
@@ -52,9 +49,7 @@ class Reads:
         self._kept: TLRUCache[Key, Reading[Any]] = TLRUCache(
             memory, lambda _, reading, __: reading.began + max_age, time.perf_counter, _size
         )
-        self._numbers = itertools.count()
-        self._epochs: dict[str, int] = {}  # of the devices that have been changed
-        self._first = next(self._numbers)  # that of all others
+        self._generations = Generations()
         self._attempts = Attempts("read")
         self._guard = NativeLock()  # held for dictionary work only
 
@@ -98,28 +93,19 @@ class Reads:
     @contextlib.contextmanager
     def changing(self, url: str) -> Iterator[None]:
         """Around a Tango call, in its thread, that may change what reads of the device give."""
-        self._end_epoch(url)
+        self._generations.end(url)
         try:
             yield
         finally:
-            self._end_epoch(url)
+            self._generations.end(url)
 
     def clear(self) -> None:
         with self._guard:
             self._kept.clear()
-        self._end_all_epochs()
+        self._generations.end_all()
 
     def _key(self, url: str, what: Hashable) -> Key:
-        return url, self._epochs.get(url, self._first), what
-
-    def _end_epoch(self, url: str) -> None:
-        if len(self._epochs) >= MOST_CHANGED:
-            self._end_all_epochs()
-        self._epochs[url] = next(self._numbers)
-
-    def _end_all_epochs(self) -> None:
-        self._first = next(self._numbers)  # before they are forgotten: so no number comes back
-        self._epochs.clear()
+        return url, self._generations.of(url), what
 
     def _find(self, key: Key) -> Reading[Any] | None:
         with self._guard:

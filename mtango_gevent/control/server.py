@@ -37,10 +37,13 @@ class Server:
     """calls, metadata, connections, lost: the lanes to it for each of them, as in `Shares`.
 
     limit: calls to it at a time, and as many for metadata; share: the part of the pool that its calls have.
+    forget_after: seconds without a caller after which a silent server is not watched any more; None watches it on.
     """
 
-    def __init__(self, green: Green, name: str, limit: int, share: Lane) -> None:
-        self._green = green
+    def __init__(
+        self, green: Green, name: str, limit: int, share: Lane, forget_after: float | None = FORGET_AFTER
+    ) -> None:
+        self._green, self._forget_after = green, forget_after
         self.name = name
         shares, title = green.shares, f"the server {name}"
         self.calls = Lane(green, title, limit, share)
@@ -95,12 +98,15 @@ class Server:
 
     def _watch(self, ping: Callable[[], object]) -> None:
         try:
-            while not self._answers(ping) and time.monotonic() - self._asked < FORGET_AFTER:
+            while not self._answers(ping) and self._is_wanted():
                 self._green.sleep(self._green.config.retry_after)
         finally:
             if self.silent_since:
                 logger.warning("the device server %s answers again, or is not asked for any more", self.name)
             self._watched, self.silent_since = False, 0.0
+
+    def _is_wanted(self) -> bool:
+        return self._forget_after is None or time.monotonic() - self._asked < self._forget_after
 
     def _answers(self, ping: Callable[[], object]) -> bool:
         """Whether it answers now. Returns when the ping has ended, as a thread of it is enough."""

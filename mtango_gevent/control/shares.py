@@ -16,6 +16,7 @@ class Shares:
     calls: what devices are asked and told. metadata: what their servers know of them. databases.
     connections: to servers that may answer; lost: to those that did not, the last time.
     events: attributes that send none, which are read; silent: of devices that did not answer; unsubscribing.
+    watching: subscribing to configuration events, which one frozen server can hold up for seconds.
     pictures: encoding them. probes: of open devices; pings: of servers.
     """
 
@@ -31,9 +32,10 @@ class Shares:
         self.databases = part("the threads for databases", tenth)
         self.connections = part("the threads for connections", tenth - few)
         self.lost = part("the threads for connections after a failure", few)
-        self.events = part("the threads for polling", tenth - few - 1).timed(None, None)
+        self.events = part("the threads for polling", tenth - few - 2).timed(None, None)
         self.silent = part("the threads for polling after a failure", few).timed(None, None)
         self.unsubscribing = part("the thread for unsubscribing", 1).timed(None, None)
+        self.watching = part("the thread for configuration events", 1).timed(None, None)
         self.pictures = part("the threads for pictures", few)  # each takes a processor: never all of them
         self.probes = part("the threads for probes", tenth).timed(None, None)
         self.pings = part("the threads for pings", tenth).timed(None, None)

@@ -18,8 +18,8 @@ class Signal(Protocol):
     def set(self) -> None:
         """From any thread."""
 
-    def wait(self, seconds: float) -> bool:
-        """Whether it was set within that time."""
+    def wait(self, seconds: float | None) -> bool:
+        """Whether it was set within that time; None waits without end."""
         ...
 
 
@@ -30,8 +30,8 @@ class ThreadSignal:
         self._event = _NativeEvent()
         self.set = self._event.set
 
-    def wait(self, seconds: float) -> bool:
-        return self._event.wait(max(0.0, seconds))
+    def wait(self, seconds: float | None) -> bool:
+        return self._event.wait(_not_negative(seconds))
 
 
 class GreenletSignal:
@@ -44,8 +44,8 @@ class GreenletSignal:
     def set(self) -> None:
         self._waker.wake(self._event)
 
-    def wait(self, seconds: float) -> bool:
-        return bool(self._event.wait(max(0.0, seconds)))
+    def wait(self, seconds: float | None) -> bool:
+        return bool(self._event.wait(_not_negative(seconds)))
 
 
 class Waker:
@@ -70,3 +70,7 @@ class Waker:
         if self._due:
             self._scheduled = True
             self._loop.run_callback(self._wake_some)
+
+
+def _not_negative(seconds: float | None) -> float | None:
+    return None if seconds is None else max(0.0, seconds)

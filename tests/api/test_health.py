@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from webtest import TestApp
+
+from mtango_gevent.demo.embedded import EmbeddedTango, free_port
 
 
 def test_a_server_that_answers_lives(client: TestApp) -> None:
@@ -18,16 +21,47 @@ def test_a_server_whose_tango_answers_is_ready(client: TestApp) -> None:
 
 
 def test_without_its_database_a_server_lives_and_is_not_ready(
-    make_client: Callable[..., TestApp],
+    make_client: Callable[..., TestApp], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = make_client(database_device="sys/database/none")
+    monkeypatch.setenv("TANGO_HOST", f"127.0.0.1:{free_port()}")
+    client = make_client()
     assert client.get("/healthz").json == {"status": "ok"}
     answer = client.get("/readyz", status=503).json
     assert answer["status"] == "not ready"
     assert "database" in answer["problems"][0]
 
 
+def test_another_tango_host_that_does_not_answer_is_a_warning(
+    make_client: Callable[..., TestApp], tango_system: EmbeddedTango
+) -> None:
+    dead = f"127.0.0.1:{free_port()}"
+    answer = make_client(tango_hosts=(dead,)).get("/readyz", status=200).json
+    assert answer["status"] == "ok"
+    (warning,) = answer["warnings"]
+    assert dead in warning
+    assert "API_CantConnectToDatabase" in warning
+
+
+def test_without_tango_host_the_first_of_the_list_decides_readiness(
+    make_client: Callable[..., TestApp], tango_system: EmbeddedTango, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANGO_HOST", "")
+    dead = f"127.0.0.1:{free_port()}"
+    assert make_client(tango_hosts=(tango_system.tango_host, dead)).get("/readyz").json["status"] == "ok"
+    problems = make_client(tango_hosts=(dead, tango_system.tango_host)).get("/readyz", status=503).json["problems"]
+    assert dead in problems[0]
+
+
 def test_a_server_that_stops_is_not_ready(make_client: Callable[..., TestApp]) -> None:
     client = make_client()
     client.app.extensions["mtango"].client.events.stop()
     assert client.get("/readyz", status=503).json["problems"] == ["the server stops"]
+
+
+def test_a_server_with_more_calls_than_threads_is_not_ready(make_client: Callable[..., TestApp]) -> None:
+    client = make_client()
+    slots = client.app.extensions["mtango"].client.green.shares.calls.slots
+    while slots.has_room:
+        slots.overdraw()
+    assert slots.free == -1
+    assert "threads for calls of devices are busy" in client.get("/readyz", status=503).json["problems"][0]

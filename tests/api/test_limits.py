@@ -61,7 +61,7 @@ def test_names_of_no_attribute_are_few_calls_however_many_there_are(client: Test
 def test_an_attribute_that_has_just_come_is_known(client: TestApp, demo_url: str) -> None:
     """The list of attributes, which is kept for a while, is not the last word."""
     context: Context = client.app.extensions["mtango"]
-    context.client.attributes.store((DEMO_DEVICE, "attributes"), [])
+    context.client.attributes.ask(DEMO_DEVICE, "attributes", list)
     assert [info["name"] for info in client.get(f"{demo_url}/attributes/info?attr=ampli").json] == ["ampli"]
 
 

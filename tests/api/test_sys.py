@@ -36,7 +36,9 @@ def test_every_request_is_counted_and_every_response(client: TestApp, demo_url: 
     for url in (BASE, f"{demo_url}/state", "/nope", "/tango/rest/rc3/hosts/h/x"):
         client.get(url, expect_errors=True)
     figures = client.get(f"{BASE}/stats").json
-    assert (figures["requests"], figures["responses"]) == (5, 4)
+    assert (figures["requests"], figures["responses"], figures["failures"]) == (5, 4, 2)
+    assert "errors" not in {*figures, *figures["workers"][0]}
+    assert figures["workers"][0]["failures"] == 2
     assert figures["running_since"] <= figures["time"]
     assert figures["proxies"]["device"] >= 1
     assert figures["resource"]["max_resident_mem"] > 0
@@ -49,7 +51,7 @@ def test_every_request_is_counted_and_every_response(client: TestApp, demo_url: 
 def test_caches_fill_and_are_cleaned(client: TestApp, demo_url: str) -> None:
     for _ in range(2):
         client.get(f"{demo_url}/attributes/ampli/value")
-        client.get(f"{demo_url}/attributes/ampli/info")
+        client.put(f"{demo_url}/attributes/ampli/value?v=1")  # checked against the configuration, which is kept
     for cache in ("devices", "attributes"):
         figures = client.get(f"{BASE}/cache/{cache}").json
         assert figures == client.get(f"{BASE}/active/{cache}").json

@@ -10,6 +10,7 @@ monkey.patch_all()
 import contextlib
 import json
 import logging
+import math
 import sys
 import time
 
@@ -19,11 +20,13 @@ import tango
 import tango.gevent
 from mtango_gevent.check import lets_others_run
 from mtango_gevent.config import Config
+from mtango_gevent.control import device as device_module
 from mtango_gevent.control import threads
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
 from mtango_gevent.errors import tango_failure
+from mtango_gevent.values import set_configuration
 from tango.gevent_executor import GeventExecutor, set_global_executor
 
 native_sleep = monkey.get_original("time", "sleep")
@@ -293,6 +296,37 @@ def database():
     """The database's own device as the first that is asked for: its connection needs nothing from itself."""
     _, host = make()
     return {"state": Device(host, "SYS/database/2").read_state().items[0], "server": host.find_server("sys/database/2")}
+
+
+def slow_names():
+    """A name that is not resolved in time holds up its caller only, and is not asked for again at once."""
+    client, _ = make()
+    hub, ran = gevent.get_hub(), 0
+
+    class Resolver:
+        def getaddrinfo(self, *_, **__):
+            gevent.sleep(60)
+
+    def count():
+        nonlocal ran
+        while True:
+            ran += 1
+            gevent.sleep(0.01)
+
+    def timed():
+        began = time.monotonic()
+        return client.addresses.are_same("127.0.0.1", "slow.invalid"), time.monotonic() - began
+
+    client.green.at_home()
+    assert client.addresses.are_same("127.0.0.1", "localhost")
+    hub.resolver = Resolver()
+    gevent.spawn(count)
+    return {
+        "first": timed(),
+        "second": timed(),
+        "known": client.addresses.are_same("127.0.0.1", "localhost"),
+        "ran": ran,
+    }
 
 
 def contexts():
@@ -567,6 +601,37 @@ def crowd():
     send(device, 1, 1, 1)
     gevent.joinall(waiting)
     return {"more_threads": more, "got": got, **client.events.info()}
+
+
+def labels():
+    """What another client changes is known by Tango's events, however long labels are kept; and what it was before."""
+    device_module.LABELS_MAX_AGE = math.inf
+    client, host = make()
+    device = Device(host, "test/changing/1")
+    item = device.read_value("mode").items
+    found = [list(device.enum_labels(item))]
+    wait_until(lambda: len(watched(client)) == 2 and all(each.end for each in watched(client)))
+    client.green.threads.run(configure, (client.plain_proxy, device.name, "mode", ["closed", "open"]))
+    wait_until(lambda: list(device.enum_labels(item)) != found[0])
+    found.append(list(device.enum_labels(item)))
+    return {"found": found}
+
+
+def watched(client):
+    return client.watch._watched.values()
+
+
+def configure(connect, name, attribute, enum_labels):
+    proxy = connect(name)
+    info = proxy.get_attribute_config_ex(attribute)[0]
+    set_configuration(info, ["enum_labels"], enum_labels)
+    proxy.set_attribute_config([info])
+
+
+def wait_until(condition):
+    with gevent.Timeout(20):
+        while not condition():
+            gevent.sleep(0.02)
 
 
 print(json.dumps(gevent.spawn(globals()[sys.argv[1]]).get()))

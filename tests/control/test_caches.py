@@ -1,4 +1,4 @@
-"""The caches of proxies and of metadata, in plain threads."""
+"""The cache of proxies, in plain threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from mtango_gevent import workers
 from mtango_gevent.config import Config
-from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.green import Lane
 from mtango_gevent.control.proxies import ProxyCache
@@ -71,22 +70,3 @@ def test_threads_make_one_attempt_together_and_others_do_not_wait(lane: Lane) ->
         thread.join(10)
     assert len(made) == 1
     assert len(set(map(id, found))) == 1
-
-
-def test_metadata_is_asked_for_once_in_its_lifetime() -> None:
-    figures, asked = workers.own(), []
-    cache = Cache(9, 60, figures=CacheFigures(figures, "attributes", 9))
-    for _ in range(3):
-        assert cache.get("key", lambda: asked.append(1) or "answer") == "answer"
-    assert len(asked) == 1
-    assert figures.get("attributes.hits") == 2
-    cache.clear()
-    cache.get("key", lambda: asked.append(1) or "answer")
-    assert len(asked) == 2
-
-
-def test_metadata_without_lifetime_is_asked_for_every_time() -> None:
-    cache, asked = Cache(size=9, lifetime=0), []
-    for _ in range(3):
-        cache.get("key", lambda: asked.append(1) or "answer")
-    assert len(asked) == 3

@@ -155,14 +155,14 @@ def test_kept_values_take_no_more_memory_than_they_may_and_those_too_large_none(
 def test_however_many_devices_are_changed_few_are_remembered_and_none_has_its_old_value_back(
     get: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mtango_gevent.control.reads.MOST_CHANGED", 10)
+    monkeypatch.setattr("mtango_gevent.control.generations.MOST_DEVICES", 10)
     reads = Reads(60, 1 << 20)
     for number in range(100):
         url = f"a/b/{number}"
         assert get(reads, "x", lambda: Item("old"), url=url).value == "old"
         with reads.changing(url):
             pass
-        assert len(reads._epochs) <= 10
+        assert len(reads._generations._devices) <= 10
     assert {get(reads, "x", lambda: Item("new"), url=f"a/b/{number}").value for number in range(100)} == {"new"}
     assert not reads._attempts
 

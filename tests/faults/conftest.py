@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mtango_gevent.demo.embedded import EmbeddedTango
+from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
 from tests.asking import Answer, Connection
 from tests.live.conftest import Gateway, free_port, served, wait_until
 from tests.lives import Lives
@@ -77,6 +78,48 @@ def gateway(tango: Tango, tmp_path: Path) -> Iterator[Gateway]:
         is_calm = _calmness(gateway)
         wait_until(is_calm)
         assert "Traceback" not in gateway.log.read_text()
+
+
+@dataclasses.dataclass
+class Redundant:
+    """A Tango whose database has two servers, on one file. databases: first and second of TANGO_HOST."""
+
+    system: EmbeddedTango
+    tango_host: str
+    databases: tuple[Lives, Lives]
+
+    @property
+    def base(self) -> str:
+        return "/tango/rest/rc3/hosts/" + self.tango_host.split(",")[0].replace(":", "/")
+
+    def mend(self) -> None:
+        for lives in self.databases:
+            lives.server.thaw()
+            lives.server.start()
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Redundant]:
+    with EmbeddedTango() as system:
+        port = free_port()
+        address = f"127.0.0.1:{port}"
+        command = [sys.executable, "-m", "databaseds.database", "--host", "127.0.0.1", "--port", str(port), "2"]
+        file = str(system.folder / "tango.sqlite")
+        environment = {**os.environ, "TANGO_HOST": address, "PYTANGO_DATABASE_NAME": file}
+        second = ServerProcess("database2", command, environment, system.folder / "database2.log", system.keep)
+        second.start()  # the second: the database has its address then
+        try:
+            yield Redundant(system, f"{system.tango_host},{address}", (Lives(system.database), Lives(second)))
+        finally:
+            second.thaw()
+            second.stop()
+
+
+@pytest.fixture
+def redundant(pair: Redundant) -> Iterator[Redundant]:
+    """Both databases are there when a test begins, and again when it has ended."""
+    yield pair
+    pair.mend()
 
 
 def _calmness(gateway: Gateway) -> Callable[[], bool]:

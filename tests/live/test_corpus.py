@@ -36,10 +36,12 @@ def patient(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactor
         yield gateway
 
 
-def read_request(path: Path) -> bytes:
+def read_request(path: Path, tango_port: str) -> bytes:
+    """The request of a file, with the port of the test's Tango: a request that writes has to name TANGO_HOST."""
+    text = path.read_bytes().replace(b"/hosts/localhost/10000/", f"/hosts/localhost/{tango_port}/".encode())
     if path.suffix == ".http":
-        return path.read_bytes()
-    text = path.read_bytes().replace(b"\n", b"\r\n")
+        return text
+    text = text.replace(b"\n", b"\r\n")
     return re.sub(rb"<<(.+?)\*([0-9]+)>>", lambda part: part[1].replace(rb"\r\n", b"\r\n") * int(part[2]), text)
 
 
@@ -78,9 +80,11 @@ def check_answer(status: int, headers: list[bytes], body: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_whatever_is_sent_is_answered_or_closed_and_harms_nobody(patient: Gateway, path: Path) -> None:
+def test_whatever_is_sent_is_answered_or_closed_and_harms_nobody(
+    patient: Gateway, tango_system: EmbeddedTango, path: Path
+) -> None:
     *parts, wanted, _ = path.name.split(".")
-    worker, request = patient.worker().pid, read_request(path)
+    worker, request = patient.worker().pid, read_request(path, tango_system.tango_host.rpartition(":")[2])
     answers = list(take_apart(send(patient, request, half_close="open" not in parts), request))
     for answer in answers:
         check_answer(*answer)
@@ -133,8 +137,9 @@ def test_a_refusal_of_a_large_body_is_seen(gateway: Gateway) -> None:
         assert connection.getresponse().status == 413
 
 
-def test_what_comes_after_a_body_that_was_given_up_is_no_request(patient: Gateway) -> None:
-    head = b"PUT /tango/rest/rc3/hosts/a/1/devices/sys/tg_test/1/attributes/double_scalar/value HTTP/1.1\r\nHost: a\r\n"
+def test_what_comes_after_a_body_that_was_given_up_is_no_request(patient: Gateway, host_path: str) -> None:
+    url = f"/tango/rest{host_path}/devices/sys/tg_test/1/attributes/double_scalar/value"
+    head = f"PUT {url} HTTP/1.1\r\nHost: a\r\n".encode()
     for rest in (b"Transfer-Encoding: chunked\r\n\r\n5\r\n1", b"Content-Length: 100\r\n\r\n1"):
         with socket.create_connection(("127.0.0.1", patient.port), timeout=PATIENCE) as connection:
             connection.sendall(head + rest)

@@ -162,6 +162,60 @@ def test_a_client_that_does_not_read_is_cut_off(tango_system: EmbeddedTango, tmp
     check_log(gateway)
 
 
+def test_a_request_that_comes_slowly_is_answered_by_a_server_that_stops(
+    tango_system: EmbeddedTango, tmp_path: Path, types_url: str
+) -> None:
+    command = [sys.executable, "-m", "mtango_gevent", "serve"]
+    settings = {"MTANGO_CALL_DEADLINE": "1", "MTANGO_QUEUE_TIMEOUT": "0"}
+    with served(command, tmp_path / "log", **settings) as gateway:
+        head = f"PUT {types_url}/attributes/double_scalar/value HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n1"
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+            connection.sendall(head.encode())
+            wait_until(lambda: gateway.get("/sys/stats")["requests"] > gateway.get("/sys/stats")["responses"])
+            gateway.process.send_signal(signal.SIGTERM)
+            time.sleep(6)  # longer than the calls alone may take
+            connection.sendall(b".5")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert gateway.process.wait(30) == 0
+    check_log(gateway)
+
+
+def test_a_client_that_does_not_read_is_cut_off_when_the_server_stops(
+    tango_system: EmbeddedTango, tmp_path: Path, types_url: str
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-c",
+        "gunicorn.conf.py",
+        "--graceful-timeout",
+        "8",
+        "wsgi:application",
+    ]
+    with served(command, tmp_path / "log", MTANGO_CALL_DEADLINE="2") as gateway:
+        rows = "[" + ",".join(["[" + ",".join(["0.123456789"] * 1000) + "]"] * 1000) + "]"
+        with contextlib.closing(gateway.connection()) as connection:
+            connection.request("PUT", f"{types_url}/attributes/double_image/value", rows)
+            assert connection.getresponse().read(10)
+            gateway.process.send_signal(signal.SIGTERM)
+            assert gateway.process.wait(60) == 0
+    assert "Worker graceful timeout" in gateway.log.read_text()  # and so was not killed by gunicorn
+
+
+def test_what_fails_beside_requests_does_not_end_the_housekeeping(tango_system: EmbeddedTango, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "tests.live.broken_figures"]
+    with served(command, tmp_path / "log", MTANGO_HEAD_TIMEOUT="0.5") as gateway, kept_connections(gateway):
+        wait_until(lambda: "ValueError: no figures" in gateway.log.read_text())
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as silent:
+            assert silent.recv(1) == b""  # which the housekeeping does
+        began = time.monotonic()
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(60) == 0
+        assert time.monotonic() - began < 3 * 2
+    assert gateway.log.read_text().count("ValueError: no figures") == 1
+
+
 @pytest.mark.parametrize("head", [b"Content-Length: 100\r\n", b"Transfer-Encoding: chunked\r\n"])
 def test_a_body_that_does_not_come_is_given_up(
     tango_system: EmbeddedTango, tmp_path: Path, types_url: str, head: bytes

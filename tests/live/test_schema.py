@@ -87,13 +87,13 @@ def fuzzed(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def devices(fuzzed: Gateway, host_path: str) -> dict[str, Names]:
     """What there is, by the name of the device and the parameter that it is for."""
-    found = {}
+    found, port = {}, int(host_path.rpartition("/")[2])
     for device in DEVICES:
         url = f"{host_path}/devices/{device}"
         listed = {kind: fuzzed.get(f"{url}/{kind}s") for kind in ("attribute", "command", "pipe")}
         names = {kind: [item["name"] for item in items] or ["none"] for kind, items in listed.items()}
         parts = dict(zip(("domain", "family", "member"), ([part] for part in device.split("/")), strict=True))
-        others = {"host": ["localhost"], "port": [10000], "property_name": ["p"], "cache": ["devices", "attributes"]}
+        others = {"host": ["localhost"], "port": [port], "property_name": ["p"], "cache": ["devices", "attributes"]}
         found[device] = {**names, **parts, **others}
     return found
 

@@ -280,6 +280,19 @@ def test_the_log_in_json_is_json_only(tango_system: EmbeddedTango, host_path: st
     assert (state["status"], state["device"], state["outcome"]) == (200, "sys/tg_test/1", "ok")
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_a_worker_logs_before_it_hangs_is_not_lost(
+    tango_system: EmbeddedTango, tmp_path: Path, log_format: str
+) -> None:
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "--timeout", "3", "tests.live.hanging"]
+    with served(command, tmp_path / "log", MTANGO_LOG_FORMAT=log_format) as gateway:
+        worker = gateway.worker()
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+            connection.sendall(b"GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
+            worker.wait(30)  # until gunicorn has killed it
+        assert "the last words of a worker" in gateway.log.read_text()
+
+
 def test_loading_before_the_fork_is_refused_with_the_reason(tango_system: EmbeddedTango) -> None:
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "--preload", "wsgi:application"]
     environment = {**os.environ, "MTANGO_HOST": "127.0.0.1", "MTANGO_PORT": str(free_port())}

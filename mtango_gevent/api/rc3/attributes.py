@@ -18,7 +18,6 @@ from mtango_gevent.control.device import Device
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.errors import (
     ApiError,
-    BadRequest,
     DevFailed,
     as_failure,
     describe,
@@ -39,15 +38,16 @@ _NOT_READ_BACK = "it was written, but could not be read back"
 @blueprint.get("")
 def list_attributes(device: Device) -> Response:
     name = device.find_name()
+    infos = device.list_attributes(config().metadata_max_age)
     return reply.collection(
-        device.list_attributes(),
-        lambda info: reply.item(read_text(info, "name"), lambda: _shape_attribute(device, name, info)),
+        infos, lambda info: reply.item(read_text(info, "name"), lambda: _shape_attribute(device, name, info))
     )
 
 
 @blueprint.get("/<attribute>")
 def show_attribute(device: Device, attribute: str) -> Response:
-    return reply.metadata(_shape_attribute(device, device.find_name(), device.describe_attribute(attribute)))
+    info = device.describe_attribute(attribute, config().metadata_max_age)
+    return reply.metadata(_shape_attribute(device, device.find_name(), info))
 
 
 # --- values ---
@@ -56,7 +56,7 @@ def show_attribute(device: Device, attribute: str) -> Response:
 @blueprint.get("/<attribute>/value")
 def read_value(device: Device, attribute: str) -> Response:
     """An image also as a picture, where the client asks for one (`Accept`)."""
-    question = Question(device.name, lambda: device.read_value(attribute), lambda item: _render(device, item))
+    question = Question(device.full_name, lambda: device.read_value(attribute), lambda item: _render(device, item))
     reading = _ask(question)
     return answer_value(device, reading.items, reading.began)
 
@@ -91,7 +91,7 @@ def _render(device: Device, item: Any, sent: Callable[[Any], Any] | None = None)
 def read_values(device: Device) -> Response:
     """Those named by `attr`, in one Tango call and in that order; each fails for itself."""
     names = query.names("attr", "attribute")
-    question = Question(device.name, lambda: device.read_values(names), lambda items: _render_all(device, items))
+    question = Question(device.full_name, lambda: device.read_values(names), lambda items: _render_all(device, items))
     reading = _ask(question, "attr")
     return reply.collection(reading.items, lambda item: _shape_value(device, item), reading.began)
 
@@ -103,10 +103,11 @@ def _render_all(device: Device, items: Sequence[Any]) -> Rendered:
 @blueprint.put("/<attribute>/value")
 def write_value(device: Device, attribute: str) -> Response:
     """Answers what is read back; of a write-only attribute that is what was written."""
-    write = _prepare_write(device, attribute, writes.value("v"))
+    sent = writes.value("v")
     if writes.asynchronous():
-        return _later(device, f"write of {attribute}", write)
-    write()
+        _check(device, attribute, sent)
+        return _later(device, f"write of {attribute}", lambda: _write(device, attribute, sent))
+    _write(device, attribute, sent)
     with reply.after_a_change(_NOT_READ_BACK):
         return _answer_in_json(device, device.read_attribute(attribute, past_polling=True))
 
@@ -116,8 +117,10 @@ def write_values(device: Device) -> Response:
     """Those that the query or a JSON object names, in that order; each is written, read back and fails for itself."""
     sent = writes.values("attribute")
     if writes.asynchronous():
-        prepared = {name: _prepare_write(device, name, value) for name, value in sent.items()}
-        return _later(device, f"write of {', '.join(sent)}", lambda: _write_all(prepared))
+        for name, value in sent.items():
+            _check(device, name, value)
+        each = {name: functools.partial(_write, device, name, value) for name, value in sent.items()}
+        return _later(device, f"write of {', '.join(sent)}", lambda: _write_all(each))
     unknown = _unknown(device, sent) if len(sent) > 1 else ()
     failures = _write_each(
         {
@@ -169,7 +172,9 @@ def _write_all(writes: Mapping[str, Callable[[], None]]) -> None:
 def _unknown(device: Device, names: Collection[str]) -> Collection[str]:
     """Those that the device has not; a device that is out of reach says so when it is written to."""
     try:
-        known = _known(device, names)
+        known = _by_name(device.list_attributes())
+        if not all(folded(name) in known for name in names):
+            known = _by_name(device.list_attributes(max_age=0))
     except DevFailed:
         return ()
     return {name for name in names if folded(name) not in known}
@@ -179,27 +184,23 @@ def _refuse(_device: Device, name: str, _sent: Sent) -> None:
     raise _not_found(name)
 
 
+def _check(device: Device, name: str, sent: Sent) -> None:
+    """Raises BadRequest where `sent` does not fit the configuration of the attribute."""
+    device.with_written(name, lambda info: _argument(device, info, sent))
+
+
 def _write(device: Device, name: str, sent: Sent) -> None:
-    _prepare_write(device, name, sent)()
+    """Raises BadRequest as _check does, and DevFailed where the device refuses the value."""
+
+    def write(info: Any) -> None:
+        device.write_attribute(info, _argument(device, info, sent), values.describe_write(info, sent))
+
+    device.with_written(name, write)
 
 
-def _prepare_write(device: Device, name: str, sent: Sent) -> Callable[[], None]:
-    """The write, checked against the configuration of the attribute. Raises BadRequest.
-
-    The configuration may have been kept for a while, and have changed since. Where it refuses the value, or says which
-    number a label stands for, it is asked for again.
-    """
-    info, encoding = device.describe_written(name), config().text_encoding
-    if values.is_enumeration(info):
-        info = device.ask_attribute(read_text(info, "name"))
-    try:
-        value = values.attribute_argument(info, sent, encoding)
-    except BadRequest:
-        kept, info = info, device.ask_attribute(read_text(info, "name"))
-        if values.takes_the_same(kept, info):
-            raise
-        value = values.attribute_argument(info, sent, encoding)
-    return lambda: device.write_attribute(info, value, values.describe_write(info, sent))
+def _argument(device: Device, info: Any, sent: Sent) -> Any:
+    """Also called when the request is over, by what is done in the background."""
+    return values.attribute_argument(info, sent, device.host.client.config.text_encoding)
 
 
 def _later(device: Device, about: str, job: Callable[[], object]) -> Response:
@@ -252,13 +253,13 @@ def _shape_bare_value(device: Device, item: Any) -> Any:
 def show_infos(device: Device) -> Response:
     """Those named by `attr`; one that fails says so in its place."""
     names = query.names("attr", "attribute")
-    known = _known(device, names)
+    known = _by_name(device.list_attributes(config().metadata_max_age)) if names else {}
     return reply.collection(names, lambda name: _shape_info_or_failure(name, known.get(folded(name))))
 
 
 @blueprint.get("/<attribute>/info")
 def show_info(device: Device, attribute: str) -> Response:
-    return reply.metadata(_shape_info(device.describe_attribute(attribute)))
+    return reply.metadata(_shape_info(device.describe_attribute(attribute, config().metadata_max_age)))
 
 
 @blueprint.put("/<attribute>/info")
@@ -297,13 +298,9 @@ def _shape_info_or_failure(name: str, info: Any | None) -> dict[str, Any]:
     return reply.item(read_text(info, "name"), lambda: _shape_info(info))
 
 
-def _known(device: Device, names: Collection[str]) -> dict[str, Any]:
-    """Configurations by name in lower case, in at most two Tango calls, however many names are of no attribute."""
-    known: dict[str, Any] = {}
-    for anew in (False, True):
-        if not all(folded(name) in known for name in names):
-            known = {folded(read_text(info, "name")): info for info in device.list_attributes(anew)}
-    return known
+def _by_name(infos: Collection[Any]) -> dict[str, Any]:
+    """Configurations by the name of the attribute in lower case."""
+    return {folded(read_text(info, "name")): info for info in infos}
 
 
 def _not_found(name: str) -> DevFailed:

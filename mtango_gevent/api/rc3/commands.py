@@ -11,6 +11,7 @@ from mtango_gevent.api import reply, urls, writes
 from mtango_gevent.api.exchange import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import describe_stack
+from mtango_gevent.sent import Sent
 from mtango_gevent.texts import read_text
 
 blueprint = Blueprint("commands", __name__)
@@ -27,21 +28,36 @@ def list_commands(device: Device) -> Response:
 
 @blueprint.get("/<command>")
 def show_command(device: Device, command: str) -> Response:
-    return reply.metadata(_shape_command(device, device.find_name(), device.describe_command(command)))
+    info = device.describe_command(command, config().metadata_max_age)
+    return reply.metadata(_shape_command(device, device.find_name(), info))
 
 
 @blueprint.put("/<command>")
 def run_command(device: Device, command: str) -> Response:
     """The body or the parameter `v` is the argument; a command of DevVoid takes no notice of it."""
-    info = device.describe_command(command)
-    name = read_text(info, "cmd_name")
-    argument = values.command_argument(info.in_type, writes.argument(), f"{name}: ", config().text_encoding)
+    sent = writes.argument()
     if writes.asynchronous():
-        device.later(f"command {name}", lambda: device.run_command(info, argument))
+        device.with_command(command, lambda info: _argument(device, info, sent))
+        device.later(f"command {command}", lambda: device.with_command(command, lambda info: _run(device, info, sent)))
         return reply.nothing()
-    output = device.run_command(info, argument)
+    info, (data_type, output) = device.with_command(command, lambda info: (info, _run(device, info, sent)))
+    name = read_text(info, "cmd_name")
     with reply.after_a_change("the command has run, but its output cannot be shown"):
-        return reply.value({"name": name, **_shape_output(info, output)})
+        return reply.value({"name": name, **_shape_output(name, data_type, output)})
+
+
+def _run(device: Device, info: Any, sent: Sent) -> tuple[Any, Any]:
+    """Return the type and the value of the output.
+
+    Raises BadRequest where `sent` does not fit the command, DevFailed where the device refuses it.
+    """
+    return device.run_command(info, _argument(device, info, sent))
+
+
+def _argument(device: Device, info: Any, sent: Sent) -> Any:
+    """Also called when the request is over, by what is done in the background."""
+    about = f"{read_text(info, 'cmd_name')}: "
+    return values.command_argument(info.in_type, sent, about, device.host.client.config.text_encoding)
 
 
 @blueprint.get("/<command>/history")
@@ -77,11 +93,13 @@ def _shape_record(info: Any, item: Any) -> dict[str, Any]:
     timestamp = reply.timestamp(values.milliseconds(item.get_date()))
     if item.has_failed():
         return {**reply.failed_item(name, describe_stack(item.get_err_stack())), "timestamp": timestamp}
-    return {**reply.item(name, lambda: {"name": name, **_shape_output(info, item.extract())}), "timestamp": timestamp}
+    return {
+        **reply.item(name, lambda: {"name": name, **_shape_output(name, info.out_type, item.extract())}),
+        "timestamp": timestamp,
+    }
 
 
-def _shape_output(info: Any, value: Any) -> dict[str, Any]:
-    if values.is_void(info.out_type):
+def _shape_output(name: str, data_type: Any, value: Any) -> dict[str, Any]:
+    if values.is_void(data_type):
         return {}
-    name = read_text(info, "cmd_name")
-    return {"output": values.command_value(value, info.out_type, config().text_encoding, name)}
+    return {"output": values.command_value(value, data_type, config().text_encoding, name)}

@@ -19,7 +19,8 @@ blueprint = Blueprint("pipes", __name__)
 @blueprint.get("")
 def list_pipes(device: Device) -> Response:
     parent = f"{urls.of_device('rc3', device, device.find_name())}/pipes"
-    return reply.collection(device.list_pipes(), lambda name: {"name": name, "href": f"{parent}/{urls.segment(name)}"})
+    names = device.list_pipes(config().metadata_max_age)
+    return reply.collection(names, lambda name: {"name": name, "href": f"{parent}/{urls.segment(name)}"})
 
 
 @blueprint.get("/<pipe>")

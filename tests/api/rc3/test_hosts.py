@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import pytest
 from webtest import TestApp
@@ -109,6 +111,98 @@ def test_with_a_list_only_listed_hosts_are_served(
     for host in ("elsewhere/10000", f"elsewhere/{port}", "localhost/1"):
         refusal = client.get(f"/tango/rest/rc3/hosts/{host}/devices", status=404).json
         assert host.replace("/", ":") in refusal["errors"][0]["description"]
+
+
+def _spellings(port: str) -> list[str]:
+    """Other names of the machine that TANGO_HOST of the tests, 127.0.0.1, is."""
+    return [f"{host}/{port}" for host in ("localhost", "LocalHost", "127.0.0.2", "[::1]", "::1", socket.gethostname())]
+
+
+WRITES = [
+    ("PUT", "devices/sys/tg_test/1/attributes/double_scalar_w/value?v=99"),
+    ("PUT", "devices/sys/tg_test/1/attributes/double_scalar_w/value?v=99&async"),
+    ("PUT", "devices/sys/tg_test/1/attributes/value?double_scalar_w=99"),
+    ("PUT", "devices/sys/tg_test/1/attributes/double_scalar_w/info"),
+    ("PUT", "devices/sys/tg_test/1/commands/DevDouble?v=99"),
+    ("PUT", "devices/sys/tg_test/1/properties?foreign=1"),
+    ("POST", "devices/sys/tg_test/1/properties?foreign=1"),
+    ("DELETE", "devices/sys/tg_test/1/properties/foreign"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+@pytest.mark.parametrize("host", ["other.invalid/10000", "192.0.2.1/PORT", "127.0.0.1/1"])
+def test_nothing_is_written_to_a_host_that_is_not_tango_host(
+    client: TestApp, tango_system: EmbeddedTango, demo_url: str, method: str, path: str, host: str
+) -> None:
+    port = tango_system.tango_host.rpartition(":")[2]
+    client.put(f"{demo_url}/attributes/double_scalar_w/value?v=5")
+    host = host.replace("PORT", port)
+    url = f"/tango/rest/rc3/hosts/{host}/{path}"
+    (error,) = client.request(url, method=method, status=404).json["errors"]
+    assert error["reason"] == "MTANGO_UnknownTangoHost"
+    assert host.replace("/", ":") in error["description"]
+    assert "MTANGO_TANGO_HOSTS" in error["description"]
+    assert client.get(f"{demo_url}/attributes/double_scalar_w/value").json["value"] == 5.0
+    assert "foreign" not in [item["name"] for item in client.get(f"{demo_url}/properties").json]
+
+
+def test_other_names_of_tango_host_are_written_to_and_stay_in_links(
+    client: TestApp, tango_system: EmbeddedTango
+) -> None:
+    for host in _spellings(tango_system.tango_host.rpartition(":")[2]):
+        url = f"/tango/rest/rc3/hosts/{host}/devices/sys/tg_test/1"
+        answer = client.put(f"{url}/attributes/double_scalar_w/value?v=7", status=200)
+        assert answer.json["value"] == 7.0
+        assert unquote(client.get(f"{url}/state").json["_links"]["_self"]) == f"http://localhost{url}/state"
+
+
+def test_a_preflight_of_a_refused_write_succeeds(client: TestApp) -> None:
+    headers = {"Origin": "http://panel.example", "Access-Control-Request-Method": "PUT"}
+    url = "/tango/rest/rc3/hosts/other.invalid/10000/devices/sys/tg_test/1/attributes/double_scalar_w/value"
+    assert client.options(url, headers=headers, status=200).headers["Access-Control-Allow-Origin"]
+    refusal = client.put(f"{url}?v=1", headers=headers, status=404)
+    assert refusal.headers["Access-Control-Allow-Origin"]
+
+
+def test_with_a_list_an_unlisted_host_is_refused_for_reads_and_writes(
+    make_client: Callable[..., TestApp], tango_system: EmbeddedTango
+) -> None:
+    client = make_client(tango_hosts=("b.invalid:10000",))
+    url = "/tango/rest/rc3/hosts/other.invalid/10000/devices/sys/tg_test/1"
+    for answer in (
+        client.get(f"{url}/state", status=404),
+        client.put(f"{url}/attributes/double_scalar_w/value?v=1", status=404),
+    ):
+        assert answer.json["errors"][0]["reason"] == "MTANGO_UnknownTangoHost"
+        assert "MTANGO_TANGO_HOSTS" in answer.json["errors"][0]["description"]
+    port = tango_system.tango_host.rpartition(":")[2]
+    for host in _spellings(port):
+        state = client.get(f"/tango/rest/rc3/hosts/{host}/devices/sys/tg_test/1/state", status=200)
+        assert state.json["state"] == "RUNNING"
+
+
+def test_without_tango_host_the_list_is_served(
+    make_client: Callable[..., TestApp], tango_system: EmbeddedTango, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANGO_HOST", "")
+    client = make_client(tango_hosts=(tango_system.tango_host, "b.invalid:10000"))
+    hosts = client.get("/tango/rest/rc3/hosts").json
+    assert list(hosts) == [tango_system.tango_host, "b.invalid:10000"]
+    url = f"{hosts[tango_system.tango_host]}/devices/sys/tg_test/1"
+    assert client.get(f"{url}/state").json["state"] == "RUNNING"
+    assert client.put(f"{url}/attributes/double_scalar_w/value?v=3").json["value"] == 3.0
+    assert client.get("/tango/rest/rc3/hosts/127.0.0.1/1", status=404).json["errors"]
+
+
+def test_without_any_tango_host_it_is_said(
+    make_client: Callable[..., TestApp], tango_system: EmbeddedTango, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANGO_HOST", "")
+    client = make_client()
+    url = "/tango/rest/rc3/hosts/127.0.0.1/10000/devices/sys/tg_test/1"
+    for answer in (client.get("/tango/rest/rc3/hosts"), client.get(f"{url}/state"), client.put(f"{url}/commands/Init")):
+        assert answer.json["errors"][0]["reason"] == "API_TangoHostNotSet"
 
 
 @pytest.mark.parametrize("port", ["x", "0", "-1", "65536", "1e3", "%C2%B2"])

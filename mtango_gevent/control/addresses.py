@@ -1,0 +1,77 @@
+"""Whether two names of a host mean the same machine."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+from typing import Any
+
+import gevent.socket
+from gevent import monkey
+
+from mtango_gevent.control.cache import Cache
+from mtango_gevent.control.green import Green
+
+# Seconds that a lookup may take, and for which its result and its failure are kept.
+_LOOKUP_SECONDS = 1.0
+_LIFETIME = 60.0
+_FAILURE_LIFETIME = 5.0
+
+_MOST_NAMES = 1000
+
+# Stands for every address of this machine, so that `localhost` and the name of the machine are the same.
+_THIS_MACHINE = "this machine"
+
+_getaddrinfo = monkey.get_original("socket", "getaddrinfo")
+
+
+def plain(host: str) -> str:
+    """`host` in lower case, without the brackets of an IPv6 address."""
+    return host.lower().removeprefix("[").removesuffix("]")
+
+
+class Addresses:
+    """Addresses of hosts by name. A lookup holds up its caller only, and no longer than _LOOKUP_SECONDS."""
+
+    def __init__(self, green: Green) -> None:
+        self._green = green
+        self._known = Cache(_MOST_NAMES, _LIFETIME)
+        self._failed = Cache(_MOST_NAMES, _FAILURE_LIFETIME)
+
+    def are_same(self, one: str, other: str) -> bool:
+        """Return whether both names mean the same machine. A name without an address is the same as itself only."""
+        one, other = plain(one), plain(other)
+        return one == other or bool(self._find(one) & self._find(other))
+
+    def _find(self, name: str) -> frozenset[str]:
+        found: frozenset[str] | None = self._known.peek(name) or self._failed.peek(name)
+        if found is None:
+            found = self._look_up(name)
+            (self._known if found else self._failed).store(name, found)
+        return found
+
+    def _look_up(self, name: str) -> frozenset[str]:
+        # gevent's own resolver uses threads; a thread without a hub must not get a hub by asking it.
+        look_up: Any = gevent.socket.getaddrinfo if self._green.at_home() else _getaddrinfo
+        try:
+            found = self._green.within(_LOOKUP_SECONDS, lambda: look_up(name, None, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError, TimeoutError):
+            return frozenset()
+        return frozenset(_canonical(str(address[0])) for *_, address in found)
+
+
+def _canonical(text: str) -> str:
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return _THIS_MACHINE if address.is_loopback or _is_local(address) else str(address)
+
+
+def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether the address is one of this machine: only such an address can be bound."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((str(address), 0))
+        return True
+    return False

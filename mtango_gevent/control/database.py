@@ -1,0 +1,127 @@
+"""The database of a Tango host: one server, or several with the same data (`TANGO_HOST=a:1,b:2`).
+
+Each server is reached by its own address. As the device `sys/database/2` it has the address of the server that was
+started last. `command_inout` of a `tango.Database` does not hold the GIL while it waits; its other methods do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import tango
+
+from mtango_gevent.control.device_lane import DeviceLane
+from mtango_gevent.errors import DevFailed, came_too_late, status_of
+
+logger = logging.getLogger(__name__)
+
+Address: TypeAlias = tuple[str, int]
+
+
+class DatabaseServer:
+    """One server of a database. All methods raise DevFailed.
+
+    timeout: seconds of a CORBA call; find_lane: gives the lane of its calls, which has limits and a circuit of its own.
+    """
+
+    def __init__(self, address: Address, timeout: float, find_lane: Callable[[], DeviceLane]) -> None:
+        self.address = address
+        self._timeout = timeout
+        self._lane = find_lane()
+        self._connection: tango.Database | None = None
+
+    @property
+    def name(self) -> str:
+        return "{}:{}".format(*self.address)
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of device names that makes PyTango ask this server."""
+        return f"tango://{self.name}/"
+
+    @property
+    def silent(self) -> bool:
+        """Whether the server is known to be frozen or out of reach, or too slow."""
+        return self._lane.is_open or bool(self._lane.server and self._lane.server.silent_since)
+
+    def run(self, command: str, *arguments: Any) -> Any:
+        return self._lane.run(self.run_here, (command, *arguments), kind="database")
+
+    def ping(self) -> None:
+        """In a thread. A new connection asks the server's ORB only, which a long command does not hold up."""
+        tango.Database(*self.address)
+
+    def disconnect(self) -> None:
+        self._connection = None
+
+    def run_here(self, command: str, *arguments: Any) -> Any:
+        """In a thread, which it blocks. Connections made at the same time do no harm: the last one is kept."""
+        known = self._connection
+        if known is not None:
+            try:
+                return known.command_inout(command, *arguments)
+            except DevFailed as failure:
+                if status_of(failure) != 503:
+                    raise
+                self._connection = None
+                if came_too_late(failure):
+                    raise
+        return self._connect().command_inout(command, *arguments)  # the server may have been restarted
+
+    def _connect(self) -> tango.Database:
+        connection = tango.Database(*self.address)
+        connection.set_timeout_millis(int(self._timeout * 1000))
+        # PyTango's own attempts to connect again would hold the thread for up to 38 s.
+        connection.set_transparency_reconnection(False)
+        self._connection = connection
+        return connection
+
+
+class Database:
+    """The servers of one database. Each command goes to the server that answered last, then to the others."""
+
+    def __init__(self, servers: Sequence[DatabaseServer]) -> None:
+        self.servers = servers
+        self._current = servers[0]
+
+    @property
+    def through(self) -> str:
+        """The prefix with which PyTango connects to a device of this database, `""` where it needs none.
+
+        PyTango asks the servers of TANGO_HOST in their order, and waits for a frozen one for 23 s, or without end
+        when it has never had an answer from it. So the server that answers is named as long as another one is silent.
+        """
+        if len(self.servers) > 1 and any(server.silent for server in self.servers):
+            return self._current.prefix
+        return ""
+
+    def run(self, command: str, *arguments: Any) -> Any:
+        """Return the output of a command. Raises DevFailed, with the errors of each server when none answers."""
+        errors: list[tango.DevError] = []
+        for server in sorted(self.servers, key=lambda server: server is not self._current):
+            try:
+                output = server.run(command, *arguments)
+            except DevFailed as failure:
+                if status_of(failure) != 503 or (came_too_late(failure) and not _only_reads(command)):
+                    raise
+                errors += failure.args
+            else:
+                self._prefer(server)
+                return output
+        raise DevFailed(*errors)
+
+    def disconnect(self) -> None:
+        for server in self.servers:
+            server.disconnect()
+
+    def _prefer(self, server: DatabaseServer) -> None:
+        if server is not self._current:
+            logger.warning("database %s does not answer, %s is used", self._current.name, server.name)
+            self._current = server
+
+
+def _only_reads(command: str) -> bool:
+    """Whether the command may be repeated elsewhere when its outcome is unknown."""
+    return command.startswith(("DbGet", "DbInfo", "DbImport"))

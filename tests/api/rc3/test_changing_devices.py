@@ -1,0 +1,115 @@
+"""Devices that other clients and restarts change: labels, types of attributes and of commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from webtest import TestApp
+
+from mtango_gevent.api import Context
+from mtango_gevent.demo.embedded import ServerProcess
+from tests.conftest import CHANGING_DEVICE
+from tests.live.conftest import wait_until
+from tests.witness import Witness
+
+# Seconds within which a change is seen; three times what is promised.
+SOON = 3.0
+
+
+@pytest.fixture
+def server(changing_server: ServerProcess) -> ServerProcess:
+    return changing_server
+
+
+@pytest.fixture
+def url(host_url: str, server: ServerProcess) -> str:
+    return f"{host_url}/devices/{CHANGING_DEVICE}"
+
+
+def restart_as(server: ServerProcess, witness: Witness, **properties: list[str]) -> None:
+    witness.puts_properties(CHANGING_DEVICE, **properties)
+    server.restart()
+
+
+def value(client: TestApp, url: str) -> Any:
+    return client.get(f"{url}/attributes/mode/value").json.get("value")
+
+
+def until_back(client: TestApp, url: str) -> None:
+    wait_until(lambda: "value" in client.get(f"{url}/attributes/State/value").json)
+
+
+def metadata_calls(client: TestApp) -> int:
+    context: Context = client.app.extensions["mtango"]
+    series = context.figures.board.read_series()
+    return sum(found[0] for key, found in series.items() if key[:2] == ("mtango_tango_calls_total", "metadata"))
+
+
+def test_labels_that_another_client_changes_are_seen(client: TestApp, url: str, witness: Witness) -> None:
+    assert value(client, url) == "on"
+    witness.configures(CHANGING_DEVICE, "mode", enum_labels=["closed", "open"])
+    wait_until(lambda: value(client, url) == "open", SOON)
+
+
+def test_labels_that_a_restart_changes_are_seen(
+    client: TestApp, url: str, server: ServerProcess, witness: Witness
+) -> None:
+    assert value(client, url) == "on"
+    restart_as(server, witness, labels=["closed", "open"])
+    until_back(client, url)
+    wait_until(lambda: value(client, url) == "open", SOON)
+
+
+def test_a_configuration_that_another_client_changes_is_seen_at_once(
+    client: TestApp, url: str, witness: Witness
+) -> None:
+    assert client.get(f"{url}/attributes/typed/info").json["label"] == "typed"
+    witness.configures(CHANGING_DEVICE, "typed", label="new")
+    assert client.get(f"{url}/attributes/typed/info").json["label"] == "new"
+    assert client.get(f"{url}/attributes/info?attr=typed").json[0]["label"] == "new"
+
+
+def test_an_argument_of_a_type_that_a_restart_has_changed_is_taken(
+    client: TestApp, url: str, server: ServerProcess, witness: Witness
+) -> None:
+    assert client.put(f"{url}/commands/Take", "5").json["output"] == 5
+    assert client.put(f"{url}/attributes/typed/value?v=5").json["value"] == 5
+    restart_as(server, witness, kind=["DevString"])
+    until_back(client, url)
+    assert client.put(f"{url}/commands/Take", "hello").json["output"] == "hello"
+    assert client.put(f"{url}/attributes/typed/value?v=hello").json["value"] == "hello"
+    restart_as(server, witness, kind=["DevDouble"])
+    until_back(client, url)
+    assert client.put(f"{url}/commands/Take", "0.5").json["output"] == 0.5
+    assert client.put(f"{url}/attributes/typed/value?v=0.5").json["value"] == 0.5
+
+
+def test_an_output_has_the_type_that_the_device_gives_it(
+    client: TestApp, url: str, server: ServerProcess, witness: Witness
+) -> None:
+    for answers in ("true", "false", "true"):
+        restart_as(server, witness, answers=[answers])
+        until_back(client, url)
+        output = client.put(f"{url}/commands/Take", "5").json
+        assert output == ({"name": "Take", "output": 5} if answers == "true" else {"name": "Take"})
+
+
+def test_a_value_that_fits_the_old_type_is_sent_as_the_new_one(
+    client: TestApp, url: str, server: ServerProcess, witness: Witness
+) -> None:
+    """The device refuses it first, as it comes as the old type."""
+    assert client.put(f"{url}/commands/Take", "5").json["output"] == 5
+    assert client.put(f"{url}/attributes/typed/value?v=5").json["value"] == 5
+    restart_as(server, witness, kind=["DevString"])
+    until_back(client, url)
+    assert client.put(f"{url}/commands/Take", "5").json["output"] == "5"
+    assert client.put(f"{url}/attributes/typed/value?v=5").json["value"] == "5"
+
+
+def test_a_refusal_makes_the_gateway_ask_once(client: TestApp, url: str) -> None:
+    client.put(f"{url}/commands/Take", "5")
+    before = metadata_calls(client)
+    for _ in range(3):
+        client.put(f"{url}/commands/Take", "no number", status=400)
+    assert metadata_calls(client) - before == 3

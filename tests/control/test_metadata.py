@@ -1,0 +1,191 @@
+"""The cache of metadata: single flight and generations, in plain threads and in greenlets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import gevent.event
+import pytest
+
+from mtango_gevent import workers
+from mtango_gevent.control.cache import NativeLock
+from mtango_gevent.control.metadata import Metadata
+from mtango_gevent.control.signal import GreenletSignal, Signal, ThreadSignal, Waker
+from mtango_gevent.demo.embedded import ServerProcess
+from mtango_gevent.errors import DevFailed, tango_failure
+from mtango_gevent.workers import CacheFigures
+from tests.live.conftest import wait_until
+
+DEVICE = "a/b/c"
+
+
+class Question:
+    """A question that is answered when the test says so. asked: how often it has been put."""
+
+    def __init__(self, answer: Any) -> None:
+        self.asked = 0
+        self._answer = answer
+        self._release = threading.Event()
+
+    def __call__(self) -> Any:
+        self.asked += 1
+        assert self._release.wait(10)
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    def answer(self) -> None:
+        self._release.set()
+
+
+def metadata(lifetime: float = 60) -> Metadata:
+    return Metadata(99, lifetime, ThreadSignal)
+
+
+def in_threads(count: int, call: Callable[[], Any]) -> tuple[list[threading.Thread], list[Any]]:
+    """Run `call` in threads; the list fills with what it returns or raises."""
+    found: list[Any] = []
+
+    def run() -> None:
+        try:
+            found.append(call())
+        except DevFailed as failure:
+            found.append(failure.args[0].reason)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads, found
+
+
+def ended(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_an_answer_is_asked_for_once_in_its_lifetime() -> None:
+    figures, asked = workers.own(), []
+    cache = Metadata(9, 60, ThreadSignal, CacheFigures(figures, "attributes", 9))
+    for _ in range(3):
+        assert cache.get(DEVICE, "key", lambda: asked.append(1) or "answer") == "answer"
+    assert len(asked) == 1
+    assert figures.get("attributes.hits") == 2
+    cache.clear()
+    cache.get(DEVICE, "key", lambda: asked.append(1) or "answer")
+    assert len(asked) == 2
+
+
+def test_an_answer_without_lifetime_is_asked_for_every_time() -> None:
+    cache, asked = metadata(lifetime=0), []
+    for _ in range(3):
+        cache.get(DEVICE, "key", lambda: asked.append(1) or "answer")
+    assert len(asked) == 3
+
+
+def test_an_answer_that_is_too_old_for_the_caller_is_asked_for_again() -> None:
+    cache = metadata()
+    assert cache.get(DEVICE, "key", lambda: 1) == 1
+    assert cache.get(DEVICE, "key", lambda: 2, max_age=60) == 1
+    assert cache.get(DEVICE, "key", lambda: 2, max_age=0) == 2
+    assert cache.get(DEVICE, "key", lambda: 3) == 2
+
+
+def test_a_failure_is_not_kept() -> None:
+    cache = metadata()
+    with pytest.raises(ZeroDivisionError):
+        cache.get(DEVICE, "key", lambda: 1 / 0)
+    assert cache.get(DEVICE, "key", lambda: 7) == 7
+
+
+def test_concurrent_callers_share_one_question() -> None:
+    cache, question = metadata(), Question("answer")
+    threads, found = in_threads(8, lambda: cache.get(DEVICE, "key", question))
+    wait_until(lambda: question.asked == 1)
+    assert cache.get(DEVICE, "another", lambda: 7) == 7  # and hold up no other question
+    question.answer()
+    ended(threads)
+    assert (question.asked, found) == (1, ["answer"] * 8)
+
+
+def test_concurrent_callers_share_a_failure() -> None:
+    cache, question = metadata(), Question(tango_failure("Broken", ""))
+    threads, found = in_threads(8, lambda: cache.get(DEVICE, "key", question))
+    wait_until(lambda: question.asked == 1 and len(_waiting(cache)) == 7)
+    question.answer()
+    ended(threads)
+    assert (question.asked, found) == (1, ["Broken"] * 8)
+
+
+def _waiting(cache: Metadata) -> list[Signal]:
+    (flight,) = cache._flights._flights.values()
+    return flight.waiting
+
+
+@pytest.mark.parametrize("drop", [lambda cache: cache.forget(DEVICE), lambda cache: cache.clear()], ids=["one", "all"])
+def test_an_answer_to_a_question_from_before_a_change_is_not_kept(drop: Callable[[Metadata], None]) -> None:
+    """A slow read of a configuration must not overwrite what a later change has stored."""
+    cache, slow = metadata(), Question("old")
+    threads, found = in_threads(1, lambda: cache.get(DEVICE, "key", slow))
+    wait_until(lambda: slow.asked == 1)
+    drop(cache)
+    assert cache.ask(DEVICE, "key", lambda: "new") == "new"
+    slow.answer()
+    ended(threads)
+    assert found == ["old"]
+    assert cache.get(DEVICE, "key", lambda: "newer") == "new"
+
+
+def test_a_caller_after_a_change_does_not_join_a_question_from_before_it() -> None:
+    cache, slow = metadata(), Question("old")
+    threads, _ = in_threads(1, lambda: cache.get(DEVICE, "key", slow))
+    wait_until(lambda: slow.asked == 1)
+    cache.forget(DEVICE)
+    assert cache.get(DEVICE, "key", lambda: "new") == "new"
+    slow.answer()
+    ended(threads)
+
+
+def test_a_change_of_one_device_leaves_the_others() -> None:
+    cache = metadata()
+    cache.get("d/e/f", "key", lambda: 1)
+    cache.forget(DEVICE)
+    assert cache.get("d/e/f", "key", lambda: 2) == 1
+
+
+def test_when_the_asking_greenlet_is_killed_the_next_one_asks() -> None:
+    threads, found = in_threads(1, _kill_the_asking_greenlet)  # a thread of its own: other tests want no hub in theirs
+    ended(threads)
+    assert found == ["first, second: answer"]
+
+
+def _kill_the_asking_greenlet() -> str:
+    waker = Waker(gevent.get_hub().loop)
+    cache, asked, release = Metadata(9, 60, lambda: GreenletSignal(waker)), [], gevent.event.Event()
+
+    def ask() -> str:
+        asked.append(gevent.getcurrent())
+        release.wait(10)
+        return "answer"
+
+    first, second = (gevent.spawn(cache.get, DEVICE, "key", ask) for _ in range(2))
+    gevent.sleep(0)
+    first.kill()
+    release.set()
+    answer = second.get(timeout=10)
+    names = {first: "first", second: "second"}
+    gevent.get_hub().destroy()
+    return f"{', '.join(names[greenlet] for greenlet in asked)}: {answer}"
+
+
+def test_tango_tells_of_changed_labels(patched: Callable[..., dict], changing_server: ServerProcess) -> None:
+    assert patched("labels")["found"] == [["off", "on"], ["closed", "open"]]
+
+
+def test_the_guard_is_never_held_while_a_question_is_asked() -> None:
+    cache = metadata()
+    assert isinstance(cache._flights._guard, type(NativeLock()))
+    assert cache.get(DEVICE, "outer", lambda: cache.get(DEVICE, "inner", lambda: 7)) == 7
