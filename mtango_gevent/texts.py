@@ -31,7 +31,7 @@ def encode_text(text: str, encoding: str) -> str:
     return to_utf8(text) if encoding == UTF_8 else text
 
 
-def raw_text(holder: Any, key: str) -> str | bytes:
+def raw_text(holder: Any, key: str) -> Any:
     """Return a text that PyTango reads as UTF-8, or its bytes where they are none; PyTango takes both for a name."""
     try:
         return getattr(holder, key)

@@ -331,7 +331,7 @@ def test_histories_of_commands(client: TestApp, demo_url: str, kinds: list[str |
 def test_an_output_that_cannot_be_shown_does_not_hide_that_the_command_ran(
     client: TestApp, demo_url: str, output: object
 ) -> None:
-    with device_that(run_command=output):
+    with device_that(run_command=(tango.CmdArgType.DevDouble, output)):
         failure = client.put(f"{demo_url}/commands/DevDouble", "1", status=200).json
     assert "the command has run" in failure["errors"][0]["description"]
 
