@@ -234,12 +234,14 @@ def attribute_argument(info: tango.AttributeInfoEx, sent: Sent, encoding: str = 
     not fit the type, and DevFailed for a type or format that is not known.
     """
     element = tango_type(info.data_type, encoding).element
-    if info.data_format not in _ARGUMENTS:
-        raise tango_failure("MTANGO_UnknownType", f"the gateway does not know the data format {info.data_format}")
+    form = enum_name(info, "data_format")
+    if form not in _ARGUMENTS:
+        name = read_text(info, "name")
+        raise tango_failure("MTANGO_UnknownType", f"the gateway does not know the data format of {name}: {form}")
     if info.data_type == CmdArgType.DevEnum and labels(info):
         element = elements.Enumerated(labels(info))
     try:
-        return _ARGUMENTS[info.data_format](element, sent)
+        return _ARGUMENTS[form](element, sent)
     except ValueError as error:
         raise BadRequest(f"{describe_write(info, sent)}, which {error}") from None
 
@@ -286,9 +288,9 @@ def _rows(element: Element, sent: Sent) -> Any:
 
 
 _ARGUMENTS = {
-    tango.AttrDataFormat.SCALAR: _single_value,
-    tango.AttrDataFormat.SPECTRUM: _list,
-    tango.AttrDataFormat.IMAGE: _rows,
+    "SCALAR": _single_value,
+    "SPECTRUM": _list,
+    "IMAGE": _rows,
 }
 
 

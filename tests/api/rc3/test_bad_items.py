@@ -21,10 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webtest import TestApp
 
-from mtango_gevent.control.device import Device, _read_together
+from mtango_gevent.control.device import Device, _configuration, _read_together
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
-from mtango_gevent.errors import tango_failure
+from mtango_gevent.errors import DevFailed, tango_failure
+from mtango_gevent.names import as_pytango_takes_it
 from tests.tango_values import many_examples
 
 LATIN_1 = UnicodeDecodeError("utf-8", b"W\xe4rme", 1, 2, "invalid continuation byte")
@@ -187,7 +188,7 @@ def test_a_value_alone(client: TestApp, demo_url: str, good_value: Any, kind: st
 
 WRITES = {
     "unknown type": {"data_type": 100},
-    "unknown format": {"data_format": 99},
+    "unknown format": {"data_format": NO_SUCH_NUMBER},
     "broken": {"data_type": BROKEN},
     "fails": {},
     "cannot be converted": {},
@@ -276,6 +277,31 @@ def test_what_pytango_cannot_convert_is_read_apart() -> None:
     assert (one, two) == ("value of one", "value of two")
     assert [error.reason for error in bad.get_err_stack()] == ["MTANGO_NotConverted"]
     assert [error.reason for error in failed.get_err_stack()] == ["Broken"]
+
+
+@pytest.mark.parametrize("altered", [{"data_type": 100}, {"data_format": NO_SUCH_NUMBER}])
+def test_what_has_no_known_type_cannot_be_written(
+    client: TestApp, demo_url: str, good_info: Any, altered: dict[str, Any]
+) -> None:
+    with mock.patch.object(Device, "describe_written", return_value=Altered(good_info, **altered)):
+        failure = client.put(f"{demo_url}/attributes/ampli/value?v=1", status=200).json
+    assert failure["errors"][0]["reason"] == "MTANGO_UnknownType"
+
+
+def test_a_name_in_latin_1_is_given_to_pytango_as_its_bytes(good_info: Any) -> None:
+    """PyTango sends any text as UTF-8, which would be another name."""
+    infos = [good_info, Altered(good_info, name=LATIN_1)]
+    for name in ("Wärme", "wärme"):
+        assert as_pytango_takes_it(name, infos, "name") == b"W\xe4rme"
+    assert as_pytango_takes_it("Kälte", infos, "name") == "Kälte"
+
+    class Proxy:
+        def attribute_list_query_ex(self) -> list[Any]:
+            return infos
+
+    assert _configuration(Proxy(), b"W\xe4rme") is infos[1]
+    with pytest.raises(DevFailed, match="API_AttrNotFound"):
+        _configuration(Proxy(), b"K\xe4lte")
 
 
 # --- commands ---
