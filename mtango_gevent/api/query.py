@@ -9,11 +9,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import re2
 from flask import request
 
 from mtango_gevent import limits
-from mtango_gevent.errors import BadRequest, check_limit
+from mtango_gevent.errors import BadRequest, NotImplementedHere, check_limit
 from mtango_gevent.names import folded
 
 # Longer than any name that Tango's database can hold, shorter than what would fill a log.
@@ -179,6 +178,10 @@ def _expression(part: str, text: str | None) -> Any:
         return None
     if len(text) > MAXIMUM_NAME:
         raise BadRequest(f"{part}={quoted(text)} is longer than {MAXIMUM_NAME} characters")
+    try:
+        import re2
+    except ImportError:
+        raise NotImplementedHere(f"{part} needs google-re2, which is not installed (the extra `mtango-py`)") from None
     options = re2.Options()
     options.case_sensitive = False
     options.log_errors = False

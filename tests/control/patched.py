@@ -32,6 +32,22 @@ from tango.gevent_executor import GeventExecutor, set_global_executor
 native_sleep = monkey.get_original("time", "sleep")
 
 
+class NativeEvent:
+    """An event for native threads. The original threading.Event has the lock of gevent inside before gevent 26.8."""
+
+    def __init__(self):
+        self._lock = monkey.get_original("_thread", "allocate_lock")()
+        self._lock.acquire()
+        self.set = self._lock.release
+
+    def wait(self, seconds=-1):
+        """Return whether the event was set within `seconds`; -1 is for ever."""
+        was_set = self._lock.acquire(timeout=seconds)
+        if was_set:
+            self._lock.release()
+        return was_set
+
+
 def make(**settings):
     client = TangoClient(Config(**settings))
     return client, list_hosts(client)[0]
@@ -107,7 +123,7 @@ def deadline():
     """A call that is late frees its caller at once, and its slot when its thread ends."""
     client, _ = make(device_limit=1, call_deadline=0.2, queue_timeout=0.1)
     lane = client.lane("a/b/c")
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
     late = failed(outcomes(lane.run, 1, release.wait))
     held = client.green.info()
     refused = failed(outcomes(lane.run, 1, int))
@@ -144,7 +160,7 @@ def opens():
     """A device that hangs: those who share a read are late, then nobody waits any more, until it is back."""
     logging.disable(logging.WARNING)  # which says so
     client, _ = make(call_deadline=1, open_after=2, retry_after=0.2)
-    lane, release, made, probed = client.lane("a/b/c"), monkey.get_original("threading", "Event")(), 0, 0
+    lane, release, made, probed = client.lane("a/b/c"), NativeEvent(), 0, 0
 
     def read(_):
         nonlocal made
@@ -209,7 +225,7 @@ def silent():
     """A server whose ping does not come back: its devices are left alone, and others are not; then all is as before."""
     logging.disable(logging.WARNING)
     client, _ = make(call_deadline=0.2, retry_after=0.1)
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
     client.lanes._ping = lambda url: url == "a/b/3" or release.wait()
     lanes = [client.lane(name) for name in ("a/b/1", "a/b/2", "a/b/3")]
     for lane, server in zip(lanes, ("frozen", "frozen", "healthy"), strict=True):
@@ -235,7 +251,7 @@ def pool():
     """The last thread for calls taken: the next is refused, whatever its device; metadata has threads of its own."""
     client, _ = make(pool_size=9, queue_timeout=0.1)
     lanes = [client.lane(f"a/b/{number}") for number in range(3)]
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
     busy = [gevent.spawn(lane.run, release.wait) for lane in lanes[:2]]
     gevent.sleep(0)
     refused = failed(outcomes(lanes[2].run, 1, int))
@@ -278,7 +294,7 @@ def killed():
     """The first of those who wait for an attempt is killed before it has a slot: the others get an answer."""
     client, _ = make(device_limit=1, queue_timeout=10)
     lane = client.lane("connecting")
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
     busy = gevent.spawn(lane.run, release.wait)
     gevent.sleep(0.01)
     first = gevent.spawn(client.proxies.get, "a/b/c", lane, lambda: lane, object)
@@ -394,7 +410,7 @@ def changed():
     """While a read is in flight a change begins, and ends: who comes then reads anew, and does not join it."""
     client, _ = make()
     lane = client.lane("a/b/c")
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
 
     def get(when):
         return client.reads.get("a/b/c", "x", lane, object, lambda _: Item(release.wait(10) and when)).items.value
@@ -416,7 +432,7 @@ def joined():
     """Each of those who share a read waits until its own deadline, and those who leave it take it from nobody."""
     client, _ = make(call_deadline=0.4, device_limit=1)
     lane = client.lane("a/b/c")
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
 
     def get():
         return client.reads.get("a/b/c", "slow", lane, object, lambda _: Item(release.wait(10)))
@@ -437,7 +453,7 @@ def rounds():
     """Quick calls that come together are made by one thread; what is not quick after all holds up nobody else."""
     client, _ = make(device_limit=2, queue_timeout=10, call_deadline=10)
     lanes, ident = [client.lane(f"a/b/{number}") for number in range(3)], monkey.get_original("_thread", "get_ident")
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
 
     def make_quickly(lane, function):
         lane.note_time("test", 0.0, in_round=False)
