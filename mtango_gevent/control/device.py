@@ -91,6 +91,7 @@ class FailedReading:
     name: str
     errors: tuple[tango.DevError, ...]
     has_failed = True
+    value = w_value = None
 
     def get_err_stack(self) -> tuple[tango.DevError, ...]:
         return self.errors
