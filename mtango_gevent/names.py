@@ -31,7 +31,7 @@ def spelled(name: str, known: Iterable[str]) -> str | None:
     return next((each for each in known if folded(each) == wanted), None)
 
 
-def as_pytango_takes_it(name: str, descriptions: Iterable[Any], key: str) -> str | bytes:
+def as_pytango_takes_it(name: str, descriptions: Iterable[Any], key: str) -> Any:
     """Return the bytes of `name` where a device has it in Latin-1, else `name`, which PyTango sends as UTF-8.
 
     descriptions: of all attributes or commands of the device; key: where each of them has its name.

@@ -31,7 +31,7 @@ def encode_text(text: str, encoding: str) -> str:
     return to_utf8(text) if encoding == UTF_8 else text
 
 
-def raw_text(holder: Any, key: str) -> str | bytes:
+def raw_text(holder: Any, key: str) -> Any:
     """Return a text that PyTango reads as UTF-8, or its bytes where they are none; PyTango takes both for a name."""
     try:
         return getattr(holder, key)
@@ -48,11 +48,15 @@ def read_text(holder: Any, key: str) -> str:
 def read_texts(holder: Any, key: str) -> list[str]:
     """The same for a list of texts, of which each is decoded by itself."""
     texts = getattr(holder, key)
-    return [_read_item(texts, index) for index in range(len(texts))]
+    try:
+        return list(texts)
+    except UnicodeDecodeError:
+        return [_read_item(texts, index) for index in range(len(texts))]
 
 
 def _read_item(texts: Any, index: int) -> str:
+    """PyTango 10.0 iterates over UTF-8, and finds Latin-1 by an index."""
     try:
-        return texts[index]
+        return from_utf8(texts[index])
     except UnicodeDecodeError as error:
         return error.object.decode("latin-1")

@@ -14,6 +14,7 @@ from werkzeug.http import parse_accept_header
 
 from mtango_gevent.api.exchange import context
 from mtango_gevent.errors import ApiError
+from mtango_gevent.texts import read_text
 from mtango_gevent.values import attribute_value, is_picture
 
 try:
@@ -58,7 +59,7 @@ def answer(item: Any, mimetype: str) -> Response:
 def _check(item: Any) -> None:
     """Raises ApiError 406, which says why, where there is no picture."""
     if not is_picture(item):
-        raise _not_acceptable(f"{item.name} is no image of numbers: ask for application/json")
+        raise _not_acceptable(f"{read_text(item, 'name')} is no image of numbers: ask for application/json")
     if Image is None:
         raise _not_acceptable("pictures need Pillow: install mtango-gevent[image]")
 

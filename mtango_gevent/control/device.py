@@ -140,7 +140,7 @@ class Device:
         taken = self._taken(name)
         return self._share(folded(name), lambda proxy: proxy.read_attribute(taken), kept)
 
-    def read_values(self, names: Sequence[str]) -> Reading[list[tango.DeviceAttribute | FailedReading]]:
+    def read_values(self, names: Sequence[str]) -> Reading[list[Any]]:
         """Values in the order of `names`, in one call, shared with those who ask for the same, in the same order.
 
         One that failed says so (`has_failed`).
@@ -155,7 +155,7 @@ class Device:
         read, what = self._proxy(past_polling).read_attribute, ("read_attribute", folded(name), past_polling)
         return self.host.client.lane(self._url()).run(read, (self._taken(name),), what=what)
 
-    def read_back(self, names: Sequence[str]) -> list[tango.DeviceAttribute | FailedReading]:
+    def read_back(self, names: Sequence[str]) -> list[Any]:
         """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""
         taken = [self._taken(name) for name in names]
         return _read_together(self._proxy(past_polling=True), names, taken) if names else []
@@ -240,7 +240,7 @@ class Device:
         except tango.DevFailed as failure:
             raise with_outcome(failure) from None
 
-    def _taken(self, name: str) -> str | bytes:
+    def _taken(self, name: str) -> Any:
         """The name of an attribute as PyTango takes it."""
         return name if name.isascii() else as_pytango_takes_it(name, self._listed_attributes(), "name")
 
@@ -464,7 +464,7 @@ def _output(data: tango.DeviceData) -> tuple[tango.CmdArgType, Any]:
         return tango.CmdArgType.DevVoid, None
 
 
-def _configuration(proxy: tango.DeviceProxy, taken: str | bytes) -> tango.AttributeInfoEx:
+def _configuration(proxy: tango.DeviceProxy, taken: Any) -> tango.AttributeInfoEx:
     """Of this moment, in a thread. PyTango takes the bytes of a name for reading and writing, but not for this."""
     if isinstance(taken, str):
         return proxy.get_attribute_config_ex(taken)[0]
@@ -474,9 +474,7 @@ def _configuration(proxy: tango.DeviceProxy, taken: str | bytes) -> tango.Attrib
     raise tango_failure("API_AttrNotFound", f"{taken.decode('latin-1')} attribute not found")
 
 
-def _read_together(
-    proxy: tango.DeviceProxy, names: Sequence[str], taken: Sequence[str | bytes]
-) -> list[tango.DeviceAttribute | FailedReading]:
+def _read_together(proxy: tango.DeviceProxy, names: Sequence[str], taken: Sequence[Any]) -> list[Any]:
     """taken: the names as PyTango takes them."""
     once = dict(zip(map(folded, names), taken, strict=True))  # Tango refuses to read one twice in a call
     try:
@@ -489,7 +487,7 @@ def _read_together(
     return [found[folded(name)] for name in names]
 
 
-def _read_alone(proxy: tango.DeviceProxy, name: str, taken: str | bytes) -> tango.DeviceAttribute | FailedReading:
+def _read_alone(proxy: tango.DeviceProxy, name: str, taken: Any) -> Any:
     try:
         return proxy.read_attribute(taken)
     except tango.DevFailed as failure:

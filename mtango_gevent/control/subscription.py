@@ -20,6 +20,7 @@ from mtango_gevent.control.buffer import Event, EventBuffer
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.signal import Signal
 from mtango_gevent.errors import DevFailed, status_of
+from mtango_gevent.names import folded
 
 if TYPE_CHECKING:
     from mtango_gevent.control.events import EventHub
@@ -56,7 +57,7 @@ class Source:
 
     @property
     def key(self) -> Key:
-        return self.url, self.attribute.lower(), self.kind
+        return self.url, folded(self.attribute), self.kind
 
 
 class Subscription:

@@ -74,7 +74,7 @@ def answer_value(device: Device, item: Any, began: float = reply.LONG_AGO) -> Re
     picture = pictures.wanted(item)
     if not picture:
         return _answer_in_json(device, item, began)
-    response = reply.momentary(pictures.answer(item, picture), values.milliseconds(item.time), began)
+    response = reply.momentary(pictures.answer(item, picture), _time_of(item), began)
     response.headers["Vary"] = "Accept"
     return response
 
@@ -84,7 +84,15 @@ def _answer_in_json(device: Device, item: Any, began: float = reply.LONG_AGO) ->
 
 
 def _render(device: Device, item: Any, sent: Callable[[Any], Any] | None = None) -> Rendered:
-    return reply.render(_shape_value(device, item), sent, values.milliseconds(item.time), "Accept")
+    return reply.render(_shape_value(device, item), sent, _time_of(item), "Accept")
+
+
+def _time_of(item: Any) -> int | None:
+    """Milliseconds since the epoch; None where the item has no time that could be read."""
+    try:
+        return values.milliseconds(item.time)
+    except Exception:
+        return None
 
 
 @blueprint.get("/value")
@@ -216,7 +224,8 @@ def read_history(device: Device, attribute: str) -> Response:
 
 def _shape_record(device: Device, item: Any) -> dict[str, Any]:
     """A value of the past: a failure has its own time, which one of now has not."""
-    return {**_shape_value(device, item), "timestamp": reply.timestamp(values.milliseconds(item.time))}
+    shown, time = _shape_value(device, item), _time_of(item)
+    return shown if time is None else {**shown, "timestamp": reply.timestamp(time)}
 
 
 def _shape_value(device: Device, item: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import tango
 from webtest import TestApp
 
 from mtango_gevent.elements import FORMAT_IS_UTF8
+from mtango_gevent.texts import read_texts
 from tests.odd_devices import LATIN_1, UTF_8
 from tests.witness import Witness
 
@@ -184,3 +185,12 @@ def test_texts_of_pipes(utf8_client: TestApp, types_url: str) -> None:
         assert written.get("data") == data, written
     finally:
         utf8_client.put(f"{types_url}/pipes/blob", orjson.dumps(before))
+
+
+def test_each_of_several_texts_is_decoded_by_itself() -> None:
+    texts = tango.StdStringVector()
+    for text in ("hält".encode(), b"l\xe4uft", b"x"):
+        texts.append(text)
+    info = tango.AttributeInfoEx()
+    info.enum_labels = texts
+    assert read_texts(info, "enum_labels") == ["hält", "läuft", "x"]
