@@ -8,6 +8,13 @@ import time
 import tango
 from tango.server import Device, attribute, command, run
 
+try:
+    from tests.event_ports import EventPorts
+except ImportError:  # as a program of its own
+    from event_ports import EventPorts
+
+event_ports = EventPorts()
+
 
 class Slow(Device):
     def init_device(self) -> None:
@@ -69,6 +76,10 @@ class Sender(Device):
         self._reads = 0
         self._broken = False
         self._level = 0.0
+        self._position = 0
+        for name in ("Position", "State"):
+            self.set_change_event(name, True, False)
+            self.set_archive_event(name, True, False)
         for number in range(len(self._sent)):
             self.add_attribute(tango.Attr(f"sent{number}", tango.CmdArgType.DevLong), self._read_sent)
             self.set_change_event(f"sent{number}", True, False)
@@ -76,6 +87,44 @@ class Sender(Device):
 
     def _read_sent(self, sent: tango.Attribute) -> None:
         sent.set_value(self._sent[int(sent.get_name().removeprefix("sent"))])
+
+    @attribute(dtype=int, doc="Counts, and sends an event only with SendPosition and SendPositionFromPast")
+    def Position(self) -> int:
+        return self._position
+
+    @command(dtype_in=str, doc_in="change, archive, user or alarm: also of State")
+    def SendPosition(self, kind: str) -> None:
+        self._position += 1
+        for name, value in (("Position", self._position), ("State", self.get_state())):
+            if kind == "user":
+                self.push_event(name, [], [], value)
+            else:
+                getattr(self, f"push_{kind}_event")(name, value)
+
+    @command(dtype_in=float, doc_in="Seconds by which the clock of the device is behind")
+    def SendPositionFromPast(self, seconds: float) -> None:
+        self._position += 1
+        self.push_change_event("Position", self._position, time.time() - seconds, tango.AttrQuality.ATTR_VALID)
+
+    @command
+    def MovePosition(self) -> None:
+        self._position += 1
+
+    @command(dtype_in=bool, doc_in="Whether the attribute `sent99` is there")
+    def Have(self, there: bool) -> None:
+        if there:
+            self.add_attribute(tango.Attr("sent99", tango.CmdArgType.DevLong), self._read_sent)
+            self.set_change_event("sent99", True, False)
+        else:
+            self.remove_attribute("sent99")
+
+    @command(dtype_in=bool, doc_in="Whether a new client of the server's events hears nothing")
+    def CloseEventPorts(self, closed: bool) -> None:
+        (event_ports.close if closed else event_ports.open)()
+
+    @command(dtype_in=float, doc_in="Seconds for which the device answers nothing")
+    def Hang(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     @attribute(dtype=float, doc="Sends no events")
     def silent(self) -> float:

@@ -26,7 +26,10 @@ def register(app: Flask, settings: Config) -> None:
         origins=list(settings.cors_origins),
         supports_credentials=True,
         methods=list(METHODS),
-        expose_headers=["x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"],
+        expose_headers=[
+            *("x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"),
+            *("X-Event-Cursor", "X-Event-Lost"),
+        ],
         max_age=PREFLIGHT_SECONDS,
         vary_header=False,  # see _finish_response
     )

@@ -13,9 +13,10 @@ import tango
 from mtango_gevent.control.background import Job
 from mtango_gevent.control.host import DeviceInfo, TangoHost, ready_argument
 from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.listener import Listener
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
-from mtango_gevent.control.subscription import Listener, Source
+from mtango_gevent.control.source import SUBSCRIBES_WITHOUT_READING, Source
 from mtango_gevent.errors import NotImplementedHere, explained, tango_failure
 from mtango_gevent.names import spelled
 from mtango_gevent.values import labels
@@ -184,6 +185,11 @@ class Device:
         """The labels that belong to a value, none unless it is of an enumeration."""
         return labels(self.describe_attribute(item.name)) if item.type == tango.CmdArgType.DevEnum else ()
 
+    def known_labels(self, attribute: str) -> Sequence[str] | None:
+        """The labels of an attribute as far as they are known without a call; none unless it is an enumeration."""
+        info = self.host.client.attributes.peek(self._key("attribute", attribute.lower()))
+        return labels(info) if info else None
+
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
         name = self.describe_attribute(name).name  # records have the name that was asked for
@@ -193,14 +199,24 @@ class Device:
         return records
 
     def listen(self, attribute: str, kind: str) -> Listener:
-        """Listen to the events of an attribute, from the one after this call on; kind: one of subscription.KINDS."""
+        """Listen to the events of an attribute, from the one after this call on; kind: one of source.KINDS."""
         client, url = self.host.client, self._url()
+        lane = client.lane(url)
 
         def connected_lane() -> Lane:
             self._proxy()  # made where connections to a server are few
-            return client.lane(url)
+            source.attribute = self.spell_attribute(attribute)
+            return lane.metadata if SUBSCRIBES_WITHOUT_READING else lane
 
-        source = Source(url, attribute, kind, client.lane(url), lambda: self.read_attribute(attribute))
+        source = Source(
+            url,
+            attribute,
+            kind,
+            lane,
+            read=lambda: self.read_attribute(attribute),
+            describe=lambda: self.ask_attribute(attribute),
+            labels=lambda: self.known_labels(attribute),
+        )
         return client.events.listen(source, connected_lane)
 
     # --- commands ---

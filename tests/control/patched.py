@@ -528,10 +528,26 @@ def overload():
     client, device = sender(event_buffer=10)
     with device.listen("sent0", "change") as listener:
         send(device, 1, 100, 1000)
-        while client.events.info()["received"] < 101:
+        while client.events.info()["received"] < 100:
             gevent.sleep(0.01)
         values = [listener.next(0).item.value for _ in range(10)]
         return {"values": values, "next": listener.next(0), **client.events.info()}
+
+
+def limited():
+    """Of fifty that come at once ten listen; a subscription that fails gives its place back."""
+    client, device = sender(event_limit=10)
+    most = 0
+
+    def wait(attribute):
+        nonlocal most
+        with device.listen(attribute, "change") as listener:
+            most = max(most, client.events.info()["listeners"])
+            listener.next(1)
+
+    refused = failed(outcomes(wait, 50, "sent0"))
+    unknown = [reason for _ in range(2) for reason in failed(outcomes(wait, 10, "nope"))]
+    return {"listening": most, "refused": refused, "unknown": unknown, "places": client.events.places}
 
 
 def memory():

@@ -1,0 +1,72 @@
+"""Sources of events: an attribute and a kind of event, and how Tango is asked for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import tango
+
+from mtango_gevent.control.lane import Lane
+from mtango_gevent.errors import DevFailed, tango_failure
+
+KINDS = ("change", "periodic", "user", "archive", "alarm")
+
+# PyTango from 10.1 on can subscribe without reading the attribute. Then a device that hangs delays no subscription,
+# as only its server answers it; while Tango subscribes and reads, other subscriptions wait.
+SUBSCRIBES_WITHOUT_READING = hasattr(tango, "EventSubMode")
+
+# ZeroMQ tells the device server in its own time what it wants to have; events that are sent before are lost. Tango waits
+# for 10 ms between subscribing and reading, and other subscriptions wait with it.
+SETTLING_SECONDS = 0.05 if SUBSCRIBES_WITHOUT_READING else 0.0
+
+Key: TypeAlias = tuple[str, str, str]
+
+
+@dataclasses.dataclass
+class Source:
+    """attribute: its name, in the device's spelling once that is known. lane: that of the device's calls.
+
+    read: the attribute's value of now; describe: its configuration of now; labels: those of an enumeration, if they are
+    known without a call.
+    """
+
+    url: str
+    attribute: str
+    kind: str
+    lane: Lane
+    read: Callable[[], tango.DeviceAttribute]
+    describe: Callable[[], tango.AttributeInfoEx]
+    labels: Callable[[], Sequence[str] | None]
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} of {self.url}/{self.attribute}"
+
+    @property
+    def key(self) -> Key:
+        return self.url, self.attribute.lower(), self.kind
+
+    @property
+    def readable(self) -> bool:
+        """Whether reading can take the place of events; user events mean what only the device knows."""
+        return self.kind != "user"
+
+    def subscribe(self, proxy: tango.DeviceProxy, receive: Callable[[tango.EventData], None]) -> int:
+        """Subscribe by a plain proxy, and return Tango's number of the subscription. Blocks its thread."""
+        mode = [tango.EventSubMode.Sync] if SUBSCRIBES_WITHOUT_READING else []
+        return proxy.subscribe_event(self.attribute, event_type(self.kind), receive, *mode)
+
+
+def event_type(kind: str) -> tango.EventType:
+    """Raises DevFailed for a kind that the installed PyTango does not have."""
+    found = getattr(tango.EventType, f"{kind.upper()}_EVENT", None)
+    if found is None:
+        raise tango_failure("API_NotSupported", f"PyTango {tango.__version__} has no {kind} events")
+    return found
+
+
+def without_frames(failure: DevFailed) -> DevFailed:
+    """A copy: one that has been raised holds the frames that it was raised in."""
+    return DevFailed(*failure.args)
