@@ -98,8 +98,11 @@ class Sender(Device):
         for name, value in (("Position", self._position), ("State", self.get_state())):
             if kind == "user":
                 self.push_event(name, [], [], value)
+            elif kind == "archive":
+                self.push_archive_event(name, value)
             else:
-                getattr(self, f"push_{kind}_event")(name, value)
+                quality = tango.AttrQuality.ATTR_ALARM if kind == "alarm" else tango.AttrQuality.ATTR_VALID
+                self.push_change_event(name, value, time.time(), quality)
 
     @command(dtype_in=float, doc_in="Seconds by which the clock of the device is behind")
     def SendPositionFromPast(self, seconds: float) -> None:

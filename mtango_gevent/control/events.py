@@ -21,7 +21,7 @@ from mtango_gevent.control.green import Green
 from mtango_gevent.control.keeper import Keeper
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.listener import Listener
-from mtango_gevent.control.source import SETTLING_SECONDS, Key, Source, event_type
+from mtango_gevent.control.source import SETTLING_SECONDS, Key, Source
 from mtango_gevent.control.subscription import Subscription
 from mtango_gevent.errors import DevFailed, tango_failure
 
@@ -49,7 +49,6 @@ class EventHub:
 
         The listener's end gives its place back.
         """
-        event_type(source.kind)
         self._take_place()
         try:
             return self._listen(source, find_lane)

@@ -9,16 +9,23 @@ from typing import TypeAlias
 import tango
 
 from mtango_gevent.control.lane import Lane
-from mtango_gevent.errors import DevFailed, tango_failure
 
-KINDS = ("change", "periodic", "user", "archive", "alarm")
+# Alarm events are change events with another quality than before. Tango's own are not asked for: a server (cppTango
+# 10.0 to 10.3) whose device pushes its change events itself then sends wrong values with them, to all clients.
+KINDS = {
+    "change": tango.EventType.CHANGE_EVENT,
+    "periodic": tango.EventType.PERIODIC_EVENT,
+    "user": tango.EventType.USER_EVENT,
+    "archive": tango.EventType.ARCHIVE_EVENT,
+    "alarm": tango.EventType.CHANGE_EVENT,
+}
 
 # PyTango from 10.1 on can subscribe without reading the attribute. Then a device that hangs delays no subscription,
 # as only its server answers it; while Tango subscribes and reads, other subscriptions wait.
 SUBSCRIBES_WITHOUT_READING = hasattr(tango, "EventSubMode")
 
-# ZeroMQ tells the device server in its own time what it wants to have; events that are sent before are lost. Tango waits
-# for 10 ms between subscribing and reading, and other subscriptions wait with it.
+# ZeroMQ tells the device server in its own time what it wants to have; events that are sent before are lost. Tango
+# waits for 10 ms between subscribing and reading, and other subscriptions wait with it.
 SETTLING_SECONDS = 0.05 if SUBSCRIBES_WITHOUT_READING else 0.0
 
 Key: TypeAlias = tuple[str, str, str]
@@ -56,17 +63,4 @@ class Source:
     def subscribe(self, proxy: tango.DeviceProxy, receive: Callable[[tango.EventData], None]) -> int:
         """Subscribe by a plain proxy, and return Tango's number of the subscription. Blocks its thread."""
         mode = [tango.EventSubMode.Sync] if SUBSCRIBES_WITHOUT_READING else []
-        return proxy.subscribe_event(self.attribute, event_type(self.kind), receive, *mode)
-
-
-def event_type(kind: str) -> tango.EventType:
-    """Raises DevFailed for a kind that the installed PyTango does not have."""
-    found = getattr(tango.EventType, f"{kind.upper()}_EVENT", None)
-    if found is None:
-        raise tango_failure("API_NotSupported", f"PyTango {tango.__version__} has no {kind} events")
-    return found
-
-
-def without_frames(failure: DevFailed) -> DevFailed:
-    """A copy: one that has been raised holds the frames that it was raised in."""
-    return DevFailed(*failure.args)
+        return proxy.subscribe_event(self.attribute, KINDS[self.kind], receive, *mode)

@@ -169,8 +169,8 @@ class Subscription(Channel):
         subscribing = serial > self._serial
         if subscribing and self._begin_with(event):
             return
-        polled = self.polled
+        every = not self.polled and self.source.kind != "alarm"  # else reading may have found it, or it is no alarm
         if not subscribing and time.monotonic() - self._silent_at >= _PROVES_NOTHING:
             self._trust()
-        if not polled or event.failure or differ(self.source.kind, self.buffer.last(), event):
+        if every or event.failure or differ(self.source.kind, self.buffer.last(), event):
             self._push(event)
