@@ -125,11 +125,7 @@ class Sender(Device):
     def CloseEventPorts(self, closed: bool) -> None:
         (event_ports.close if closed else event_ports.open)()
 
-    @command(dtype_in=float, doc_in="Seconds for which the device answers nothing")
-    def Hang(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    @attribute(dtype=float, doc="Sends no events")
+    @attribute(dtype=float, abs_change=0.1, doc="Sends no events, unless it is polled")
     def silent(self) -> float:
         self._reads += 1
         if self._broken:
@@ -179,6 +175,30 @@ class Sender(Device):
                     self.push_change_event(f"sent{number}", self._sent[number])
 
 
+class Light(Device):
+    """Of these there can be many in one server."""
+
+    def init_device(self) -> None:
+        super().init_device()
+        self._level = 0
+        for number in range(4):
+            self.add_attribute(tango.Attr(f"level{number}", tango.CmdArgType.DevLong), self._read_level)
+            self.set_change_event(f"level{number}", True, False)
+
+    def _read_level(self, level: tango.Attribute) -> None:
+        level.set_value(self._level)
+
+    @command
+    def Step(self) -> None:
+        self._level += 1
+        for number in range(4):
+            self.push_change_event(f"level{number}", self._level)
+
+    @command(dtype_in=float, doc_in="Seconds for which the device answers nothing")
+    def Hang(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
 # Ends a line or a header where it is let through, clears a terminal, and is neither ASCII nor UTF-8.
 RUDE = 'x\r\nX-Injected: 1\x1b[2J"\xe9\x9b'
 
@@ -208,4 +228,4 @@ class Rude(Device):
 
 
 if __name__ == "__main__":
-    run((Slow, Sender, Rude), ["Slow", *sys.argv[1:]])
+    run((Slow, Sender, Light, Rude), ["Slow", *sys.argv[1:]])

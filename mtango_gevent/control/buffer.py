@@ -6,7 +6,6 @@ import dataclasses
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 import tango
@@ -34,16 +33,13 @@ class Event:
     mark: int = 0
     """The device's time of the value in microseconds since the epoch; 0 for a failure."""
 
-    labels: Sequence[str] | None = None
-    """Of an enumeration: the labels when the event arrived, where they were known."""
-
     came: int = dataclasses.field(default_factory=microseconds)
     """When it arrived, by the gateway's clock: microseconds since the epoch."""
 
     @classmethod
-    def of_value(cls, item: tango.DeviceAttribute, labels: Sequence[str] | None = None) -> Event:
+    def of_value(cls, item: tango.DeviceAttribute) -> Event:
         mark = item.time.tv_sec * 1_000_000 + item.time.tv_usec
-        return cls(item, None, values.milliseconds(item.time), size(item), mark, labels)
+        return cls(item, None, values.milliseconds(item.time), size(item), mark)
 
     @classmethod
     def of_failure(cls, failure: DevFailed) -> Event:

@@ -185,11 +185,6 @@ class Device:
         """The labels that belong to a value, none unless it is of an enumeration."""
         return labels(self.describe_attribute(item.name)) if item.type == tango.CmdArgType.DevEnum else ()
 
-    def known_labels(self, attribute: str) -> Sequence[str] | None:
-        """The labels of an attribute as far as they are known without a call; none unless it is an enumeration."""
-        info = self.host.client.attributes.peek(self._key("attribute", attribute.lower()))
-        return labels(info) if info else None
-
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
         """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
         name = self.describe_attribute(name).name  # records have the name that was asked for
@@ -205,17 +200,10 @@ class Device:
 
         def connected_lane() -> Lane:
             self._proxy()  # made where connections to a server are few
-            source.attribute = self.spell_attribute(attribute)
-            return lane.metadata if SUBSCRIBES_WITHOUT_READING else lane
+            return client.green.shares.subscribing if SUBSCRIBES_WITHOUT_READING else lane
 
         source = Source(
-            url,
-            attribute,
-            kind,
-            lane,
-            read=lambda: self.read_attribute(attribute),
-            describe=lambda: self.ask_attribute(attribute),
-            labels=lambda: self.known_labels(attribute),
+            url, attribute, kind, lane, lambda: self.read_attribute(attribute), lambda: self.ask_attribute(attribute)
         )
         return client.events.listen(source, connected_lane)
 

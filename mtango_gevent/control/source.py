@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 import tango
@@ -33,10 +33,9 @@ Key: TypeAlias = tuple[str, str, str]
 
 @dataclasses.dataclass
 class Source:
-    """attribute: its name, in the device's spelling once that is known. lane: that of the device's calls.
+    """attribute: its name, in the device's spelling once it is subscribed to. lane: that of the device's calls.
 
-    read: the attribute's value of now; describe: its configuration of now; labels: those of an enumeration, if they are
-    known without a call.
+    read: the attribute's value of now; describe: its configuration of now.
     """
 
     url: str
@@ -45,7 +44,6 @@ class Source:
     lane: Lane
     read: Callable[[], tango.DeviceAttribute]
     describe: Callable[[], tango.AttributeInfoEx]
-    labels: Callable[[], Sequence[str] | None]
 
     @property
     def name(self) -> str:
@@ -61,6 +59,10 @@ class Source:
         return self.kind != "user"
 
     def subscribe(self, proxy: tango.DeviceProxy, receive: Callable[[tango.EventData], None]) -> int:
-        """Subscribe by a plain proxy, and return Tango's number of the subscription. Blocks its thread."""
+        """Subscribe by a plain proxy, and return Tango's number of the subscription. Blocks its thread.
+
+        Raises DevFailed.
+        """
+        self.attribute = proxy.get_attribute_config_ex(self.attribute)[0].name
         mode = [tango.EventSubMode.Sync] if SUBSCRIBES_WITHOUT_READING else []
         return proxy.subscribe_event(self.attribute, KINDS[self.kind], receive, *mode)

@@ -77,7 +77,7 @@ class Subscription(Channel):
             self.begin()
         with self._hub.guard:
             end = self.buffer.end
-        self._look_at(Event.of_value(self.source.read(), self.source.labels()), end)
+        self._look_at(Event.of_value(self.source.read()), end)
 
     def fail(self, failure: DevFailed) -> None:
         """Reading has failed."""
@@ -152,7 +152,7 @@ class Subscription(Channel):
             self._receive_event(Event.of_failure(DevFailed(*received.errors)), serial)
         elif received.attr_value is not None:
             received.attr_value.name = self.source.attribute  # Tango puts that of its own channel there, in lower case
-            self._receive_event(Event.of_value(received.attr_value, self.source.labels()), serial)
+            self._receive_event(Event.of_value(received.attr_value), serial)
 
     def _receive_report(self, report: Event, silent: bool) -> None:
         """Tango says that no events come."""

@@ -564,6 +564,35 @@ def memory():
         return {"kept": kept, "dropped": client.events.info()["dropped"], "received": received}
 
 
+def hundreds():
+    """(devices, hung among them): how long it takes until four attributes of each are listened to."""
+    number, hung = map(int, sys.argv[2:])
+    _, host = make()
+    devices = [Device(host, f"test/light/{each}") for each in range(number)]
+    for device in devices:  # connections to one server are made two at a time
+        device.read_attribute("level0")
+    for device in devices[:hung]:
+        tango.DeviceProxy(device.name).command_inout_asynch("Hang", 20.0, True)
+    good, others, got, began = [], [], [], time.monotonic()
+
+    def listen(device, attribute):
+        with device.listen(attribute, "change") as listener:
+            (others if device in devices[:hung] else good).append(time.monotonic() - began)
+            event = listener.next(30)
+            got.append(event and event.item and event.item.value)
+
+    greenlets = [gevent.spawn(listen, device, f"level{each}") for each in range(4) for device in devices]
+    while len(good) + len(others) < 4 * number and time.monotonic() - began < 30:
+        gevent.sleep(0.01)
+    step = devices[-1].describe_command("Step")
+    for device in devices[hung:]:
+        device.run_command(step, None)
+    while len(got) < 4 * (number - hung) and time.monotonic() - began < 40:
+        gevent.sleep(0.01)
+    gevent.killall(greenlets)
+    return {"good": good, "others": others, "got": got}
+
+
 def crowd():
     """A hundred greenlets that wait cost no thread, and all have the event; one that is killed is forgotten."""
     client, device = sender()

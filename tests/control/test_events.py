@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,8 @@ from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.cursor import Cursor
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
+from mtango_gevent.control.source import SUBSCRIBES_WITHOUT_READING
+from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.live.conftest import wait_until
 from tests.witness import Witness
 
@@ -41,6 +45,24 @@ def test_the_limit_of_listeners_holds_while_their_subscription_is_made(
     assert found["refused"] == ["MTANGO_TooManyListeners"] * 40
     assert found["unknown"] == ["API_AttrNotFound"] * 20
     assert found["places"] == 0
+
+
+@pytest.fixture(scope="module")
+def light_devices(tango_system: EmbeddedTango) -> int:
+    """How many there are, in one server."""
+    command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "light"]
+    names = [f"test/light/{number}" for number in range(75)]
+    tango_system.add_server(command, "Slow/light", dict.fromkeys(names, "Light"))
+    return len(names)
+
+
+@pytest.mark.skipif(not SUBSCRIBES_WITHOUT_READING, reason="this PyTango reads the attribute as it subscribes")
+def test_devices_that_hang_hold_up_no_subscription(patched: Callable[..., dict], light_devices: int) -> None:
+    found = patched("hundreds", light_devices, 20)
+    print("seconds until all listen:", max(found["good"]), "those that hang:", max(found["others"]))
+    assert (len(found["good"]), len(found["others"])) == (4 * (light_devices - 20), 4 * 20)
+    assert max(found["good"]) < 3 * 2
+    assert found["got"] == [1] * 4 * (light_devices - 20)
 
 
 def test_large_values_are_kept_within_the_memory_for_them(patched: Callable[..., dict]) -> None:
