@@ -14,10 +14,11 @@ import tango
 from mtango_gevent.control.background import Job
 from mtango_gevent.control.host import DeviceInfo, TangoHost, ready_argument
 from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.listener import Listener
 from mtango_gevent.control.metadata import attribute_key, command_key
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
-from mtango_gevent.control.subscription import Listener, Source
+from mtango_gevent.control.source import SUBSCRIBES_WITHOUT_READING, Source
 from mtango_gevent.errors import (
     ApiError,
     BadRequest,
@@ -281,14 +282,17 @@ class Device:
         return records
 
     def listen(self, attribute: str, kind: str) -> Listener:
-        """Listen to the events of an attribute, from the one after this call on; kind: one of subscription.KINDS."""
+        """Listen to the events of an attribute, from the one after this call on; kind: one of source.KINDS."""
         client, url = self.host.client, self._url()
+        lane = client.lane(url)
 
         def connected_lane() -> Lane:
             self._proxy()  # made where connections to a server are few
-            return client.lane(url)
+            return client.green.shares.subscribing if SUBSCRIBES_WITHOUT_READING else lane
 
-        source = Source(url, attribute, kind, client.lane(url), lambda: self.read_attribute(attribute))
+        source = Source(
+            url, attribute, kind, lane, lambda: self.read_attribute(attribute), lambda: self.ask_attribute(attribute)
+        )
         return client.events.listen(source, connected_lane)
 
     # --- commands ---

@@ -578,10 +578,26 @@ def overload():
     client, device = sender(event_buffer=10)
     with device.listen("sent0", "change") as listener:
         send(device, 1, 100, 1000)
-        while client.events.info()["received"] < 101:
+        while client.events.info()["received"] < 100:
             gevent.sleep(0.01)
         values = [listener.next(0).item.value for _ in range(10)]
         return {"values": values, "next": listener.next(0), **client.events.info()}
+
+
+def limited():
+    """Of fifty that come at once ten listen; a subscription that fails gives its place back."""
+    client, device = sender(event_limit=10)
+    most = 0
+
+    def wait(attribute):
+        nonlocal most
+        with device.listen(attribute, "change") as listener:
+            most = max(most, client.events.info()["listeners"])
+            listener.next(1)
+
+    refused = failed(outcomes(wait, 50, "sent0"))
+    unknown = [reason for _ in range(2) for reason in failed(outcomes(wait, 10, "nope"))]
+    return {"listening": most, "refused": refused, "unknown": unknown, "places": client.events.places}
 
 
 def memory():
@@ -596,6 +612,38 @@ def memory():
         while listener.next(0) is not None and kept < received:
             kept += 1
         return {"kept": kept, "dropped": client.events.info()["dropped"], "received": received}
+
+
+def hundreds():
+    """(devices, hung among them): how long it takes until four attributes of each are listened to."""
+    number, hung = map(int, sys.argv[2:])
+    client, host = make()
+    devices = [Device(host, f"test/light/{each}") for each in range(number)]
+    for device in devices:  # connections to one server are made two at a time
+        device.read_attribute("level0")
+    for device in devices[:hung]:
+        tango.DeviceProxy(device.name).command_inout_asynch("Hang", 20.0, True)
+    good, others, got, began = [], [], [], time.monotonic()
+
+    def listen(device, attribute):
+        with device.listen(attribute, "change") as listener:
+            (others if device in devices[:hung] else good).append(time.monotonic() - began)
+            event = listener.next(30)
+            got.append(event and event.item and event.item.value)
+
+    greenlets = [gevent.spawn(listen, device, f"level{each}") for each in range(4) for device in devices]
+    while len(good) + len(others) < 4 * number and time.monotonic() - began < 30:
+        gevent.sleep(0.01)
+    step = devices[-1].describe_command("Step")
+    for device in devices[hung:]:
+        device.run_command(step, None)
+    while len(got) < 4 * (number - hung) and time.monotonic() - began < 40:
+        gevent.sleep(0.01)
+    gevent.killall(greenlets)
+    client.events.clear()
+    while client.events.info()["subscriptions"] or client.green.info()["in_flight"]:
+        gevent.sleep(0.05)
+    return {"good": good, "others": others, "got": got}
 
 
 def crowd():
