@@ -32,7 +32,7 @@ from mtango_gevent.errors import (
 )
 from mtango_gevent.names import as_pytango_takes_it, folded, spelled
 from mtango_gevent.texts import from_utf8, raw_text, read_text
-from mtango_gevent.values import is_enumeration, labels, takes_the_same
+from mtango_gevent.values import is_enumeration, labels, own_labels, takes_the_same
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -265,9 +265,12 @@ class Device:
             return name
 
     def enum_labels(self, item: tango.DeviceAttribute | StateRecord) -> Sequence[str]:
-        """The labels that belong to a value, none unless it is of an enumeration."""
+        """The labels that belong to a value, none unless it is of an enumeration: those of its time, if it has them."""
         if item.type != tango.CmdArgType.DevEnum:
             return ()
+        own = own_labels(item)
+        if own is not None:
+            return own
         name = read_text(item, "name")
         self.host.client.watch.use(self._url(), name)
         return labels(self.describe_attribute(name, LABELS_MAX_AGE))
@@ -291,7 +294,13 @@ class Device:
             return client.green.shares.subscribing if SUBSCRIBES_WITHOUT_READING else lane
 
         source = Source(
-            url, attribute, kind, lane, lambda: self.read_attribute(attribute), lambda: self.ask_attribute(attribute)
+            url,
+            attribute,
+            kind,
+            lane,
+            read=lambda: self.read_attribute(attribute),
+            describe=lambda: self.ask_attribute(attribute),
+            labels=self.enum_labels,
         )
         return client.events.listen(source, connected_lane)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import tango
 
 from mtango_gevent.control.lane import Lane
+from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import folded
 from mtango_gevent.texts import raw_text, read_text
+from mtango_gevent.values import is_enumeration, labels
 
 # Alarm events are change events with another quality than before. Tango's own are not asked for: a server (cppTango
 # 10.0 to 10.3) whose device pushes its change events itself then sends wrong values with them, to all clients.
@@ -37,7 +41,7 @@ Key: TypeAlias = tuple[str, str, str]
 class Source:
     """attribute: its name, in the device's spelling once it is subscribed to. lane: that of the device's calls.
 
-    read: the attribute's value of now; describe: its configuration of now.
+    read: the attribute's value of now; describe: its configuration of now; labels: those that belong to a value.
     """
 
     url: str
@@ -46,6 +50,7 @@ class Source:
     lane: Lane
     read: Callable[[], tango.DeviceAttribute]
     describe: Callable[[], tango.AttributeInfoEx]
+    labels: Callable[[tango.DeviceAttribute], Sequence[str]]
 
     @property
     def name(self) -> str:
@@ -60,12 +65,40 @@ class Source:
         """Whether reading can take the place of events; user events mean what only the device knows."""
         return self.kind != "user"
 
-    def subscribe(self, proxy: tango.DeviceProxy, receive: Callable[[tango.EventData], None]) -> int:
-        """Subscribe by a plain proxy, and return Tango's number of the subscription. Blocks its thread.
+    def subscribe(
+        self,
+        proxy: tango.DeviceProxy,
+        receive: Callable[[tango.EventData], None],
+        receive_labels: Callable[[Sequence[str] | None], None],
+    ) -> Callable[[], None]:
+        """Subscribe by a plain proxy, and return what unsubscribes. Blocks its thread. Raises DevFailed.
 
-        Raises DevFailed.
+        receive_labels: told the labels of an enumeration, first and whenever they change; None when they are unknown.
         """
         info = self.describe()
-        self.attribute = read_text(info, "name")
+        self.attribute, name = read_text(info, "name"), raw_text(info, "name")
         mode = [tango.EventSubMode.Sync] if SUBSCRIBES_WITHOUT_READING else []
-        return proxy.subscribe_event(raw_text(info, "name"), KINDS[self.kind], receive, *mode)
+        numbers = list(_subscribe_to_labels(proxy, name, receive_labels)) if is_enumeration(info) else []
+        try:
+            numbers.append(proxy.subscribe_event(name, KINDS[self.kind], receive, *mode))
+        except DevFailed:
+            _unsubscribe(proxy, numbers)
+            raise
+        return functools.partial(_unsubscribe, proxy, numbers)
+
+
+def _subscribe_to_labels(
+    proxy: tango.DeviceProxy, name: str | bytes, receive: Callable[[Sequence[str] | None], None]
+) -> Iterator[int]:
+    """Yield Tango's number of the subscription, if the device server has configuration events."""
+    with contextlib.suppress(DevFailed):
+        yield proxy.subscribe_event(
+            name,
+            tango.EventType.ATTR_CONF_EVENT,
+            lambda event: receive(None if event.err else labels(event.attr_conf)),
+        )
+
+
+def _unsubscribe(proxy: tango.DeviceProxy, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        proxy.unsubscribe_event(number)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mtango_gevent.control.buffer import Event
@@ -16,6 +16,7 @@ from mtango_gevent.control.channel import Channel
 from mtango_gevent.control.silence import Silence, differ
 from mtango_gevent.control.source import Source
 from mtango_gevent.errors import DevFailed, status_of
+from mtango_gevent.values import labelled
 
 if TYPE_CHECKING:
     from mtango_gevent.control.events import EventHub
@@ -49,6 +50,7 @@ class Subscription(Channel):
         self._ask_again = 0.0
         self._serial = 0  # of Tango's subscriptions, one in place of the other
         self._unsubscribe: Callable[[], None] | None = None
+        self._labels: Sequence[str] | None = None
 
     def begin(self) -> None:
         """Have events sent, in place of those of an earlier subscription. Blocks its thread. Raises DevFailed.
@@ -58,14 +60,14 @@ class Subscription(Channel):
         proxy, serial = self._hub.connect(self.source.url), self._serial + 1
         self._ask_again = time.monotonic() + _POLL_SECONDS
         try:
-            number = self.source.subscribe(proxy, functools.partial(self._receive, serial))
+            unsubscribe = self.source.subscribe(proxy, functools.partial(self._receive, serial), self._receive_labels)
         except DevFailed as refusal:
             if status_of(refusal) != 400 or not self.source.readable:  # out of reach, or no such attribute
                 raise
             self.polled = True
             return
         self._serial = serial
-        earlier, self._unsubscribe = self._unsubscribe, functools.partial(proxy.unsubscribe_event, number)
+        earlier, self._unsubscribe = self._unsubscribe, unsubscribe
         if earlier:
             self._hub.unsubscribe(self.source.name, earlier)
         if time.monotonic() - self._silent_at >= _CALM:
@@ -77,7 +79,8 @@ class Subscription(Channel):
             self.begin()
         with self._hub.guard:
             end = self.buffer.end
-        self._look_at(Event.of_value(self.source.read()), end)
+        item = self.source.read()
+        self._look_at(Event.of_value(labelled(item, self.source.labels(item))), end)
 
     def fail(self, failure: DevFailed) -> None:
         """Reading has failed."""
@@ -152,7 +155,11 @@ class Subscription(Channel):
             self._receive_event(Event.of_failure(DevFailed(*received.errors)), serial)
         elif received.attr_value is not None:
             received.attr_value.name = self.source.attribute  # Tango puts that of its own channel there, in lower case
-            self._receive_event(Event.of_value(received.attr_value), serial)
+            self._receive_event(Event.of_value(labelled(received.attr_value, self._labels)), serial)
+
+    def _receive_labels(self, labels: Sequence[str] | None) -> None:
+        """Called by Tango when it tells the labels of an enumeration, which those of later events are."""
+        self._labels = labels
 
     def _receive_report(self, report: Event, silent: bool) -> None:
         """Tango says that no events come."""
