@@ -1,5 +1,6 @@
 # make run    a Tango of its own and the gateway on http://127.0.0.1:8000
 # make test   all tests            make test-pipes    the same on PyTango 10.0.4, the last version with pipes
+#                                  make test-lowest   some of them with the lowest versions that setup.py allows
 # make fuzz   requests and values that are made up, EXAMPLES=n of each kind and other ones each time
 # make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
 # make bench  how fast it is beside yardsticks: ROUNDS=5 SECONDS=2 WORKLOADS="scalar image" AGAINST=checkout OUT=folder
@@ -8,6 +9,7 @@
 PYTHON ?= python3
 VENV := .venv
 PIPES := .venv-pipes
+LOWEST := .venv-lowest
 EXAMPLES ?= 500
 MINUTES ?= 5
 ROUNDS ?= 5
@@ -15,7 +17,7 @@ SECONDS ?= 2
 OUT ?= build/bench
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run test test-pipes fuzz soak bench lint clean
+.PHONY: run test test-pipes test-lowest fuzz soak bench lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
@@ -25,6 +27,9 @@ test: $(VENV)/installed-dev
 
 test-pipes: $(PIPES)/installed
 	$(PIPES)/bin/python -m pytest $(ARGS)
+
+test-lowest: $(LOWEST)/installed
+	$(LOWEST)/bin/python -m pytest tests/api tests/control tests/live/test_corpus.py tests/live/test_yielding.py $(ARGS)
 
 fuzz: $(VENV)/installed-dev
 	EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/live/test_schema.py tests/test_sent.py tests/test_values.py \
@@ -37,14 +42,14 @@ bench: $(VENV)/installed-dev
 	$(VENV)/bin/python -m benchmarks --rounds $(ROUNDS) --seconds $(SECONDS) --out $(OUT) \
 		$(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(AGAINST),--against $(AGAINST)) $(ARGS)
 
-lint: $(VENV)/installed-dev $(PIPES)/installed
+lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/pyright --pythonpath $(PIPES)/bin/python  # the stubs of PyTango 10.3 lack what enumerations and values have
+	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 clean:
-	rm -rf $(VENV) $(PIPES) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) $(PIPES) $(LOWEST) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -65,4 +70,12 @@ $(PIPES)/installed: requirements.txt requirements-dev.txt requirements-bench.txt
 	$(PIPES)/bin/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
 	$(PIPES)/bin/python -m pip install $(PIP_FLAGS) --upgrade -r requirements-pipes.txt
 	$(PIPES)/bin/python -m pip install $(PIP_FLAGS) --no-deps -e .
+	touch $@
+
+$(LOWEST)/installed: requirements.txt requirements-dev.txt requirements-bench.txt requirements-lowest.txt setup.py
+	@$(PYTHON) -c 'import sys; sys.exit("the lowest versions need Python 3.10 or 3.11" if sys.version_info >= (3, 12) else 0)'
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
+	$(LOWEST)/bin/python -m pip install $(PIP_FLAGS) --upgrade -r requirements-lowest.txt
+	$(LOWEST)/bin/python -m pip install $(PIP_FLAGS) --no-deps -e .
 	touch $@

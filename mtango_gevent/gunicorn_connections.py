@@ -50,8 +50,10 @@ class Connection:
 
     @property
     def has_unread_data(self) -> bool:
-        waiting = fcntl.ioctl(self.socket.fileno(), termios.FIONREAD, bytes(4))
-        return bool(int.from_bytes(waiting, sys.byteorder))
+        with contextlib.suppress(OSError, ValueError):  # closed already
+            waiting = fcntl.ioctl(self.socket.fileno(), termios.FIONREAD, bytes(4))
+            return bool(int.from_bytes(waiting, sys.byteorder))
+        return False
 
     @property
     def head_is_complete(self) -> bool:
@@ -124,8 +126,8 @@ class Connections:
         greenlet = gevent.getcurrent()
         connection = self._all[greenlet] = Connection(socket)
         self._heads[connection] = time.monotonic()
-        self.make_room()
         try:
+            self.make_room()
             yield
         finally:
             self.begin_request()

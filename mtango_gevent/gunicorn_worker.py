@@ -55,7 +55,8 @@ class GatewayWorker(GeventWorker):
         """Keep the pool of connections larger than their limit: gevent stops accepting when it is full."""
         possible = raise_descriptor_limit(self.worker_connections)
         if possible < self.worker_connections:
-            self.log.warning("%d connections instead of %d: too few open files", possible, self.worker_connections)
+            text = "room for %d connections instead of %d: the process may open too few files (ulimit -n)"
+            self.log.warning(text, possible, self.worker_connections)
             self.worker_connections = possible
         self._connections.limit = possible - possible // 10
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from importlib import resources
 
-from mtango_gevent import files
+from mtango_gevent import interpreter
 
 
 def command() -> list[str]:
     """The command line; the same server as `gunicorn -c gunicorn.conf.py wsgi:application` in a checkout."""
-    configuration = files.find("gunicorn.conf.py")
-    return [sys.executable, "-m", "gunicorn", "-c", str(configuration), "mtango_gevent:create_app()"]
+    configuration = resources.files("mtango_gevent") / "gunicorn.conf.py"
+    return interpreter.command("gunicorn", "-c", str(configuration), "mtango_gevent:create_app()")

@@ -317,6 +317,18 @@ def labels(info: tango.AttributeInfoEx) -> list[str]:
     return read_texts(info, "enum_labels")
 
 
+def labelled(item: tango.DeviceAttribute, labels: Sequence[str] | None) -> tango.DeviceAttribute:
+    """Give the value of an enumeration the labels of its time, where they are known."""
+    if labels is not None and item.type == CmdArgType.DevEnum:
+        item.labels = labels
+    return item
+
+
+def own_labels(item: tango.DeviceAttribute) -> Sequence[str] | None:
+    """Return the labels that a value was given by `labelled`."""
+    return getattr(item, "labels", None)
+
+
 def is_enumeration(info: tango.AttributeInfoEx) -> bool:
     return info.data_type == CmdArgType.DevEnum
 

@@ -9,6 +9,13 @@ import tango
 from tango import AttrWriteType
 from tango.server import Device, attribute, command, device_property, run
 
+try:
+    from tests.event_ports import EventPorts
+except ImportError:  # as a program of its own
+    from event_ports import EventPorts
+
+event_ports = EventPorts()
+
 
 class Slow(Device):
     def init_device(self) -> None:
@@ -70,6 +77,10 @@ class Sender(Device):
         self._reads = 0
         self._broken = False
         self._level = 0.0
+        self._position = 0
+        for name in ("Position", "State"):
+            self.set_change_event(name, True, False)
+            self.set_archive_event(name, True, False)
         for number in range(len(self._sent)):
             self.add_attribute(tango.Attr(f"sent{number}", tango.CmdArgType.DevLong), self._read_sent)
             self.set_change_event(f"sent{number}", True, False)
@@ -78,7 +89,44 @@ class Sender(Device):
     def _read_sent(self, sent: tango.Attribute) -> None:
         sent.set_value(self._sent[int(sent.get_name().removeprefix("sent"))])
 
-    @attribute(dtype=float, doc="Sends no events")
+    @attribute(dtype=int, doc="Counts, and sends an event only with SendPosition and SendPositionFromPast")
+    def Position(self) -> int:
+        return self._position
+
+    @command(dtype_in=str, doc_in="change, archive, user or alarm: also of State")
+    def SendPosition(self, kind: str) -> None:
+        self._position += 1
+        for name, value in (("Position", self._position), ("State", self.get_state())):
+            if kind == "user":
+                self.push_event(name, [], [], value)
+            elif kind == "archive":
+                self.push_archive_event(name, value)
+            else:
+                quality = tango.AttrQuality.ATTR_ALARM if kind == "alarm" else tango.AttrQuality.ATTR_VALID
+                self.push_change_event(name, value, time.time(), quality)
+
+    @command(dtype_in=float, doc_in="Seconds by which the clock of the device is behind")
+    def SendPositionFromPast(self, seconds: float) -> None:
+        self._position += 1
+        self.push_change_event("Position", self._position, time.time() - seconds, tango.AttrQuality.ATTR_VALID)
+
+    @command
+    def MovePosition(self) -> None:
+        self._position += 1
+
+    @command(dtype_in=bool, doc_in="Whether the attribute `sent99` is there")
+    def Have(self, there: bool) -> None:
+        if there:
+            self.add_attribute(tango.Attr("sent99", tango.CmdArgType.DevLong), self._read_sent)
+            self.set_change_event("sent99", True, False)
+        else:
+            self.remove_attribute("sent99")
+
+    @command(dtype_in=bool, doc_in="Whether a new client of the server's events hears nothing")
+    def CloseEventPorts(self, closed: bool) -> None:
+        (event_ports.close if closed else event_ports.open)()
+
+    @attribute(dtype=float, abs_change=0.1, doc="Sends no events, unless it is polled")
     def silent(self) -> float:
         self._reads += 1
         if self._broken:
@@ -161,13 +209,37 @@ class Changing(Device):
     def _write_typed(self, written: tango.WAttribute) -> None:
         self._typed = written.get_write_value()
 
-    def Take(self, argument: object) -> object:
+    def Take(self, argument):  # without annotations, which PyTango would take for its types
         return argument if self.answers else None
 
     @command(dtype_in=int, doc_in="The new mode, which is sent as a change event")
     def SetMode(self, mode: int) -> None:
         self._mode = mode
         self.push_change_event("mode", mode)
+
+
+class Light(Device):
+    """Of these there can be many in one server."""
+
+    def init_device(self) -> None:
+        super().init_device()
+        self._level = 0
+        for number in range(4):
+            self.add_attribute(tango.Attr(f"level{number}", tango.CmdArgType.DevLong), self._read_level)
+            self.set_change_event(f"level{number}", True, False)
+
+    def _read_level(self, level: tango.Attribute) -> None:
+        level.set_value(self._level)
+
+    @command
+    def Step(self) -> None:
+        self._level += 1
+        for number in range(4):
+            self.push_change_event(f"level{number}", self._level)
+
+    @command(dtype_in=float, doc_in="Seconds for which the device answers nothing")
+    def Hang(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 # Ends a line or a header where it is let through, clears a terminal, and is neither ASCII nor UTF-8.
@@ -200,3 +272,5 @@ class Rude(Device):
 
 if __name__ == "__main__":
     run((Slow, Sender, Rude, Changing), ["Slow", *sys.argv[1:]])
+
+    run((Slow, Sender, Light, Rude), ["Slow", *sys.argv[1:]])

@@ -60,6 +60,10 @@ class Witness:
     def writes(self, device: str, attribute: str, value: Any) -> None:
         self._ask(_write, self._prefix + device, attribute, value)
 
+    def polls(self, device: str, attribute: str, milliseconds: int) -> None:
+        """Have a device poll an attribute; 0 for not at all."""
+        self._ask(_poll, self._prefix + device, attribute, milliseconds)
+
     def fills_black_box(self, device: str) -> None:
         """Have a device forget the calls that it has had."""
         self._ask(_fill_black_box, self._prefix + device)
@@ -148,6 +152,14 @@ def _run(device: str, command: str, argument: Any) -> None:
 
 def _write(device: str, attribute: str, value: Any) -> None:
     tango.DeviceProxy(device).write_attribute(attribute, value)
+
+
+def _poll(device: str, attribute: str, milliseconds: int) -> None:
+    proxy = tango.DeviceProxy(device)
+    if milliseconds:
+        proxy.poll_attribute(attribute, milliseconds)
+    elif proxy.is_attribute_polled(attribute):
+        proxy.stop_poll_attribute(attribute)
 
 
 def _fill_black_box(device: str) -> None:

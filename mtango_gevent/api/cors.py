@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 # As long as the Java server let a browser remember a preflight.
 PREFLIGHT_SECONDS = 1_209_600
 
-_EXPOSED = ["x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"]
+_EXPOSED = [
+    *("x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"),
+    *("X-Event-Cursor", "X-Event-Lost"),
+]
 _OF_REQUEST = ("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import resources
+
 from flask import Blueprint, Response, render_template, request
 
-from mtango_gevent import __version__, files
+from mtango_gevent import __version__
 from mtango_gevent.api.exchange import config
 from mtango_gevent.errors import NotFound
 
@@ -27,6 +29,6 @@ def show_home() -> str:
 def show_swagger(name: str) -> Response:
     if name not in SWAGGER:
         raise NotFound(f"no such file: {request.path}")
-    text = files.find(f"swagger/{name}.yml").read_text("utf-8")
+    text = (resources.files("mtango_gevent") / "swagger" / f"{name}.yml").read_text("utf-8")
     text = text.replace(_WRITTEN_ADDRESS, f"- url: {request.script_root}{config().app_base}", 1)
     return Response(text, mimetype="application/yaml")

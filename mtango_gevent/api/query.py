@@ -9,11 +9,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import re2
 from flask import request
 
 from mtango_gevent import limits
-from mtango_gevent.errors import BadRequest, check_limit
+from mtango_gevent.errors import BadRequest, NotImplementedHere, check_limit
 from mtango_gevent.names import folded
 
 # Longer than any name that Tango's database can hold, shorter than what would fill a log.
@@ -98,7 +97,7 @@ def has_only(*keys: str) -> bool:
     return request.args.keys() <= set(keys)
 
 
-def _single(key: str) -> str | None:
+def single(key: str) -> str | None:
     """The value of a parameter that is given once at most."""
     given = request.args.getlist(key)
     if len(given) > 1:
@@ -122,7 +121,7 @@ def check_number(kind: str, given: Collection[str]) -> None:
 
 def whole_number(key: str, default: int | None = None) -> Any:
     """A parameter that counts something, as an integer."""
-    text = _single(key)
+    text = single(key)
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
@@ -132,7 +131,7 @@ def whole_number(key: str, default: int | None = None) -> Any:
 
 def choice(key: str, among: Sequence[str]) -> str:
     """A parameter that names one of `among`, in any case; the first of them where it is not given."""
-    text = _single(key)
+    text = single(key)
     if text is None:
         return among[0]
     if text.upper() not in among:
@@ -167,7 +166,7 @@ class NameParts:
 
 def name_parts() -> NameParts | None:
     """None where no part is asked for."""
-    texts = [_single(part) for part in _PARTS]
+    texts = [single(part) for part in _PARTS]
     if not any(texts):
         return None
     return NameParts(tuple(_expression(part, text) for part, text in zip(_PARTS, texts, strict=True)))
@@ -179,6 +178,10 @@ def _expression(part: str, text: str | None) -> Any:
         return None
     if len(text) > MAXIMUM_NAME:
         raise BadRequest(f"{part}={quoted(text)} is longer than {MAXIMUM_NAME} characters")
+    try:
+        import re2
+    except ImportError:
+        raise NotImplementedHere(f"{part} needs google-re2, which is not installed (the extra `mtango-py`)") from None
     options = re2.Options()
     options.case_sensitive = False
     options.log_errors = False
@@ -206,7 +209,7 @@ class Range:
 
 def range_of_items() -> Range | None:
     """The parameter `range`, `a-b`. Contract: rc3, section 4 and Decisions."""
-    text = _single("range")
+    text = single("range")
     if text is None:
         return None
     parts = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,9})", text, re.ASCII)

@@ -11,7 +11,11 @@ from typing import Any
 import tango
 
 from mtango_gevent import values
+from mtango_gevent.control.cursor import Cursor, microseconds
 from mtango_gevent.errors import DevFailed
+
+# How much later or earlier, in microseconds, one event arrives in another worker at most.
+_SAME_EVENT = 2_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +30,16 @@ class Event:
     size: int
     """About how many bytes the value takes."""
 
+    mark: int = 0
+    """The device's time of the value in microseconds since the epoch; 0 for a failure."""
+
+    came: int = dataclasses.field(default_factory=microseconds)
+    """When it arrived, by the gateway's clock: microseconds since the epoch."""
+
     @classmethod
     def of_value(cls, item: tango.DeviceAttribute) -> Event:
-        return cls(item, None, values.milliseconds(item.time), size(item))
+        mark = item.time.tv_sec * 1_000_000 + item.time.tv_usec
+        return cls(item, None, values.milliseconds(item.time), size(item), mark)
 
     @classmethod
     def of_failure(cls, failure: DevFailed) -> Event:
@@ -39,18 +50,31 @@ class Event:
 class EventBuffer:
     """At most `length` events and `memory` bytes of them, but always the last one; who guards it is the owner's affair.
 
-    first: number of the oldest event; end: number of the next to come.
+    first: number of the oldest event; end: number of the next to come. The first event has number 1. Number 0 is for
+    the value that was there before any event, where that becomes known in time.
     """
 
     def __init__(self, length: int, memory: int) -> None:
-        self.first = 0
+        self.first = self.origin = 1
         self._events: deque[Event] = deque()
         self._length = length
         self._memory = self._free = memory
 
+    def __bool__(self) -> bool:
+        """Whether anything has come."""
+        return bool(self._events)
+
     @property
     def end(self) -> int:
         return self.first + len(self._events)
+
+    def begin_with(self, event: Event) -> bool:
+        """Keep the value that was there before any event, unless an event has come already; return whether it is."""
+        if self.end > 1 or not self.origin:
+            return False
+        self.first = self.origin = 0
+        self.append(event)
+        return True
 
     def append(self, event: Event) -> None:
         self._events.append(event)
@@ -74,6 +98,19 @@ class EventBuffer:
         older = [index for index, each in enumerate(times) if each <= time]
         same = [index for index in older if times[index] == time]
         return self.first + (same or older or [-1])[-1] + 1
+
+    def same_event(self, cursor: Cursor) -> int | None:
+        """The number of the event that a cursor of another channel stands behind, if it is kept here."""
+        found = [
+            (abs(event.came - cursor.came), number)
+            for number, event in enumerate(self._events, self.first)
+            if cursor.mark and event.mark == cursor.mark and abs(event.came - cursor.came) <= _SAME_EVENT
+        ]
+        return min(found)[1] if found else None
+
+    def after(self, came: int) -> int:
+        """The number of the first event that arrived after that time, in microseconds."""
+        return next((number for number, event in enumerate(self._events, self.first) if event.came > came), self.end)
 
 
 def size(item: tango.DeviceAttribute) -> int:

@@ -14,10 +14,11 @@ import tango
 from mtango_gevent.control.background import Job
 from mtango_gevent.control.host import DeviceInfo, TangoHost, ready_argument
 from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.listener import Listener
 from mtango_gevent.control.metadata import attribute_key, command_key
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
-from mtango_gevent.control.subscription import Listener, Source
+from mtango_gevent.control.source import SUBSCRIBES_WITHOUT_READING, Source
 from mtango_gevent.errors import (
     ApiError,
     BadRequest,
@@ -31,7 +32,7 @@ from mtango_gevent.errors import (
 )
 from mtango_gevent.names import as_pytango_takes_it, folded, spelled
 from mtango_gevent.texts import from_utf8, raw_text, read_text
-from mtango_gevent.values import is_enumeration, labels, takes_the_same
+from mtango_gevent.values import is_enumeration, labels, own_labels, takes_the_same
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -91,6 +92,7 @@ class FailedReading:
     name: str
     errors: tuple[tango.DevError, ...]
     has_failed = True
+    value = w_value = None
 
     def get_err_stack(self) -> tuple[tango.DevError, ...]:
         return self.errors
@@ -263,9 +265,12 @@ class Device:
             return name
 
     def enum_labels(self, item: tango.DeviceAttribute | StateRecord) -> Sequence[str]:
-        """The labels that belong to a value, none unless it is of an enumeration."""
+        """The labels that belong to a value, none unless it is of an enumeration: those of its time, if it has them."""
         if item.type != tango.CmdArgType.DevEnum:
             return ()
+        own = own_labels(item)
+        if own is not None:
+            return own
         name = read_text(item, "name")
         self.host.client.watch.use(self._url(), name)
         return labels(self.describe_attribute(name, LABELS_MAX_AGE))
@@ -280,14 +285,23 @@ class Device:
         return records
 
     def listen(self, attribute: str, kind: str) -> Listener:
-        """Listen to the events of an attribute, from the one after this call on; kind: one of subscription.KINDS."""
+        """Listen to the events of an attribute, from the one after this call on; kind: one of source.KINDS."""
         client, url = self.host.client, self._url()
+        lane = client.lane(url)
 
         def connected_lane() -> Lane:
             self._proxy()  # made where connections to a server are few
-            return client.lane(url)
+            return client.green.shares.subscribing if SUBSCRIBES_WITHOUT_READING else lane
 
-        source = Source(url, attribute, kind, client.lane(url), lambda: self.read_attribute(attribute))
+        source = Source(
+            url,
+            attribute,
+            kind,
+            lane,
+            read=lambda: self.read_attribute(attribute),
+            describe=lambda: self.ask_attribute(attribute),
+            labels=self.enum_labels,
+        )
         return client.events.listen(source, connected_lane)
 
     # --- commands ---

@@ -20,7 +20,9 @@ from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.green import Green
 from mtango_gevent.control.keeper import Keeper
 from mtango_gevent.control.lane import Lane
-from mtango_gevent.control.subscription import Key, Listener, Source, Subscription
+from mtango_gevent.control.listener import Listener
+from mtango_gevent.control.source import SETTLING_SECONDS, Key, Source
+from mtango_gevent.control.subscription import Subscription
 from mtango_gevent.errors import DevFailed, tango_failure
 
 
@@ -33,16 +35,29 @@ class EventHub:
         self.connect = connect
         self.guard = NativeLock()
         self.listeners = self.received = self.missed = self.dropped = 0
+        self.places = 0  # that are taken by listeners, and by requests that are about to listen
         self.stopping = False
         self._subscriptions: dict[Key, Subscription] = {}
         self._open: set[Subscription] = set()  # the retired ones too
+        self._left: list[tuple[str, Callable[[], None]]] = []  # (name, how to end a subscription of Tango's)
         self._attempts = Attempts("subscription")
         self._keeper = Keeper(self)
         atexit.register(_end, weakref.ref(self))
 
     def listen(self, source: Source, find_lane: Callable[[], Lane]) -> Listener:
-        """Listen to what comes after this call; `find_lane` names the lane to subscribe in. Raises DevFailed."""
-        self._check_limit()
+        """Listen to what comes after this call; `find_lane` names the lane to subscribe in. Raises DevFailed.
+
+        The listener's end gives its place back.
+        """
+        self._take_place()
+        try:
+            return self._listen(source, find_lane)
+        except BaseException:
+            with self.guard:
+                self.places -= 1
+            raise
+
+    def _listen(self, source: Source, find_lane: Callable[[], Lane]) -> Listener:
         self._keeper.begin()
         known = self._subscriptions.get(source.key)
         listener = known and known.listen(known.buffer.end)
@@ -50,9 +65,11 @@ class EventHub:
             return listener
         find, make = functools.partial(self._subscriptions.get, source.key), functools.partial(self._subscribe, source)
         new = self._attempts.join(source.key, source.lane, find_lane, find, make)
+        self.green.sleep(SETTLING_SECONDS)
         self._keeper.begin()  # in case it has found nothing to do meanwhile
-        listener = new.listen(min(1, new.buffer.end))  # the first one is the value that was there already
+        listener = new.listen(1)  # number 0 is the value that was there already
         if listener:
+            self._keeper.read_first(new)
             return listener
         raise tango_failure("MTANGO_DeviceBusy", f"the subscription to {source.attribute} has just been given up")
 
@@ -94,8 +111,9 @@ class EventHub:
         with self.guard:
             ended = [each for each in self._open if each.retired and not each.listeners and each.source.url not in busy]
             self._open.difference_update(ended)
+            left, self._left = self._left, []
             ends = [(each.source.name, each.end()) for each in ended]
-        return [(name, end) for name, end in ends if end]
+        return left + [(name, end) for name, end in ends if end]
 
     def stop(self) -> None:
         """Let nobody wait any more."""
@@ -106,15 +124,24 @@ class EventHub:
     def end(self) -> None:
         """Unsubscribe from all. An interpreter that ends while events come in is aborted."""
         with self.guard:
-            left = [subscription.end() for subscription in self._open]
+            left = [subscription.end() for subscription in self._open] + [end for _, end in self._left]
         for unsubscribe in filter(None, left):
             with contextlib.suppress(DevFailed):
                 unsubscribe()
 
-    def _check_limit(self) -> None:
-        """Raises DevFailed where as many listen as may."""
-        if self.listeners >= self.config.event_limit:
-            raise tango_failure("MTANGO_TooManyListeners", f"{self.listeners} requests wait for events already")
+    def unsubscribe(self, name: str, unsubscribe: Callable[[], None]) -> None:
+        """Have an earlier subscription of Tango's ended, as soon as may be."""
+        with self.guard:
+            self._left.append((name, unsubscribe))
+
+    def _take_place(self) -> None:
+        """Before anything is waited for, so that the limit holds. Raises DevFailed where as many listen as may."""
+        with self.guard:
+            taken = self.places
+            if taken < self.config.event_limit:
+                self.places += 1
+                return
+        raise tango_failure("MTANGO_TooManyListeners", f"{taken} requests wait for events already")
 
     def _subscribe(self, source: Source) -> Subscription:
         """In a thread of the pool."""

@@ -1,4 +1,5 @@
-"""The keeper of subscriptions: reads what sends no events, and lets go of what nobody listens to any more.
+"""The keeper of subscriptions: reads what sends no events, checks what has been silent for long, and lets go of what
+nobody listens to any more.
 
 One device or server that does not answer must not cost the others their threads: a device is read by one thread at a
 time, all together by a part of the pool, those that failed the last time by a smaller one; and one thread unsubscribes.
@@ -41,6 +42,15 @@ class Keeper:
         if begin:
             self._hub.green.spawn(self._work)
 
+    def read_first(self, subscription: Subscription) -> None:
+        """Read the value of a new subscription, without holding up its listeners."""
+        url = subscription.source.url
+        with self._hub.guard:
+            if not subscription.is_new or url in self._polled_now or url in self._lost_until:
+                return  # the next look does it
+            self._polled_now.add(url)
+        self._hub.green.spawn(self._poll, url, [subscription])
+
     def _work(self) -> None:
         try:
             while self._goes_on():
@@ -63,7 +73,7 @@ class Keeper:
                 continue
             if subscription.is_unheard(now - self._hub.config.event_linger):
                 self._hub.retire(subscription)
-            if subscription.polled and now >= self._lost_until.get(url, now):
+            if subscription.is_due() and now >= self._lost_until.get(url, now):
                 polled.setdefault(url, []).append(subscription)
         ended = self._hub.take_ended(self._polled_now)
         if ended:

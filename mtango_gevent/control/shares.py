@@ -17,6 +17,7 @@ class Shares:
     connections: to servers that may answer; lost: to those that did not, the last time.
     events: attributes that send none, which are read; silent: of devices that did not answer; unsubscribing.
     watching: subscribing to configuration events, which one frozen server can hold up for seconds.
+    subscribing: a part of that for metadata, as only servers answer it; hundreds of requests may come at once.
     pictures: encoding them. probes: of open devices; pings: of servers.
     """
 
@@ -29,6 +30,9 @@ class Shares:
 
         self.calls = part("the threads for calls", green.config.pool_size - 6 * tenth - few)
         self.metadata = part("the threads for metadata", tenth)
+        self.subscribing = Lane(
+            green, "the threads for subscribing", max(1, tenth // 2), self.metadata, refusal="MTANGO_PoolExhausted"
+        ).timed(green.config.call_deadline, green.config.call_deadline)
         self.databases = part("the threads for databases", tenth)
         self.connections = part("the threads for connections", tenth - few)
         self.lost = part("the threads for connections after a failure", few)

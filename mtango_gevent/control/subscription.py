@@ -1,125 +1,102 @@
-"""A subscription: the events of one attribute and kind, and who listens to them.
+"""A subscription: has Tango send the events of one attribute, or reads the attribute where Tango sends none.
 
-Tango's events come in a thread of Tango's, by a plain proxy: into a bounded buffer, and whoever waits is woken. An
-attribute that sends none is read at intervals.
+Tango's events come in a thread of Tango's, by a plain proxy.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import logging
 import time
-from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy
-import tango
-
-from mtango_gevent.control.buffer import Event, EventBuffer
-from mtango_gevent.control.lane import Lane
-from mtango_gevent.control.signal import Signal
+from mtango_gevent.control.buffer import Event
+from mtango_gevent.control.channel import Channel
+from mtango_gevent.control.silence import Silence, differ
+from mtango_gevent.control.source import Source
 from mtango_gevent.errors import DevFailed, status_of
-from mtango_gevent.names import folded
+from mtango_gevent.values import labelled
 
 if TYPE_CHECKING:
     from mtango_gevent.control.events import EventHub
 
-KINDS = {
-    "change": tango.EventType.CHANGE_EVENT,
-    "periodic": tango.EventType.PERIODIC_EVENT,
-    "user": tango.EventType.USER_EVENT,
-    "archive": tango.EventType.ARCHIVE_EVENT,
-}
+logger = logging.getLogger(__name__)
 
-# For how long an attribute that sent no events is read before it is asked for them again.
+# For how long an attribute is read before the gateway subscribes to it again.
 _POLL_SECONDS = 60.0
 
-# Why Tango sends a failure: it has lost events on their way, or the heartbeat of the device server.
-_MISSED, _SILENT = "API_MissedEvents", "API_EventTimeout"
+# Why Tango sends a failure: it has lost events on their way; the heartbeat of the device server is missing; the device
+# server has ceased to poll the attribute.
+_MISSED, _SILENT, _NOT_POLLED = "API_MissedEvents", "API_EventTimeout", "API_PollObjNotFound"
 
-Key: TypeAlias = tuple[str, str, str]
+# Every ten seconds without a heartbeat Tango reports it, and reads the attribute and passes the value on as an event.
+# An event that comes within that time of the report does not prove that events come.
+_PROVES_NOTHING = 1.0
 
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """An attribute and a kind of event; lane: of its device; read: the attribute's value of now."""
-
-    url: str
-    attribute: str
-    kind: str
-    lane: Lane
-    read: Callable[[], tango.DeviceAttribute]
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind} of {self.url}/{self.attribute}"
-
-    @property
-    def key(self) -> Key:
-        return self.url, folded(self.attribute), self.kind
+# Seconds without such a report after which a new subscription is trusted before its first event.
+_CALM = 30.0
 
 
-class Subscription:
-    """What comes from one source, by events or by polling."""
+class Subscription(Channel):
+    """polled: whether the attribute is read at intervals, in place of events that do not come."""
 
     def __init__(self, hub: EventHub, source: Source) -> None:
-        self.source = source
-        self.buffer = EventBuffer(hub.config.event_buffer, hub.config.event_memory)
-        self.listeners = 0
-        self.unheard_since = time.monotonic()
-        self.retired = self.polled = False
+        super().__init__(hub, source)
+        self.polled = False
+        self._silence = Silence(hub.config.event_silence)
+        self._withheld: Event | None = None  # Tango's report, to be told where the attribute cannot be read either
+        self._silent_at = -_CALM
         self._ask_again = 0.0
-        self._hub = hub
-        self._waiting: set[Signal] = set()
+        self._serial = 0  # of Tango's subscriptions, one in place of the other
         self._unsubscribe: Callable[[], None] | None = None
-        self._ended = False
+        self._labels: Sequence[str] | None = None
 
     def begin(self) -> None:
-        """Have events sent; read the attribute where it sends none. Blocks its thread. Raises DevFailed."""
-        proxy = self._hub.connect(self.source.url)
+        """Have events sent, in place of those of an earlier subscription. Blocks its thread. Raises DevFailed.
+
+        An attribute that sends none is polled from then on.
+        """
+        proxy, serial = self._hub.connect(self.source.url), self._serial + 1
+        self._ask_again = time.monotonic() + _POLL_SECONDS
         try:
-            number = proxy.subscribe_event(self.source.attribute, KINDS[self.source.kind], self._receive)
+            unsubscribe = self.source.subscribe(proxy, functools.partial(self._receive, serial), self._receive_labels)
         except DevFailed as refusal:
-            if status_of(refusal) != 400:  # out of reach, or no such attribute
+            if status_of(refusal) != 400 or not self.source.readable:  # out of reach, or no such attribute
                 raise
-            self._ask_again = time.monotonic() + _POLL_SECONDS
-            if not self.polled:
-                self.polled = True
-                self._read_first()
-        else:
-            self.polled = False
-            self._unsubscribe = functools.partial(proxy.unsubscribe_event, number)
+            self.polled = True
+            return
+        self._serial = serial
+        earlier, self._unsubscribe = self._unsubscribe, unsubscribe
+        if earlier:
+            self._hub.unsubscribe(self.source.name, earlier)
+        if time.monotonic() - self._silent_at >= _CALM:
+            self._trust()
 
     def poll(self) -> None:
-        """Read the attribute, or have it send events if it does by now. Blocks its thread. Raises DevFailed."""
-        if time.monotonic() > self._ask_again:
+        """Read the attribute, or subscribe to it again when it is time to. Blocks its thread. Raises DevFailed."""
+        if self.polled and time.monotonic() > self._ask_again:
             self.begin()
-        if self.polled:
-            self._read()
+        with self._hub.guard:
+            end = self.buffer.end
+        item = self.source.read()
+        self._look_at(Event.of_value(labelled(item, self.source.labels(item))), end)
 
     def fail(self, failure: DevFailed) -> None:
-        """Who listens is told that it could not be read."""
-        self._push(Event.of_failure(DevFailed(*failure.args)))  # without the frames of the one that was raised
+        """Reading has failed."""
+        self._look_at(Event.of_failure(failure), self.buffer.end)
 
-    def is_unheard(self, since: float) -> bool:
-        """Whether nobody has listened since then."""
-        return not self.listeners and self.unheard_since <= since
+    def is_due(self) -> bool:
+        """Whether the attribute is to be read now."""
+        if self.polled or self.is_new:
+            return True
+        listened = self.listeners or time.monotonic() - self.unheard_since < self._hub.config.event_silence
+        return bool(listened) and self.source.readable and self._silence.is_due()
 
-    def listen(self, position: int) -> Listener | None:
-        """From event number `position` on. None when all is over here."""
-        with self._hub.guard:
-            if self._ended:
-                return None
-            self.listeners += 1
-            self._hub.listeners += 1
-        return Listener(self._hub, self, position)
-
-    def leave(self) -> None:
-        with self._hub.guard:
-            self.listeners -= 1
-            self._hub.listeners -= 1
-            self.unheard_since = time.monotonic()
+    @property
+    def is_new(self) -> bool:
+        """Whether neither an event has come nor the value that was there before."""
+        return not self.buffer
 
     def end(self) -> Callable[[], None] | None:
         """Guarded. Gives what is still to be done, if anything is."""
@@ -127,110 +104,80 @@ class Subscription:
         unsubscribe, self._unsubscribe = self._unsubscribe, None
         return unsubscribe
 
-    def take(self, position: int, signal: Signal) -> tuple[Event | None, int]:
-        """(event number `position`, or the oldest there is, number of the next); without one, `signal` tells when."""
+    # --- what reading finds ---
+
+    def _look_at(self, found: Event, end: int) -> None:
+        """end: that of the buffer when the read began."""
+        if self._begin_with(found):
+            return
         with self._hub.guard:
-            if position >= self.buffer.end:
-                self._waiting.add(signal)
-                return None, position
-            self._hub.dropped += max(0, self.buffer.first - position)
-            position = max(position, self.buffer.first)
-            return self.buffer[position], position + 1
+            last, is_late = self.buffer.last(), self.buffer.end != end
+        if is_late:  # an event has come meanwhile, and is newer
+            return
+        if self.polled:
+            if found.item and last and last.failure:  # perhaps a restart, after which no events come
+                self._ask_again = 0.0
+            if found.failure or differ(self.source.kind, last, found):
+                self._push(found)
+        elif self._silence.is_broken(self.source.kind, last, found, self.source.describe):
+            self._begin_polling(found, last)
 
-    def forget(self, signal: Signal) -> None:
-        with self._hub.guard:
-            self._waiting.discard(signal)
+    def _begin_polling(self, found: Event, last: Event | None) -> None:
+        logger.info("%s: no events come, the attribute is read", self.source.name)
+        self.polled = True
+        self._ask_again = time.monotonic() + _POLL_SECONDS
+        withheld, self._withheld = self._withheld, None
+        if found.failure:
+            self._push(withheld or found)
+        elif differ(self.source.kind, last, found):
+            self._push(found)
 
-    def _read_first(self) -> None:
-        try:
-            self._read()
-        except DevFailed as failure:  # who listens is told
-            self.fail(failure)
+    def _trust(self) -> None:
+        """Events come."""
+        if self.polled:
+            logger.info("%s: events come, the attribute is not read any more", self.source.name)
+        self.polled, self._withheld = False, None
+        self._silence.heard()
 
-    def _read(self) -> None:
-        event = Event.of_value(self.source.read())
-        with self._hub.guard:
-            last = self.buffer.last()
-        if self.source.kind == "periodic" or last is None or _differ(last, event):
-            self._push(event)
+    # --- what Tango sends; nothing may escape from here ---
 
-    def _receive(self, received: Any) -> None:
-        """Called by Tango, in the thread that subscribes or in one of its own; nothing may escape from here."""
-        reasons = {error.reason for error in received.errors} if received.err else ()
+    def _receive(self, serial: int, received: Any) -> None:
+        """Called by Tango, in the thread that subscribes or in one of its own."""
+        if serial < self._serial:
+            return
+        reasons = {error.reason for error in received.errors} if received.err else set()
         if _MISSED in reasons:
             with self._hub.guard:
                 self._hub.missed += 1
+        elif reasons & {_SILENT, _NOT_POLLED}:
+            self._receive_report(Event.of_failure(DevFailed(*received.errors)), _SILENT in reasons)
+        elif received.err:
+            self._receive_event(Event.of_failure(DevFailed(*received.errors)), serial)
+        elif received.attr_value is not None:
+            received.attr_value.name = self.source.attribute  # Tango puts that of its own channel there, in lower case
+            self._receive_event(Event.of_value(labelled(received.attr_value, self._labels)), serial)
+
+    def _receive_labels(self, labels: Sequence[str] | None) -> None:
+        """Called by Tango when it tells the labels of an enumeration, which those of later events are."""
+        self._labels = labels
+
+    def _receive_report(self, report: Event, silent: bool) -> None:
+        """Tango says that no events come."""
+        if silent:
+            self._silent_at = time.monotonic()
+        if not self.source.readable:
+            self._push(report)
+            self._hub.retire(self)  # a new listener is told at once, and finds it again as soon as it is back
+        elif not self.polled:
+            self._withheld = report
+            self._silence.distrust()
+
+    def _receive_event(self, event: Event, serial: int) -> None:
+        subscribing = serial > self._serial
+        if subscribing and self._begin_with(event):
             return
-        if received.err:
-            self._push(Event.of_failure(DevFailed(*received.errors)))
-        else:
-            self._push(Event.of_value(received.attr_value))
-        if _SILENT in reasons:  # who comes now is told at once what is wrong, and finds it again as soon as it is back
-            self._hub.retire(self)
-
-    def _push(self, event: Event) -> None:
-        with self._hub.guard:
-            self.buffer.append(event)
-            self._hub.received += 1
-        self.wake()
-
-    def wake(self) -> None:
-        """All who wait."""
-        with self._hub.guard:
-            waiting, self._waiting = self._waiting, set()
-        for signal in waiting:
-            signal.set()
-
-
-class Listener:
-    """One who listens, and how far; a context manager, at whose end it stops."""
-
-    def __init__(self, hub: EventHub, subscription: Subscription, position: int) -> None:
-        self._hub = hub
-        self._subscription = subscription
-        self._position = position
-
-    def __enter__(self) -> Listener:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._subscription.leave()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether nobody is to wait any more."""
-        return self._hub.stopping
-
-    def go_behind(self, time: int, unit: int) -> None:
-        """To what came after the event of that time, in units of so many milliseconds, as far as it is still there."""
-        with self._hub.guard:
-            self._position = self._subscription.buffer.behind(time, unit)
-
-    def next(self, seconds: float) -> Event | None:
-        """The next event; None if there is none within that time, or before nobody is to wait any more."""
-        until = time.monotonic() + seconds
-        while True:
-            signal = self._hub.green.signal()
-            event, self._position = self._subscription.take(self._position, signal)
-            if event is not None:
-                return event
-            try:
-                if self._hub.stopping or not signal.wait(until - time.monotonic()):
-                    return None
-            finally:
-                self._subscription.forget(signal)
-
-
-def _differ(one: Event, other: Event) -> bool:
-    if one.item is None or other.item is None:
-        return True
-    return one.item.quality != other.item.quality or not _same(one.item.value, other.item.value)
-
-
-def _same(one: Any, other: Any) -> bool:
-    """NaN is the same as NaN here."""
-    if isinstance(one, numpy.ndarray) and isinstance(other, numpy.ndarray):
-        return (one.shape, one.dtype) == (other.shape, other.dtype) and one.tobytes() == other.tobytes()
-    return repr(one) == repr(other)
+        every = not self.polled and self.source.kind != "alarm"  # else reading may have found it, or it is no alarm
+        if not subscribing and time.monotonic() - self._silent_at >= _PROVES_NOTHING:
+            self._trust()
+        if every or event.failure or differ(self.source.kind, self.buffer.last(), event):
+            self._push(event)

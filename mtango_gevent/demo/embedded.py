@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from mtango_gevent import interpreter
 from mtango_gevent.demo import keeper
 from mtango_gevent.demo.server_process import EmbeddedTangoError, ServerFailed, ServerProcess
 
@@ -30,7 +31,6 @@ DEMO_SERVER = "MtangoDemo/demo"
 _HOST = "127.0.0.1"
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """On PyTango 10.0 a SIGTERM caught by a thread of numpy's ends a server before it can sign off at the database."""
-_SOURCES = Path(__file__).parents[2]
 
 
 class PortTaken(EmbeddedTangoError):
@@ -80,7 +80,9 @@ class EmbeddedTango:
             self._start_keeper()
             self.database = self._start_database(port)
             _, instance = DEMO_SERVER.split("/")
-            self.device_server = self._start_server(DEMO_SERVER, [*_python("mtango_gevent.demo.server"), instance])
+            self.device_server = self._start_server(
+                DEMO_SERVER, interpreter.command("mtango_gevent.demo.server", instance)
+            )
         except BaseException:
             self.stop()
             raise
@@ -104,7 +106,7 @@ class EmbeddedTango:
         `devices` are the names of its devices with their classes; `port` is where it listens, 0 a free one at each
         start. Returns when it serves. Raises ServerFailed.
         """
-        register = [*_python("mtango_gevent.demo.registration"), server]
+        register = interpreter.command("mtango_gevent.demo.registration", server)
         end_point = ["-ORBendPoint", f"giop:tcp:{_HOST}:{port}"]
         pairs = [f"{device}={class_name}" for device, class_name in devices.items()]
         return self._start_server(server, [*register, *pairs, "--", *command, *end_point])
@@ -136,32 +138,23 @@ class EmbeddedTango:
 
     def _start_database(self, port: int) -> ServerProcess:
         # "2" is the name Tango gives its database. With a port in the command, a restart gets the same one again.
-        command = [*_python("databaseds.database"), "--host", _HOST, "--port", str(port), "2"]
+        command = interpreter.command("databaseds.database", "--host", _HOST, "--port", str(port), "2")
         return self._start(
             "database", command, TANGO_HOST=self.tango_host, PYTANGO_DATABASE_NAME=str(self.folder / "tango.sqlite")
         )
 
     def _start_server(self, server: str, command: Sequence[str]) -> ServerProcess:
-        return self._start(server, command, TANGO_HOST=self.tango_host, PYTHONPATH=_python_path())
+        return self._start(server, command, TANGO_HOST=self.tango_host)
 
     def _start(self, name: str, command: Sequence[str], **environment: str) -> ServerProcess:
         log = self.folder / f"{name.replace('/', '-')}.log"
-        server = ServerProcess(name, command, {**os.environ, **_ONE_THREAD, **environment}, log, self.keep)
+        server = ServerProcess(
+            name, command, {**interpreter.environment(), **_ONE_THREAD, **environment}, log, self.keep
+        )
         self._stack.callback(server.stop)
         self._servers.append(server)
         server.start()
         return server
-
-
-def _python(module: str) -> list[str]:
-    return [sys.executable, "-m", module]
-
-
-def _python_path() -> str:
-    """PYTHONPATH with which a child finds this package; an installed one it finds anyway."""
-    given = os.environ.get("PYTHONPATH", "")
-    installed = _SOURCES.name in ("site-packages", "dist-packages")
-    return given if installed else os.pathsep.join(filter(None, [str(_SOURCES), given]))
 
 
 def free_port(port: int = 0) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
-import os
 import re
 import signal
 import socket
@@ -14,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mtango_gevent import server
+from mtango_gevent import interpreter, server
 from mtango_gevent.config import Config
 from mtango_gevent.demo.embedded import EmbeddedTango, EmbeddedTangoError
 from mtango_gevent.demo.server_process import stop_session
@@ -90,7 +89,7 @@ def _wait_until_it_answers(gateway: subprocess.Popen[bytes], bind: Address, path
 
 def _gateway_environment(bind: Address, workers: int) -> dict[str, str]:
     environment = {
-        **os.environ,
+        **interpreter.environment(),
         "MTANGO_HOST": bind.host,
         "MTANGO_PORT": str(bind.port),
         "MTANGO_WORKERS": str(workers),

@@ -32,6 +32,22 @@ from tango.gevent_executor import GeventExecutor, set_global_executor
 native_sleep = monkey.get_original("time", "sleep")
 
 
+class NativeEvent:
+    """An event for native threads. The original threading.Event has the lock of gevent inside before gevent 26.8."""
+
+    def __init__(self):
+        self._lock = monkey.get_original("_thread", "allocate_lock")()
+        self._lock.acquire()
+        self.set = self._lock.release
+
+    def wait(self, seconds=-1):
+        """Return whether the event was set within `seconds`; -1 is for ever."""
+        was_set = self._lock.acquire(timeout=seconds)
+        if was_set:
+            self._lock.release()
+        return was_set
+
+
 def make(**settings):
     client = TangoClient(Config(**settings))
     return client, list_hosts(client)[0]
@@ -107,7 +123,7 @@ def deadline():
     """A call that is late frees its caller at once, and its slot when its thread ends."""
     client, _ = make(device_limit=1, call_deadline=0.2, queue_timeout=0.1)
     lane = client.lane("a/b/c")
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
     late = failed(outcomes(lane.run, 1, release.wait))
     held = client.green.info()
     refused = failed(outcomes(lane.run, 1, int))
@@ -144,7 +160,7 @@ def opens():
     """A device that hangs: those who share a read are late, then nobody waits any more, until it is back."""
     logging.disable(logging.WARNING)  # which says so
     client, _ = make(call_deadline=1, open_after=2, retry_after=0.2)
-    lane, release, made, probed = client.lane("a/b/c"), monkey.get_original("threading", "Event")(), 0, 0
+    lane, release, made, probed = client.lane("a/b/c"), NativeEvent(), 0, 0
 
     def read(_):
         nonlocal made
@@ -209,7 +225,7 @@ def silent():
     """A server whose ping does not come back: its devices are left alone, and others are not; then all is as before."""
     logging.disable(logging.WARNING)
     client, _ = make(call_deadline=0.2, retry_after=0.1)
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
     client.lanes._ping = lambda url: url == "a/b/3" or release.wait()
     lanes = [client.lane(name) for name in ("a/b/1", "a/b/2", "a/b/3")]
     for lane, server in zip(lanes, ("frozen", "frozen", "healthy"), strict=True):
@@ -235,7 +251,7 @@ def pool():
     """The last thread for calls taken: the next is refused, whatever its device; metadata has threads of its own."""
     client, _ = make(pool_size=9, queue_timeout=0.1)
     lanes = [client.lane(f"a/b/{number}") for number in range(3)]
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
     busy = [gevent.spawn(lane.run, release.wait) for lane in lanes[:2]]
     gevent.sleep(0)
     refused = failed(outcomes(lanes[2].run, 1, int))
@@ -278,7 +294,7 @@ def killed():
     """The first of those who wait for an attempt is killed before it has a slot: the others get an answer."""
     client, _ = make(device_limit=1, queue_timeout=10)
     lane = client.lane("connecting")
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
     busy = gevent.spawn(lane.run, release.wait)
     gevent.sleep(0.01)
     first = gevent.spawn(client.proxies.get, "a/b/c", lane, lambda: lane, object)
@@ -394,7 +410,7 @@ def changed():
     """While a read is in flight a change begins, and ends: who comes then reads anew, and does not join it."""
     client, _ = make()
     lane = client.lane("a/b/c")
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
 
     def get(when):
         return client.reads.get("a/b/c", "x", lane, object, lambda _: Item(release.wait(10) and when)).items.value
@@ -416,7 +432,7 @@ def joined():
     """Each of those who share a read waits until its own deadline, and those who leave it take it from nobody."""
     client, _ = make(call_deadline=0.4, device_limit=1)
     lane = client.lane("a/b/c")
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
 
     def get():
         return client.reads.get("a/b/c", "slow", lane, object, lambda _: Item(release.wait(10)))
@@ -437,7 +453,7 @@ def rounds():
     """Quick calls that come together are made by one thread; what is not quick after all holds up nobody else."""
     client, _ = make(device_limit=2, queue_timeout=10, call_deadline=10)
     lanes, ident = [client.lane(f"a/b/{number}") for number in range(3)], monkey.get_original("_thread", "get_ident")
-    release = monkey.get_original("threading", "Event")()
+    release = NativeEvent()
 
     def make_quickly(lane, function):
         lane.note_time("test", 0.0, in_round=False)
@@ -562,10 +578,26 @@ def overload():
     client, device = sender(event_buffer=10)
     with device.listen("sent0", "change") as listener:
         send(device, 1, 100, 1000)
-        while client.events.info()["received"] < 101:
+        while client.events.info()["received"] < 100:
             gevent.sleep(0.01)
         values = [listener.next(0).item.value for _ in range(10)]
         return {"values": values, "next": listener.next(0), **client.events.info()}
+
+
+def limited():
+    """Of fifty that come at once ten listen; a subscription that fails gives its place back."""
+    client, device = sender(event_limit=10)
+    most = 0
+
+    def wait(attribute):
+        nonlocal most
+        with device.listen(attribute, "change") as listener:
+            most = max(most, client.events.info()["listeners"])
+            listener.next(1)
+
+    refused = failed(outcomes(wait, 50, "sent0"))
+    unknown = [reason for _ in range(2) for reason in failed(outcomes(wait, 10, "nope"))]
+    return {"listening": most, "refused": refused, "unknown": unknown, "places": client.events.places}
 
 
 def memory():
@@ -580,6 +612,38 @@ def memory():
         while listener.next(0) is not None and kept < received:
             kept += 1
         return {"kept": kept, "dropped": client.events.info()["dropped"], "received": received}
+
+
+def hundreds():
+    """(devices, hung among them): how long it takes until four attributes of each are listened to."""
+    number, hung = map(int, sys.argv[2:])
+    client, host = make()
+    devices = [Device(host, f"test/light/{each}") for each in range(number)]
+    for device in devices:  # connections to one server are made two at a time
+        device.read_attribute("level0")
+    for device in devices[:hung]:
+        tango.DeviceProxy(device.name).command_inout_asynch("Hang", 20.0, True)
+    good, others, got, began = [], [], [], time.monotonic()
+
+    def listen(device, attribute):
+        with device.listen(attribute, "change") as listener:
+            (others if device in devices[:hung] else good).append(time.monotonic() - began)
+            event = listener.next(30)
+            got.append(event and event.item and event.item.value)
+
+    greenlets = [gevent.spawn(listen, device, f"level{each}") for each in range(4) for device in devices]
+    while len(good) + len(others) < 4 * number and time.monotonic() - began < 30:
+        gevent.sleep(0.01)
+    step = devices[-1].describe_command("Step")
+    for device in devices[hung:]:
+        device.run_command(step, None)
+    while len(got) < 4 * (number - hung) and time.monotonic() - began < 40:
+        gevent.sleep(0.01)
+    gevent.killall(greenlets)
+    client.events.clear()
+    while client.events.info()["subscriptions"] or client.green.info()["in_flight"]:
+        gevent.sleep(0.05)
+    return {"good": good, "others": others, "got": got}
 
 
 def crowd():

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.buffer import Event, EventBuffer, _size
 from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.cursor import Cursor
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
+from mtango_gevent.control.source import SUBSCRIBES_WITHOUT_READING
+from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.live.conftest import wait_until
 from tests.witness import Witness
 
@@ -30,6 +35,34 @@ def test_beyond_the_buffer_the_oldest_go_and_are_counted(patched: Callable[..., 
     assert found["values"] == list(range(91, 101))
     assert found["next"] is None
     assert found["dropped"] == 90
+
+
+def test_the_limit_of_listeners_holds_while_their_subscription_is_made(
+    patched: Callable[..., dict], sender: str
+) -> None:
+    found = patched("limited")
+    assert found["listening"] == 10
+    assert found["refused"] == ["MTANGO_TooManyListeners"] * 40
+    assert found["unknown"] == ["API_AttrNotFound"] * 20
+    assert found["places"] == 0
+
+
+@pytest.fixture(scope="module")
+def light_devices(tango_system: EmbeddedTango) -> int:
+    """How many there are, in one server."""
+    command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "light"]
+    names = [f"test/light/{number}" for number in range(75)]
+    tango_system.add_server(command, "Slow/light", dict.fromkeys(names, "Light"))
+    return len(names)
+
+
+@pytest.mark.skipif(not SUBSCRIBES_WITHOUT_READING, reason="this PyTango reads the attribute as it subscribes")
+def test_devices_that_hang_hold_up_no_subscription(patched: Callable[..., dict], light_devices: int) -> None:
+    found = patched("hundreds", light_devices, 20)
+    print("seconds until all listen:", max(found["good"]), "those that hang:", max(found["others"]))
+    assert (len(found["good"]), len(found["others"])) == (4 * (light_devices - 20), 4 * 20)
+    assert max(found["good"]) < 3 * 2
+    assert found["got"] == [1] * 4 * (light_devices - 20)
 
 
 def test_large_values_are_kept_within_the_memory_for_them(patched: Callable[..., dict]) -> None:
@@ -101,8 +134,13 @@ def test_a_failure_that_is_kept_holds_nothing_else(device: Device, witness: Witn
     device.host.client.events.clear()
 
 
-def event(time: int) -> Event:
-    return Event(None, None, time, 0)
+def event(time: int, came: int = 0, mark: int = 0) -> Event:
+    return Event(None, None, time, 0, mark, came=came)
+
+
+def append(buffer: EventBuffer, event: Event) -> None:
+    if not buffer.begin_with(event):
+        buffer.append(event)
 
 
 @pytest.mark.parametrize(
@@ -118,23 +156,48 @@ def event(time: int) -> Event:
         ([1000, 10, 1001], 1000, 1, 1),
         ([1000, 10, 1001], 10, 1, 2),
         ([1000, 1900, 2000], 1, 1000, 2),
-        ([], 5, 1, 0),
+        ([], 5, 1, 1),
     ],
 )
 def test_what_is_behind_a_time(times: list[int], last: int, unit: int, next_one: int) -> None:
     buffer = EventBuffer(9, 100)
     for time in times:
-        buffer.append(event(time))
+        append(buffer, event(time))
     assert buffer.behind(last, unit) == next_one
 
 
 def test_a_buffer_keeps_so_many_and_so_much() -> None:
     buffer = EventBuffer(3, 100)
     for time in range(5):
-        buffer.append(Event(None, None, time, 10))
+        append(buffer, Event(None, None, time, 10))
     assert (buffer.first, buffer.end, buffer[2].time) == (2, 5, 2)
     buffer.append(Event(None, None, 5, 500))
     assert (buffer.first, buffer.end, buffer[5].time) == (5, 6, 5)
+
+
+def test_the_value_from_before_is_kept_only_if_no_event_has_come() -> None:
+    buffer = EventBuffer(9, 100)
+    buffer.append(event(20))
+    assert not buffer.begin_with(event(10))
+    assert (buffer.first, buffer.end, buffer.origin) == (1, 2, 1)
+
+
+def test_an_event_of_another_worker_is_recognised_by_the_time_of_the_device() -> None:
+    buffer = EventBuffer(9, 100)
+    for number in range(4):
+        append(buffer, event(0, came=1000 * number, mark=7 * number))
+    assert buffer.same_event(Cursor("x", 99, 2100, 14)) == 2
+    assert buffer.same_event(Cursor("x", 99, 2100, 15)) is None
+    assert buffer.same_event(Cursor("x", 99, 2100, 0)) is None
+    assert buffer.same_event(Cursor("x", 99, 10_000_000, 14)) is None
+    assert [buffer.after(came) for came in (-1, 0, 1999, 3000)] == [0, 1, 2, 4]
+
+
+def test_a_cursor_is_what_it_was_when_it_comes_back() -> None:
+    cursor = Cursor("0123456789ab", 12, 1795246250801123, 1795246250800999)
+    assert Cursor.parse(str(cursor)) == cursor
+    for text in ("e", "1795246250801", "e0123456789ab.12.1", "e0123456789AB.1.1.1", "e0123456789ab.1.1.1\n"):
+        assert Cursor.parse(text) is None
 
 
 def test_texts_are_counted_with_all_that_python_needs_for_them() -> None:

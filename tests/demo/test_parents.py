@@ -22,6 +22,9 @@ START = """
 import json, os, signal, sys, time
 from mtango_gevent.demo.embedded import EmbeddedTango
 
+# Inherited as ignored where a shell runs the tests in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def tell(**facts):
     print(json.dumps(facts), flush=True)
 """

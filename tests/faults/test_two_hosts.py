@@ -82,7 +82,8 @@ def test_a_frozen_server_leaves_the_one_of_the_same_name_alone(gateway: Gateway,
         assert (rows[MOTOR]["state"], rows[MOTOR]["server"]) == ("closed", DEMO_SERVER)
         assert (rows[full_name]["state"], rows[full_name]["server"]) == ("open", server)
     assert all(is_good(answer) for answer in reading.all)
-    assert late(reading.all, 1) < 3 * 0.2
+    assert late(reading.all) < 3 * 0.2
+    assert late(reading.all, 1) < 3 * 1
     with urllib.request.urlopen(f"http://127.0.0.1:{gateway.port}/metrics") as answer:
         metrics = answer.read().decode()
     assert f'device="{full_name}"' in metrics
@@ -102,14 +103,15 @@ def test_a_frozen_database_leaves_the_other_host_alone(gateway: Gateway, hosts: 
             for device in ("demo/camera/1", "demo/powersupply/1", "demo/types/1", "sys/tg_test/1"):
                 began = time.monotonic()
                 assert is_good(ask(gateway, _value(hosts.own, device)))
-                assert time.monotonic() - began < 3 * 0.3
+                assert time.monotonic() - began < 3 * 0.5
             ready = ask(gateway, "/readyz")
     assert ready.status == 200
     assert hosts.other.tango_host in ready.body["warnings"][0]
     assert ready.seconds < 3 * 1.2
     assert all(is_failure(answer) for answer in vain.all[:2])
     assert all(is_good(answer) for answer in reading.all)
-    assert late(reading.all, 1) < 3 * 0.2
+    assert late(reading.all) < 3 * 0.2
+    assert late(reading.all, 1) < 3 * 1
     wait_until(lambda: is_good(ask(gateway, _value(hosts.other))))
     wait_until(lambda: "warnings" not in ask(gateway, "/readyz").body)
 

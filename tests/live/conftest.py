@@ -21,6 +21,8 @@ import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango, free_port
 
+ROOT = Path(__file__).parents[2]
+
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     until = time.monotonic() + seconds
@@ -73,7 +75,7 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def served(command: list[str], log: Path, **environment: str) -> Iterator[Gateway]:
+def served(command: list[str], log: Path, cwd: Path = ROOT, **environment: str) -> Iterator[Gateway]:
     """Run `command`, which serves at the port that MTANGO_PORT names, as long as the block lasts."""
     port = free_port()
     variables = {**os.environ, "MTANGO_HOST": "127.0.0.1", "MTANGO_PORT": str(port), **environment}
@@ -83,7 +85,7 @@ def served(command: list[str], log: Path, **environment: str) -> Iterator[Gatewa
             env=variables,
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd=Path(__file__).parents[2],
+            cwd=cwd,
         )
     gateway = Gateway(process, port, log)
     try:

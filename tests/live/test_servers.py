@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.conftest import HAS_PIPES
 from tests.witness import Witness
 
 from .conftest import Gateway, free_port, served, wait_until
@@ -95,13 +96,29 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
+def without(folder: Path, *packages: str) -> str:
+    """Return a PYTHONPATH with which an interpreter starts that does not find these packages."""
+    program = f"import sys; sys.modules.update(dict.fromkeys({packages}))"
+    (folder / "sitecustomize.py").write_text(program)
+    return os.pathsep.join([str(folder), str(ROOT)])
+
+
 def test_check_says_what_it_found(tango_system: EmbeddedTango) -> None:
     ended = run("check", MTANGO_PORT="8123", MTANGO_TYPO="1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    for said in ("PyTango ", "pipes", f"{tango_system.tango_host}: TANGO Database", "green calls  yield"):
+    pipes = "pipes: yes" if HAS_PIPES else "pipes: no (extra pipes)"
+    optional = f"optional     pictures: yes, metrics: yes, expressions: yes, {pipes}\n"
+    for said in ("PyTango ", optional, f"{tango_system.tango_host}: TANGO Database", "green calls  yield"):
         assert said in ended.stdout
     assert "port = 8123" in ended.stdout
     assert "MTANGO_TYPO is no setting" in ended.stdout
+
+
+def test_check_names_the_extras_of_parts_that_are_not_installed(tmp_path: Path) -> None:
+    ended = run("check", PYTHONPATH=without(tmp_path, "PIL", "prometheus_client", "re2"), TANGO_HOST="127.0.0.1:1")
+    said = "pictures: no (extra image), metrics: no (extra metrics), expressions: no (extra mtango-py), pipes: "
+    assert f"optional     {said}" in ended.stdout
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize("tango_host", ["127.0.0.1:1", "", "nonsense"])
@@ -121,11 +138,22 @@ def test_a_wrong_command_line_is_an_error() -> None:
 # --- demo ---
 
 
+def test_demo_without_its_database_names_the_extra(tmp_path: Path) -> None:
+    ended = run("demo", PYTHONPATH=without(tmp_path, "databaseds"))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "mtango-gevent demo: needs pytango-db: pip install 'mtango-gevent[demo]'\n"
+
+
 @dataclasses.dataclass
 class Demo:
     process: subprocess.Popen[bytes]
     family: list[psutil.Process]
     log: Path
+
+
+def ignore_sigint() -> None:
+    """Be as a shell starts a job in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @pytest.fixture
@@ -134,7 +162,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     bind = f"127.0.0.1:{free_port()}"
     command = [*COMMAND, "demo", "--bind", bind, "--workers", "2", "--data", str(tmp_path / "data")]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, preexec_fn=ignore_sigint)
     try:
         wait_until(lambda: b"Ctrl-C" in log.read_bytes() or process.poll() is not None, 60)
         yield Demo(process, psutil.Process(process.pid).children(recursive=True), log)

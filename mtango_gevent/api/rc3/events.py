@@ -6,45 +6,97 @@ import time
 
 from flask import Blueprint, Response
 
+from mtango_gevent import values
 from mtango_gevent.api import connection, failures, query, reply
 from mtango_gevent.api.exchange import config
 from mtango_gevent.api.rc3.attributes import answer_value
 from mtango_gevent.control.buffer import Event
+from mtango_gevent.control.cursor import Cursor
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.subscription import Listener
-from mtango_gevent.errors import DevFailed, tango_failure
+from mtango_gevent.control.listener import Listener
+from mtango_gevent.errors import BadRequest, DevFailed, describe, tango_failure
 
 blueprint = Blueprint("events", __name__)
 
 DEFAULT_TIMEOUT = 30_000
+
+# Where the next request is to continue, and what was lost before this answer: a number of events, or `unknown`.
+CURSOR, LOST = "X-Event-Cursor", "X-Event-Lost"
 
 # How often a request that waits looks whether its client is still there; seconds.
 _LOOK_EVERY = 5.0
 STATES = ("CONTINUATION", "INITIAL")
 
 
-@blueprint.get("/<attribute>/<any(change,periodic,user,archive):kind>")
+@blueprint.get("/<attribute>/<any(change,periodic,user,archive,alarm):kind>")
 def wait_for_event(device: Device, attribute: str, kind: str) -> Response:
-    """The next event, or with `state=INITIAL` the value of now; with `last` what came after that time, if anything did.
+    """The next event, or with `state=INITIAL` the value of now; with `last` what came after that, if anything did.
 
     An event that says that reading has failed is that failure.
     """
     milliseconds = query.whole_number("timeout", DEFAULT_TIMEOUT)
     seconds = min(milliseconds / 1000, config().event_timeout)
-    last = query.whole_number("last")
     initial = query.choice("state", STATES) == "INITIAL"
-    with device.listen(attribute, kind) as listener:
-        if initial:
-            return answer_value(device, device.read_value(attribute, kept=False).items)
-        if last is not None:
-            listener.go_behind(last, reply.unit())
-        event = _next(listener, seconds)
+    last = _last()
+    try:
+        listener = device.listen(attribute, kind)
+    except DevFailed as failure:
+        return _with_cursor(failures.answer_tango_failure(failure), last if isinstance(last, Cursor) else Cursor.now())
+    with listener:
+        response = _answer_initial(device, listener) if initial else _answer_next(device, listener, kind, last, seconds)
+        if listener.lost != 0:
+            response.headers[LOST] = "unknown" if listener.lost is None else str(listener.lost)
+        return _with_cursor(response, listener.cursor)
+
+
+def _last() -> Cursor | int | None:
+    """The parameter `last`: a cursor, or a timestamp."""
+    text = query.single("last")
+    if text is None or not text.startswith("e"):
+        return query.whole_number("last")
+    cursor = Cursor.parse(text)
+    if cursor is None:
+        raise BadRequest(f"last={query.quoted(text)} is neither a timestamp nor an {CURSOR} of an answer")
+    return cursor
+
+
+def _with_cursor(response: Response, cursor: Cursor) -> Response:
+    response.headers[CURSOR] = str(cursor)
+    return response
+
+
+def _answer_initial(device: Device, listener: Listener) -> Response:
+    try:
+        item = device.read_value(listener.attribute, kept=False).items
+    except DevFailed as failure:
+        return failures.answer_tango_failure(failure)
+    listener.note(reply.timestamp(values.milliseconds(item.time)))
+    return answer_value(device, item)
+
+
+def _answer_next(device: Device, listener: Listener, kind: str, last: Cursor | int | None, seconds: float) -> Response:
+    if isinstance(last, Cursor):
+        listener.follow(last)
+    elif last is not None:
+        listener.go_behind(last, reply.unit())
+    event = _next(listener, seconds)
     if event is None:
-        ended = "before the server stops; ask again" if listener.stopping else f"within {seconds:g} s"
-        raise tango_failure("API_EventTimeout", f"no {kind} event of {device.name}/{attribute} {ended}")
-    if event.failure is not None:
-        return failures.answer_tango_failure(DevFailed(*event.failure.args), event.time)
-    return answer_value(device, event.item)
+        return _answer_nothing(device, listener, kind, seconds)
+    listener.note(reply.timestamp(event.time))
+    if event.failure is None:
+        return answer_value(device, event.item)
+    if isinstance(last, int):  # told once, also to a client that keeps timestamps of values only
+        listener.note(last)
+    return failures.answer_tango_failure(DevFailed(*event.failure.args), event.time)
+
+
+def _answer_nothing(device: Device, listener: Listener, kind: str, seconds: float) -> Response:
+    """Nothing came in time: for its client a failure by its form, for the gateway none."""
+    ended = "before the server stops; ask again" if listener.stopping else f"within {seconds:g} s"
+    name, now = f"{device.name}/{listener.attribute}", int(time.time() * 1000)
+    nothing = tango_failure("API_EventTimeout", f"no {kind} event of {name} {ended}")
+    listener.note(reply.timestamp(now))
+    return reply.json(reply.failure(describe(nothing), now))
 
 
 def _next(listener: Listener, seconds: float) -> Event | None:

@@ -113,3 +113,24 @@ def test_a_refusal_makes_the_gateway_ask_once(client: TestApp, url: str) -> None
     for _ in range(3):
         client.put(f"{url}/commands/Take", "no number", status=400)
     assert metadata_calls(client) - before == 3
+
+
+def test_an_event_keeps_the_label_of_its_time(client: TestApp, url: str, witness: Witness) -> None:
+    change = f"{url}/attributes/mode/change"
+    first = client.get(f"{change}?state=INITIAL")
+    assert first.json["value"] == "on"
+    send_mode(client, witness, 0)
+    witness.configures(CHANGING_DEVICE, "mode", enum_labels=["closed", "open"])
+    wait_until(lambda: value(client, url) == "closed", SOON)
+    send_mode(client, witness, 1)
+    second = client.get(f"{change}?last={first.headers['X-Event-Cursor']}")
+    third = client.get(f"{change}?last={second.headers['X-Event-Cursor']}")
+    assert (second.json["value"], third.json["value"]) == ("off", "open")
+
+
+def send_mode(client: TestApp, witness: Witness, mode: int) -> None:
+    """Have the device send an event, and wait until the gateway has it."""
+    context: Context = client.app.extensions["mtango"]
+    came = context.client.events.info()["received"]
+    witness.runs(CHANGING_DEVICE, "SetMode", mode)
+    wait_until(lambda: context.client.events.info()["received"] > came)

@@ -14,7 +14,7 @@ from tests.conftest import SENDER_DEVICE, TYPES_DEVICE
 from tests.live.conftest import wait_until
 from tests.witness import Witness
 
-KINDS = ("change", "periodic", "user", "archive")
+KINDS = ("change", "periodic", "user", "archive", "alarm")
 
 
 @pytest.fixture
@@ -88,6 +88,53 @@ def test_the_next_event_is_answered(
     assert before <= event["timestamp"] <= time.time() * 1000
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *[(name, kind) for name in ("Position", "State") for kind in ("change", "user", "archive")],
+        ("Position", "alarm"),  # the State has no other quality
+    ],
+)
+def test_events_have_the_spelling_of_the_device(
+    waiting: Waiting, attributes: str, sender: str, witness: Witness, name: str, kind: str
+) -> None:
+    request = waiting.begin(f"{attributes}/{name.upper()}/{kind}")
+    witness.runs(sender, "SendPosition", kind)
+    assert request.result(30).json["name"] == name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_value_of_now_has_the_spelling_of_the_device(app_client: TestApp, attributes: str, kind: str) -> None:
+    assert app_client.get(f"{attributes}/POSITION/{kind}?state=INITIAL").json["name"] == "Position"
+    failure = app_client.get(f"{attributes}/POSITION/user?timeout=1").json["errors"][0]
+    assert failure["description"].startswith("no user event of test/sender/1/Position ")
+
+
+def test_an_alarm_event_is_a_change_of_the_quality(
+    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, witness: Witness
+) -> None:
+    request = waiting.begin(f"{attributes}/Position/alarm")
+    witness.runs(sender, "SendPosition", "change")
+    witness.runs(sender, "SendPosition", "change")
+    witness.runs(sender, "SendPosition", "alarm")
+    event = request.result(30).json
+    assert (event["value"], event["quality"]) == (3, "ATTR_ALARM")
+    assert figures(app_client)["polled"] == 0
+
+
+def test_listening_to_alarms_leaves_the_values_of_change_events_right(
+    waiting: Waiting, app_client: TestApp, attributes: str, witness: Witness
+) -> None:
+    """Which they are not after a subscription to Tango's alarm events."""
+    app_client.get(f"{attributes}/sent0/alarm?state=INITIAL")
+    cursor = app_client.get(f"{attributes}/sent0/change?state=INITIAL").headers["X-Event-Cursor"]
+    for value in (1, 2, 3):
+        witness.runs(SENDER_DEVICE, "SendOne", "change")
+        answer = app_client.get(f"{attributes}/sent0/change?last={cursor}")
+        assert answer.json["value"] == value
+        cursor = answer.headers["X-Event-Cursor"]
+
+
 def test_periodic_events_come_by_themselves(app_client: TestApp, host_url: str) -> None:
     url = f"{host_url}/devices/demo/motor/1/attributes/position/periodic"
     first, second = app_client.get(url).json, app_client.get(url).json
@@ -144,6 +191,119 @@ def test_a_failure_is_told_once_and_what_comes_behind_it_is_not_lost(
     assert app_client.get(f"{url}?last={failure['timestamp']}").json["value"] == 1
 
 
+def test_a_cursor_continues_behind_each_kind_of_answer(app_client: TestApp, attributes: str, witness: Witness) -> None:
+    url = f"{attributes}/sent0/change"
+    cursor = app_client.get(f"{url}?state=INITIAL").headers["X-Event-Cursor"]
+    send(app_client, witness, "SendFailure")
+    send(app_client, witness, "SendOne", "change")
+    send(app_client, witness, "SendOne", "change")
+    found = []
+    for _ in range(5):
+        answer = app_client.get(f"{url}?last={cursor}&timeout=1")
+        found.append(answer.json.get("value") or answer.json["errors"][0]["reason"])
+        cursor = answer.headers["X-Event-Cursor"]
+        assert "X-Event-Lost" not in answer.headers
+    assert found == ["Sender_Broken", 1, 2, "API_EventTimeout", "API_EventTimeout"]
+    send(app_client, witness, "SendOne", "change")
+    assert app_client.get(f"{url}?last={cursor}").json["value"] == 3
+
+
+@pytest.mark.parametrize("header", [None, "X-Event-Cursor"])
+def test_a_clock_that_is_behind_loses_no_event(
+    app_client: TestApp, attributes: str, witness: Witness, header: str | None
+) -> None:
+    """Neither with cursors nor with the timestamps of all answers, those of the gateway's clock among them."""
+    url = f"{attributes}/Position/change"
+
+    def position(answer: Any) -> str:
+        return answer.headers[header] if header else answer.json["timestamp"]
+
+    last = position(app_client.get(f"{url}?state=INITIAL"))
+    for value in (1, 2, 3):
+        last = position(app_client.get(f"{url}?last={last}&timeout=1"))
+        send(app_client, witness, "SendPositionFromPast", 2.0)
+        answer = app_client.get(f"{url}?last={last}&timeout=1000")
+        assert answer.json["value"] == value
+        last = position(answer)
+
+
+def test_a_kept_failure_is_told_once_also_to_a_client_that_keeps_timestamps_of_values(
+    app_client: TestApp, attributes: str, witness: Witness
+) -> None:
+    url = f"{attributes}/sent0/change"
+    app_client.get(f"{url}?state=INITIAL")
+    send(app_client, witness, "SendOne", "change")
+    last = app_client.get(f"{url}?last=1").json["timestamp"]
+    last = app_client.get(f"{url}?last={last}").json["timestamp"]
+    send(app_client, witness, "SendFailure")
+    reasons = [app_client.get(f"{url}?last={last}&timeout=1").json["errors"][0]["reason"] for _ in range(3)]
+    assert reasons == ["Sender_Broken", "API_EventTimeout", "API_EventTimeout"]
+    send(app_client, witness, "SendOne", "change")
+    assert app_client.get(f"{url}?last={last}").json["value"] == 2
+
+
+@pytest.mark.parametrize("header", [None, "X-Event-Cursor"])
+def test_what_went_before_the_client_had_it_is_counted(
+    app_client: TestApp, attributes: str, witness: Witness, header: str | None
+) -> None:
+    url = f"{attributes}/sent0/change"
+    answer = app_client.get(f"{url}?state=INITIAL")
+    last = answer.headers[header] if header else answer.json["timestamp"]
+    witness.runs(SENDER_DEVICE, "Send", [1.0, 600.0, 2000.0])
+    wait_until(lambda: figures(app_client)["received"] == 600)
+    answer = app_client.get(f"{url}?last={last}")
+    assert (answer.json["value"], answer.headers["X-Event-Lost"]) == (345, "344")
+    assert figures(app_client)["dropped"] == 344
+    assert "X-Event-Lost" not in app_client.get(f"{url}?last={answer.headers['X-Event-Cursor']}").headers
+    assert figures(app_client)["dropped"] == 344
+
+
+def test_a_cursor_of_another_worker_continues_behind_the_same_event(
+    app_client: TestApp, listening: Callable[..., TestApp], attributes: str, witness: Witness
+) -> None:
+    url, other = f"{attributes}/sent0/change", listening(event_poll_period=0.05)
+    for client in (app_client, other):
+        client.get(f"{url}?state=INITIAL")
+    for _ in range(4):
+        send(other, witness, "SendOne", "change")
+    wait_until(lambda: figures(app_client)["received"] == 4)
+    last = app_client.get(f"{url}?last=1").headers["X-Event-Cursor"]
+    for value, client in enumerate((app_client, other, app_client, other), 1):
+        answer = client.get(f"{url}?last={last}")
+        assert answer.json["value"] == value
+        assert ("X-Event-Lost" in answer.headers) is False
+        last = answer.headers["X-Event-Cursor"]
+
+
+def test_a_cursor_that_is_not_known_gives_what_has_come_since_and_says_so(
+    app_client: TestApp, listening: Callable[..., TestApp], attributes: str, witness: Witness
+) -> None:
+    """As after a restart of the gateway."""
+    url, old = f"{attributes}/sent0/change", listening()
+    cursor = old.get(f"{url}?state=INITIAL").headers["X-Event-Cursor"]
+    witness.runs(SENDER_DEVICE, "SendOne", "change")
+    answer = app_client.get(f"{url}?last={cursor}")
+    assert (answer.json["value"], answer.headers["X-Event-Lost"]) == (1, "unknown")
+    answer = app_client.get(f"{url}?last={answer.headers['X-Event-Cursor']}&timeout=1")
+    assert "errors" in answer.json
+    assert "X-Event-Lost" not in answer.headers
+
+
+def test_a_failure_to_listen_has_a_cursor_too(app_client: TestApp, attributes: str) -> None:
+    answer = app_client.get(f"{attributes}/nope/change?last=e0123456789ab.1.1.1")
+    assert answer.headers["X-Event-Cursor"] == "e0123456789ab.1.1.1"
+    answer = app_client.get(f"{attributes}/nope/change")
+    assert answer.json["errors"][0]["reason"] == "API_AttrNotFound"
+    again = app_client.get(f"{attributes}/sent0/change?timeout=1000&last={answer.headers['X-Event-Cursor']}")
+    assert (again.json["value"], again.headers["X-Event-Lost"]) == (0, "unknown")
+
+
+def test_pages_of_other_origins_see_the_cursor(app_client: TestApp, attributes: str) -> None:
+    answer = app_client.get(f"{attributes}/sent0/change?timeout=1", headers={"Origin": "http://panel.example"})
+    exposed = answer.headers["Access-Control-Expose-Headers"]
+    assert {"X-Event-Cursor", "X-Event-Lost"} <= set(exposed.split(", "))
+
+
 def test_last_is_in_the_unit_of_the_timestamps(listening: Callable[..., TestApp], attributes: str) -> None:
     client = listening(rc3_timestamps="s")
     url = f"{attributes}/sent0/change"
@@ -160,9 +320,19 @@ def test_nothing_in_time_is_a_failure_that_says_what_was_waited_for(app_client: 
     assert error["description"] == "no change event of test/sender/1/sent0 within 0.05 s"
 
 
+def test_nothing_in_time_is_no_failure_of_the_gateway(listening: Callable[..., TestApp], attributes: str) -> None:
+    client = listening(rc3_errors="http")
+    before = client.get("/tango/rest/sys/stats").json["errors"]
+    answer = client.get(f"{attributes}/sent0/change?timeout=1", status=200)
+    assert answer.json["errors"][0]["origin"] == "mtango-gevent"
+    assert "Retry-After" not in answer.headers
+    assert "http_status" not in answer.json
+    assert client.get("/tango/rest/sys/stats").json["errors"] == before
+
+
 def test_the_longest_wait_is_a_setting(listening: Callable[..., TestApp], attributes: str) -> None:
-    client = listening(event_timeout=1, rc3_errors="http")
-    failure = client.get(f"{attributes}/sent0/change?timeout=100000000", status=503).json
+    client = listening(event_timeout=1)
+    failure = client.get(f"{attributes}/sent0/change?timeout=100000000").json
     assert failure["errors"][0]["description"].endswith("within 1 s")
 
 
@@ -249,6 +419,7 @@ def test_events_are_not_to_be_used_again(listening: Callable[..., TestApp], attr
         ("timeout=" + "9" * 16, "timeout="),
         ("timeout=1&timeout=2", "timeout"),
         ("last=x", "last='x'"),
+        ("last=e12.1", "last='e12.1'"),
         ("state=FINAL", "state='FINAL' is none of CONTINUATION, INITIAL"),
         ("state=", "state=''"),
     ],

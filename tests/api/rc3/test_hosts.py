@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from urllib.parse import unquote
 
@@ -54,6 +55,20 @@ def test_wildcards_match_the_whole_name(client: TestApp, host_url: str) -> None:
 def test_parts_of_names_as_expressions(client: TestApp, host_url: str) -> None:
     assert names(client.get(f"{host_url}/devices?domain=^demo$&family=mot|cam")) == ["demo/camera/1", "demo/motor/1"]
     assert client.get(f"{host_url}/devices?domain=(", status=400).json["errors"][0]["reason"] == "MTANGO_BadRequest"
+
+
+def test_expressions_without_their_engine_are_refused_and_all_else_works(
+    client: TestApp, host_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "re2", None)  # as if it was not installed
+    for part in ("domain", "family", "member"):
+        failure = client.get(f"{host_url}/devices?{part}=mot", status=501).json
+        (error,) = failure["errors"]
+        assert error["reason"] == "MTANGO_NotImplemented"
+        assert error["description"].startswith(f"{part} needs google-re2")
+        assert "`mtango-py`" in error["description"]
+    assert names(client.get(f"{host_url}/devices?wildcard=demo/m*&range=0-1&domain=")) == ["demo/motor/1"]
+    assert "demo/motor/1" in names(client.get(f"{host_url}/devices"))
 
 
 def test_a_part_of_the_devices(client: TestApp, host_url: str) -> None:

@@ -1,0 +1,120 @@
+"""What a read tells of a subscription that has been silent: whether an event should have come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import tango
+
+from mtango_gevent.control.buffer import Event
+
+# Seconds between the first look that finds another value and the second one: an event may be on its way.
+_AGAIN = 1.0
+
+# Periods without a periodic event after which one is missing.
+_PERIODS = 2.5
+
+_UNSET = "Not specified"
+
+
+class Silence:
+    """Decides when the source of a subscription is to be checked, and what was found.
+
+    allowed: seconds without an event after which the source is checked.
+    """
+
+    def __init__(self, allowed: float) -> None:
+        self._allowed = allowed
+        self.heard()
+
+    def heard(self) -> None:
+        """An event has come, or the check has found what the last event said."""
+        self._last = time.monotonic()
+        self._check_at = self._last + self._allowed
+        self._in_doubt = self._distrusted = False
+
+    def distrust(self) -> None:
+        """Tango says that no events come: the source is checked at once, and read from then on."""
+        self._check_at, self._distrusted = 0.0, True
+
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._check_at
+
+    def is_broken(self, kind: str, last: Event | None, found: Event, describe: Callable[[], Any]) -> bool:
+        """Whether what a check has found should have come as an event; at the first sight of it, it still may."""
+        if self._distrusted:
+            return True
+        if not differ(kind, last, found):
+            self.heard()
+            return False
+        if not self._in_doubt:
+            self._check_at, self._in_doubt = time.monotonic() + _AGAIN, True
+            return False
+        silent = time.monotonic() - self._last
+        if last and last.item and found.item and _is_allowed(describe(), kind, last.item, found.item, silent):
+            self._check_at, self._in_doubt = time.monotonic() + self._allowed, False
+            return False
+        return True
+
+
+def differ(kind: str, one: Event | None, other: Event) -> bool:
+    """Whether `other` is an event of that kind after `one`. A failure after a failure is none."""
+    if kind == "periodic":
+        return True
+    if one is None or one.item is None or other.item is None:
+        return one is None or one.item is not other.item
+    return one.item.quality != other.item.quality or (kind != "alarm" and not _same(one.item.value, other.item.value))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """NaN is the same as NaN here."""
+    if isinstance(one, numpy.ndarray) and isinstance(other, numpy.ndarray):
+        return (one.shape, one.dtype) == (other.shape, other.dtype) and one.tobytes() == other.tobytes()
+    return repr(one) == repr(other)
+
+
+def _is_allowed(
+    info: tango.AttributeInfoEx,
+    kind: str,
+    last: tango.DeviceAttribute,
+    found: tango.DeviceAttribute,
+    seconds: float,
+) -> bool:
+    """Whether the criteria of the attribute's events explain that no event has come."""
+    events = info.events
+    if kind == "periodic":
+        return seconds < _PERIODS * _number(events.per_event.period, 1000) / 1000
+    if last.quality != found.quality:
+        return False
+    if kind == "change":
+        criteria = events.ch_event.abs_change, events.ch_event.rel_change
+    else:
+        criteria = events.arch_event.archive_abs_change, events.arch_event.archive_rel_change
+        if set(criteria) == {_UNSET} and events.arch_event.archive_period != _UNSET:
+            return seconds < _PERIODS * _number(events.arch_event.archive_period, 0) / 1000
+    return _is_within(last.value, found.value, *criteria)
+
+
+def _is_within(last: Any, found: Any, absolute: str, relative: str) -> bool:
+    """Whether both criteria allow the difference; False without any, and for what is not a number."""
+    limits = [(_number(absolute), 1.0), (_number(relative), 100.0)]
+    try:
+        one, other = numpy.asarray(last, float), numpy.asarray(found, float)
+    except (TypeError, ValueError):
+        return False
+    if one.shape != other.shape or not any(limit for limit, _ in limits):
+        return False
+    difference = numpy.abs(other - one)
+    bounds = [limit * (1.0 if scale == 1.0 else numpy.abs(one) / scale) for limit, scale in limits if limit]
+    return all(bool((difference <= bound).all()) for bound in bounds)
+
+
+def _number(text: str, default: float = 0.0) -> float:
+    """A criterion, `1` or `-1,2`, as the larger of its limits; `default` where it is not set."""
+    try:
+        return max(abs(float(part)) for part in text.split(","))
+    except ValueError:
+        return default

@@ -1,0 +1,170 @@
+"""Events that do not come any more: the gateway finds out, reads the attribute, and goes back when they come again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from webtest import TestApp
+
+from mtango_gevent.demo.embedded import EmbeddedTango
+from mtango_gevent.errors import DevFailed
+from tests.conftest import SENDER_DEVICE
+from tests.live.conftest import wait_until
+from tests.witness import Witness
+
+WALLED_DEVICE = "test/walled/1"
+
+
+class Follower:
+    """A client that follows the change events of an attribute."""
+
+    def __init__(self, client: TestApp, url: str) -> None:
+        self._client, self._url = client, url
+        self._cursor = client.get(f"{url}?state=INITIAL").headers["X-Event-Cursor"]
+
+    def next(self, milliseconds: int = 5000) -> object:
+        """The next value, or the reason of the next failure."""
+        answer = self._client.get(f"{self._url}?last={self._cursor}&timeout={milliseconds}")
+        self._cursor = answer.headers["X-Event-Cursor"]
+        assert "X-Event-Lost" not in answer.headers
+        return answer.json["errors"][0]["reason"] if "errors" in answer.json else answer.json["value"]
+
+    def hears(self, value: object) -> bool:
+        return self.next() == value
+
+    @property
+    def is_reading(self) -> bool:
+        return self._client.get("/tango/rest/sys/stats").json["events"]["polled"] == 1
+
+
+@pytest.fixture
+def follow(make_client: Callable[..., TestApp], host_url: str) -> Iterator[Callable[..., Follower]]:
+    clients: list[TestApp] = []
+
+    def follow(attribute: str, device: str = SENDER_DEVICE, silence: float = 1) -> Follower:
+        clients.append(make_client(event_poll_period=0.05, event_silence=silence))
+        return Follower(clients[-1], f"{host_url}/devices/{device}/attributes/{attribute}/change")
+
+    yield follow
+    for client in clients:
+        client.get("/tango/rest/sys/clean/devices", status=204)
+
+
+def test_a_change_without_an_event_is_found_by_reading(
+    follow: Callable[..., Follower], sender: str, witness: Witness
+) -> None:
+    follower = follow("Position")
+    witness.runs(sender, "SendPosition", "change")
+    assert follower.next() == 1
+    assert not follower.is_reading
+    witness.runs(sender, "MovePosition")
+    assert follower.next(20_000) == 2
+    assert follower.is_reading
+    witness.runs(sender, "MovePosition")
+    assert follower.next() == 3
+    witness.runs(sender, "SendPosition", "change")
+    assert follower.next() == 4
+    assert not follower.is_reading
+
+
+def test_what_does_not_change_is_not_read_all_the_time(
+    follow: Callable[..., Follower], sender: str, witness: Witness
+) -> None:
+    follower = follow("sent0")
+    assert follower.next(4000) == "API_EventTimeout"
+    assert not follower.is_reading
+
+
+def test_polling_that_is_switched_off_is_done_by_the_gateway(
+    follow: Callable[..., Follower], sender: str, witness: Witness
+) -> None:
+    witness.polls(sender, "silent", 50)
+    try:
+        follower = follow("silent", silence=3600)
+        witness.writes(sender, "silent", 1.0)
+        wait_until(lambda: follower.hears(1.0))
+        assert not follower.is_reading
+        witness.polls(sender, "silent", 0)
+        wait_until(lambda: follower.is_reading, 5)
+        witness.writes(sender, "silent", 2.0)
+        assert follower.next() == 2.0
+        witness.polls(sender, "silent", 50)
+        witness.writes(sender, "silent", 3.0)
+        assert follower.next() == 3.0
+        wait_until(lambda: not follower.is_reading)
+    finally:
+        witness.polls(sender, "silent", 0)
+
+
+def test_an_attribute_that_is_removed_and_added_again(
+    follow: Callable[..., Follower], sender: str, witness: Witness
+) -> None:
+    follower = follow("sent99")
+    witness.runs(sender, "Have", False)
+    try:
+        wait_until(lambda: follower.hears("API_AttrNotFound"))
+    finally:
+        witness.runs(sender, "Have", True)
+    wait_until(lambda: follower.hears(0))
+    witness.runs(sender, "Send", [100.0, 1.0, 1.0])
+    wait_until(lambda: follower.hears(1))
+
+
+@pytest.mark.parametrize("command", ["DevRestart", "RestartServer"])
+def test_devices_that_are_restarted_by_their_server(
+    follow: Callable[..., Follower], sender: str, witness: Witness, command: str
+) -> None:
+    follower = follow("Position")
+    witness.runs("dserver/Slow/sender", command, sender if command == "DevRestart" else None)
+    wait_until(lambda: is_there(sender, witness))
+    witness.runs(sender, "MovePosition")
+    wait_until(lambda: follower.hears(1))
+    wait_until(lambda: comes_by_event(follower, sender, witness), 60)
+
+
+def is_there(sender: str, witness: Witness) -> bool:
+    try:
+        return witness.reads(sender, "Position") == 0
+    except DevFailed:
+        return False
+
+
+def comes_by_event(follower: Follower, sender: str, witness: Witness) -> bool:
+    witness.runs(sender, "SendPosition", "change")
+    return follower.hears(witness.reads(sender, "Position")) and not follower.is_reading
+
+
+@pytest.fixture
+def walled(tango_system: EmbeddedTango, witness: Witness) -> Iterator[str]:
+    """The name of a device whose server has its event ports closed."""
+    command = [sys.executable, str(Path(__file__).parents[2] / "devices.py"), "walled"]
+    server = tango_system.add_server(command, "Slow/walled", {WALLED_DEVICE: "Sender"})
+    # Tango opens the port of the events for the first subscription.
+    witness.runs(
+        "dserver/Slow/walled", "ZmqEventSubscriptionChange", [WALLED_DEVICE, "sent0", "subscribe", "change", "5"]
+    )
+    witness.runs(WALLED_DEVICE, "CloseEventPorts", True)
+    yield WALLED_DEVICE
+    server.stop()
+
+
+@pytest.mark.parametrize("silence", [1, 3600], ids=["the value has changed", "Tango says so"])
+def test_a_device_server_whose_event_ports_are_closed_is_read(
+    follow: Callable[..., Follower], walled: str, witness: Witness, silence: float
+) -> None:
+    """Subscribing succeeds, then Tango says every ten seconds that the heartbeat is missing."""
+    follower = follow("Position", walled, silence)
+    assert not follower.is_reading
+    witness.runs(walled, "SendPosition", "change")
+    assert follower.next(40_000) == 1
+    wait_until(lambda: follower.is_reading)
+    for value in range(2, 13):  # longer than until Tango says so again, and passes on what it has read
+        witness.runs(walled, "SendPosition", "change")
+        assert follower.next() == value
+        assert follower.next(1000) == "API_EventTimeout"  # the gateway's: nothing more
+        assert follower.is_reading
+    witness.runs(walled, "CloseEventPorts", False)
+    wait_until(lambda: comes_by_event(follower, walled, witness), 60)

@@ -1,0 +1,6 @@
+# In place of the stubs of PyTango 10.3, which lack attributes that there are (DeviceAttribute.value, DevState.names).
+from typing import Any
+
+class DevFailed(Exception): ...
+
+def __getattr__(name: str) -> Any: ...
