@@ -161,7 +161,7 @@ class Changing(Device):
     def _write_typed(self, written: tango.WAttribute) -> None:
         self._typed = written.get_write_value()
 
-    def Take(self, argument: object) -> object:
+    def Take(self, argument):  # without types: PyTango 10.0 prefers them to a `dtype_out` of None
         return argument if self.answers else None
 
     @command(dtype_in=int, doc_in="The new mode, which is sent as a change event")
