@@ -20,7 +20,7 @@ import tango
 import tango.gevent
 from mtango_gevent.check import lets_others_run
 from mtango_gevent.config import Config
-from mtango_gevent.control import device as device_module
+from mtango_gevent.control import described
 from mtango_gevent.control import threads
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
@@ -669,7 +669,7 @@ def crowd():
 
 def labels():
     """What another client changes is known by Tango's events, however long labels are kept; and what it was before."""
-    device_module.LABELS_MAX_AGE = math.inf
+    described.LABELS_MAX_AGE = math.inf
     client, host = make()
     device = Device(host, "test/changing/1")
     item = device.read_value("mode").items
