@@ -69,7 +69,7 @@ class Connection:
         return found[1].decode("ascii") if found else None
 
     def stop_reading(self) -> None:
-        """Have the greenlet of the connection find its end, after the bytes that have arrived already."""
+        """Let the greenlet of the connection read the bytes that have arrived already, and then the end."""
         with contextlib.suppress(OSError):  # the client has gone
             self.socket._sock.shutdown(socket.SHUT_RD)  # gevent's own would raise an error in the greenlet that reads
 
@@ -88,7 +88,7 @@ class Connection:
             pass
 
     def _read(self, limit: int, seconds: float) -> Iterator[bytes]:
-        """Yield what the client sends, until it has nothing more or has sent or taken too much."""
+        """Yield the bytes that the client sends, until it ends, or has sent too many or taken too long."""
         until = time.monotonic() + seconds
         with contextlib.suppress(OSError):
             while limit > 0 and (left := until - time.monotonic()) > 0:

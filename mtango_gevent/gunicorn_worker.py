@@ -77,7 +77,7 @@ class GatewayWorker(GeventWorker):
             super().handle(listener, client, addr)
 
     def timeout_ctx(self) -> contextlib.AbstractContextManager[None]:
-        """Entered before the wait for a request on a connection, which the housekeeping ends (`_close_late`)."""
+        """Note that the connection waits for a request; the housekeeping bounds the wait (`_close_late`)."""
         self._connections.await_request()
         return contextlib.nullcontext()
 

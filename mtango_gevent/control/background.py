@@ -83,7 +83,7 @@ class Background:
 
 
 def _do(about: str, job: Job) -> bool:
-    """Do `job` and return whether it succeeded; nothing that it raises may end those who wait behind it."""
+    """Do `job` and return whether it succeeded; no exception of it may keep later jobs from being done."""
     try:
         job()
     except BaseException as error:  # also gevent.Timeout and what ends greenlets and programs

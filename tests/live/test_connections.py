@@ -238,7 +238,7 @@ def test_garbage_is_refused_at_once(gateway: Gateway, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("line", [b"\r\nGET / HTTP/1.1\r\n", b"M-SEARCH * HTTP/1.1\r\n", b"OPTIONS * HTTP/1.1\r\n"])
-def test_what_may_become_a_request_is_waited_for(gateway: Gateway, line: bytes) -> None:
+def test_the_beginning_of_a_request_is_not_refused(gateway: Gateway, line: bytes) -> None:
     for length in range(1, len(line)):
         with connected(gateway, 1, line[:length]) as (connection,):
             time.sleep(0.02)

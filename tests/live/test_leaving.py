@@ -203,7 +203,7 @@ def test_a_client_that_does_not_read_is_cut_off_when_the_server_stops(
     assert "Worker graceful timeout" in gateway.log.read_text()  # and so was not killed by gunicorn
 
 
-def test_what_fails_beside_requests_does_not_end_the_housekeeping(tango_system: EmbeddedTango, tmp_path: Path) -> None:
+def test_a_failure_beside_requests_does_not_end_the_housekeeping(tango_system: EmbeddedTango, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "tests.live.broken_figures"]
     with served(command, tmp_path / "log", MTANGO_HEAD_TIMEOUT="0.5") as gateway, kept_connections(gateway):
         wait_until(lambda: "ValueError: no figures" in gateway.log.read_text())

@@ -309,7 +309,7 @@ def test_the_log_in_json_is_json_only(tango_system: EmbeddedTango, host_path: st
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_what_a_worker_logs_before_it_hangs_is_not_lost(
+def test_log_lines_of_a_worker_that_hangs_are_not_lost(
     tango_system: EmbeddedTango, tmp_path: Path, log_format: str
 ) -> None:
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "--timeout", "3", "tests.live.hanging"]
