@@ -21,9 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webtest import TestApp
 
-from mtango_gevent.control.device import Device, _configuration, _read_together
+from mtango_gevent.control.described import _configuration
+from mtango_gevent.control.device import Device
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
+from mtango_gevent.control.records import read_together
 from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.names import as_pytango_takes_it
 from tests.tango_values import many_examples
@@ -273,7 +275,7 @@ def test_what_pytango_cannot_convert_is_read_apart() -> None:
             return f"value of {name}"
 
     names = ["one", "bad", "failed", "two"]
-    one, bad, failed, two = _read_together(Proxy(), names, names)
+    one, bad, failed, two = read_together(Proxy(), names, names)
     assert (one, two) == ("value of one", "value of two")
     assert [error.reason for error in bad.get_err_stack()] == ["MTANGO_NotConverted"]
     assert [error.reason for error in failed.get_err_stack()] == ["Broken"]
