@@ -144,8 +144,7 @@ class Subscription(Channel):
             return
         reasons = {error.reason for error in received.errors} if received.err else set()
         if _MISSED in reasons:
-            with self._hub.guard:
-                self._hub.missed += 1
+            self._miss()
         elif reasons & {_SILENT, _NOT_POLLED}:
             self._receive_report(Event.of_failure(DevFailed(*received.errors)), _SILENT in reasons)
         elif received.err:
