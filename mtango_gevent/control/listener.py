@@ -78,7 +78,7 @@ class Listener:
         Else continue with what has arrived since, and say that events may have been lost.
         """
         if cursor.generation == self._channel.generation:
-            self._position = cursor.number
+            self._position = min(cursor.number, self._channel.buffer.end)
             return
 
         def seek(buffer: EventBuffer) -> int:
