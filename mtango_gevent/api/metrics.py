@@ -53,7 +53,11 @@ METRICS: tuple[tuple[str, Sequence[str], str], ...] = (
         (),
         "sources of events: attributes and kinds that somebody listens, or listened, to",
     ),
-    ("mtango_event_subscriptions_polled", (), "sources that send no events, which the gateway reads"),
+    (
+        "mtango_event_subscriptions_polled",
+        (),
+        "sources that send no events, or have ceased to, which the gateway reads",
+    ),
     ("mtango_event_listeners", (), "requests that wait for events"),
     ("mtango_events_received_total", (), "events that came"),
     ("mtango_events_missed_total", (), "times that Tango said it had lost events"),

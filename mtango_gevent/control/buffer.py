@@ -33,6 +33,9 @@ class Event:
     mark: int = 0
     """The device's time of the value in microseconds since the epoch; 0 for a failure."""
 
+    after_gap: bool = False
+    """Whether Tango says that events before it are lost."""
+
     came: int = dataclasses.field(default_factory=microseconds)
     """When it arrived, by the gateway's clock: microseconds since the epoch."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import time
 from collections import OrderedDict
@@ -32,7 +33,7 @@ class Channel:
         self._hub = hub
         self._waiting: set[Signal] = set()
         self._noted: OrderedDict[int, int] = OrderedDict()
-        self._ended = False
+        self._ended = self._gap = False
 
     def listen(self, position: int) -> Listener | None:
         """Listen from event number `position` on; None when the channel has ended."""
@@ -100,6 +101,13 @@ class Channel:
 
     def _push(self, event: Event) -> None:
         with self._hub.guard:
-            self.buffer.append(event)
+            self.buffer.append(dataclasses.replace(event, after_gap=True) if self._gap else event)
+            self._gap = False
             self._hub.received += 1
         self.wake()
+
+    def _miss(self) -> None:
+        """Events have been lost on their way."""
+        with self._hub.guard:
+            self._gap = True
+            self._hub.missed += 1

@@ -21,7 +21,7 @@ from mtango_gevent.control.green import Green
 from mtango_gevent.control.keeper import Keeper
 from mtango_gevent.control.lane import Lane
 from mtango_gevent.control.listener import Listener
-from mtango_gevent.control.source import SETTLING_SECONDS, Key, Source
+from mtango_gevent.control.source import Key, Source
 from mtango_gevent.control.subscription import Subscription
 from mtango_gevent.errors import DevFailed, tango_failure
 
@@ -60,12 +60,15 @@ class EventHub:
     def _listen(self, source: Source, find_lane: Callable[[], Lane]) -> Listener:
         self._keeper.begin()
         known = self._subscriptions.get(source.key)
-        listener = known and known.listen(known.buffer.end)
-        if listener:
-            return listener
+        if known:
+            end = known.buffer.end
+            self._settle(known)
+            listener = known.listen(end)
+            if listener:
+                return listener
         find, make = functools.partial(self._subscriptions.get, source.key), functools.partial(self._subscribe, source)
         new = self._attempts.join(source.key, source.lane, find_lane, find, make)
-        self.green.sleep(SETTLING_SECONDS)
+        self._settle(new)
         self._keeper.begin()  # in case it has found nothing to do meanwhile
         listener = new.listen(1)  # number 0 is the value that was there already
         if listener:
@@ -99,7 +102,7 @@ class EventHub:
             subscription.retired = True
 
     def in_use(self) -> bool:
-        return bool(self._open or self._attempts)
+        return bool(self._open or self._left or self._attempts)
 
     def subscriptions(self) -> list[Subscription]:
         """Also those that have been retired and are still listened to."""
@@ -133,6 +136,11 @@ class EventHub:
         """Have an earlier subscription of Tango's ended, as soon as may be."""
         with self.guard:
             self._left.append((name, unsubscribe))
+
+    def _settle(self, subscription: Subscription) -> None:
+        left = subscription.settled - time.monotonic()
+        if left > 0:
+            self.green.sleep(left)
 
     def _take_place(self) -> None:
         """Before anything is waited for, so that the limit holds. Raises DevFailed where as many listen as may."""

@@ -78,7 +78,7 @@ class Listener:
         Else continue with what has arrived since, and say that events may have been lost.
         """
         if cursor.generation == self._channel.generation:
-            self._position = cursor.number
+            self._position = min(cursor.number, self._channel.buffer.end)
             return
 
         def seek(buffer: EventBuffer) -> int:
@@ -101,8 +101,11 @@ class Listener:
         if self.lost is not None:
             self.lost += gone
         self._position = max(self._position, buffer.first)
+        event = buffer[self._position]
         self._position += 1
-        return buffer[self._position - 1]
+        if event.after_gap:
+            self.lost = None
+        return event
 
     def next(self, seconds: float) -> Event | None:
         """Return the next event; None if there is none within that time, or before the server stops."""

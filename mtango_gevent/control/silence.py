@@ -66,7 +66,9 @@ def differ(kind: str, one: Event | None, other: Event) -> bool:
         return True
     if one is None or one.item is None or other.item is None:
         return one is None or one.item is not other.item
-    return one.item.quality != other.item.quality or (kind != "alarm" and not _same(one.item.value, other.item.value))
+    before: Any = one.item
+    now: Any = other.item
+    return before.quality != now.quality or (kind != "alarm" and not _same(before.value, now.value))
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -79,8 +81,8 @@ def _same(one: Any, other: Any) -> bool:
 def _is_allowed(
     info: tango.AttributeInfoEx,
     kind: str,
-    last: tango.DeviceAttribute,
-    found: tango.DeviceAttribute,
+    last: Any,
+    found: Any,
     seconds: float,
 ) -> bool:
     """Whether the criteria of the attribute's events explain that no event has come."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mtango_gevent.control.buffer import Event
 from mtango_gevent.control.channel import Channel
 from mtango_gevent.control.silence import Silence, differ
-from mtango_gevent.control.source import Source
+from mtango_gevent.control.source import SETTLING_SECONDS, Source
 from mtango_gevent.errors import DevFailed, status_of
 from mtango_gevent.values import labelled
 
@@ -39,11 +39,15 @@ _CALM = 30.0
 
 
 class Subscription(Channel):
-    """polled: whether the attribute is read at intervals, in place of events that do not come."""
+    """polled: whether the attribute is read at intervals, in place of events that do not come.
+
+    settled: when events come, by time.monotonic().
+    """
 
     def __init__(self, hub: EventHub, source: Source) -> None:
         super().__init__(hub, source)
         self.polled = False
+        self.settled = 0.0
         self._silence = Silence(hub.config.event_silence)
         self._withheld: Event | None = None  # Tango's report, to be told where the attribute cannot be read either
         self._silent_at = -_CALM
@@ -66,7 +70,7 @@ class Subscription(Channel):
                 raise
             self.polled = True
             return
-        self._serial = serial
+        self._serial, self.settled = serial, time.monotonic() + SETTLING_SECONDS
         earlier, self._unsubscribe = self._unsubscribe, unsubscribe
         if earlier:
             self._hub.unsubscribe(self.source.name, earlier)
@@ -147,8 +151,7 @@ class Subscription(Channel):
             return
         reasons = {error.reason for error in received.errors} if received.err else set()
         if _MISSED in reasons:
-            with self._hub.guard:
-                self._hub.missed += 1
+            self._miss()
         elif reasons & {_SILENT, _NOT_POLLED}:
             self._receive_report(Event.of_failure(DevFailed(*received.errors)), _SILENT in reasons)
         elif received.err:

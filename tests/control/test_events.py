@@ -6,8 +6,10 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tango
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.buffer import Event, EventBuffer, _size
@@ -17,6 +19,7 @@ from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
 from mtango_gevent.control.source import SUBSCRIBES_WITHOUT_READING
 from mtango_gevent.demo.embedded import EmbeddedTango
+from mtango_gevent.errors import tango_failure
 from tests.live.conftest import wait_until
 from tests.witness import Witness
 
@@ -122,6 +125,23 @@ def test_kinds_are_apart(device: Device, witness: Witness) -> None:
         assert change.next(0) is None
     device.host.client.events.clear()
     wait_until(lambda: device.host.client.events.info()["subscriptions"] == 0)
+
+
+def test_a_listener_is_told_that_tango_has_lost_events(device: Device, witness: Witness) -> None:
+    """Which it does under a load that no test should need."""
+    missed: Any = tango.EventData()
+    missed.err, missed.errors = True, tango_failure("API_MissedEvents", "queue full")
+    hub = device.host.client.events
+    with device.listen("sent0", "change") as listener:
+        (subscription,) = hub.subscriptions()
+        subscription._receive(subscription._serial, missed)
+        for lost in (None, 0):
+            witness.runs(device.name, "SendOne", "change")
+            listener.lost = 0
+            assert listener.next(30).item
+            assert listener.lost == lost
+    assert hub.info()["missed"] == 1
+    hub.clear()
 
 
 def test_a_failure_that_is_kept_holds_nothing_else(device: Device, witness: Witness) -> None:

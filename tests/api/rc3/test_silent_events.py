@@ -15,7 +15,7 @@ from tests.conftest import SENDER_DEVICE
 from tests.live.conftest import wait_until
 from tests.witness import Witness
 
-WALLED_DEVICE = "test/walled/1"
+WALLED_DEVICE, MOVED_DEVICE = "test/walled/1", "test/moved/1"
 
 
 class Follower:
@@ -135,6 +135,25 @@ def is_there(sender: str, witness: Witness) -> bool:
 def comes_by_event(follower: Follower, sender: str, witness: Witness) -> bool:
     witness.runs(sender, "SendPosition", "change")
     return follower.hears(witness.reads(sender, "Position")) and not follower.is_reading
+
+
+def test_a_device_that_moves_to_another_server(
+    follow: Callable[..., Follower], tango_system: EmbeddedTango, witness: Witness
+) -> None:
+    """Tango itself goes on asking the old server."""
+    command = [sys.executable, str(Path(__file__).parents[2] / "devices.py")]
+    old = tango_system.add_server([*command, "old"], "Slow/old", {MOVED_DEVICE: "Sender"})
+    follower = follow("Position", MOVED_DEVICE)
+    assert comes_by_event(follower, MOVED_DEVICE, witness)
+    old.stop()
+    wait_until(lambda: follower.next(1000) and follower.is_reading)
+    witness.runs("sys/database/2", "DbDeleteDevice", MOVED_DEVICE)
+    new = tango_system.add_server([*command, "new"], "Slow/new", {MOVED_DEVICE: "Sender"})
+    try:
+        wait_until(lambda: is_there(MOVED_DEVICE, witness))
+        wait_until(lambda: comes_by_event(follower, MOVED_DEVICE, witness), 60)
+    finally:
+        new.stop()
 
 
 @pytest.fixture
