@@ -14,11 +14,11 @@ from mtango_gevent.control.background import Background
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.green import Green
 from mtango_gevent.errors import tango_failure
+from tests.hubs import in_a_hub
 
 
 @pytest.fixture
 def green() -> Green:
-    gevent.get_hub()  # so that jobs are done in greenlets
     return TangoClient(Config()).green
 
 
@@ -27,21 +27,21 @@ def background(green: Green) -> Background:
     return Background(green, 10)
 
 
-def raising(error: BaseException) -> Callable[[], None]:
+def raising(make_error: Callable[[], BaseException]) -> Callable[[], None]:
     def job() -> None:
-        raise error
+        raise make_error()
 
     return job
 
 
-ERRORS = [
-    tango_failure("A_Reason", "refused"),
-    ValueError("wrong"),
-    gevent.GreenletExit(),
-    gevent.Timeout(1),
-    SystemExit(1),
-    KeyboardInterrupt(),
-]
+ERRORS: dict[str, Callable[[], BaseException]] = {
+    "DevFailed": lambda: tango_failure("A_Reason", "refused"),
+    "ValueError": ValueError,
+    "GreenletExit": gevent.GreenletExit,
+    "Timeout": lambda: gevent.Timeout(1),  # made in the test, as it makes a hub
+    "SystemExit": SystemExit,
+    "KeyboardInterrupt": KeyboardInterrupt,
+}
 
 
 def check_that_jobs_are_done(background: Background) -> None:
@@ -51,12 +51,13 @@ def check_that_jobs_are_done(background: Background) -> None:
     assert done == [1]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", ERRORS)
+@in_a_hub
 def test_a_job_that_raises_is_counted_and_those_behind_it_are_done(
-    background: Background, error: BaseException, caplog: pytest.LogCaptureFixture
+    background: Background, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     done: list[int] = []
-    background.add("a/b/c", "the first one", raising(error))
+    background.add("a/b/c", "the first one", raising(ERRORS[error]))
     background.add("a/b/c", "the second one", lambda: done.append(2))
     background.finish(10)
     assert done == [2]
@@ -65,6 +66,7 @@ def test_a_job_that_raises_is_counted_and_those_behind_it_are_done(
     assert "the first one failed" in caplog.text
 
 
+@in_a_hub
 def test_a_greenlet_that_is_killed_does_the_jobs_behind(background: Background) -> None:
     greenlets, done = [], []
 
@@ -80,6 +82,7 @@ def test_a_greenlet_that_is_killed_does_the_jobs_behind(background: Background) 
     check_that_jobs_are_done(background)
 
 
+@in_a_hub
 def test_a_log_that_raises_stops_no_jobs(background: Background) -> None:
     def refuse(_: logging.LogRecord) -> bool:
         raise gevent.Timeout(1)
@@ -87,8 +90,8 @@ def test_a_log_that_raises_stops_no_jobs(background: Background) -> None:
     logger = logging.getLogger("mtango_gevent.control.background")
     logger.addFilter(refuse)
     try:
-        for error in ERRORS:
-            background.add("a/b/c", "one", raising(error))
+        for make_error in ERRORS.values():
+            background.add("a/b/c", "one", raising(make_error))
         background.finish(10)
         check_that_jobs_are_done(background)
     finally:
@@ -96,6 +99,7 @@ def test_a_log_that_raises_stops_no_jobs(background: Background) -> None:
     assert background.info() == {"waiting": 0, "done": 1, "failed": len(ERRORS)}
 
 
+@in_a_hub
 def test_a_job_for_which_there_is_no_thread_is_refused_and_the_next_one_done(
     background: Background, green: Green, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +114,7 @@ def test_a_job_for_which_there_is_no_thread_is_refused_and_the_next_one_done(
     check_that_jobs_are_done(background)
 
 
+@in_a_hub
 def test_a_queue_that_is_full_refuses_and_goes_on(background: Background) -> None:
     for _ in range(10):
         background.add("a/b/c", "one", lambda: None)

@@ -17,6 +17,7 @@ from mtango_gevent.control.signal import GreenletSignal, Signal, ThreadSignal, W
 from mtango_gevent.demo.embedded import ServerProcess
 from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.workers import CacheFigures
+from tests.hubs import in_a_hub
 from tests.live.conftest import wait_until
 
 DEVICE = "a/b/c"
@@ -156,13 +157,8 @@ def test_a_change_of_one_device_leaves_the_others() -> None:
     assert cache.get("d/e/f", "key", lambda: 2) == 1
 
 
+@in_a_hub
 def test_when_the_asking_greenlet_is_killed_the_next_one_asks() -> None:
-    threads, found = in_threads(1, _kill_the_asking_greenlet)  # a thread of its own: other tests want no hub in theirs
-    ended(threads)
-    assert found == ["first, second: answer"]
-
-
-def _kill_the_asking_greenlet() -> str:
     waker = Waker(gevent.get_hub().loop)
     cache, asked, release = Metadata(9, 60, lambda: GreenletSignal(waker)), [], gevent.event.Event()
 
@@ -173,12 +169,11 @@ def _kill_the_asking_greenlet() -> str:
 
     first, second = (gevent.spawn(cache.get, DEVICE, "key", ask) for _ in range(2))
     gevent.sleep(0)
+    assert asked == [first]
     first.kill()
     release.set()
-    answer = second.get(timeout=10)
-    names = {first: "first", second: "second"}
-    gevent.get_hub().destroy()
-    return f"{', '.join(names[greenlet] for greenlet in asked)}: {answer}"
+    assert second.get(timeout=10) == "answer"
+    assert asked == [first, second]
 
 
 def test_tango_tells_of_changed_labels(patched: Callable[..., dict], changing_server: ServerProcess) -> None:
