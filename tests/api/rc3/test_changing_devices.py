@@ -73,16 +73,17 @@ def test_a_configuration_that_another_client_changes_is_seen_at_once(
 def test_an_argument_of_a_type_that_a_restart_has_changed_is_taken(
     client: TestApp, url: str, server: ServerProcess, witness: Witness
 ) -> None:
-    assert client.put(f"{url}/commands/Take", "5").json["output"] == 5
-    assert client.put(f"{url}/attributes/typed/value?v=5").json["value"] == 5
-    restart_as(server, witness, kind=["DevString"])
-    until_back(client, url)
-    assert client.put(f"{url}/commands/Take", "hello").json["output"] == "hello"
-    assert client.put(f"{url}/attributes/typed/value?v=hello").json["value"] == "hello"
-    restart_as(server, witness, kind=["DevDouble"])
-    until_back(client, url)
-    assert client.put(f"{url}/commands/Take", "0.5").json["output"] == 0.5
-    assert client.put(f"{url}/attributes/typed/value?v=0.5").json["value"] == 0.5
+    assert put_both(client, url, "5") == (5, 5)
+    for kind, text, taken in [("DevString", "hello", "hello"), ("DevDouble", "0.5", 0.5)]:
+        restart_as(server, witness, kind=[kind])
+        until_back(client, url)
+        assert put_both(client, url, text) == (taken, taken)
+
+
+def put_both(client: TestApp, url: str, text: str) -> tuple[Any, Any]:
+    """Send `text` to the command and to the attribute, and return what they answer."""
+    output = client.put(f"{url}/commands/Take", text).json["output"]
+    return output, client.put(f"{url}/attributes/typed/value?v={text}").json["value"]
 
 
 def test_an_output_has_the_type_that_the_device_gives_it(
@@ -99,12 +100,10 @@ def test_a_value_that_fits_the_old_type_is_sent_as_the_new_one(
     client: TestApp, url: str, server: ServerProcess, witness: Witness
 ) -> None:
     """The device refuses it first, as it comes as the old type."""
-    assert client.put(f"{url}/commands/Take", "5").json["output"] == 5
-    assert client.put(f"{url}/attributes/typed/value?v=5").json["value"] == 5
+    assert put_both(client, url, "5") == (5, 5)
     restart_as(server, witness, kind=["DevString"])
     until_back(client, url)
-    assert client.put(f"{url}/commands/Take", "5").json["output"] == "5"
-    assert client.put(f"{url}/attributes/typed/value?v=5").json["value"] == "5"
+    assert put_both(client, url, "5") == ("5", "5")
 
 
 def test_a_refusal_makes_the_gateway_ask_once(client: TestApp, url: str) -> None:
