@@ -254,7 +254,9 @@ def refused(item: dict[str, Any]) -> bool:
     return [error["reason"] for error in item.get("errors", [])] == ["MTANGO_NotAddressable"]
 
 
-@pytest.mark.parametrize("name", ["Humidity%", "*star", "100%*", "a_b", "#1", "x?", "a:b", "Ω", "tab\tx"])
+@pytest.mark.parametrize(
+    "name", ["Humidity%", "*star", "100%*", "a_b", "#1", "x?", "a:b", "Ω", "tab\tx", "a/b", "a//b/c"]
+)
 def test_a_property_with_an_odd_name_that_means_no_other_is_as_any(
     client: TestApp, device_url: str, tangotest: str, witness: Witness, name: str
 ) -> None:
@@ -263,6 +265,7 @@ def test_a_property_with_an_odd_name_that_means_no_other_is_as_any(
     assert client.put(f"{device_url}/properties", {name: "2"}).status_int == 200
     assert client.get(url).json == {"name": name, "values": ["2"]}
     assert {"name": name, "values": ["2"]} in client.get(f"{device_url}/properties").json
+    assert client.get(f"{url}/").json == {"name": name, "values": ["2"]}
     assert witness.finds_property(tangotest, name) == ["2"]
     client.delete(url, status=204)
     assert client.get(url).json["values"] == []
