@@ -133,7 +133,7 @@ class Connections:
 
     @contextlib.contextmanager
     def opened(self, socket: Any) -> Iterator[None]:
-        """Around all that happens on a connection; its first request is due from now on."""
+        """Register the current greenlet's connection while it is served; its first request is due from now on."""
         greenlet = gevent.getcurrent()
         connection = self._all[greenlet] = Connection(socket)
         self._heads[connection] = time.monotonic()

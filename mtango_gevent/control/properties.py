@@ -45,7 +45,7 @@ class Properties:
         return found
 
     def put(self, values: Mapping[str, Sequence[str]], replace: bool = False) -> Found:
-        """Write those of `values`, and delete the others if they are to replace all. Gives what is there then.
+        """Write `values`, delete all other properties if `replace` is set, and return the properties that exist then.
 
         A property that cannot be written or deleted without touching others is left, and a failure in what is given.
         """
@@ -102,7 +102,7 @@ class Properties:
 
 
 def _failures(names: Iterable[str], known: Collection[str]) -> dict[str, DevFailed]:
-    """Those of `names` that cannot be asked for, written or deleted alone. known: all names that there are."""
+    """Return a failure for each name that cannot be read, written or deleted alone. known: all existing names."""
     return {name: failure for name in names for failure in [_failure(name, known)] if failure}
 
 
