@@ -227,7 +227,7 @@ class Config:
     value_memory: int = setting(64 << 20, "bytes that kept attribute values may take", integer(0, 1 << 40))
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))
     metadata_lifetime: float = setting(
-        10.0, "the longest that descriptions are kept by which the gateway checks what is sent", seconds(0, 86400)
+        10.0, "the longest that the gateway keeps the descriptions with which it checks requests", seconds(0, 86400)
     )
 
     @classmethod

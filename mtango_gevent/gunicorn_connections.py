@@ -30,6 +30,8 @@ HEAD_LIMIT = 64 << 10
 # Bytes and seconds for what a client still sends after its request was refused.
 _LINGER_BYTES, _LINGER_SECONDS = 1 << 20, 1.0
 
+_PRINTABLE = re.compile(rb"[\x20-\x7e]*")
+
 # What the first line of a request can be, as far as it has come: method, target, version.
 _REQUEST_LINE = re.compile(rb"(?:\r\n)?[!$%&'*+.^_`|~0-9A-Z-]{0,20}(?: [\x21-\x7e]*(?: [\x21-\x7e]*)?)?\r?")
 
@@ -63,10 +65,19 @@ class Connection:
         return self.head.startswith(b"OPTIONS ") and self.header("Access-Control-Request-Method") is not None
 
     def header(self, name: str) -> str | None:
-        """Return a header of the request, also of one that gunicorn could not parse; None if it has not come."""
-        head = self.head.partition(b"\r\n\r\n")[0] + b"\r\n" if self.head_is_complete else self.head
-        found = re.search(rb"\r\n%b:[ \t]*([\x20-\x7e]*?)[ \t]*\r\n" % name.encode("ascii"), head, re.IGNORECASE)
-        return found[1].decode("ascii") if found else None
+        """Return a header of the request, also of one that gunicorn could not parse; None if it has not come.
+
+        Takes linear time: the head may be anything.
+        """
+        wanted = name.lower().encode("ascii")
+        head, end, _ = self.head.partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        for line in lines[1:] if end else lines[1:-1]:  # the last line may be a part of one
+            key, colon, value = line.partition(b":")
+            text = value.strip(b" \t")
+            if colon and key.lower() == wanted and _PRINTABLE.fullmatch(text):
+                return text.decode("ascii")
+        return None
 
     def stop_reading(self) -> None:
         """Let the greenlet of the connection read the bytes that have arrived already, and then the end."""
@@ -122,7 +133,7 @@ class Connections:
 
     @contextlib.contextmanager
     def opened(self, socket: Any) -> Iterator[None]:
-        """Around all that happens on a connection; its first request is due from now on."""
+        """Register the current greenlet's connection while it is served; its first request is due from now on."""
         greenlet = gevent.getcurrent()
         connection = self._all[greenlet] = Connection(socket)
         self._heads[connection] = time.monotonic()

@@ -20,6 +20,9 @@ WILDCARDS = 16
 # is served. Lists of JSON numbers are taken in one go.
 ONE_BY_ONE = 100_000
 
+# Names of properties with `*` or `%`: each is compared as a pattern with all other names, in a fifth of a second.
+PATTERNS = 100
+
 # Texts of the properties of one request: each is a row in the Tango database.
 LINES = 10_000
 

@@ -10,7 +10,7 @@ from mtango_gevent.config import Config
 # the database and twice to the device, finds its server, reads the configuration and labels, writes and reads.
 _CALLS = 8
 
-# Seconds in which a worker cuts off what is left and ends.
+# Seconds in which a worker cuts off the remaining requests and ends.
 _END = 4
 
 
@@ -20,7 +20,7 @@ def graceful_timeout(config: Config) -> int:
 
 
 def time_for_requests(config: Config, graceful_timeout: int) -> int:
-    """Return how many of these seconds a worker waits for requests; in the rest it does what is asynchronous."""
+    """Return how many of these seconds a worker waits for requests; the rest is for asynchronous jobs."""
     return max(1, graceful_timeout - math.ceil(config.call_deadline) - _END)
 
 

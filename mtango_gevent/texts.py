@@ -21,13 +21,8 @@ def from_utf8(text: str) -> str:
         return text
 
 
-def decode_text(text: str, encoding: str) -> str:
-    """Return a text that PyTango has read as Latin-1, in the given encoding of Tango's values."""
-    return from_utf8(text) if encoding == UTF_8 else text
-
-
 def encode_text(text: str, encoding: str) -> str:
-    """The reverse: return what PyTango has to write as Latin-1."""
+    """Return the text that PyTango has to write as Latin-1, so that it is in the given encoding of Tango's values."""
     return to_utf8(text) if encoding == UTF_8 else text
 
 

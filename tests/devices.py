@@ -271,6 +271,6 @@ class Rude(Device):
 
 
 if __name__ == "__main__":
-    run((Slow, Sender, Rude, Changing), ["Slow", *sys.argv[1:]])
+    run((Slow, Sender, Rude, Changing, Light), ["Slow", *sys.argv[1:]])
 
     run((Slow, Sender, Light, Rude), ["Slow", *sys.argv[1:]])

@@ -77,7 +77,7 @@ def _encode(data: Any) -> bytes:
 
 
 def _encodable(value: Any) -> Any:
-    """`value`; of a list those items that JSON can have, and failures in the places of the others."""
+    """Return `value`; in a list, items that JSON cannot represent are replaced by failures."""
     return [_encodable_item(item) for item in value] if isinstance(value, list) else value
 
 

@@ -36,6 +36,8 @@ def resolve(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     """
     if not values or request.method == "OPTIONS":  # a preflight asks for nothing, and must succeed to show what fails
         return
+    if "property_name" in values:  # a path, of which werkzeug leaves the slash at the end
+        values["property_name"] = values["property_name"].removesuffix("/")
     for kind, name in values.items():
         if kind != "port" and not (kind == "host" and _IPV6.fullmatch(name)):
             check_name(kind, name)

@@ -20,6 +20,9 @@ _FAILURE_LIFETIME = 5.0
 
 _MOST_NAMES = 1000
 
+# Needs no lookup: lookups of other names that do not end must not keep it from being known.
+_LOCAL = "localhost"
+
 # Stands for every address of this machine, so that `localhost` and the name of the machine are the same.
 _THIS_MACHINE = "this machine"
 
@@ -45,6 +48,10 @@ class Addresses:
         return one == other or bool(self._find(one) & self._find(other))
 
     def _find(self, name: str) -> frozenset[str]:
+        if name == _LOCAL:
+            return frozenset({_THIS_MACHINE})
+        with contextlib.suppress(ValueError):  # an address; a name has to be looked up
+            return frozenset({_canonical(name)})
         found: frozenset[str] | None = self._known.peek(name) or self._failed.peek(name)
         if found is None:
             found = self._look_up(name)

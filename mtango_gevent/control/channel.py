@@ -21,7 +21,7 @@ _NOTED = 256
 
 
 class Channel:
-    """generation: tells its cursors from those of other channels. retired: new listeners get another channel."""
+    """generation: marks the cursors of this channel. retired: new listeners get another channel."""
 
     def __init__(self, hub: EventHub, source: Source) -> None:
         self.source = source
@@ -52,7 +52,7 @@ class Channel:
             self.unheard_since = time.monotonic()
 
     def is_unheard(self, since: float) -> bool:
-        """Whether nobody has listened since then."""
+        """Whether no request has listened since that time (time.monotonic())."""
         return not self.listeners and self.unheard_since <= since
 
     def take(self, listener: Listener, signal: Signal) -> Event | None:

@@ -87,9 +87,9 @@ class DescribedDevice:
     def configure_attribute(
         self, name: str, change: Callable[[tango.AttributeInfoEx], object]
     ) -> tango.AttributeInfoEx:
-        """Have `change` change the configuration of an attribute, and give the one that it has then.
+        """Change the configuration of an attribute by `change`, and return the configuration that it has then.
 
-        One after the other for each device, so that nobody puts back what another one has changed meanwhile.
+        Changes of one device are made one after the other, so that none of them undoes another.
         Raises also what `change` raises.
         """
 
@@ -121,7 +121,7 @@ class DescribedDevice:
         return name if name.isascii() else as_pytango_takes_it(name, self._listed_attributes(), "name")
 
     def _listed_attributes(self) -> Sequence[tango.AttributeInfoEx]:
-        """Those that are known, none where the device does not tell: then the call that needs them says why."""
+        """Return the known configurations; none when the device does not answer, as the next call then fails anyway."""
         try:
             return self.list_attributes()
         except tango.DevFailed:
@@ -130,7 +130,7 @@ class DescribedDevice:
     def spell_attribute(self, name: str, ask: bool = True) -> str:
         """`name` as the device spells it; as it is, where the device has no such attribute or does not answer.
 
-        ask: else only what is known already counts.
+        ask: whether the device may be asked; otherwise only kept configurations are used.
         """
         known = self.host.client.attributes.peek(self._url(), attribute_key(name))
         try:
@@ -140,7 +140,7 @@ class DescribedDevice:
             return name
 
     def enum_labels(self, item: tango.DeviceAttribute | StateRecord) -> Sequence[str]:
-        """The labels that belong to a value, none unless it is of an enumeration: those of its time, if it has them."""
+        """Return the labels of an enumeration's value: its own if it has some, else the current ones; else none."""
         if item.type != tango.CmdArgType.DevEnum:
             return ()
         own = own_labels(item)
@@ -151,7 +151,7 @@ class DescribedDevice:
         return labels(self.describe_attribute(name, LABELS_MAX_AGE))
 
     def describe_written(self, name: str) -> tango.AttributeInfoEx:
-        """The configuration of the attribute that takes what is written: another one for READ_WITH_WRITE."""
+        """Return the configuration of the attribute that is written to, which is another one for READ_WITH_WRITE."""
         info = self.describe_attribute(name)
         if info.writable == tango.AttrWriteType.READ_WITH_WRITE:
             return self.describe_attribute(read_text(info, "writable_attr_name"))
@@ -194,7 +194,7 @@ class DescribedDevice:
         return self.host.find_server(self.name, anew)
 
     def _ask(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
-        """For metadata. Where that holds the GIL, a ping first finds out, without it, whether anybody answers."""
+        """Call `ask` with a proxy, for metadata. Where that holds the GIL, a ping without the GIL comes first."""
 
         def ping_and_ask(proxy: tango.DeviceProxy) -> T:
             proxy.ping()  # pyright: ignore[reportCallIssue]

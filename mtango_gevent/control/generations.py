@@ -1,4 +1,4 @@
-"""Generations of devices: what was asked for before a change is never used after it."""
+"""Generations of devices: an answer to a question from before a change is never used after the change."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The keeper of subscriptions: reads what sends no events, checks what has been silent for long, and lets go of what
-nobody listens to any more.
+"""The keeper of subscriptions: reads attributes that send no events, checks subscriptions that have been silent for
+long, and ends those without listeners.
 
 One device or server that does not answer must not cost the others their threads: a device is read by one thread at a
 time, all together by a part of the pool, those that failed the last time by a smaller one; and one thread unsubscribes.

@@ -84,6 +84,6 @@ class Lanes:
             return DeviceLane(self._green, url, config.device_limit, shares.calls, *asking)
         lane = DeviceLane(self._green, url, config.database_limit, shares.databases, *asking)
         lane.kind, lane.patience = "database", _DATABASE_PATIENCE
-        # Watched on, as the server of a redundant database is not asked any more once another one has answered.
+        # Pinged also while unused: a server of a redundant database gets no calls once another one has answered.
         lane.belongs_to(Server(self._green, f"of {url}", config.database_limit, shares.databases, forget_after=None))
         return lane

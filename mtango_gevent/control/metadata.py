@@ -1,4 +1,4 @@
-"""Metadata: what devices say about themselves (configurations, descriptions, names), kept for a while."""
+"""Metadata of devices (configurations, descriptions, names), kept for a while."""
 
 from __future__ import annotations
 

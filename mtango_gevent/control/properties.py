@@ -6,6 +6,7 @@ So do PyTango's own functions for them, and with these its servers.
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
@@ -21,10 +22,8 @@ Found: TypeAlias = "dict[str, list[str] | DevFailed]"
 # What the C++ database would take for a part of its query, as it puts names into it as they are.
 _QUERY = re.compile(r"[\"'`\\]")
 
-_FLAGS = re.IGNORECASE | re.DOTALL
-
 # What the databases take for a pattern in the name of a property, where they read, write and delete.
-_PATTERN = re.compile(r"([*%])")
+_PATTERN = re.compile(r"[*%]+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Properties:
         return found
 
     def put(self, values: Mapping[str, Sequence[str]], replace: bool = False) -> Found:
-        """Write those of `values`, and delete the others if they are to replace all. Gives what is there then.
+        """Write `values`, delete all other properties if `replace` is set, and return the properties that exist then.
 
         A property that cannot be written or deleted without touching others is left, and a failure in what is given.
         """
@@ -103,7 +102,7 @@ class Properties:
 
 
 def _failures(names: Iterable[str], known: Collection[str]) -> dict[str, DevFailed]:
-    """Those of `names` that cannot be asked for, written or deleted alone. known: all names that there are."""
+    """Return a failure for each name that cannot be read, written or deleted alone. known: all existing names."""
     return {name: failure for name in names for failure in [_failure(name, known)] if failure}
 
 
@@ -119,11 +118,16 @@ def _failure(name: str, known: Collection[str]) -> DevFailed | None:
 
 def _also_meant(name: str, known: Collection[str]) -> str | None:
     """Another name that fits `name`, taken for a pattern; None where there is none."""
-    parts = _PATTERN.split(name)
-    if len(parts) == 1:
+    if not _PATTERN.search(name):
         return None
-    pattern = re.compile("".join(".*" if _PATTERN.fullmatch(part) else re.escape(part) for part in parts), _FLAGS)
-    return next((other for other in known if other != name and pattern.fullmatch(other)), None)
+    fits = _pattern(name).fullmatch
+    return next((other for other in known if other != name and fits(other)), None)
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """Return what fits `name`, each run of `*` and `%` of which is any text; it takes no exponential time."""
+    parts = [f"[{part}]" if part in ("?", "[") else part for part in _PATTERN.sub("*", name)]
+    return re.compile(fnmatch.translate("".join(parts)), re.IGNORECASE)
 
 
 def _not_deleted(name: str) -> DevFailed:

@@ -1,4 +1,4 @@
-"""What PyTango gives of readings and outputs, where that is not as the rest of the gateway wants it."""
+"""Readings and outputs of PyTango, adapted to the form that the rest of the gateway expects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtango_gevent.names import folded
 
 @dataclasses.dataclass(frozen=True)
 class StateRecord:
-    """A polled State: the record of the command, as PyTango gives that of the attribute no value."""
+    """A record of a polled State, from the history of the command: that of the attribute lacks the value in PyTango."""
 
     record: tango.DeviceDataHistory
     name = "State"
@@ -40,7 +40,7 @@ class StateRecord:
 
 @dataclasses.dataclass(frozen=True)
 class FailedReading:
-    """One of several attributes, which PyTango could not convert, where the others are those that Tango gave."""
+    """The failed reading of one of several attributes, where PyTango could not convert the value."""
 
     name: str
     errors: tuple[tango.DevError, ...]
@@ -61,7 +61,7 @@ def read_together(proxy: tango.DeviceProxy, names: Sequence[str], taken: Sequenc
         items = proxy.read_attributes(list(once.values()))
     except tango.DevFailed:
         raise
-    except Exception:  # PyTango converts all or none: have those that it can
+    except Exception:  # PyTango converts all or none: read them one by one
         items = [_read_alone(proxy, name, each) for name, each in once.items()]
     found = dict(zip(once, items, strict=True))
     return [found[folded(name)] for name in names]

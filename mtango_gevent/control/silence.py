@@ -1,4 +1,4 @@
-"""What a read tells of a subscription that has been silent: whether an event should have come."""
+"""Decides from a read of the attribute whether a silent subscription has missed an event."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Silence:
         return time.monotonic() >= self._check_at
 
     def is_broken(self, kind: str, last: Event | None, found: Event, describe: Callable[[], Any]) -> bool:
-        """Whether what a check has found should have come as an event; at the first sight of it, it still may."""
+        """Return whether the value found by a check should have come as an event, which may be on its way at first."""
         if self._distrusted:
             return True
         if not differ(kind, last, found):

@@ -50,8 +50,8 @@ class SingleFlight:
                 flight.waiting.append(signal)
             signal.wait(None)
             failure = flight.failure
-            if failure is not None:  # a copy of it: a traceback grows each time its exception is raised
-                raise DevFailed(*failure.args) if isinstance(failure, DevFailed) else failure
+            if failure is not None:
+                raise _copy(failure)
             if flight.answer is not None:
                 return flight.answer
         return self._lead(key, flight, ask)
@@ -61,10 +61,15 @@ class SingleFlight:
             flight.answer = ask()
             return flight.answer
         except Exception as failure:
-            flight.failure = failure
+            flight.failure = _copy(failure)
             raise
         finally:
             with self._guard:
                 del self._flights[key]
             for signal in flight.waiting:
                 signal.set()
+
+
+def _copy(failure: Exception) -> Exception:
+    """Return the failure without its traceback, which grows at each raise and keeps alive all that its frames hold."""
+    return DevFailed(*failure.args) if isinstance(failure, DevFailed) else failure

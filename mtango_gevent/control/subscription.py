@@ -161,7 +161,7 @@ class Subscription(Channel):
             self._receive_event(Event.of_value(labelled(received.attr_value, self._labels)), serial)
 
     def _receive_labels(self, labels: Sequence[str] | None) -> None:
-        """Called by Tango when it tells the labels of an enumeration, which those of later events are."""
+        """Called by Tango with the labels of an enumeration; they hold for the events that follow."""
         self._labels = labels
 
     def _receive_report(self, report: Event, silent: bool) -> None:

@@ -1,7 +1,7 @@
-"""Tango's configuration events: what is kept about a device is dropped as soon as Tango says that it has changed.
+"""Tango's configuration events: kept metadata of a device is dropped as soon as Tango reports a change.
 
 An attribute whose labels are in use is subscribed to (attribute configuration), and its device as well (interface
-change). The lifetime of what is kept remains as the net under devices that send no such events.
+change). For devices that send no such events the lifetime of the metadata remains as the limit.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ConfigurationWatch:
     """The subscriptions of one application.
 
     connect: returns a new plain proxy; lane: returns the lane of a device's calls; `attributes` and `descriptions` are
-    what is kept up to date. In a process without a hub nothing is subscribed to.
+    are kept up to date. A process without a hub subscribes to nothing.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class ConfigurationWatch:
 
     def _receive(self, watched: _Watched, event: Any) -> None:
         """Called by Tango, in the thread that subscribes or in one of its own; nothing may escape from here."""
-        is_first = watched.end is None  # it tells how things are, and not that they have changed
+        is_first = watched.end is None  # the event that Tango sends on subscribing is not a change
         if not is_first:
             self._attributes.forget(watched.url)
         if event.err or watched.attribute is None:

@@ -126,6 +126,13 @@ def test_properties_have_no_more_texts_than_the_database_bears(client: TestApp, 
     assert said.startswith("65536 bytes in a text of the property 'p'")
 
 
+@pytest.mark.parametrize("sign", ["*", "%"])
+def test_few_names_of_properties_are_patterns(client: TestApp, demo_url: str, sign: str) -> None:
+    names = {f"{sign}{number}": "x" for number in range(limits.PATTERNS + 1)}
+    said = refusal(client.put_json(f"{demo_url}/properties", names, status=400))
+    assert said.startswith("101 names of properties with * or %")
+
+
 def test_a_configuration_has_no_more_labels_than_a_pipe_has_names(client: TestApp, types_url: str) -> None:
     labels = {"enum_label": [f"L{number}" for number in range(limits.NAMES + 1)]}
     assert refusal(client.put_json(f"{types_url}/attributes/enum_scalar/info", labels, status=400)).startswith("1001 ")

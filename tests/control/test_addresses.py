@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from mtango_gevent.config import Config
+from mtango_gevent.control import addresses
 from mtango_gevent.control.client import TangoClient
 
 
@@ -30,9 +31,20 @@ from mtango_gevent.control.client import TangoClient
     ],
 )
 def test_names_of_the_same_machine(one: str, other: str, same: bool) -> None:
-    addresses = TangoClient(Config()).addresses
-    assert addresses.are_same(one, other) == same
-    assert addresses.are_same(other, one) == same
+    known = TangoClient(Config()).addresses
+    assert known.are_same(one, other) == same
+    assert known.are_same(other, one) == same
+
+
+@pytest.mark.parametrize("other", ["127.0.0.1", "::1", "[::ffff:127.0.0.1]"])
+def test_localhost_and_addresses_need_no_lookup(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    """Lookups of other names that do not end take all threads for lookups."""
+
+    def fail(*_arguments: object, **_keywords: object) -> None:
+        raise socket.gaierror
+
+    monkeypatch.setattr(addresses, "_getaddrinfo", fail)
+    assert TangoClient(Config()).addresses.are_same("localhost", other)
 
 
 def test_a_slow_lookup_holds_up_its_caller_only_and_not_for_long(patched: Callable[..., dict]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,12 @@ def test_a_hundred_who_wait_cost_no_thread(patched: Callable[..., dict], sender:
 
 
 @pytest.fixture
-def device(sender: str) -> Device:
+def device(sender: str) -> Iterator[Device]:
+    """A device that is not read any more after the test."""
     client = TangoClient(Config(event_poll_period=0.05))
-    return Device(list_hosts(client)[0], sender)
+    yield Device(list_hosts(client)[0], sender)
+    client.events.clear()
+    wait_until(lambda: not client.events.info()["subscriptions"])
 
 
 def test_threads_listen_too(device: Device, witness: Witness) -> None:

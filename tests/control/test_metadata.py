@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +127,26 @@ def test_concurrent_callers_share_a_failure() -> None:
 def _waiting(cache: Metadata) -> list[Signal]:
     (flight,) = cache._flights._flights.values()
     return flight.waiting
+
+
+def test_a_failure_keeps_nothing_alive_that_the_question_held() -> None:
+    class Held:
+        pass
+
+    held: list[weakref.ref[Held]] = []
+
+    def ask() -> str:
+        holder = Held()
+        held.append(weakref.ref(holder))
+        raise tango_failure("API_CantConnectToDevice", "nothing there")
+
+    gc.disable()
+    try:
+        with contextlib.suppress(DevFailed):
+            metadata().get(DEVICE, "attributes", ask)
+        assert held[0]() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("drop", [lambda cache: cache.forget(DEVICE), lambda cache: cache.clear()], ids=["one", "all"])

@@ -296,6 +296,14 @@ def test_the_preflight_of_what_will_be_refused_is_answered(gateway: Gateway) -> 
     assert "PUT" in headers["access-control-allow-methods"]
 
 
+def test_a_refused_head_full_of_blanks_holds_up_no_other_client(gateway: Gateway) -> None:
+    blanks = b"Origin:" + b" " * 5000 + b"\x01\r\n"
+    status_line, headers, _ = refused(gateway, LONG_URL + blanks, ORIGIN)
+    assert int(status_line.split()[1]) == 414
+    assert headers["access-control-allow-origin"] == ORIGIN
+    ask(gateway, "/healthz")
+
+
 def test_a_page_that_is_not_allowed_gets_no_refusal_to_read(tango_system: EmbeddedTango, tmp_path: Path) -> None:
     with served(COMMAND, tmp_path / "log", MTANGO_CORS_ORIGINS=ORIGIN) as gateway:
         for request, status in REFUSED.values():

@@ -207,7 +207,7 @@ def _write(device: Device, name: str, sent: Sent) -> None:
 
 
 def _argument(device: Device, info: Any, sent: Sent) -> Any:
-    """Also called when the request is over, by what is done in the background."""
+    """Also called by background jobs, after the request has ended."""
     return values.attribute_argument(info, sent, device.host.client.config.text_encoding)
 
 

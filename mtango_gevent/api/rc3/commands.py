@@ -55,7 +55,7 @@ def _run(device: Device, info: Any, sent: Sent) -> tuple[Any, Any]:
 
 
 def _argument(device: Device, info: Any, sent: Sent) -> Any:
-    """Also called when the request is over, by what is done in the background."""
+    """Also called by background jobs, after the request has ended."""
     about = f"{read_text(info, 'cmd_name')}: "
     return values.command_argument(info.in_type, sent, about, device.host.client.config.text_encoding)
 

@@ -20,6 +20,9 @@ of_attributes = Blueprint("attribute_properties", __name__)
 
 _PUT_OR_POST = ["PUT", "POST"]
 
+# The name of a property is a path, as it may have slashes.
+_ONE = "/<path:property_name>"
+
 # --- of devices ---
 
 
@@ -36,19 +39,19 @@ def put_properties(device: Device) -> Response:
     return _now_or_later(device, put, lambda found: [_shape_item(name, found) for name in found])
 
 
-@blueprint.get("/<property_name>")
+@blueprint.get(_ONE)
 def show_property(device: Device, property_name: str) -> Response:
     """One that is not there has no values."""
     return reply.metadata(_shape_property(property_name, device.properties().read()))
 
 
-@blueprint.route("/<property_name>", methods=_PUT_OR_POST)
+@blueprint.route(_ONE, methods=_PUT_OR_POST)
 def put_property(device: Device, property_name: str) -> Response:
     put = functools.partial(device.properties().put, {property_name: writes.property_texts(property_name)})
     return _now_or_later(device, put, functools.partial(_shape_property, property_name))
 
 
-@blueprint.delete("/<property_name>")
+@blueprint.delete(_ONE)
 def delete_property(device: Device, property_name: str) -> Response:
     device.properties().delete(property_name)
     return reply.nothing()
@@ -86,7 +89,7 @@ def put_attribute_properties(device: Device, attribute: str) -> Response:
     return _now_or_later(device, put, _shape_attribute_properties)
 
 
-@of_attributes.get("/<property_name>")
+@of_attributes.get(_ONE)
 def show_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     found = device.attribute_properties(attribute).read()
     if spelled(property_name, found) is None:
@@ -94,14 +97,14 @@ def show_attribute_property(device: Device, attribute: str, property_name: str) 
     return reply.metadata(_shape_attribute_property(property_name, found))
 
 
-@of_attributes.route("/<property_name>", methods=_PUT_OR_POST)
+@of_attributes.route(_ONE, methods=_PUT_OR_POST)
 def put_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     texts = {property_name: writes.property_texts(property_name)}
     put = functools.partial(device.attribute_properties(attribute).put, texts)
     return _now_or_later(device, put, functools.partial(_shape_attribute_property, property_name))
 
 
-@of_attributes.delete("/<property_name>")
+@of_attributes.delete(_ONE)
 def delete_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     device.attribute_properties(attribute).delete(property_name)
     return reply.nothing()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -253,7 +254,9 @@ def refused(item: dict[str, Any]) -> bool:
     return [error["reason"] for error in item.get("errors", [])] == ["MTANGO_NotAddressable"]
 
 
-@pytest.mark.parametrize("name", ["Humidity%", "*star", "100%*", "a_b", "#1", "x?", "a:b", "Ω", "tab\tx"])
+@pytest.mark.parametrize(
+    "name", ["Humidity%", "*star", "100%*", "a_b", "#1", "x?", "a:b", "Ω", "tab\tx", "a/b", "a//b/c"]
+)
 def test_a_property_with_an_odd_name_that_means_no_other_is_as_any(
     client: TestApp, device_url: str, tangotest: str, witness: Witness, name: str
 ) -> None:
@@ -262,6 +265,7 @@ def test_a_property_with_an_odd_name_that_means_no_other_is_as_any(
     assert client.put(f"{device_url}/properties", {name: "2"}).status_int == 200
     assert client.get(url).json == {"name": name, "values": ["2"]}
     assert {"name": name, "values": ["2"]} in client.get(f"{device_url}/properties").json
+    assert client.get(f"{url}/").json == {"name": name, "values": ["2"]}
     assert witness.finds_property(tangotest, name) == ["2"]
     client.delete(url, status=204)
     assert client.get(url).json["values"] == []
@@ -345,3 +349,15 @@ def test_of_an_attribute_that_is_not_there_none_is_put(client: TestApp, demo_url
 def test_the_java_servers_shape_after_a_put(make_client: Callable[..., TestApp], attribute_url: str) -> None:
     found = make_client(rc3_mode="implementation").put(f"{attribute_url}?new=1").json
     assert {"name": "new", "_empty": False} in found
+
+
+@pytest.mark.parametrize("name", ["%" * 254 + "x", "%a" * 100 + "x", "*" * 254 + "x"])
+def test_a_pattern_is_compared_with_other_names_in_no_time(
+    client: TestApp, device_url: str, tango_system: EmbeddedTango, tangotest: str, name: str
+) -> None:
+    database = tango.Database(*tango_system.tango_host.split(":"))
+    database.put_device_property(tangotest, {"a" * 200: ["1"]})
+    began = time.monotonic()
+    client.delete(f"{device_url}/properties/{quote(name)}", status=204)
+    assert client.put_json(f"{device_url}/properties", {"plain": "1", name: "2"}).json
+    assert time.monotonic() - began < 5
