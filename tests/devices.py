@@ -272,5 +272,3 @@ class Rude(Device):
 
 if __name__ == "__main__":
     run((Slow, Sender, Rude, Changing, Light), ["Slow", *sys.argv[1:]])
-
-    run((Slow, Sender, Light, Rude), ["Slow", *sys.argv[1:]])

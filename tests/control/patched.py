@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import sys
 import time
 
@@ -640,10 +641,8 @@ def hundreds():
     while len(got) < 4 * (number - hung) and time.monotonic() - began < 40:
         gevent.sleep(0.01)
     gevent.killall(greenlets)
-    client.events.clear()
-    while client.events.info()["subscriptions"] or client.green.info()["in_flight"]:
-        gevent.sleep(0.05)
-    return {"good": good, "others": others, "got": got}
+    print(json.dumps({"good": good, "others": others, "got": got}), flush=True)
+    os._exit(0)  # with devices that hang still asked, an orderly end would be aborted
 
 
 def crowd():
