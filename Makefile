@@ -1,5 +1,5 @@
 # make run    a Tango of its own and the gateway on http://127.0.0.1:8000
-# make test   all tests            make test-pipes    the same on PyTango 10.0.4, the last version with pipes
+# make test   all tests            make test-pipes    those that depend on PyTango, on 10.0.4, the last version with pipes
 #                                  make test-lowest   some of them with the lowest versions that setup.py allows
 # make fuzz   requests and values that are made up, EXAMPLES=n of each kind and other ones each time
 # make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
@@ -10,6 +10,8 @@ PYTHON ?= python3
 VENV := .venv
 PIPES := .venv-pipes
 LOWEST := .venv-lowest
+WITHOUT_TANGO := tests/deploy tests/soak tests/faults/test_soak.py tests/live/test_connections.py tests/live/test_corpus.py \
+	tests/live/test_installed.py tests/live/test_schema.py tests/test_benchmarks.py
 EXAMPLES ?= 500
 MINUTES ?= 5
 ROUNDS ?= 5
@@ -26,7 +28,7 @@ test: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 test-pipes: $(PIPES)/installed
-	$(PIPES)/bin/python -m pytest $(ARGS)
+	$(PIPES)/bin/python -m pytest $(patsubst %,--ignore=%,$(WITHOUT_TANGO)) $(ARGS)
 
 test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/python -m pytest tests/api tests/control tests/live/test_corpus.py tests/live/test_yielding.py $(ARGS)

@@ -618,7 +618,7 @@ def memory():
 def hundreds():
     """(devices, hung among them): how long it takes until four attributes of each are listened to."""
     number, hung = map(int, sys.argv[2:])
-    client, host = make()
+    _, host = make()
     devices = [Device(host, f"test/light/{each}") for each in range(number)]
     for device in devices:  # connections to one server are made two at a time
         device.read_attribute("level0")
