@@ -20,6 +20,7 @@ import tango
 from mtango_gevent import limits
 from mtango_gevent.sent import shown
 from mtango_gevent.texts import LATIN_1, encode_text
+from mtango_gevent.versions import BEFORE_10_1
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+ -]?[0-9]+)?", re.ASCII | re.IGNORECASE)
@@ -36,7 +37,7 @@ _HUGE = 10**309
 _LONGEST = 1000
 
 # Before 10.1 PyTango writes the format of a DevEncoded as UTF-8, and all other texts as Latin-1.
-FORMAT_IS_UTF8 = tuple(int(part) for part in tango.__version__.split(".")[:2]) < (10, 1)
+FORMAT_IS_UTF8 = BEFORE_10_1
 
 # Below it a float stands for one whole number only.
 _EXACT = 2**53

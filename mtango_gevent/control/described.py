@@ -16,12 +16,13 @@ from mtango_gevent.errors import BadRequest, DevFailed, explained, tango_failure
 from mtango_gevent.names import as_pytango_takes_it, spelled
 from mtango_gevent.texts import raw_text, read_text
 from mtango_gevent.values import is_enumeration, labels, own_labels, takes_the_same
+from mtango_gevent.versions import BEFORE_10_1
 
 T = TypeVar("T")
 D = TypeVar("D")
 
 # Before 10.1 PyTango holds the GIL while it asks for metadata.
-METADATA_HOLDS_GIL = tuple(int(part) for part in tango.__version__.split(".")[:2]) < (10, 1)
+METADATA_HOLDS_GIL = BEFORE_10_1
 
 # Seconds for which the labels of an enumeration are used: a restart may change them, and no event tells in time.
 LABELS_MAX_AGE = 0.5

@@ -85,9 +85,9 @@ class ConfigurationWatch:
     def end(self) -> None:
         """Unsubscribe from all. An interpreter that ends while events come in is aborted."""
         watched, self._watched = self._watched, {}
-        for each in watched.values():
+        for end in filter(None, (each.end for each in watched.values())):
             with contextlib.suppress(DevFailed):
-                (each.end or _nothing)()
+                end()
 
     def _begin(self, watched: _Watched) -> None:
         lane = self._lane(watched.url)
@@ -139,10 +139,6 @@ class ConfigurationWatch:
             self._green.shares.watching.run(watched.end, kind="subscription")
         except DevFailed as failure:
             logger.warning("cannot end the configuration events of %s: %s", watched.url, failure.args[0].reason)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _end(watch: weakref.ref[ConfigurationWatch]) -> None:
