@@ -28,7 +28,7 @@ from gunicorn.http.unreader import SocketUnreader
 HEAD_LIMIT = 64 << 10
 
 # Bytes and seconds for what a client still sends after its request was refused.
-_LINGER_BYTES, _LINGER_SECONDS = 1 << 20, 1.0
+_LINGER_BYTES, LINGER_SECONDS = 1 << 20, 1.0
 
 _PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 
@@ -86,7 +86,7 @@ class Connection:
 
     def read_head(self) -> None:
         """Read on until the head is complete, where the client sends it at once."""
-        for received in self._read(HEAD_LIMIT, _LINGER_SECONDS):
+        for received in self._read(HEAD_LIMIT, LINGER_SECONDS):
             self.head += received
             if self.head_is_complete:
                 return
@@ -95,7 +95,7 @@ class Connection:
         """Let the client read what was answered: to close a socket with unread bytes would reset the connection."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
-        for _ in self._read(_LINGER_BYTES, _LINGER_SECONDS):
+        for _ in self._read(_LINGER_BYTES, LINGER_SECONDS):
             pass
 
     def _read(self, limit: int, seconds: float) -> Iterator[bytes]:

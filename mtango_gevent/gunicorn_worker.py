@@ -20,7 +20,7 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 from gunicorn.workers.ggevent import GeventWorker
 
 from mtango_gevent import gunicorn_response, stopping
-from mtango_gevent.gunicorn_connections import Connections, Reader, raise_descriptor_limit
+from mtango_gevent.gunicorn_connections import LINGER_SECONDS, Connections, Reader, raise_descriptor_limit
 
 if TYPE_CHECKING:
     from mtango_gevent.control.client import TangoClient
@@ -108,21 +108,24 @@ class GatewayWorker(GeventWorker):
             raise StopIteration from None  # which ends the connection
         finally:
             sock.settimeout(None)
-            if req.must_close or not self._discard_rest(req.body):
+            if req.must_close or not self._discard_rest(sock, req.body):
                 raise StopIteration
 
-    def _discard_rest(self, body: Any) -> bool:
-        """Read what nobody wanted of a body, so that its client comes to read the answer; false if that does not end.
+    def _discard_rest(self, sock: Any, body: Any) -> bool:
+        """Read the unread rest of a body, so that its client comes to read the answer.
 
-        gunicorn would do so before the next request, without end, and hold up everybody else.
+        Return false if the rest does not end in time, or the client pauses. gunicorn would read it before the next
+        request, without a limit.
         """
         if isinstance(body.reader, LengthReader) and not body.reader.length:  # as of nearly all
             return True
         config = self.client.config
+        sock.settimeout(LINGER_SECONDS)
         timeout = gevent.Timeout(config.body_timeout, False)  # pyright: ignore[reportArgumentType]
-        with timeout, contextlib.suppress(ParseException):
+        with timeout, contextlib.suppress(ParseException, TimeoutError):
             for _ in range(2 * config.body_limit // _PIECE + 1):
                 if not body.read(_PIECE):
+                    sock.settimeout(None)
                     return True
                 gevent.sleep(0)
         return False

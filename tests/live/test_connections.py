@@ -271,6 +271,13 @@ def refused(gateway: Gateway, request: bytes, origin: str) -> tuple[bytes, dict[
     return status_line, {name.lower(): value for name, value in (line.decode().split(": ", 1) for line in lines)}, body
 
 
+def test_the_connection_of_a_refused_body_that_does_not_come_is_closed_soon(gateway: Gateway) -> None:
+    """Not after `MTANGO_BODY_TIMEOUT`: the answer has been sent."""
+    began = time.monotonic()
+    refused(gateway, REFUSED["body"][0], ORIGIN)
+    assert time.monotonic() - began < SECONDS
+
+
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_page_sees_why_its_request_was_refused(gateway: Gateway, kind: str) -> None:
     request, status = REFUSED[kind]
