@@ -5,9 +5,10 @@ import os
 import signal
 import sys
 
-from mtango_gevent import logs, stopping
+from mtango_gevent import logs
 from mtango_gevent import workers as workers_shared
 from mtango_gevent.config import Config, ConfigError
+from mtango_gevent.serving import stopping
 
 try:
     settings = Config.load()
@@ -16,7 +17,7 @@ except ConfigError as error:
 
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 workers = settings.workers or len(os.sched_getaffinity(0))  # more would only take turns: who waits needs no worker
-worker_class = "mtango_gevent.gunicorn_worker.GatewayWorker"  # gevent: who waits costs a greenlet, not a thread
+worker_class = "mtango_gevent.serving.worker.GatewayWorker"  # gevent: who waits costs a greenlet, not a thread
 worker_connections = 1000 + settings.event_limit  # so that those who wait for events leave room for all others
 timeout = 60  # Tango calls do not block the hub: a worker that is silent for so long is broken
 graceful_timeout = stopping.graceful_timeout(settings)  # for requests, then for what is asynchronous

@@ -72,7 +72,7 @@ setup(
             "webtest>=3",
         ],
     },
-    entry_points={"console_scripts": ["mtango-gevent = mtango_gevent.cli:main"]},
+    entry_points={"console_scripts": ["mtango-gevent = mtango_gevent.serving.cli:main"]},
     classifiers=[
         "Environment :: Web Environment",
         "Framework :: Flask",

@@ -2,6 +2,6 @@
 
 import sys
 
-from mtango_gevent.cli import main
+from mtango_gevent.serving.cli import main
 
 sys.exit(main())

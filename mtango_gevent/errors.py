@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import tango
 
-from mtango_gevent.texts import from_utf8, to_utf8
+from mtango_gevent.text import from_utf8, to_utf8
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ STATUS_OF_REASON = {
         "API_TangoHostNotSet",
         "MTANGO_CallTimedOut",
         "MTANGO_DeviceBusy",
-        "MTANGO_DeviceOpen",
+        "MTANGO_CircuitOpen",
         "MTANGO_PoolExhausted",
         "MTANGO_TooManyListeners",
     },

@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterable
 from typing import Any
 
-from mtango_gevent.texts import raw_text
+from mtango_gevent.text import raw_text
 
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
@@ -25,7 +25,7 @@ def local_name(url: str) -> str:
     return _TANGO_HOST.sub("", url, count=1) if url.startswith("tango://") else url
 
 
-def spelled(name: str, known: Iterable[str]) -> str | None:
+def canonical_name(name: str, known: Iterable[str]) -> str | None:
     """The one of the `known` names that is `name` in any case: Tango takes no notice of it. None if there is none."""
     wanted = folded(name)
     return next((each for each in known if folded(each) == wanted), None)

@@ -10,7 +10,7 @@ from gunicorn import util
 from gunicorn.config import Config
 from gunicorn.http import errors, wsgi
 
-from mtango_gevent.gunicorn_response import GatewayResponse
+from mtango_gevent.serving.response import GatewayResponse
 
 PLAIN = [("Content-Type", "application/json"), ("Vary", "Origin")]
 

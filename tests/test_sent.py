@@ -13,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tango import CmdArgType, DevState
 
-from mtango_gevent import blobs, elements, limits, values
+from mtango_gevent import limits
 from mtango_gevent.errors import BadRequest
-from mtango_gevent.sent import Sent, shown
+from mtango_gevent.values import blobs
+from mtango_gevent.values import converters as elements
+from mtango_gevent.values import types as values
+from mtango_gevent.values.raw_input import RawInput, shown
 
 # Whatever JSON can say, with many a number at an end of its type.
 NUMBERS = st.one_of(
@@ -41,9 +44,9 @@ LOOKALIKES = st.one_of(
     ),
 )
 SENT = st.one_of(
-    st.lists(LOOKALIKES, min_size=1, max_size=4).map(Sent.in_query),
-    LOOKALIKES.map(Sent.in_body),
-    JSON.map(Sent.in_json),
+    st.lists(LOOKALIKES, min_size=1, max_size=4).map(RawInput.in_query),
+    LOOKALIKES.map(RawInput.in_body),
+    JSON.map(RawInput.in_json),
 )
 
 ALL_TYPES = sorted({*values.TYPES, *values.ARRAYS}, key=int)
@@ -67,7 +70,7 @@ def outcome(refusal: type[Exception], make: Callable[..., Any], *arguments: Any)
 
 
 @given(SENT)
-def test_all_readings_give_a_value_or_a_reason(sent: Sent) -> None:
+def test_all_readings_give_a_value_or_a_reason(sent: RawInput) -> None:
     for read in (sent.text, sent.element, sent.elements, sent.rows):
         found, reason = outcome(ValueError, read)
         assert reason or isinstance(found, str) or read != sent.text
@@ -75,7 +78,7 @@ def test_all_readings_give_a_value_or_a_reason(sent: Sent) -> None:
 
 
 @given(SENT)
-def test_a_message_shows_one_line_of_what_was_sent(sent: Sent) -> None:
+def test_a_message_shows_one_line_of_what_was_sent(sent: RawInput) -> None:
     for text in (sent.shown(), shown(sent.parsed) if sent.parsed.__class__ is not object else ""):
         assert len(text) <= 83
         assert "\n" not in text
@@ -84,18 +87,18 @@ def test_a_message_shows_one_line_of_what_was_sent(sent: Sent) -> None:
 @given(st.lists(st.text()))
 def test_a_comma_list_gives_back_what_was_put_into_quotes(fields: list[str]) -> None:
     text = ",".join('"' + field.replace('"', '""') + '"' for field in fields)
-    assert Sent.in_query([text]).elements() == fields
+    assert RawInput.in_query([text]).elements() == fields
 
 
 @given(st.lists(st.text().filter(lambda field: not {",", '"', "[", "{"} & set(field)), min_size=2))
 def test_a_comma_list_leaves_plain_fields_as_they_are(fields: list[str]) -> None:
-    assert Sent.in_query([",".join(fields)]).elements() == fields
+    assert RawInput.in_query([",".join(fields)]).elements() == fields
 
 
 @pytest.mark.parametrize("data_type", ALL_TYPES, ids=str)
 def test_an_argument_is_made_or_refused(data_type: CmdArgType) -> None:
     @given(SENT)
-    def check(sent: Sent) -> None:
+    def check(sent: RawInput) -> None:
         _, reason = outcome(BadRequest, values.command_argument, data_type, sent)
         assert not reason or (values.type_name(data_type) in reason and len(reason) < 1000)
 
@@ -126,9 +129,9 @@ def test_an_element_of_a_blob_is_made_or_refused(element: dict[str, Any], data_t
 def through(data_type: CmdArgType, value: Any) -> list[Any]:
     """What Tango gets when a client sends a value as it has read it: as JSON, and as a text."""
     text = orjson.dumps(values.command_value(value, data_type), option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    sent = [Sent.in_body(text), Sent.in_json(orjson.loads(text))]
+    sent = [RawInput.in_body(text), RawInput.in_json(orjson.loads(text))]
     if text[:1] not in '{"':
-        sent.append(Sent.in_query([text]))
+        sent.append(RawInput.in_query([text]))
     return [values.command_argument(data_type, each) for each in sent]
 
 
@@ -150,10 +153,10 @@ def test_integers_come_back_exactly_and_no_others_are_taken(data_type: CmdArgTyp
     @given(st.integers(2 * int(bounds.min) - 2, 2 * int(bounds.max) + 2))
     def check(number: int) -> None:
         sent = [
-            Sent.in_query([str(number)]),
-            Sent.in_body(str(number)),
-            Sent.in_json(number),
-            Sent.in_json(str(number)),
+            RawInput.in_query([str(number)]),
+            RawInput.in_body(str(number)),
+            RawInput.in_json(number),
+            RawInput.in_json(str(number)),
         ]
         for each in sent:
             if bounds.min <= number <= bounds.max:
@@ -191,7 +194,7 @@ LATIN1 = st.text(st.characters(max_codepoint=255, exclude_characters="\0"))
 @given(LATIN1)
 def test_texts_come_back_as_they_were(text: str) -> None:
     assert through(CmdArgType.DevString, text) == [text, text]
-    assert values.command_argument(CmdArgType.DevString, Sent.in_query([text])) == text
+    assert values.command_argument(CmdArgType.DevString, RawInput.in_query([text])) == text
 
 
 @given(st.lists(LATIN1))
@@ -222,5 +225,5 @@ def test_a_number_is_read_as_python_reads_it_or_refused(text: str) -> None:
 
 
 def test_as_many_as_the_limit_says_are_taken() -> None:
-    sent = Sent.in_query([",".join(["1"] * limits.ONE_BY_ONE)])
+    sent = RawInput.in_query([",".join(["1"] * limits.ONE_BY_ONE)])
     assert values.command_argument(CmdArgType.DevVarDoubleArray, sent).sum() == limits.ONE_BY_ONE

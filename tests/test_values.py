@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from tango import CmdArgType, DevState, TimeVal
 
-from mtango_gevent import values
+from mtango_gevent.values import types as values
 
 
 def as_json(value: object) -> object:

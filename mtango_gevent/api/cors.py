@@ -14,7 +14,7 @@ from mtango_gevent.api.exchange import METHODS
 from mtango_gevent.config import Config
 
 if TYPE_CHECKING:
-    from mtango_gevent.gunicorn_connections import Connection
+    from mtango_gevent.serving.connections import Connection
 
 # As long as the Java server let a browser remember a preflight.
 PREFLIGHT_SECONDS = 1_209_600

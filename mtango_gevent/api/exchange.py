@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from mtango_gevent import __version__
 from mtango_gevent.config import Config
+from mtango_gevent.control.calls.bulkhead import Spent, count_time
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.control.lane import Spent, count_time
 from mtango_gevent.logs import AccessLine, log
 from mtango_gevent.series import OTHER
 from mtango_gevent.workers import Figures

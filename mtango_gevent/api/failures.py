@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from mtango_gevent.api import reply
 from mtango_gevent.api.exchange import config, context, current
 from mtango_gevent.errors import ApiError, DevFailed, describe, status_of
-from mtango_gevent.texts import from_utf8
+from mtango_gevent.text import from_utf8
 
 logger = logging.getLogger(__name__)
 

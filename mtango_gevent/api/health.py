@@ -43,7 +43,7 @@ def _problems() -> Iterator[str]:
     client = context().client
     if client.events.stopping:
         yield "the server stops"
-    calls = client.green.shares.calls.slots
+    calls = client.green.partitions.calls.slots
     if calls.free <= 0:  # below 0 where a quick call was slow after all (see Slots.overdraw)
         in_vain = client.green.info()["abandoned"]
         yield f"all {calls.limit} threads for calls of devices are busy, {in_vain} calls in vain"

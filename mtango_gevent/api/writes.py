@@ -15,8 +15,8 @@ from werkzeug.datastructures import MultiDict
 from mtango_gevent import limits
 from mtango_gevent.api.query import check_name, check_number, check_parameters, quoted
 from mtango_gevent.errors import ApiError, BadRequest, check_limit
-from mtango_gevent.names import folded, spelled
-from mtango_gevent.sent import Sent, shown
+from mtango_gevent.names import canonical_name, folded
+from mtango_gevent.values.raw_input import RawInput, shown
 
 _FALSE = ("false", "0", "no")
 
@@ -46,25 +46,25 @@ def _flag(name: str) -> bool:
     return bool(given) and given[-1].lower() not in _FALSE
 
 
-def value(key: str) -> Sent:
+def value(key: str) -> RawInput:
     """One value: the parameter `key` of the query or a form, repeated for a list, else the body."""
     texts = _parameters().getlist(key)
     if texts:
-        return Sent.in_query(texts)
+        return RawInput.in_query(texts)
     text = _text()
     if not text:
         raise BadRequest(f"nothing to write: neither a parameter {key} nor a body")
-    return Sent.in_body(text)
+    return RawInput.in_body(text)
 
 
-def values(kind: str) -> dict[str, Sent]:
+def values(kind: str) -> dict[str, RawInput]:
     """Values by the name of what they are for, a `kind`: of the query and a form, or of a JSON object as the body.
 
     Raises BadRequest for names that cannot be or are too many, and where there are none.
     """
-    sent = {name: Sent.in_query(texts) for name, texts in _parameters().lists() if name != "async"}
+    sent = {name: RawInput.in_query(texts) for name, texts in _parameters().lists() if name != "async"}
     if _text() and not _form():
-        sent |= {name: Sent.in_json(value) for name, value in document().items()}
+        sent |= {name: RawInput.in_json(value) for name, value in document().items()}
     if not sent:
         raise BadRequest(f"nothing to write: neither parameters that name {kind}s nor a JSON object")
     check_number(kind, sent)
@@ -97,7 +97,7 @@ def property_texts(name: str) -> list[str]:
     given = _parameters().getlist("value")
     if given or not _text():
         return _lines(name, given)
-    sent = Sent.in_body(_text())
+    sent = RawInput.in_body(_text())
     if not isinstance(sent.parsed, (dict, list)):
         return _lines(name, sent.text())
     found = _json(exactly=True)
@@ -105,7 +105,7 @@ def property_texts(name: str) -> list[str]:
         return _lines(name, found)
     if "values" in found:  # in the shape of an answer: {"name": ..., "values": [...]} or {name: [...]}
         found = {str(found.get("name", name)): found["values"]}
-    known = spelled(name, found)
+    known = canonical_name(name, found)
     if known is None:
         raise BadRequest(f"the body is not about the property {quoted(name)}; sent was {shown(found)}")
     return _lines(name, found[known])
@@ -135,14 +135,14 @@ def _lines(name: str, texts: Any) -> list[str]:
     return lines
 
 
-def argument() -> Sent:
+def argument() -> RawInput:
     """The argument of a command: the parameter `v` of the query or a form, repeated for a list, else the body, be it
     empty. Raises BadRequest for a parameter `v` and a body."""
     in_query = request.args.getlist("v")
     if in_query and _text():
         raise BadRequest("the argument is there twice: as the parameter v in the query, and in the body")
     texts = in_query or _form().getlist("v")
-    return Sent.in_query(texts) if texts else Sent.in_body(_text())
+    return RawInput.in_query(texts) if texts else RawInput.in_body(_text())
 
 
 def document() -> dict[str, Any]:

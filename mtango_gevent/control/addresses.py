@@ -11,7 +11,7 @@ import gevent.socket
 from gevent import monkey
 
 from mtango_gevent.control.cache import Cache
-from mtango_gevent.control.green import Green
+from mtango_gevent.control.calls.executor import Green
 
 # Seconds that a lookup may take, and for which its result and its failure are kept.
 _LOOKUP_SECONDS = 1.0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.lane import Lane
-from mtango_gevent.control.threads import Call
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls.threads import Call
 from mtango_gevent.errors import DevFailed, tango_failure
 
 T = TypeVar("T")
@@ -31,34 +31,45 @@ class Attempts:
     def join(
         self,
         key: Hashable,
-        lane: Lane,
-        find_lane: Callable[[], Lane],
+        bulkhead: Bulkhead,
+        find_bulkhead: Callable[[], Bulkhead],
         find: Callable[[], T | None],
         make: Callable[[], T],
     ) -> T:
-        """What `make` gives, called in the lane that `find_lane` names, or what the attempt gives that runs already.
+        """What `make` gives, called in the bulkhead that `find_bulkhead` names, or what the attempt gives that
+        runs already.
 
-        Each caller waits until the deadline of `lane`. A thread without a hub calls `make` itself, unless `find` has
-        it by the time those before it are through. Raises what `find_lane` and `make` raise (to all who wait), and
+        Each caller waits until the deadline of `bulkhead`. A thread without a hub calls `make` itself, unless
+        `find` has
+        it by the time those before it are through. Raises what `find_bulkhead` and `make` raise (to all who wait), and
         DevFailed at the deadline.
         """
-        if lane.in_executor_context():
-            return self.share(key, lane, find_lane, make)
+        if bulkhead.in_executor_context():
+            return self.share(key, bulkhead, find_bulkhead, make)
         with self._guard:
             lock = self._locks.setdefault(key, NativeLock())
         with lock:
             found = find()
             if found is not None:
                 return found
-            find_lane()
-            return lane.run(make, kind=self._kind)
+            find_bulkhead()
+            return bulkhead.run(make, kind=self._kind)
 
     def share(
-        self, key: Hashable, lane: Lane, find_lane: Callable[[], Lane], make: Callable[[], T], what: Hashable = None
+        self,
+        key: Hashable,
+        bulkhead: Bulkhead,
+        find_bulkhead: Callable[[], Bulkhead],
+        make: Callable[[], T],
+        what: Hashable = None,
     ) -> T:
         """The same, in the hub's greenlets only. what: as that of the call."""
         running = self.running(key)
-        return self.follow(running, lane) if running else _wait(self._start(key, lane, find_lane, make, what), lane)
+        return (
+            self.follow(running, bulkhead)
+            if running
+            else _wait(self._start(key, bulkhead, find_bulkhead, make, what), bulkhead)
+        )
 
     def running(self, key: Hashable) -> Call | None:
         """The attempt that may be joined, if there is one; nobody joins one that others have given up."""
@@ -67,23 +78,29 @@ class Attempts:
             return None
         return running
 
-    def follow(self, running: Call, lane: Lane) -> Any:
-        """What that attempt gives, until the deadline of `lane`. Raises what it raises, and what `lane.run` does."""
-        lane.admit(self._kind)
-        lane.join(running)
-        return _wait(running, lane)
+    def follow(self, running: Call, bulkhead: Bulkhead) -> Any:
+        """What that attempt gives, until the deadline of `bulkhead`. Raises what it raises, and what
+        `bulkhead.run` does."""
+        bulkhead.admit(self._kind)
+        bulkhead.join(running)
+        return _wait(running, bulkhead)
 
     def _forget(self, key: Hashable, attempt: Call) -> None:
         if self._running.get(key) is attempt:
             del self._running[key]
 
     def _start(
-        self, key: Hashable, lane: Lane, find_lane: Callable[[], Lane], make: Callable[[], T], what: Hashable
+        self,
+        key: Hashable,
+        bulkhead: Bulkhead,
+        find_bulkhead: Callable[[], Bulkhead],
+        make: Callable[[], T],
+        what: Hashable,
     ) -> Call:
-        attempt = self._running[key] = Call(lane, self._kind, make, (), {}, what)
+        attempt = self._running[key] = Call(bulkhead, self._kind, make, (), {}, what)
         attempt.result.rawlink(lambda _: self._forget(key, attempt))
         try:
-            find_lane().start(attempt)
+            find_bulkhead().start(attempt)
         except DevFailed as refusal:  # no server, or no slot: so it is for all who wait
             attempt.result.set_exception(refusal)
         except BaseException:  # the first to come has been killed, the others have not
@@ -95,9 +112,9 @@ class Attempts:
         return attempt
 
 
-def _wait(attempt: Call, lane: Lane) -> Any:
+def _wait(attempt: Call, bulkhead: Bulkhead) -> Any:
     try:
-        return lane.wait(attempt)
+        return bulkhead.wait(attempt)
     except DevFailed as failure:  # one that several raise would hold the frames of them all
         reasons = failure.args
     raise DevFailed(*reasons)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.green import Green
+from mtango_gevent.control.calls.executor import Green
 from mtango_gevent.errors import DevFailed, in_one_line, tango_failure
 
 logger = logging.getLogger(__name__)

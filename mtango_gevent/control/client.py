@@ -15,12 +15,12 @@ from mtango_gevent.config import Config
 from mtango_gevent.control.addresses import Addresses
 from mtango_gevent.control.background import Background
 from mtango_gevent.control.cache import NativeLock
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls.bulkheads import Bulkheads
+from mtango_gevent.control.calls.device_bulkhead import DeviceBulkhead
+from mtango_gevent.control.calls.executor import Green
 from mtango_gevent.control.database import Address, Database, DatabaseServer
-from mtango_gevent.control.device_lane import DeviceLane
-from mtango_gevent.control.events import EventHub
-from mtango_gevent.control.green import Green
-from mtango_gevent.control.lane import Lane
-from mtango_gevent.control.lanes import Lanes
+from mtango_gevent.control.events.hub import EventHub
 from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
@@ -44,7 +44,7 @@ class TangoClient:
         self.events = EventHub(config, self.green, self.plain_proxy)
         proxies = CacheFigures(self.figures, "devices", config.cache_size)
         self.proxies = ProxyCache(config.cache_size, config.cache_idle, proxies)
-        self.lanes = Lanes(self.green, self._probe, self._ping)
+        self.bulkheads = Bulkheads(self.green, self._probe, self._ping)
         self.reads = Reads(config.value_max_age, config.value_memory)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
@@ -52,7 +52,7 @@ class TangoClient:
         signal = self.green.signal
         self.attributes = Metadata(METADATA_SIZE, config.metadata_lifetime, signal, attributes)
         self.descriptions = Metadata(METADATA_SIZE, config.metadata_lifetime, signal)
-        self.watch = ConfigurationWatch(self.green, self.plain_proxy, self.lane, self.attributes, self.descriptions)
+        self.watch = ConfigurationWatch(self.green, self.plain_proxy, self.bulkhead, self.attributes, self.descriptions)
         self.names = Metadata(METADATA_SIZE, config.cache_idle, signal)
         self.addresses = Addresses(self.green)
         self._databases: dict[str, Database] = {}
@@ -76,13 +76,13 @@ class TangoClient:
         for host, port in addresses:
             own = prefix if len(addresses) == 1 else f"tango://{host}:{port}/"
             url = own + self.config.database_device.lower()
-            server = DatabaseServer((host, port), self.config.tango_timeout, functools.partial(self.lane, url))
+            server = DatabaseServer((host, port), self.config.tango_timeout, functools.partial(self.bulkhead, url))
             servers.append(self._database_servers.setdefault(url, server))
         return servers
 
-    def lane(self, url: str) -> DeviceLane:
-        """The lane of a device's calls; url: as for device_proxy."""
-        return self.lanes.get(url)
+    def bulkhead(self, url: str) -> DeviceBulkhead:
+        """The bulkhead of a device's calls; url: as for device_proxy."""
+        return self.bulkheads.get(url)
 
     def _ping(self, url: str) -> None:
         """In a thread. Raises DevFailed where the device's server does not answer; without a connection who knows."""
@@ -108,34 +108,36 @@ class TangoClient:
         find_server: gives the name of its device server; where its argument is true, by asking the database now.
         past_polling: the one whose reads the device answers itself, also where polling has kept a value.
         """
-        lane, name = self.lane(url), _past_polling(url) if past_polling else url
-        if lane.server and lane.server.silent_since and not self.lanes.is_database(url):
+        bulkhead, name = self.bulkhead(url), _past_polling(url) if past_polling else url
+        if bulkhead.server and bulkhead.server.silent_since and not self.bulkheads.is_database(url):
             with contextlib.suppress(DevFailed):  # it may have been moved to another one
-                self.lanes.lead(lane, find_server(False))
-        if lane.connected_through and lane.connected_through != self._through(url):
+                self.bulkheads.lead(bulkhead, find_server(False))
+        if bulkhead.connected_through and bulkhead.connected_through != self._through(url):
             self._forget_proxies(url)
 
         def connect() -> tango.DeviceProxy:
-            assert lane.server is not None
-            with lane.server.connecting():
+            assert bulkhead.server is not None
+            with bulkhead.server.connecting():
                 # tango.gevent.DeviceProxy would ask PyTango's global executor how to do what is done here already.
-                lane.connected_through = self._through(url)
-                full_name = lane.connected_through + url
-                proxy = self._ready(tango.DeviceProxy(full_name, green_mode=tango.GreenMode.Gevent, threadpool=lane))
+                bulkhead.connected_through = self._through(url)
+                full_name = bulkhead.connected_through + url
+                proxy = self._ready(
+                    tango.DeviceProxy(full_name, green_mode=tango.GreenMode.Gevent, threadpool=bulkhead)
+                )
             if past_polling:
                 proxy.set_source(tango.DevSource.DEV)
             return proxy
 
-        def find_lane() -> Lane:
+        def find_bulkhead() -> Bulkhead:
             # Asked for every connection: PyTango would wait for a frozen database, at the first connection with a
             # lock that all other connections need.
             server = find_server(True)
-            if not self.lanes.is_database(url):
-                self.lanes.lead(lane, server)
-            assert lane.server is not None
-            return lane.server.connection_lane()
+            if not self.bulkheads.is_database(url):
+                self.bulkheads.lead(bulkhead, server)
+            assert bulkhead.server is not None
+            return bulkhead.server.connection_bulkhead()
 
-        return self.proxies.get(name, lane, find_lane, connect)
+        return self.proxies.get(name, bulkhead, find_bulkhead, connect)
 
     def plain_proxy(self, url: str) -> tango.DeviceProxy:
         """A new one that blocks its caller, for who has a thread of the pool already. Raises DevFailed."""
@@ -147,7 +149,7 @@ class TangoClient:
         return own.through if own and local_name(url) == url else ""
 
     def _forget_proxies(self, url: str) -> None:
-        self.lane(url).connected_through = ""
+        self.bulkhead(url).connected_through = ""
         for name in (url, _past_polling(url)):
             self.proxies.discard(name)
 
@@ -172,9 +174,9 @@ class TangoClient:
         """Bring the figures of this process up to date, for all who ask for those of the server."""
         self.proxies.count()
         self.attributes.count()
-        self.figures.publish("pool", {**self.green.info(), "waiting": self.lanes.waiting()})
-        self.figures.publish("circuits", self.lanes.info())
-        self.figures.report(self.lanes.report())
+        self.figures.publish("pool", {**self.green.info(), "waiting": self.bulkheads.waiting()})
+        self.figures.publish("circuits", self.bulkheads.info())
+        self.figures.report(self.bulkheads.report())
         self.figures.publish("events", self.events.info())
         self.figures.publish("async", self.background.info())
         self.figures.publish_resources()
@@ -183,7 +185,7 @@ class TangoClient:
         self.proxies.clear()
         for database in tuple(self._databases.values()):
             database.disconnect()
-        self.lanes.reset()
+        self.bulkheads.reset()
         self.reads.clear()
         self.events.clear()
         self.descriptions.clear()

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import tango
 
-from mtango_gevent.control.device_lane import DeviceLane
+from mtango_gevent.control.calls.device_bulkhead import DeviceBulkhead
 from mtango_gevent.errors import DevFailed, came_too_late, status_of
 
 logger = logging.getLogger(__name__)
@@ -23,13 +23,14 @@ Address: TypeAlias = tuple[str, int]
 class DatabaseServer:
     """One server of a database. All methods raise DevFailed.
 
-    timeout: seconds of a CORBA call; find_lane: gives the lane of its calls, which has limits and a circuit of its own.
+    timeout: seconds of a CORBA call; find_bulkhead: gives the bulkhead of its calls, which has limits and a
+    circuit of its own.
     """
 
-    def __init__(self, address: Address, timeout: float, find_lane: Callable[[], DeviceLane]) -> None:
+    def __init__(self, address: Address, timeout: float, find_bulkhead: Callable[[], DeviceBulkhead]) -> None:
         self.address = address
         self._timeout = timeout
-        self._lane = find_lane()
+        self._bulkhead = find_bulkhead()
         self._connection: tango.Database | None = None
 
     @property
@@ -44,10 +45,10 @@ class DatabaseServer:
     @property
     def silent(self) -> bool:
         """Whether the server is known to be frozen or out of reach, or too slow."""
-        return self._lane.is_open or bool(self._lane.server and self._lane.server.silent_since)
+        return self._bulkhead.is_open or bool(self._bulkhead.server and self._bulkhead.server.silent_since)
 
     def run(self, command: str, *arguments: Any) -> Any:
-        return self._lane.run(self.run_here, (command, *arguments), kind="database")
+        return self._bulkhead.run(self.run_here, (command, *arguments), kind="database")
 
     def ping(self) -> None:
         """In a thread. A new connection asks the server's ORB only, which a long command does not hold up."""

@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 import tango
 
 from mtango_gevent.control.background import Job
-from mtango_gevent.control.described import DescribedDevice
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.device_metadata import DescribedDevice
+from mtango_gevent.control.events.listener import Listener
+from mtango_gevent.control.events.source import SUBSCRIBES_WITHOUT_READING, Source
 from mtango_gevent.control.host import DeviceInfo, ready_argument
-from mtango_gevent.control.lane import Lane
-from mtango_gevent.control.listener import Listener
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.records import StateRecord, output, read_together
-from mtango_gevent.control.source import SUBSCRIBES_WITHOUT_READING, Source
 from mtango_gevent.errors import (
     ApiError,
     NotImplementedHere,
@@ -29,8 +29,8 @@ from mtango_gevent.errors import (
     tango_failure,
     with_outcome,
 )
-from mtango_gevent.names import folded, spelled
-from mtango_gevent.texts import from_utf8, raw_text, read_text
+from mtango_gevent.names import canonical_name, folded
+from mtango_gevent.text import from_utf8, raw_text, read_text
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ class Device(DescribedDevice):
     def read_attribute(self, name: str, past_polling: bool = False) -> tango.DeviceAttribute:
         """For the caller alone. past_polling: of this moment, also where polling has kept one from before."""
         read, what = self._proxy(past_polling).read_attribute, ("read_attribute", folded(name), past_polling)
-        return self.host.client.lane(self._url()).run(read, (self._taken(name),), what=what)
+        return self.host.client.bulkhead(self._url()).run(read, (self._taken(name),), what=what)
 
     def read_back(self, names: Sequence[str]) -> list[Any]:
         """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""
@@ -125,22 +125,22 @@ class Device(DescribedDevice):
     def listen(self, attribute: str, kind: str) -> Listener:
         """Listen to the events of an attribute, from the one after this call on; kind: one of source.KINDS."""
         client, url = self.host.client, self._url()
-        lane = client.lane(url)
+        bulkhead = client.bulkhead(url)
 
-        def connected_lane() -> Lane:
+        def connected_bulkhead() -> Bulkhead:
             self._proxy()  # made where connections to a server are few
-            return client.green.shares.subscribing if SUBSCRIBES_WITHOUT_READING else lane
+            return client.green.partitions.subscribing if SUBSCRIBES_WITHOUT_READING else bulkhead
 
         source = Source(
             url,
             attribute,
             kind,
-            lane,
+            bulkhead,
             read=lambda: self.read_attribute(attribute),
             describe=lambda: self.ask_attribute(attribute),
             labels=self.enum_labels,
         )
-        return client.events.listen(source, connected_lane)
+        return client.events.listen(source, connected_bulkhead)
 
     # --- commands ---
 
@@ -186,7 +186,7 @@ class Device(DescribedDevice):
             _, elements = self._proxy().read_pipe(name)
         except UnicodeDecodeError as error:  # in pipes alone PyTango takes texts for UTF-8, which Tango's are not
             raise tango_failure("MTANGO_NotDecodable", f"PyTango cannot decode pipe {name}: {error}") from None
-        return spelled(name, self.list_pipes()) or name, elements, time.time()
+        return canonical_name(name, self.list_pipes()) or name, elements, time.time()
 
     def write_pipe(self, name: str, blob: tuple[str, list[dict[str, Any]]]) -> None:
         """Write a root blob: its name, and elements with name, dtype and value. Raises as read_pipe does."""
@@ -203,23 +203,23 @@ class Device(DescribedDevice):
         """What `read` gives, now or to somebody else; what: the same for reads that are the same."""
         client, url = self.host.client, self._url()
         try:
-            return client.reads.get(url, what, client.lane(url), self._proxy, read, kept)
+            return client.reads.get(url, what, client.bulkhead(url), self._proxy, read, kept)
         except (tango.DevFailed, ApiError):
             raise
         except Exception as error:
             raise not_converted(error) from None
 
     def _change(self, kind: str, name: str, change: Callable[[tango.DeviceProxy], T], past_polling: bool = False) -> T:
-        """For calls after which reads may give something else; kind: what it is counted as, if not by the lane."""
+        """For calls after which reads may give something else; kind: what it is counted as, if not by the bulkhead."""
         client, url = self.host.client, self._url()
-        lane, proxy = client.lane(url), self._proxy(past_polling)
+        bulkhead, proxy = client.bulkhead(url), self._proxy(past_polling)
 
         def change_and_tell() -> T:
             with client.reads.changing(url):  # in the call's own thread: it may go on when nobody waits any more
                 return change(proxy)
 
         try:
-            return lane.run(change_and_tell, kind=lane.kind or kind, what=(kind, folded(name)))
+            return bulkhead.run(change_and_tell, kind=bulkhead.kind or kind, what=(kind, folded(name)))
         except tango.DevFailed as failure:
             raise with_outcome(failure) from None
         except Exception as error:
@@ -228,7 +228,7 @@ class Device(DescribedDevice):
     def _read_history(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """PyTango does not make those methods green."""
         try:
-            return self.host.client.lane(self._url()).run(ask, (self._proxy(),), kind="history")
+            return self.host.client.bulkhead(self._url()).run(ask, (self._proxy(),), kind="history")
         except tango.DevFailed:
             raise
         except Exception as error:

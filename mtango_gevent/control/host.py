@@ -15,7 +15,7 @@ from mtango_gevent.control.addresses import plain
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import Address, Database
 from mtango_gevent.errors import tango_failure
-from mtango_gevent.names import spelled
+from mtango_gevent.names import canonical_name
 
 _STRING = tango.CmdArgType.DevString
 _STRINGS = tango.CmdArgType.DevVarStringArray
@@ -104,7 +104,7 @@ class TangoHost:
 
     def find_device(self, name: str) -> str:
         """The same, asked of the database now."""
-        found = spelled(name, self.command("DbGetDeviceWideList", name))
+        found = canonical_name(name, self.command("DbGetDeviceWideList", name))
         if found is None:
             raise tango_failure("DB_DeviceNotDefined", f"device {name} not defined in the database")
         return found

@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 
 from mtango_gevent.control.cache import Cache
+from mtango_gevent.control.calls.signal import Signal
 from mtango_gevent.control.generations import Generations
-from mtango_gevent.control.signal import Signal
 from mtango_gevent.control.single_flight import SingleFlight
 from mtango_gevent.names import folded
 from mtango_gevent.workers import CacheFigures

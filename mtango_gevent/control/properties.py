@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import DevFailed, tango_failure
-from mtango_gevent.names import spelled
-from mtango_gevent.texts import from_utf8, to_utf8
+from mtango_gevent.names import canonical_name
+from mtango_gevent.text import from_utf8, to_utf8
 
 # Found by name: the values of a property, or why they cannot be read or were not written.
 Found: TypeAlias = "dict[str, list[str] | DevFailed]"
@@ -50,7 +50,7 @@ class Properties:
         A property that cannot be written or deleted without touching others is left, and a failure in what is given.
         """
         known = self.read()
-        put = {spelled(name, known) or name: texts for name, texts in values.items()}
+        put = {canonical_name(name, known) or name: texts for name, texts in values.items()}
         others = [name for name in known if name not in put] if replace else []
         failures = _failures([*put, *others], {*known, *put})
         self._put({name: texts for name, texts in put.items() if name not in failures})
@@ -63,7 +63,7 @@ class Properties:
     def delete(self, name: str) -> None:
         """Delete one; there need not be any of that name."""
         known = self.read()
-        found = spelled(name, known)
+        found = canonical_name(name, known)
         if found is None:
             return
         failures = _failures([found], known)

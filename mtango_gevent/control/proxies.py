@@ -8,7 +8,7 @@ from typing import Any
 
 from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import Cache
-from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.calls.bulkhead import Bulkhead
 from mtango_gevent.workers import CacheFigures
 
 
@@ -22,17 +22,20 @@ class ProxyCache:
         self.peek = self._proxies.peek
         self.discard = self._proxies.discard
 
-    def get(self, name: str, lane: Lane, find_lane: Callable[[], Lane], connect: Callable[[], Any]) -> Any:
-        """The proxy of `name`, whose calls take `lane`; if there is none, made by `connect` where `find_lane` says.
+    def get(
+        self, name: str, bulkhead: Bulkhead, find_bulkhead: Callable[[], Bulkhead], connect: Callable[[], Any]
+    ) -> Any:
+        """The proxy of `name`, whose calls take `bulkhead`; if there is none, made by `connect` where
+        `find_bulkhead` says.
 
         Callers that come while it is being made wait for that attempt, each until its own deadline.
-        Raises what `find_lane` and `connect` raise (to all who wait), and DevFailed at the deadline.
+        Raises what `find_bulkhead` and `connect` raise (to all who wait), and DevFailed at the deadline.
         """
         proxy = self._proxies.find(name)
         if proxy is not None:
             return proxy
         find = functools.partial(self._proxies.peek, name)
-        return self._attempts.join(name, lane, find_lane, find, lambda: self._proxies.store(name, connect()))
+        return self._attempts.join(name, bulkhead, find_bulkhead, find, lambda: self._proxies.store(name, connect()))
 
     def clear(self) -> None:
         self._proxies.clear()

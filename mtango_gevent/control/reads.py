@@ -16,10 +16,10 @@ import tango
 from cachetools import TLRUCache
 
 from mtango_gevent.control.attempts import Attempts
-from mtango_gevent.control.buffer import size
 from mtango_gevent.control.cache import NativeLock
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.events.buffer import size
 from mtango_gevent.control.generations import Generations
-from mtango_gevent.control.lane import Lane
 
 T = TypeVar("T")
 # Device, its generation, what is read.
@@ -57,12 +57,12 @@ class Reads:
         self,
         url: str,
         what: Hashable,
-        lane: Lane,
+        bulkhead: Bulkhead,
         connect: Callable[[], tango.DeviceProxy],
         read: Callable[[tango.DeviceProxy], T],
         kept: bool = True,
     ) -> Reading[T]:
-        """What `read` gives with the proxy of `connect`, called in the device's `lane`, or has just given others.
+        """What `read` gives with the proxy of `connect`, called in the device's `bulkhead`, or has just given others.
 
         what: the same for reads that are the same. kept: whether a reading from before will do, if it is not too old.
         Callers join a read that is in flight, and wait until their own deadline; threads without a hub read each for
@@ -74,11 +74,11 @@ class Reads:
             found = self._find(key)
             if found is not None:
                 return found
-        green = lane.in_executor_context()
+        green = bulkhead.in_executor_context()
         if green:
             running = self._attempts.running(key)
             if running:
-                return self._attempts.follow(running, lane)
+                return self._attempts.follow(running, bulkhead)
         proxy = connect()
         key = self._key(url, what)  # meanwhile changes may have been made
 
@@ -87,8 +87,8 @@ class Reads:
             return self._keep(key, Reading(read(proxy), began))
 
         if green:
-            return self._attempts.share(key, lane, lambda: lane, make, what)
-        return lane.run(make, kind="read")
+            return self._attempts.share(key, bulkhead, lambda: bulkhead, make, what)
+        return bulkhead.run(make, kind="read")
 
     @contextlib.contextmanager
     def changing(self, url: str) -> Iterator[None]:

@@ -18,8 +18,8 @@ from typing import Any
 
 import tango
 
-from mtango_gevent.control.green import Green
-from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls.executor import Green
 from mtango_gevent.control.metadata import Metadata, attribute_key
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import folded
@@ -49,7 +49,8 @@ class _Watched:
 class ConfigurationWatch:
     """The subscriptions of one application.
 
-    connect: returns a new plain proxy; lane: returns the lane of a device's calls; `attributes` and `descriptions` are
+    connect: returns a new plain proxy; bulkhead: returns the bulkhead of a device's calls; `attributes` and
+    `descriptions` are
     are kept up to date. A process without a hub subscribes to nothing.
     """
 
@@ -57,11 +58,11 @@ class ConfigurationWatch:
         self,
         green: Green,
         connect: Callable[[str], tango.DeviceProxy],
-        lane: Callable[[str], Lane],
+        bulkhead: Callable[[str], Bulkhead],
         attributes: Metadata,
         descriptions: Metadata,
     ) -> None:
-        self._green, self._connect, self._lane = green, connect, lane
+        self._green, self._connect, self._bulkhead = green, connect, bulkhead
         self._attributes, self._descriptions = attributes, descriptions
         self._watched: dict[tuple[str, str | None], _Watched] = {}
         self._at_work = False
@@ -90,9 +91,9 @@ class ConfigurationWatch:
                 end()
 
     def _begin(self, watched: _Watched) -> None:
-        lane = self._lane(watched.url)
+        bulkhead = self._bulkhead(watched.url)
         try:
-            lane.run(self._subscribe, (watched,), kind="subscription", through=self._green.shares.watching)
+            bulkhead.run(self._subscribe, (watched,), kind="subscription", through=self._green.partitions.watching)
         except DevFailed as refusal:
             watched.refused = time.monotonic()
             logger.debug("no configuration events of %s: %s", watched.url, refusal.args[0].reason)
@@ -136,7 +137,7 @@ class ConfigurationWatch:
     def _unsubscribe(self, watched: _Watched) -> None:
         assert watched.end
         try:
-            self._green.shares.watching.run(watched.end, kind="subscription")
+            self._green.partitions.watching.run(watched.end, kind="subscription")
         except DevFailed as failure:
             logger.warning("cannot end the configuration events of %s: %s", watched.url, failure.args[0].reason)
 

@@ -20,9 +20,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from mtango_gevent import interpreter
-from mtango_gevent.demo import keeper
+from mtango_gevent.demo import process_reaper as keeper
 from mtango_gevent.demo.server_process import EmbeddedTangoError, ServerFailed, ServerProcess
+from mtango_gevent.serving import interpreter
 
 __all__ = ["DEMO_SERVER", "EmbeddedTango", "EmbeddedTangoError", "PortTaken", "ServerFailed", "ServerProcess"]
 

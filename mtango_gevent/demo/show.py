@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mtango_gevent import interpreter, server
 from mtango_gevent.config import Config
 from mtango_gevent.demo.embedded import EmbeddedTango, EmbeddedTangoError
 from mtango_gevent.demo.server_process import stop_session
+from mtango_gevent.serving import command as server
+from mtango_gevent.serving import interpreter
 
 # Far longer than a start takes, so that only a gateway that will never answer gets there.
 _START_SECONDS = 60

@@ -60,7 +60,7 @@ def test_a_server_that_stops_is_not_ready(make_client: Callable[..., TestApp]) -
 
 def test_a_server_with_more_calls_than_threads_is_not_ready(make_client: Callable[..., TestApp]) -> None:
     client = make_client()
-    slots = client.app.extensions["mtango"].client.green.shares.calls.slots
+    slots = client.app.extensions["mtango"].client.green.partitions.calls.slots
     while slots.has_room:
         slots.overdraw()
     assert slots.free == -1

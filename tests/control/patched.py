@@ -19,15 +19,15 @@ import gevent
 import psutil
 import tango
 import tango.gevent
-from mtango_gevent.check import lets_others_run
+from mtango_gevent.serving.check import lets_others_run
 from mtango_gevent.config import Config
-from mtango_gevent.control import described
-from mtango_gevent.control import threads
+from mtango_gevent.control import device_metadata as described
+from mtango_gevent.control.calls import threads
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
 from mtango_gevent.errors import tango_failure
-from mtango_gevent.values import set_configuration
+from mtango_gevent.values.types import set_configuration
 from tango.gevent_executor import GeventExecutor, set_global_executor
 
 native_sleep = monkey.get_original("time", "sleep")
@@ -98,7 +98,7 @@ def yields():
 def limit():
     """Ten slow calls, two at a time, and nobody waits for longer than the queue's limit."""
     client, _ = make(device_limit=2, queue_timeout=0.3, call_deadline=10)
-    lane = client.lane("a/b/c")
+    bulkhead = client.bulkhead("a/b/c")
     most = now = 0
 
     def work():
@@ -109,8 +109,8 @@ def limit():
         now -= 1
 
     began = time.monotonic()
-    found = outcomes(lane.run, 10, work)
-    other = client.lane("d/e/f").run(int, ("7",))
+    found = outcomes(bulkhead.run, 10, work)
+    other = client.bulkhead("d/e/f").run(int, ("7",))
     return {
         "most": most,
         "failed": failed(found),
@@ -123,34 +123,40 @@ def limit():
 def deadline():
     """A call that is late frees its caller at once, and its slot when its thread ends."""
     client, _ = make(device_limit=1, call_deadline=0.2, queue_timeout=0.1)
-    lane = client.lane("a/b/c")
+    bulkhead = client.bulkhead("a/b/c")
     release = NativeEvent()
-    late = failed(outcomes(lane.run, 1, release.wait))
+    late = failed(outcomes(bulkhead.run, 1, release.wait))
     held = client.green.info()
-    refused = failed(outcomes(lane.run, 1, int))
+    refused = failed(outcomes(bulkhead.run, 1, int))
     release.set()
     gevent.sleep(0)
     while client.green.info()["in_flight"]:
         gevent.sleep(0.01)
-    return {"late": late, "held": held, "refused": refused, "after": lane.run(int, ("7",)), "info": client.green.info()}
+    return {
+        "late": late,
+        "held": held,
+        "refused": refused,
+        "after": bulkhead.run(int, ("7",)),
+        "info": client.green.info(),
+    }
 
 
 def counted():
     """Every call is counted once, whatever becomes of it; those within it are a part of it."""
     client, _ = make(device_limit=1, queue_timeout=0.2, call_deadline=0.5)
-    lane = client.lane("a/b/c")
+    bulkhead = client.bulkhead("a/b/c")
 
     def fail():
         raise tango_failure("API_DeviceTimedOut", "of Tango")
 
-    lane.run(lambda: lane.run(int, ("7",), kind="inner"), kind="outer")
+    bulkhead.run(lambda: bulkhead.run(int, ("7",), kind="inner"), kind="outer")
     with contextlib.suppress(ValueError):
-        lane.run(int, ("x",))
-    outcomes(lane.run, 1, fail)
-    outcomes(lane.run, 2, native_sleep, (1,))
+        bulkhead.run(int, ("x",))
+    outcomes(bulkhead.run, 1, fail)
+    outcomes(bulkhead.run, 2, native_sleep, (1,))
     native_sleep(0.7)
     gevent.sleep(0.1)
-    outcomes(client.proxies.get, 3, "a/b/c", lane, lambda: lane, object)
+    outcomes(client.proxies.get, 3, "a/b/c", bulkhead, lambda: bulkhead, object)
     rows = client.figures.board.read_series()
     calls = {" ".join(key[1:]): numbers[0] for key, numbers in rows.items() if key[0] == "mtango_tango_calls_total"}
     waits = rows[("mtango_tango_slot_wait_seconds",)]
@@ -161,7 +167,7 @@ def opens():
     """A device that hangs: those who share a read are late, then nobody waits any more, until it is back."""
     logging.disable(logging.WARNING)  # which says so
     client, _ = make(call_deadline=1, open_after=2, retry_after=0.2)
-    lane, release, made, probed = client.lane("a/b/c"), NativeEvent(), 0, 0
+    bulkhead, release, made, probed = client.bulkhead("a/b/c"), NativeEvent(), 0, 0
 
     def read(_):
         nonlocal made
@@ -175,27 +181,27 @@ def opens():
         release.wait()
 
     def ask():
-        return client.reads.get("a/b/c", "slow", lane, lambda: None, read).items
+        return client.reads.get("a/b/c", "slow", bulkhead, lambda: None, read).items
 
     def timed(count):
         began = time.monotonic()
         return failed(outcomes(ask, count)), round(time.monotonic() - began, 1)
 
-    lane._probe = probe
+    bulkhead._probe = probe
     late = [timed(10), timed(10)]
-    at_once, shown = timed(10), lane.figures()
+    at_once, shown = timed(10), bulkhead.figures()
     while not probed:
         gevent.sleep(0.01)
-    beside, half_open = timed(10), lane.figures()["state"]
+    beside, half_open = timed(10), bulkhead.figures()["state"]
     release.set()
-    while lane.is_open:
+    while bulkhead.is_open:
         gevent.sleep(0.01)
     found = [outcome.value for outcome in outcomes(ask, 10)]
     while client.green.info()["in_flight"]:
         gevent.sleep(0.01)
     return {
         "late": late, "at_once": at_once, "shown": shown, "beside": beside, "half_open": half_open,
-        "made": made, "probed": probed, "found": found, "after": lane.figures(), "info": client.green.info(),
+        "made": made, "probed": probed, "found": found, "after": bulkhead.figures(), "info": client.green.info(),
     }  # fmt: skip
 
 
@@ -210,16 +216,20 @@ def turns():
             native_sleep(0.2)
             raise tango_failure("API_DeviceTimedOut", "too late")
 
-    lanes = [client.lane(f"a/b/{number}") for number in range(10)]
-    for number, lane in enumerate(lanes):
-        lane._probe = lambda number=number: probe(number)
-        outcomes(lane.run, 1, probe, (number,))
-    opened = sum(lane.is_open for lane in lanes)
+    bulkheads = [client.bulkhead(f"a/b/{number}") for number in range(10)]
+    for number, bulkhead in enumerate(bulkheads):
+        bulkhead._probe = lambda number=number: probe(number)
+        outcomes(bulkhead.run, 1, probe, (number,))
+    opened = sum(bulkhead.is_open for bulkhead in bulkheads)
     hanging.discard(9)
-    while lanes[9].is_open and time.monotonic() < began + 30:
-        outcomes(lanes[0].run, 1, int)
+    while bulkheads[9].is_open and time.monotonic() < began + 30:
+        outcomes(bulkheads[0].run, 1, int)
         gevent.sleep(0.01)
-    return {"opened": opened, "open": sum(lane.is_open for lane in lanes), "figures": client.lanes.info()}
+    return {
+        "opened": opened,
+        "open": sum(bulkhead.is_open for bulkhead in bulkheads),
+        "figures": client.bulkheads.info(),
+    }
 
 
 def silent():
@@ -227,48 +237,48 @@ def silent():
     logging.disable(logging.WARNING)
     client, _ = make(call_deadline=0.2, retry_after=0.1)
     release = NativeEvent()
-    client.lanes._ping = lambda url: url == "a/b/3" or release.wait()
-    lanes = [client.lane(name) for name in ("a/b/1", "a/b/2", "a/b/3")]
-    for lane, server in zip(lanes, ("frozen", "frozen", "healthy"), strict=True):
-        client.lanes.lead(lane, server)
+    client.bulkheads._ping = lambda url: url == "a/b/3" or release.wait()
+    bulkheads = [client.bulkhead(name) for name in ("a/b/1", "a/b/2", "a/b/3")]
+    for bulkhead, server in zip(bulkheads, ("frozen", "frozen", "healthy"), strict=True):
+        client.bulkheads.lead(bulkhead, server)
     asking = sys.argv[2]
-    first = lanes[0].metadata if asking == "metadata" else lanes[0]
-    late = failed(outcomes(first.run, 1, release.wait) + outcomes(lanes[2].run, 1, native_sleep, (0.5,)))
-    while not lanes[0].server.silent_since:
+    first = bulkheads[0].metadata if asking == "metadata" else bulkheads[0]
+    late = failed(outcomes(first.run, 1, release.wait) + outcomes(bulkheads[2].run, 1, native_sleep, (0.5,)))
+    while not bulkheads[0].server.silent_since:
         gevent.sleep(0.01)
-    refused = failed([*outcomes(lanes[1].run, 1, int), *outcomes(lanes[1].metadata.run, 1, int)])
+    refused = failed([*outcomes(bulkheads[1].run, 1, int), *outcomes(bulkheads[1].metadata.run, 1, int)])
     client.publish()
     figures = client.figures.get("circuits.servers")
-    healthy = lanes[2].run(int, ("7",))
-    states = [lane.figures()["state"] for lane in lanes]
+    healthy = bulkheads[2].run(int, ("7",))
+    states = [bulkhead.figures()["state"] for bulkhead in bulkheads]
     release.set()
-    while lanes[0].server.silent_since:
+    while bulkheads[0].server.silent_since:
         gevent.sleep(0.01)
-    after = [lane.run(int, ("7",)) for lane in lanes]
+    after = [bulkhead.run(int, ("7",)) for bulkhead in bulkheads]
     return {"late": late, "refused": refused, "healthy": healthy, "states": states, "after": after, "silent": figures}
 
 
 def pool():
     """The last thread for calls taken: the next is refused, whatever its device; metadata has threads of its own."""
     client, _ = make(pool_size=9, queue_timeout=0.1)
-    lanes = [client.lane(f"a/b/{number}") for number in range(3)]
+    bulkheads = [client.bulkhead(f"a/b/{number}") for number in range(3)]
     release = NativeEvent()
-    busy = [gevent.spawn(lane.run, release.wait) for lane in lanes[:2]]
+    busy = [gevent.spawn(bulkhead.run, release.wait) for bulkhead in bulkheads[:2]]
     gevent.sleep(0)
-    refused = failed(outcomes(lanes[2].run, 1, int))
-    metadata = lanes[2].metadata.run(int, ("7",))
+    refused = failed(outcomes(bulkheads[2].run, 1, int))
+    metadata = bulkheads[2].metadata.run(int, ("7",))
     release.set()
     gevent.joinall(busy)
     threads = client.green.info()["threads"]
-    return {"refused": refused, "threads": threads, "metadata": metadata, "after": lanes[2].run(int, ("7",))}
+    return {"refused": refused, "threads": threads, "metadata": metadata, "after": bulkheads[2].run(int, ("7",))}
 
 
 def errors():
     """What a call raises reaches its caller, and prints nothing."""
     client, _ = make()
-    lane = client.lane("a/b/c")
+    bulkhead = client.bulkhead("a/b/c")
     try:
-        lane.run(int, ("x",))
+        bulkhead.run(int, ("x",))
     except ValueError as error:
         return {"error": str(error)}
 
@@ -284,8 +294,8 @@ def attempts():
         native_sleep(0.3)
         return object()
 
-    lane = client.lane("connecting")
-    found = outcomes(client.proxies.get, 20, "a/b/c", lane, lambda: lane, connect)
+    bulkhead = client.bulkhead("connecting")
+    found = outcomes(client.proxies.get, 20, "a/b/c", bulkhead, lambda: bulkhead, connect)
     same = len({id(outcome.value) for outcome in found})
     broken = outcomes(Device(host, "no/such/device").read_state, 5)
     return {"made": made, "proxies": same, "failed": failed(broken), "currsize": client.figures.get("devices.currsize")}
@@ -294,19 +304,21 @@ def attempts():
 def killed():
     """The first of those who wait for an attempt is killed before it has a slot: the others get an answer."""
     client, _ = make(device_limit=1, queue_timeout=10)
-    lane = client.lane("connecting")
+    bulkhead = client.bulkhead("connecting")
     release = NativeEvent()
-    busy = gevent.spawn(lane.run, release.wait)
+    busy = gevent.spawn(bulkhead.run, release.wait)
     gevent.sleep(0.01)
-    first = gevent.spawn(client.proxies.get, "a/b/c", lane, lambda: lane, object)
+    first = gevent.spawn(client.proxies.get, "a/b/c", bulkhead, lambda: bulkhead, object)
     gevent.sleep(0.01)
-    others = [gevent.spawn(_outcome, client.proxies.get, ("a/b/c", lane, lambda: lane, object)) for _ in range(3)]
+    others = [
+        gevent.spawn(_outcome, client.proxies.get, ("a/b/c", bulkhead, lambda: bulkhead, object)) for _ in range(3)
+    ]
     gevent.sleep(0.01)
     first.kill()
     found = [other.get(timeout=5) for other in others]
     release.set()
     busy.join()
-    return {"failed": failed(found), "after": client.proxies.get("a/b/c", lane, lambda: lane, lambda: 7)}
+    return {"failed": failed(found), "after": client.proxies.get("a/b/c", bulkhead, lambda: bulkhead, lambda: 7)}
 
 
 def database():
@@ -350,13 +362,13 @@ def contexts():
     """In the hub's greenlets a call goes to the pool; in a native thread it is made there."""
     client, _ = make()
     ident = monkey.get_original("_thread", "get_ident")
-    lane = client.lane("a/b/c")
+    bulkhead = client.bulkhead("a/b/c")
     hub_thread = ident()
-    in_greenlet = gevent.spawn(lane.run, ident).get()
-    nested = lane.run(lambda: (ident(), lane.run(ident)))
-    thread = gevent.get_hub().threadpool.spawn(lambda: (ident(), lane.run(ident))).get()
+    in_greenlet = gevent.spawn(bulkhead.run, ident).get()
+    nested = bulkhead.run(lambda: (ident(), bulkhead.run(ident)))
+    thread = gevent.get_hub().threadpool.spawn(lambda: (ident(), bulkhead.run(ident))).get()
     return {
-        "pooled": in_greenlet != hub_thread and lane.run(ident) != hub_thread,
+        "pooled": in_greenlet != hub_thread and bulkhead.run(ident) != hub_thread,
         "nested": nested[0] == nested[1],
         "foreign": thread[0] == thread[1],
     }
@@ -365,23 +377,23 @@ def contexts():
 def foreign():
     """Green objects of a program that embeds the gateway: PyTango's ways, and none of the gateway's limits."""
     client, _ = make(device_limit=1, queue_timeout=0.01, call_deadline=0.01)
-    lane = client.green.threads
-    later = lane.run(native_sleep, (0.2,), wait=False)
-    together = failed(outcomes(lane.run, 8, native_sleep, (0.1,)))
+    bulkhead = client.green.threads
+    later = bulkhead.run(native_sleep, (0.2,), wait=False)
+    together = failed(outcomes(bulkhead.run, 8, native_sleep, (0.1,)))
     try:
-        lane.run(native_sleep, (1,), timeout=0.01)
+        bulkhead.run(native_sleep, (1,), timeout=0.01)
         timed_out = False
     except gevent.Timeout:
         timed_out = True
     # as PyTango brings event callbacks into the hub
-    called = gevent.get_hub().threadpool.spawn(lambda: lane.submit(lambda number: number + 1, 6).result()).get()
+    called = gevent.get_hub().threadpool.spawn(lambda: bulkhead.submit(lambda number: number + 1, 6).result()).get()
     return {"later": later.get(), "together": together, "timed_out": timed_out, "callback": called}
 
 
 def shared():
     """Reads of the same in flight are one call, others are others; a failure is everybody's, and a copy for each."""
     client, _ = make(device_limit=1)
-    lane, made = client.lane("a/b/c"), []
+    bulkhead, made = client.bulkhead("a/b/c"), []
 
     def read(name):
         made.append(name)
@@ -391,7 +403,7 @@ def shared():
         return Item(name)
 
     def get(name):
-        return client.reads.get("a/b/c", name, lane, object, lambda _: read(name))
+        return client.reads.get("a/b/c", name, bulkhead, object, lambda _: read(name))
 
     values = [gevent.spawn(get, name) for name in ["one", "other", *["one"] * 9]]
     readings = {greenlet.get().items.value for greenlet in values}, len({id(greenlet.get()) for greenlet in values})
@@ -410,11 +422,11 @@ def shared():
 def changed():
     """While a read is in flight a change begins, and ends: who comes then reads anew, and does not join it."""
     client, _ = make()
-    lane = client.lane("a/b/c")
+    bulkhead = client.bulkhead("a/b/c")
     release = NativeEvent()
 
     def get(when):
-        return client.reads.get("a/b/c", "x", lane, object, lambda _: Item(release.wait(10) and when)).items.value
+        return client.reads.get("a/b/c", "x", bulkhead, object, lambda _: Item(release.wait(10) and when)).items.value
 
     def begin(when):
         readers = [gevent.spawn(get, when), gevent.spawn(get, f"{when}, joining")]
@@ -432,11 +444,11 @@ def changed():
 def joined():
     """Each of those who share a read waits until its own deadline, and those who leave it take it from nobody."""
     client, _ = make(call_deadline=0.4, device_limit=1)
-    lane = client.lane("a/b/c")
+    bulkhead = client.bulkhead("a/b/c")
     release = NativeEvent()
 
     def get():
-        return client.reads.get("a/b/c", "slow", lane, object, lambda _: Item(release.wait(10)))
+        return client.reads.get("a/b/c", "slow", bulkhead, object, lambda _: Item(release.wait(10)))
 
     first = gevent.spawn(_outcome, get, ())
     gevent.sleep(0.2)
@@ -453,17 +465,22 @@ def joined():
 def rounds():
     """Quick calls that come together are made by one thread; what is not quick after all holds up nobody else."""
     client, _ = make(device_limit=2, queue_timeout=10, call_deadline=10)
-    lanes, ident = [client.lane(f"a/b/{number}") for number in range(3)], monkey.get_original("_thread", "get_ident")
+    bulkheads, ident = (
+        [client.bulkhead(f"a/b/{number}") for number in range(3)],
+        monkey.get_original("_thread", "get_ident"),
+    )
     release = NativeEvent()
 
-    def make_quickly(lane, function):
-        lane.note_time("test", 0.0, in_round=False)
-        call = threads.Call(lane, "test", function, (), {}, "test")
-        lane.start(call)
-        return lane.wait(call)
+    def make_quickly(bulkhead, function):
+        bulkhead.note_time("test", 0.0, in_round=False)
+        call = threads.Call(bulkhead, "test", function, (), {}, "test")
+        bulkhead.start(call)
+        return bulkhead.wait(call)
 
     def together(*functions):
-        return [gevent.spawn(make_quickly, lanes[number % 3], function) for number, function in enumerate(functions)]
+        return [
+            gevent.spawn(make_quickly, bulkheads[number % 3], function) for number, function in enumerate(functions)
+        ]
 
     def values(found):
         return [each.get(timeout=10) for each in found]
@@ -472,9 +489,13 @@ def rounds():
     fewest = min(len(set(values(together(*[ident] * 6)))) for _ in range(10))  # the machine may hold one up
     held = together(ident, release.wait, ident, ident, release.wait, ident)
     others = values([held[number] for number in (0, 2, 3, 5)])
-    info, slots, in_flight = client.green.info(), [lane.slots.taken for lane in lanes], lanes[1].circuit.in_flight
+    info, slots, in_flight = (
+        client.green.info(),
+        [bulkhead.slots.taken for bulkhead in bulkheads],
+        bulkheads[1].circuit.in_flight,
+    )
     held += together(ident, release.wait, ident)[1:2]  # one more than it has slots
-    while lanes[1].slots.taken < 3:
+    while bulkheads[1].slots.taken < 3:
         gevent.sleep(0)
     full = together(ident, ident)
     full[0].join()
@@ -484,33 +505,33 @@ def rounds():
     return {
         "threads": fewest, "others": len(others), "info": info, "slots": slots, "in_flight": in_flight,
         "waiting": waiting, "ended": ended, "after": client.green.info(),
-        "slots_after": [lane.slots.taken for lane in lanes],
-        "calls": [(lane.circuit.calls, lane.circuit.in_flight) for lane in lanes],
+        "slots_after": [bulkhead.slots.taken for bulkhead in bulkheads],
+        "calls": [(bulkhead.circuit.calls, bulkhead.circuit.in_flight) for bulkhead in bulkheads],
     }  # fmt: skip
 
 
 def threadless():
     """The machine has no thread, for quick calls as for others; then it has."""
     client, _ = make()
-    lane, start_thread = client.lane("a/b/c"), threads._start_thread
-    lane.note_time("test", 0.0, in_round=False)
+    bulkhead, start_thread = client.bulkhead("a/b/c"), threads._start_thread
+    bulkhead.note_time("test", 0.0, in_round=False)
 
     def refuse(*_):
         raise RuntimeError("can't start new thread")
 
     threads._start_thread = refuse
-    refused = [failure.exception.args[0] for failure in outcomes(lambda: lane.run(int, ("7",), what="test"), 3)]
+    refused = [failure.exception.args[0] for failure in outcomes(lambda: bulkhead.run(int, ("7",), what="test"), 3)]
     threads._start_thread = start_thread
-    found = [outcome.value for outcome in outcomes(lambda: lane.run(int, ("7",), what="test"), 3)]
+    found = [outcome.value for outcome in outcomes(lambda: bulkhead.run(int, ("7",), what="test"), 3)]
     reasons = sorted({error.reason for error in refused})
-    return {"refused": reasons, "found": found, "slots": lane.slots.taken, "info": client.green.info()}
+    return {"refused": reasons, "found": found, "slots": bulkhead.slots.taken, "info": client.green.info()}
 
 
 def quick():
     """(device): what was answered at once is asked in a round, until it is slow for some time; joiners come with it."""
     client, host = make()
     device = Device(host, sys.argv[2])
-    lane = client.lane(device._url())
+    bulkhead = client.bulkhead(device._url())
 
     def take(seconds):
         device.run_command(device.describe_command("TakeSeconds"), seconds)
@@ -530,13 +551,13 @@ def quick():
     take(0.0)
     for _ in range(10):
         device.read_value("slow")
-    quick = [lane.is_quick("slow"), lane.is_quick("quick")]
+    quick = [bulkhead.is_quick("slow"), bulkhead.is_quick("quick")]
     before = reads()
     found = outcomes(device.read_value, 10, "slow")
     made = reads() - before
     take(0.3)
     turns = []
-    while lane.is_quick("slow") and len(turns) < 20:
+    while bulkhead.is_quick("slow") and len(turns) < 20:
         turns.append(longest_turn())
     values = {outcome.value.items.value for outcome in found}
     return {"quick": quick, "made": made, "values": sorted(values), "turns": turns}

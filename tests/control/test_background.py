@@ -11,8 +11,8 @@ import tango
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.background import Background
+from mtango_gevent.control.calls.executor import Green
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.control.green import Green
 from mtango_gevent.errors import tango_failure
 from tests.hubs import in_a_hub
 

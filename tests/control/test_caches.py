@@ -9,46 +9,49 @@ import pytest
 
 from mtango_gevent import workers
 from mtango_gevent.config import Config
+from mtango_gevent.control.calls.executor import Bulkhead
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.control.green import Lane
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.workers import CacheFigures
 
 
 @pytest.fixture
-def lane() -> Lane:
+def bulkhead() -> Bulkhead:
     return TangoClient(Config()).green.threads
 
 
-def test_the_least_recently_used_proxy_is_let_go(lane: Lane) -> None:
+def test_the_least_recently_used_proxy_is_let_go(bulkhead: Bulkhead) -> None:
     figures = workers.own()
     cache = ProxyCache(2, 60, CacheFigures(figures, "devices", 2))
-    first = cache.get("a", lane, lambda: lane, object)
-    cache.get("b", lane, lambda: lane, object)
-    assert cache.get("a", lane, lambda: lane, object) is first
-    cache.get("c", lane, lambda: lane, object)
-    assert cache.get("a", lane, lambda: lane, object) is first
+    first = cache.get("a", bulkhead, lambda: bulkhead, object)
+    cache.get("b", bulkhead, lambda: bulkhead, object)
+    assert cache.get("a", bulkhead, lambda: bulkhead, object) is first
+    cache.get("c", bulkhead, lambda: bulkhead, object)
+    assert cache.get("a", bulkhead, lambda: bulkhead, object) is first
     assert [figures.get(f"devices.{figure}") for figure in ("hits", "misses", "currsize", "maxsize")] == [2, 3, 2, 2]
 
 
-def test_a_proxy_that_is_used_stays_and_one_that_is_not_goes(lane: Lane) -> None:
+def test_a_proxy_that_is_used_stays_and_one_that_is_not_goes(bulkhead: Bulkhead) -> None:
     cache = ProxyCache(size=9, idle=0.3)
-    used, idle = cache.get("used", lane, lambda: lane, object), cache.get("idle", lane, lambda: lane, object)
+    used, idle = (
+        cache.get("used", bulkhead, lambda: bulkhead, object),
+        cache.get("idle", bulkhead, lambda: bulkhead, object),
+    )
     until = time.monotonic() + 0.6
     while time.monotonic() < until:
-        assert cache.get("used", lane, lambda: lane, object) is used
+        assert cache.get("used", bulkhead, lambda: bulkhead, object) is used
         time.sleep(0.01)
-    assert cache.get("idle", lane, lambda: lane, object) is not idle
+    assert cache.get("idle", bulkhead, lambda: bulkhead, object) is not idle
 
 
-def test_a_failed_attempt_is_not_kept(lane: Lane) -> None:
+def test_a_failed_attempt_is_not_kept(bulkhead: Bulkhead) -> None:
     cache = ProxyCache(size=2, idle=60)
     with pytest.raises(ZeroDivisionError):
-        cache.get("a", lane, lambda: lane, lambda: 1 / 0)
-    assert cache.get("a", lane, lambda: lane, lambda: 7) == 7
+        cache.get("a", bulkhead, lambda: bulkhead, lambda: 1 / 0)
+    assert cache.get("a", bulkhead, lambda: bulkhead, lambda: 7) == 7
 
 
-def test_threads_make_one_attempt_together_and_others_do_not_wait(lane: Lane) -> None:
+def test_threads_make_one_attempt_together_and_others_do_not_wait(bulkhead: Bulkhead) -> None:
     cache, made, begun, release = ProxyCache(size=9, idle=60), [], threading.Event(), threading.Event()
 
     def connect() -> object:
@@ -59,12 +62,13 @@ def test_threads_make_one_attempt_together_and_others_do_not_wait(lane: Lane) ->
 
     found: list[object] = []
     threads = [
-        threading.Thread(target=lambda: found.append(cache.get("a", lane, lambda: lane, connect))) for _ in range(8)
+        threading.Thread(target=lambda: found.append(cache.get("a", bulkhead, lambda: bulkhead, connect)))
+        for _ in range(8)
     ]
     for thread in threads:
         thread.start()
     assert begun.wait(10)
-    assert cache.get("b", lane, lambda: lane, lambda: 7) == 7
+    assert cache.get("b", bulkhead, lambda: bulkhead, lambda: 7) == 7
     release.set()
     for thread in threads:
         thread.join(10)

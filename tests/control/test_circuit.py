@@ -7,7 +7,7 @@ import time
 import pytest
 import tango
 
-from mtango_gevent.control.circuit import Circuit
+from mtango_gevent.control.calls.breaker import CircuitBreaker
 from mtango_gevent.errors import tango_failure
 
 LATE = tango_failure("API_DeviceTimedOut", "too late")
@@ -15,21 +15,21 @@ REFUSAL = tango_failure("API_AttrNotFound", "no such attribute")
 
 
 @pytest.fixture
-def circuit() -> Circuit:
-    return Circuit("a/b/c", open_after=3, late_after=2.0)
+def circuit() -> CircuitBreaker:
+    return CircuitBreaker("a/b/c", open_after=3, late_after=2.0)
 
 
-def call(circuit: Circuit, error: Exception | None, seconds: float = 3.0) -> None:
+def call(circuit: CircuitBreaker, error: Exception | None, seconds: float = 3.0) -> None:
     circuit.begin()
     circuit.end(time.perf_counter() - seconds, error)
 
 
-def open_it(circuit: Circuit) -> None:
+def open_it(circuit: CircuitBreaker) -> None:
     for _ in range(3):
         call(circuit, LATE)
 
 
-def test_it_opens_after_so_many_calls_in_a_row(circuit: Circuit) -> None:
+def test_it_opens_after_so_many_calls_in_a_row(circuit: CircuitBreaker) -> None:
     call(circuit, LATE)
     call(circuit, LATE)
     call(circuit, None, 0)
@@ -44,7 +44,7 @@ def test_it_opens_after_so_many_calls_in_a_row(circuit: Circuit) -> None:
     with pytest.raises(tango.DevFailed) as raised:
         circuit.check()
     (error,) = raised.value.args
-    assert error.reason == "MTANGO_DeviceOpen"
+    assert error.reason == "MTANGO_CircuitOpen"
     for said in ("a/b/c", "3 calls", "API_DeviceTimedOut: too late", "since 20", "next try in 0."):
         assert said in error.desc
     circuit.next_try = None
@@ -54,21 +54,21 @@ def test_it_opens_after_so_many_calls_in_a_row(circuit: Circuit) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, REFUSAL, ValueError("of PyTango")])
-def test_any_answer_closes_it(circuit: Circuit, answer: Exception | None) -> None:
+def test_any_answer_closes_it(circuit: CircuitBreaker, answer: Exception | None) -> None:
     open_it(circuit)
     call(circuit, answer)
     assert circuit.state == "closed"
     circuit.check()
 
 
-def test_calls_that_began_before_the_last_answer_prove_nothing(circuit: Circuit) -> None:
+def test_calls_that_began_before_the_last_answer_prove_nothing(circuit: CircuitBreaker) -> None:
     call(circuit, None, 0)
     for _ in range(10):
         call(circuit, LATE)
     assert (circuit.state, circuit.timeouts) == ("closed", 10)
 
 
-def test_a_call_that_was_given_up_counts_once(circuit: Circuit) -> None:
+def test_a_call_that_was_given_up_counts_once(circuit: CircuitBreaker) -> None:
     for _ in range(2):
         circuit.begin()
         began = time.perf_counter() - 5
@@ -80,21 +80,21 @@ def test_a_call_that_was_given_up_counts_once(circuit: Circuit) -> None:
 @pytest.mark.parametrize("reason", ["API_DeviceTimedOut", "API_CantConnectToDevice", "API_CommandTimedOut"])
 @pytest.mark.parametrize(("seconds", "opened"), [(0.01, False), (2.5, True)])
 def test_what_fails_soon_is_an_answer_perhaps_about_another_device(
-    circuit: Circuit, reason: str, seconds: float, opened: bool
+    circuit: CircuitBreaker, reason: str, seconds: float, opened: bool
 ) -> None:
     for _ in range(3):
         call(circuit, tango_failure(reason, "of a device behind it"), seconds)
     assert (circuit.opened > 0) == opened
 
 
-def test_cleaning_closes_it(circuit: Circuit) -> None:
+def test_cleaning_closes_it(circuit: CircuitBreaker) -> None:
     open_it(circuit)
     circuit.reset()
     assert circuit.state == "closed"
     circuit.check()
 
 
-def test_its_figures_keep_no_exception(circuit: Circuit) -> None:
+def test_its_figures_keep_no_exception(circuit: CircuitBreaker) -> None:
     call(circuit, REFUSAL)
     figures = circuit.figures()
     assert figures["last_error"] == "API_AttrNotFound: no such attribute"

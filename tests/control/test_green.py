@@ -60,7 +60,7 @@ def test_a_device_that_hangs_is_left_alone_until_it_is_found_to_be_back(patched:
     for reasons, seconds in found["late"]:
         assert (reasons, seconds) == (["MTANGO_CallTimedOut"] * 10, pytest.approx(1, abs=2))
     for reasons, seconds in (found["at_once"], found["beside"]):
-        assert (reasons, seconds < 0.5) == (["MTANGO_DeviceOpen"] * 10, True)
+        assert (reasons, seconds < 0.5) == (["MTANGO_CircuitOpen"] * 10, True)
     assert (found["shown"]["state"], found["shown"]["timeouts"], found["shown"]["in_flight"]) == ("open", 2, 2)
     assert found["half_open"] == "half-open"
     assert (found["probed"], found["made"], found["found"]) == (1, 3, [7] * 10)
@@ -79,7 +79,7 @@ def test_a_server_that_does_not_answer_is_left_alone_with_all_its_devices(
     assert patched("silent", asked_for) == {
         "late": ["MTANGO_CallTimedOut"] * 2,
         "silent": 1,
-        "refused": ["MTANGO_DeviceOpen"] * 2,
+        "refused": ["MTANGO_CircuitOpen"] * 2,
         "healthy": 7,
         "states": ["open", "open", "closed"],
         "after": [7, 7, 7],
@@ -136,13 +136,13 @@ def test_green_objects_of_others_keep_pytangos_ways(patched: Callable[[str], dic
 
 def test_without_a_hub_a_call_is_made_where_it_stands() -> None:
     client = TangoClient(Config())
-    assert client.lane("a/b/c").run(int, ("7",)) == 7
+    assert client.bulkhead("a/b/c").run(int, ("7",)) == 7
     assert client.green.info()["threads"] == 0
 
 
-def test_lanes_of_unused_devices_are_forgotten() -> None:
+def test_bulkheads_of_unused_devices_are_forgotten() -> None:
     client = TangoClient(Config(cache_size=10))
     for number in range(1000):
-        client.lane(f"a/b/{number}")
+        client.bulkhead(f"a/b/{number}")
     gc.collect()
-    assert len(client.lanes._all()) <= 10
+    assert len(client.bulkheads._all()) <= 10

@@ -1,4 +1,4 @@
-"""Lanes of devices."""
+"""Bulkheads of devices."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ from mtango_gevent.control.client import TangoClient
 )
 def test_only_the_database_is_taken_for_it(url: str, is_database: bool) -> None:
     client = TangoClient(Config())
-    assert client.lanes.is_database(url) == is_database
-    assert (client.lane(url).kind == "database") == is_database
+    assert client.bulkheads.is_database(url) == is_database
+    assert (client.bulkhead(url).kind == "database") == is_database

@@ -15,8 +15,8 @@ import pytest
 
 from mtango_gevent import workers
 from mtango_gevent.control.cache import NativeLock
+from mtango_gevent.control.calls.signal import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.control.metadata import Metadata
-from mtango_gevent.control.signal import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.demo.embedded import ServerProcess
 from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.workers import CacheFigures

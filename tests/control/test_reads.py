@@ -30,10 +30,10 @@ class Item:
 @pytest.fixture
 def get() -> Callable[..., Any]:
     """Read from `reads` what `read` gives, without asking Tango."""
-    lane = TangoClient(Config()).lane("a/b/c")
+    bulkhead = TangoClient(Config()).bulkhead("a/b/c")
 
     def get(reads: Reads, what: str, read: Callable[[], Any], url: str = "a/b/c", kept: bool = True) -> Any:
-        return reads.get(url, what, lane, object, lambda _: read(), kept).items  # pyright: ignore[reportArgumentType]
+        return reads.get(url, what, bulkhead, object, lambda _: read(), kept).items  # pyright: ignore[reportArgumentType]
 
     return get
 
@@ -69,25 +69,25 @@ def test_what_was_answered_at_once_is_asked_while_the_hub_waits_and_holds_it_for
 
 
 def test_what_is_quick_is_found_out_in_rounds_and_tried_again_by_and_by() -> None:
-    lane = TangoClient(Config()).lane("a/b/c")
-    assert not lane.is_quick("x")
-    lane.note_time("x", 0.5, in_round=False)
-    assert not lane.is_quick("x")
-    lane.note_time("x", 0.004, in_round=False)
-    assert lane.is_quick("x")
-    lane.note_time("x", 5.0, in_round=True)  # once is bad luck
-    assert lane.is_quick("x")
+    bulkhead = TangoClient(Config()).bulkhead("a/b/c")
+    assert not bulkhead.is_quick("x")
+    bulkhead.note_time("x", 0.5, in_round=False)
+    assert not bulkhead.is_quick("x")
+    bulkhead.note_time("x", 0.004, in_round=False)
+    assert bulkhead.is_quick("x")
+    bulkhead.note_time("x", 5.0, in_round=True)  # once is bad luck
+    assert bulkhead.is_quick("x")
     for _ in range(10):
-        lane.note_time("x", 5.0, in_round=True)
-    assert not lane.is_quick("x")
-    lane.note_time("x", 0.0001, in_round=False)
-    assert not lane.is_quick("x")
+        bulkhead.note_time("x", 5.0, in_round=True)
+    assert not bulkhead.is_quick("x")
+    bulkhead.note_time("x", 0.0001, in_round=False)
+    assert not bulkhead.is_quick("x")
     for _ in range(500):
-        lane.note_time("x", 0.0001, in_round=False)
-    assert lane.is_quick("x")
+        bulkhead.note_time("x", 0.0001, in_round=False)
+    assert bulkhead.is_quick("x")
     for number in range(10_000):
-        lane.note_time(("x", str(number)), 0.0, in_round=False)
-    assert 1 <= sum(lane.is_quick(("x", str(number))) for number in range(10_000)) <= 1000
+        bulkhead.note_time(("x", str(number)), 0.0, in_round=False)
+    assert 1 <= sum(bulkhead.is_quick(("x", str(number))) for number in range(10_000)) <= 1000
 
 
 def test_each_waits_until_its_own_deadline_and_takes_the_read_from_nobody(patched: Callable[..., dict]) -> None:

@@ -8,8 +8,8 @@ import numpy
 import pytest
 import tango
 
-from mtango_gevent.control.buffer import Event
-from mtango_gevent.control.silence import Silence
+from mtango_gevent.control.events.buffer import Event
+from mtango_gevent.control.events.silence import Silence
 from mtango_gevent.errors import tango_failure
 
 VALID, ALARM = tango.AttrQuality.ATTR_VALID, tango.AttrQuality.ATTR_ALARM

@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 import pytest
 
-from mtango_gevent.control.slots import Slots
+from mtango_gevent.control.calls.semaphore import Slots
 
 
 def with_a_hub(test: Callable[..., None]) -> Callable[..., None]:

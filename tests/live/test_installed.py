@@ -140,7 +140,7 @@ def test_installed_gateway_serves_with_its_own_files(installed: Installed, tmp_p
     with served([*installed.command, "serve"], tmp_path / "log", cwd=tmp_path, **environment) as gateway:
         assert read(gateway, "/swagger/rc3.yml") == (ROOT / "swagger" / "rc3.yml").read_bytes()
         assert b"ok" in read(gateway, "/healthz")
-        assert b"mtango_gevent.gunicorn_worker.GatewayWorker" in gateway.log.read_bytes()
+        assert b"mtango_gevent.serving.worker.GatewayWorker" in gateway.log.read_bytes()
 
 
 def test_installed_demo_starts_a_tango(installed: Installed, tmp_path: Path) -> None:

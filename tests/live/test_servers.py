@@ -36,7 +36,7 @@ def test_serve_runs_the_repositorys_configuration(tango_system: EmbeddedTango, t
         assert len(psutil.Process(gateway.process.pid).children()) == 2
         log = gateway.log.read_text()
     assert gateway.process.returncode == 0
-    assert "Using worker: mtango_gevent.gunicorn_worker.GatewayWorker" in log
+    assert "Using worker: mtango_gevent.serving.worker.GatewayWorker" in log
     assert "Traceback" not in gateway.log.read_text()
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from mtango_gevent import values
 from mtango_gevent.api import pictures, query, reply, urls, writes
 from mtango_gevent.api.exchange import config, current
 from mtango_gevent.api.rc3 import configuration
@@ -27,8 +26,9 @@ from mtango_gevent.errors import (
     tango_failure,
 )
 from mtango_gevent.names import folded
-from mtango_gevent.sent import Sent
-from mtango_gevent.texts import read_text
+from mtango_gevent.text import read_text
+from mtango_gevent.values import types as values
+from mtango_gevent.values.raw_input import RawInput
 
 blueprint = Blueprint("attributes", __name__)
 
@@ -188,16 +188,16 @@ def _unknown(device: Device, names: Collection[str]) -> Collection[str]:
     return {name for name in names if folded(name) not in known}
 
 
-def _refuse(_device: Device, name: str, _sent: Sent) -> None:
+def _refuse(_device: Device, name: str, _sent: RawInput) -> None:
     raise _not_found(name)
 
 
-def _check(device: Device, name: str, sent: Sent) -> None:
+def _check(device: Device, name: str, sent: RawInput) -> None:
     """Raises BadRequest where `sent` does not fit the configuration of the attribute."""
     device.with_written(name, lambda info: _argument(device, info, sent))
 
 
-def _write(device: Device, name: str, sent: Sent) -> None:
+def _write(device: Device, name: str, sent: RawInput) -> None:
     """Raises BadRequest as _check does, and DevFailed where the device refuses the value."""
 
     def write(info: Any) -> None:
@@ -206,7 +206,7 @@ def _write(device: Device, name: str, sent: Sent) -> None:
     device.with_written(name, write)
 
 
-def _argument(device: Device, info: Any, sent: Sent) -> Any:
+def _argument(device: Device, info: Any, sent: RawInput) -> Any:
     """Also called by background jobs, after the request has ended."""
     return values.attribute_argument(info, sent, device.host.client.config.text_encoding)
 

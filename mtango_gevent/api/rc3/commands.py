@@ -6,13 +6,13 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from mtango_gevent import values
 from mtango_gevent.api import reply, urls, writes
 from mtango_gevent.api.exchange import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import describe_stack
-from mtango_gevent.sent import Sent
-from mtango_gevent.texts import read_text
+from mtango_gevent.text import read_text
+from mtango_gevent.values import types as values
+from mtango_gevent.values.raw_input import RawInput
 
 blueprint = Blueprint("commands", __name__)
 
@@ -46,7 +46,7 @@ def run_command(device: Device, command: str) -> Response:
         return reply.value({"name": name, **_shape_output(name, data_type, output)})
 
 
-def _run(device: Device, info: Any, sent: Sent) -> tuple[Any, Any]:
+def _run(device: Device, info: Any, sent: RawInput) -> tuple[Any, Any]:
     """Return the type and the value of the output.
 
     Raises BadRequest where `sent` does not fit the command, DevFailed where the device refuses it.
@@ -54,7 +54,7 @@ def _run(device: Device, info: Any, sent: Sent) -> tuple[Any, Any]:
     return device.run_command(info, _argument(device, info, sent))
 
 
-def _argument(device: Device, info: Any, sent: Sent) -> Any:
+def _argument(device: Device, info: Any, sent: RawInput) -> Any:
     """Also called by background jobs, after the request has ended."""
     about = f"{read_text(info, 'cmd_name')}: "
     return values.command_argument(info.in_type, sent, about, device.host.client.config.text_encoding)

@@ -7,10 +7,11 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
-from mtango_gevent import limits, values
+from mtango_gevent import limits
 from mtango_gevent.errors import BadRequest, check_limit
-from mtango_gevent.sent import shown
-from mtango_gevent.texts import read_text, read_texts
+from mtango_gevent.text import read_text, read_texts
+from mtango_gevent.values import types as values
+from mtango_gevent.values.raw_input import shown
 
 Path = tuple[str, ...]
 

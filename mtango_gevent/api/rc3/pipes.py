@@ -8,10 +8,11 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from mtango_gevent import blobs, values
 from mtango_gevent.api import reply, urls, writes
 from mtango_gevent.api.exchange import config
 from mtango_gevent.control.device import Device
+from mtango_gevent.values import blobs
+from mtango_gevent.values import types as values
 
 blueprint = Blueprint("pipes", __name__)
 

@@ -13,7 +13,7 @@ from mtango_gevent.api.exchange import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.properties import Found
 from mtango_gevent.errors import DevFailed, NotFound, describe
-from mtango_gevent.names import spelled
+from mtango_gevent.names import canonical_name
 
 blueprint = Blueprint("properties", __name__)
 of_attributes = Blueprint("attribute_properties", __name__)
@@ -64,7 +64,7 @@ def _shape_item(name: str, found: Found) -> dict[str, Any]:
 
 def _shape_property(wanted: str, found: Found) -> dict[str, Any]:
     """Raises DevFailed where it could not be read or written."""
-    name = spelled(wanted, found) or wanted
+    name = canonical_name(wanted, found) or wanted
     return {"name": name, "values": _texts(name, found)}
 
 
@@ -92,7 +92,7 @@ def put_attribute_properties(device: Device, attribute: str) -> Response:
 @of_attributes.get(_ONE)
 def show_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     found = device.attribute_properties(attribute).read()
-    if spelled(property_name, found) is None:
+    if canonical_name(property_name, found) is None:
         raise NotFound(f"the attribute {device.name}/{attribute} has no property {query.quoted(property_name)}")
     return reply.metadata(_shape_attribute_property(property_name, found))
 
@@ -124,7 +124,7 @@ def _shape_emptiness(name: str, found: Found) -> dict[str, Any]:
 
 
 def _shape_attribute_property(wanted: str, found: Found) -> dict[str, list[str]]:
-    name = spelled(wanted, found) or wanted
+    name = canonical_name(wanted, found) or wanted
     return {name: _texts(name, found)}
 
 

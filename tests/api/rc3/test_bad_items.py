@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webtest import TestApp
 
-from mtango_gevent.control.described import _configuration
 from mtango_gevent.control.device import Device
+from mtango_gevent.control.device_metadata import _configuration
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.records import read_together

@@ -44,7 +44,7 @@ def test_writes_after_one_that_came_too_late_are_not_made(make_client: Callable[
     [
         ("MTANGO_CallTimedOut", "no answer within 5 s", True),
         ("MTANGO_DeviceBusy", "none of 4 calls ended", False),
-        ("MTANGO_DeviceOpen", "has not answered: API_CorbaException: TRANSIENT_CallTimedout", False),
+        ("MTANGO_CircuitOpen", "has not answered: API_CorbaException: TRANSIENT_CallTimedout", False),
         ("MTANGO_PoolExhausted", "no thread", False),
     ],
 )

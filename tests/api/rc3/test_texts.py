@@ -12,8 +12,8 @@ import pytest
 import tango
 from webtest import TestApp
 
-from mtango_gevent.elements import FORMAT_IS_UTF8
-from mtango_gevent.texts import read_texts
+from mtango_gevent.text import read_texts
+from mtango_gevent.values.converters import FORMAT_IS_UTF8
 from tests.odd_devices import LATIN_1, UTF_8
 from tests.witness import Witness
 

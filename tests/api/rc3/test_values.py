@@ -11,7 +11,7 @@ import pytest
 import tango
 from webtest import TestApp
 
-from mtango_gevent import values
+from mtango_gevent.values import types as values
 
 NUMBERS = ["short", "ushort", "long", "ulong", "long64", "ulong64", "uchar", "float", "double"]
 TYPES = ["boolean", *NUMBERS, "string", "state", "enum"]

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mtango_gevent.control.circuit import FORGET_AFTER, open_failure
-from mtango_gevent.control.lane import Lane
-from mtango_gevent.control.threads import Call
+from mtango_gevent.control.calls.breaker import FORGET_AFTER, open_failure
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls.threads import Call
 from mtango_gevent.errors import DevFailed
 
 if TYPE_CHECKING:
-    from mtango_gevent.control.green import Green
+    from mtango_gevent.control.calls.executor import Green
 
 logger = logging.getLogger(__name__)
 
@@ -33,26 +33,26 @@ _CONNECTIONS = 2
 _LOST_SECONDS = 60.0
 
 
-class Server:
-    """calls, metadata, connections, lost: the lanes to it for each of them, as in `Shares`.
+class ServerHealth:
+    """calls, metadata, connections, lost: the bulkheads to it for each of them, as in `Partitions`.
 
     limit: calls to it at a time, and as many for metadata; share: the part of the pool that its calls have.
     forget_after: seconds without a caller after which a silent server is not watched any more; None watches it on.
     """
 
     def __init__(
-        self, green: Green, name: str, limit: int, share: Lane, forget_after: float | None = FORGET_AFTER
+        self, green: Green, name: str, limit: int, share: Bulkhead, forget_after: float | None = FORGET_AFTER
     ) -> None:
         self._green, self._forget_after = green, forget_after
         self.name = name
-        shares, title = green.shares, f"the server {name}"
-        self.calls = Lane(green, title, limit, share)
+        partitions, title = green.partitions, f"the server {name}"
+        self.calls = Bulkhead(green, title, limit, share)
         self.calls.slots.wider = share.slots
-        self.metadata = Lane(green, title, limit, shares.metadata)
-        self.metadata.slots.wider = shares.metadata.slots
-        self.connections = Lane(green, title, _CONNECTIONS, shares.connections)
-        self.connections.slots.wider = shares.connections.slots
-        self.lost = Lane(green, title, _CONNECTIONS, shares.lost)
+        self.metadata = Bulkhead(green, title, limit, partitions.metadata)
+        self.metadata.slots.wider = partitions.metadata.slots
+        self.connections = Bulkhead(green, title, _CONNECTIONS, partitions.connections)
+        self.connections.slots.wider = partitions.connections.slots
+        self.lost = Bulkhead(green, title, _CONNECTIONS, partitions.lost)
         self.silent_since = 0.0  # seconds since the epoch; 0 where it answers
         self._lost_at = -_LOST_SECONDS  # when a connection was made in vain, and slowly; by time.monotonic()
         self._connecting: list[float] = []  # when those that are being made began
@@ -60,7 +60,7 @@ class Server:
         self._asked = self._suspected = 0.0
 
     def check(self) -> None:
-        """Raises DevFailed, MTANGO_DeviceOpen, while it does not answer."""
+        """Raises DevFailed, MTANGO_CircuitOpen, while it does not answer."""
         if self.silent_since:
             self._asked = time.monotonic()
             retry = f"within {self._green.config.retry_after:g} s after it answers again"
@@ -82,7 +82,7 @@ class Server:
         finally:
             self._connecting.remove(began)
 
-    def connection_lane(self) -> Lane:
+    def connection_bulkhead(self) -> Bulkhead:
         """Few to one server, as a frozen one takes seconds each time; and a server that did not answer the last time,
         or does not now, stays apart from those that may."""
         now = time.monotonic()
@@ -110,10 +110,10 @@ class Server:
 
     def _answers(self, ping: Callable[[], object]) -> bool:
         """Whether it answers now. Returns when the ping has ended, as a thread of it is enough."""
-        lane = self._green.shares.pings
-        call = Call(lane, "ping", ping, (), {})
+        bulkhead = self._green.partitions.pings
+        call = Call(bulkhead, "ping", ping, (), {})
         try:
-            lane.start(call)
+            bulkhead.start(call)
         except DevFailed:  # no thread: nothing is known
             return not self.silent_since
         call.result.wait(_PING_SECONDS)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from mtango_gevent.control.buffer import Event, EventBuffer
-from mtango_gevent.control.cursor import Cursor, microseconds
+from mtango_gevent.control.events.buffer import Event, EventBuffer
+from mtango_gevent.control.events.cursor import Cursor, microseconds
 
 if TYPE_CHECKING:
-    from mtango_gevent.control.channel import Channel
-    from mtango_gevent.control.events import EventHub
+    from mtango_gevent.control.events.channel import Channel
+    from mtango_gevent.control.events.hub import EventHub
 
 
 class Listener:

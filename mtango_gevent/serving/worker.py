@@ -19,8 +19,9 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
-from mtango_gevent import gunicorn_response, stopping
-from mtango_gevent.gunicorn_connections import LINGER_SECONDS, Connections, Reader, raise_descriptor_limit
+from mtango_gevent.serving import response as gunicorn_response
+from mtango_gevent.serving import stopping
+from mtango_gevent.serving.connections import LINGER_SECONDS, Connections, Reader, raise_descriptor_limit
 
 if TYPE_CHECKING:
     from mtango_gevent.control.client import TangoClient

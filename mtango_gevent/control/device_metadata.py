@@ -13,9 +13,9 @@ from mtango_gevent.control.host import TangoHost
 from mtango_gevent.control.metadata import attribute_key, command_key
 from mtango_gevent.control.records import StateRecord
 from mtango_gevent.errors import BadRequest, DevFailed, explained, tango_failure, with_outcome
-from mtango_gevent.names import as_pytango_takes_it, spelled
-from mtango_gevent.texts import raw_text, read_text
-from mtango_gevent.values import is_enumeration, labels, own_labels, takes_the_same
+from mtango_gevent.names import as_pytango_takes_it, canonical_name
+from mtango_gevent.text import raw_text, read_text
+from mtango_gevent.values.types import is_enumeration, labels, own_labels, takes_the_same
 from mtango_gevent.versions import BEFORE_10_1
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ class DescribedDevice:
         known = self.host.client.attributes.peek(self._url(), attribute_key(name))
         try:
             infos = [known] if known else self.list_attributes() if ask else []
-            return spelled(name, (read_text(info, "name") for info in infos)) or name
+            return canonical_name(name, (read_text(info, "name") for info in infos)) or name
         except tango.DevFailed:
             return name
 
@@ -188,7 +188,7 @@ class DescribedDevice:
     # --- the ways to the device ---
 
     def _proxy(self, past_polling: bool = False) -> tango.DeviceProxy:
-        """A green proxy: its green methods go through the device's lane by themselves."""
+        """A green proxy: its green methods go through the device's bulkhead by themselves."""
         return self.host.client.device_proxy(self._url(), self._find_server, past_polling)
 
     def _find_server(self, anew: bool) -> str:
@@ -201,8 +201,8 @@ class DescribedDevice:
             proxy.ping()  # pyright: ignore[reportCallIssue]
             return ask(proxy)
 
-        proxy, lane = self._proxy(), self.host.client.lane(self._url())
-        return lane.metadata.run(ping_and_ask if METADATA_HOLDS_GIL else ask, (proxy,))
+        proxy, bulkhead = self._proxy(), self.host.client.bulkhead(self._url())
+        return bulkhead.metadata.run(ping_and_ask if METADATA_HOLDS_GIL else ask, (proxy,))
 
 
 def _takes_the_same_argument(one: tango.CommandInfo, other: tango.CommandInfo) -> bool:

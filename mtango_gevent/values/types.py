@@ -16,11 +16,11 @@ import numpy
 import tango
 from tango import CmdArgType
 
-from mtango_gevent import elements
-from mtango_gevent.elements import Element
 from mtango_gevent.errors import BadRequest, tango_failure
-from mtango_gevent.sent import Sent
-from mtango_gevent.texts import LATIN_1, UTF_8, from_utf8, read_text, read_texts
+from mtango_gevent.text import LATIN_1, UTF_8, from_utf8, read_text, read_texts
+from mtango_gevent.values import converters as elements
+from mtango_gevent.values.converters import Element
+from mtango_gevent.values.raw_input import RawInput
 
 # Tango's kinds of memorized attributes, under the names of the REST API (contract: rc3, 2.6).
 MEMORIZED = {
@@ -227,7 +227,7 @@ def _encoding_of(name: str, encoding: str) -> str:
 # --- written ---
 
 
-def attribute_argument(info: tango.AttributeInfoEx, sent: Sent, encoding: str = LATIN_1) -> Any:
+def attribute_argument(info: tango.AttributeInfoEx, sent: RawInput, encoding: str = LATIN_1) -> Any:
     """What PyTango is to write to an attribute of this configuration: an element, a list, an array of one or two axes.
 
     encoding: that of texts. Raises BadRequest, which says attribute, type, limits and what was sent, where that does
@@ -246,7 +246,7 @@ def attribute_argument(info: tango.AttributeInfoEx, sent: Sent, encoding: str = 
         raise BadRequest(f"{describe_write(info, sent)}, which {error}") from None
 
 
-def describe_write(info: tango.AttributeInfoEx, sent: Sent) -> str:
+def describe_write(info: tango.AttributeInfoEx, sent: RawInput) -> str:
     """The words of all messages about a write: attribute, format, type, limits, and what was sent."""
     form = "" if info.data_format == tango.AttrDataFormat.SCALAR else f"{info.data_format} of "
     bounds = {"from": read_text(info, "min_value"), "to": read_text(info, "max_value")}
@@ -254,7 +254,7 @@ def describe_write(info: tango.AttributeInfoEx, sent: Sent) -> str:
     return f"{read_text(info, 'name')} is {form}{type_name(info.data_type)}{span}; sent was {sent.shown()}"
 
 
-def command_argument(data_type: CmdArgType, sent: Sent, about: str = "", encoding: str = LATIN_1) -> Any:
+def command_argument(data_type: CmdArgType, sent: RawInput, about: str = "", encoding: str = LATIN_1) -> Any:
     """The argument of a command, or the value of a pipe's element. Raises BadRequest, which says type and value.
 
     about: what such a message begins with. encoding: that of texts. Raises DevFailed for a type that is not known.
@@ -267,15 +267,15 @@ def command_argument(data_type: CmdArgType, sent: Sent, about: str = "", encodin
         raise BadRequest(f"{about}a {type_name(data_type)} is wanted; sent was {sent.shown()}, which {error}") from None
 
 
-def _single_value(element: Element, sent: Sent) -> Any:
+def _single_value(element: Element, sent: RawInput) -> Any:
     return element.one(sent.text() if isinstance(element, elements.Text) else sent.element())
 
 
-def _list(element: Element, sent: Sent) -> Any:
+def _list(element: Element, sent: RawInput) -> Any:
     return element.many(sent.elements())
 
 
-def _rows(element: Element, sent: Sent) -> Any:
+def _rows(element: Element, sent: RawInput) -> Any:
     """All in one array, made in one go. PyTango takes an empty image as an array only, of whatever type."""
     rows = sent.rows()
     if not any(rows):

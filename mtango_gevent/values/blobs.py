@@ -13,9 +13,9 @@ from tango import CmdArgType
 
 from mtango_gevent import limits
 from mtango_gevent.errors import BadRequest, check_limit
-from mtango_gevent.sent import Sent, shown
-from mtango_gevent.texts import LATIN_1, UTF_8
-from mtango_gevent.values import ARRAYS, command_argument, command_value, is_array, is_blob, is_text, type_name
+from mtango_gevent.text import LATIN_1, UTF_8
+from mtango_gevent.values.raw_input import RawInput, shown
+from mtango_gevent.values.types import ARRAYS, command_argument, command_value, is_array, is_blob, is_text, type_name
 
 # Pipes have no such elements. PyTango takes some of them all the same, and the pipe cannot be read any more.
 _NOT_IN_BLOBS = {
@@ -55,7 +55,7 @@ def blob_argument(
 
 def _name(sent: Any) -> str:
     """As it is sent, once it has been checked that it is a text."""
-    command_argument(CmdArgType.DevString, Sent.in_json(sent), encoding=UTF_8)
+    command_argument(CmdArgType.DevString, RawInput.in_json(sent), encoding=UTF_8)
     return sent
 
 
@@ -77,10 +77,10 @@ def _element(sent: Any, encoding: str, depth: int, counter: Iterator[int]) -> di
 def _value(data_type: CmdArgType, sent: Any, encoding: str, depth: int, counter: Iterator[int]) -> Any:
     """What a read shows is always a list."""
     if data_type in ARRAYS:
-        return command_argument(data_type, Sent.in_json(sent), encoding=encoding)
+        return command_argument(data_type, RawInput.in_json(sent), encoding=encoding)
     if isinstance(sent, list) and len(sent) != 1:
         raise BadRequest(f"a {type_name(data_type)} is one value; sent was {shown(sent)}")
     single = sent[0] if isinstance(sent, list) else sent
     if is_blob(data_type):
         return blob_argument(single if isinstance(single, dict) else {"data": single}, encoding, depth + 1, counter)
-    return command_argument(data_type, Sent.in_json(single), encoding=UTF_8 if is_text(data_type) else encoding)
+    return command_argument(data_type, RawInput.in_json(single), encoding=UTF_8 if is_text(data_type) else encoding)

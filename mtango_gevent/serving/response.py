@@ -19,7 +19,7 @@ from mtango_gevent import __version__
 if TYPE_CHECKING:
     from flask import Flask
 
-    from mtango_gevent.gunicorn_connections import Connection
+    from mtango_gevent.serving.connections import Connection
 
 # Bytes of a body that is rather copied than written by itself.
 _SMALL = 1 << 16

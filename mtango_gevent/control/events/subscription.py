@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mtango_gevent.control.buffer import Event
-from mtango_gevent.control.channel import Channel
-from mtango_gevent.control.silence import Silence, differ
-from mtango_gevent.control.source import SETTLING_SECONDS, Source
+from mtango_gevent.control.events.buffer import Event
+from mtango_gevent.control.events.channel import Channel
+from mtango_gevent.control.events.silence import Silence, differ
+from mtango_gevent.control.events.source import SETTLING_SECONDS, Source
 from mtango_gevent.errors import DevFailed, status_of
-from mtango_gevent.values import labelled
+from mtango_gevent.values.types import labelled
 
 if TYPE_CHECKING:
-    from mtango_gevent.control.events import EventHub
+    from mtango_gevent.control.events.hub import EventHub
 
 logger = logging.getLogger(__name__)
 

@@ -82,7 +82,7 @@ def _check_number(texts: Sequence[str]) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sent:
+class RawInput:
     """One value as it came, and how it reads where one text, one element, a list, or a list of rows is due.
 
     texts: as they were sent; several are the elements of a list, or its rows. parsed: the JSON there is, if any.
@@ -93,18 +93,18 @@ class Sent:
     parsed: Any = _NOT_JSON
 
     @classmethod
-    def in_query(cls, texts: list[str]) -> Sent:
+    def in_query(cls, texts: list[str]) -> RawInput:
         """Of a query or form: a single text may be a JSON list or object, but quotes belong to it."""
         parsed = _parsed(texts[0]) if len(texts) == 1 and texts[0].lstrip()[:1] in ("[", "{") else _NOT_JSON
         return cls(texts, parsed)
 
     @classmethod
-    def in_body(cls, text: str) -> Sent:
+    def in_body(cls, text: str) -> RawInput:
         """A body: JSON if it is any, else a text, whatever its Content-Type says."""
         return cls([text], _parsed(text))
 
     @classmethod
-    def in_json(cls, value: Any) -> Sent:
+    def in_json(cls, value: Any) -> RawInput:
         """Part of a larger JSON document."""
         return cls((), value)
 
@@ -144,7 +144,7 @@ class Sent:
         if not isinstance(rows, list):
             _check_number(self.texts)
             several = len(self.texts) > 1 or self.texts == [""]
-            rows = [Sent.in_query([text]).elements() for text in self.texts] if several else [None]
+            rows = [RawInput.in_query([text]).elements() for text in self.texts] if several else [None]
         if not all(isinstance(row, list) for row in rows):
             raise ValueError("is not a list of rows")
         if len({len(row) for row in rows}) > 1:

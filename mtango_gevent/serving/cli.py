@@ -9,8 +9,10 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from mtango_gevent import __version__, interpreter, server
+from mtango_gevent import __version__
 from mtango_gevent.config import Config, ConfigError
+from mtango_gevent.serving import command as server
+from mtango_gevent.serving import interpreter
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,7 +73,7 @@ def _check(_: argparse.Namespace) -> int:
     from gevent import monkey
 
     monkey.patch_all()  # as a gunicorn gevent worker does, before PyTango is imported
-    from mtango_gevent import check
+    from mtango_gevent.serving import check
 
     return check.run(Config.load())
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.calls.bulkhead import Bulkhead
 
 if TYPE_CHECKING:
-    from mtango_gevent.control.green import Green
+    from mtango_gevent.control.calls.executor import Green
 
 
-class Shares:
+class Partitions:
     """Parts of the pool: six of a tenth each, the rest for calls. What gets stuck takes the threads of its own part.
 
     calls: what devices are asked and told. metadata: what their servers know of them. databases.
@@ -25,12 +25,12 @@ class Shares:
         tenth = max(1, green.config.pool_size // 10)
         few = max(1, tenth // 4)
 
-        def part(name: str, limit: int) -> Lane:
-            return Lane(green, name, max(1, limit), green.threads, refusal="MTANGO_PoolExhausted")
+        def part(name: str, limit: int) -> Bulkhead:
+            return Bulkhead(green, name, max(1, limit), green.threads, refusal="MTANGO_PoolExhausted")
 
         self.calls = part("the threads for calls", green.config.pool_size - 6 * tenth - few)
         self.metadata = part("the threads for metadata", tenth)
-        self.subscribing = Lane(
+        self.subscribing = Bulkhead(
             green, "the threads for subscribing", max(1, tenth // 2), self.metadata, refusal="MTANGO_PoolExhausted"
         ).timed(green.config.call_deadline, green.config.call_deadline)
         self.databases = part("the threads for databases", tenth)

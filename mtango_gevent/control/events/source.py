@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 import tango
 
-from mtango_gevent.control.lane import Lane
+from mtango_gevent.control.calls.bulkhead import Bulkhead
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import folded
-from mtango_gevent.texts import raw_text, read_text
-from mtango_gevent.values import is_enumeration, labels
+from mtango_gevent.text import raw_text, read_text
+from mtango_gevent.values.types import is_enumeration, labels
 
 # Alarm events are change events with another quality than before. Tango's own are not asked for: a server (cppTango
 # 10.0 to 10.3) whose device pushes its change events itself then sends wrong values with them, to all clients.
@@ -39,7 +39,7 @@ Key: TypeAlias = tuple[str, str, str]
 
 @dataclasses.dataclass
 class Source:
-    """attribute: its name, in the device's spelling once it is subscribed to. lane: that of the device's calls.
+    """attribute: its name, in the device's spelling once it is subscribed to. bulkhead: that of the device's calls.
 
     read: the attribute's value of now; describe: its configuration of now; labels: those that belong to a value.
     """
@@ -47,7 +47,7 @@ class Source:
     url: str
     attribute: str
     kind: str
-    lane: Lane
+    bulkhead: Bulkhead
     read: Callable[[], tango.DeviceAttribute]
     describe: Callable[[], tango.AttributeInfoEx]
     labels: Callable[[tango.DeviceAttribute], Sequence[str]]

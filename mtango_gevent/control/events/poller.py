@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from mtango_gevent.control.lane import Lane
-from mtango_gevent.control.subscription import Subscription
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.events.subscription import Subscription
 from mtango_gevent.errors import DevFailed, status_of
 
 if TYPE_CHECKING:
-    from mtango_gevent.control.events import EventHub
+    from mtango_gevent.control.events.hub import EventHub
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _REST_SECONDS = 3.0
 
 
-class Keeper:
+class EventPoller:
     """At work as long as its hub has subscriptions."""
 
     def __init__(self, hub: EventHub) -> None:
@@ -83,11 +83,11 @@ class Keeper:
             self._hub.green.spawn(self._poll, url, subscriptions)
 
     def _poll(self, url: str, subscriptions: Iterable[Subscription]) -> None:
-        shares, lost = self._hub.green.shares, None
-        lane = shares.silent if url in self._lost_until else shares.events
+        partitions, lost = self._hub.green.partitions, None
+        bulkhead = partitions.silent if url in self._lost_until else partitions.events
         try:
             for subscription in subscriptions:
-                lost = _poll_or_fail(subscription, lane, lost)
+                lost = _poll_or_fail(subscription, bulkhead, lost)
         finally:
             self._lost_until.pop(url, None)
             if lost:
@@ -97,17 +97,17 @@ class Keeper:
     def _unsubscribe(self, ended: Iterable[tuple[str, Callable[[], None]]]) -> None:
         for name, unsubscribe in ended:
             try:
-                self._hub.green.shares.unsubscribing.run(unsubscribe, kind="subscription")
+                self._hub.green.partitions.unsubscribing.run(unsubscribe, kind="subscription")
             except DevFailed as failure:
                 logger.warning("cannot unsubscribe from %s: %s", name, failure.args[0].reason)
 
 
-def _poll_or_fail(subscription: Subscription, lane: Lane, lost: DevFailed | None) -> DevFailed | None:
+def _poll_or_fail(subscription: Subscription, bulkhead: Bulkhead, lost: DevFailed | None) -> DevFailed | None:
     """Read it, unless the device is `lost` already; who listens is told of a failure. Gives the one that lost it."""
     try:
         if lost:
             raise lost
-        subscription.source.lane.run(subscription.poll, kind="read", through=lane)
+        subscription.source.bulkhead.run(subscription.poll, kind="read", through=bulkhead)
     except DevFailed as failure:
         subscription.fail(failure)
         return failure if status_of(failure) == 503 else None

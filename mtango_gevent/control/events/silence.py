@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 import tango
 
-from mtango_gevent.control.buffer import Event
+from mtango_gevent.control.events.buffer import Event
 
 # Seconds between the first look that finds another value and the second one: an event may be on its way.
 _AGAIN = 1.0

@@ -8,13 +8,13 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from mtango_gevent.control.buffer import Event, EventBuffer
-from mtango_gevent.control.listener import Listener
-from mtango_gevent.control.signal import Signal
-from mtango_gevent.control.source import Source
+from mtango_gevent.control.calls.signal import Signal
+from mtango_gevent.control.events.buffer import Event, EventBuffer
+from mtango_gevent.control.events.listener import Listener
+from mtango_gevent.control.events.source import Source
 
 if TYPE_CHECKING:
-    from mtango_gevent.control.events import EventHub
+    from mtango_gevent.control.events.hub import EventHub
 
 # Timestamps of answers that are remembered, with the positions that they stand for.
 _NOTED = 256

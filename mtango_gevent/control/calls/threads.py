@@ -1,6 +1,6 @@
 """Native threads that make blocking calls, whose results they hand back to the hub.
 
-Nothing here limits how many there are; see lane.py.
+Nothing here limits how many there are; see bulkhead.py.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from gevent.event import AsyncResult
 from mtango_gevent.errors import DevFailed, came_too_late, tango_failure
 
 if TYPE_CHECKING:
-    from mtango_gevent.control.lane import Lane
-    from mtango_gevent.control.slots import Slots
+    from mtango_gevent.control.calls.bulkhead import Bulkhead
+    from mtango_gevent.control.calls.semaphore import Slots
 
 # The unpatched ones, whatever has been patched by now.
 _start_thread = monkey.get_original("_thread", "start_new_thread")
@@ -39,27 +39,27 @@ def _outcome(error: BaseException | None) -> str:
 
 
 class Call:
-    """One blocking call on its way through the pool; kind: what it is counted as, for the device of `lane`.
+    """One blocking call on its way through the pool; kind: what it is counted as, for the device of `bulkhead`.
 
-    what: what the lane knows its time as, if it is often made. quick: it is expected to end at once, see rounds;
+    what: what the bulkhead knows its time as, if it is often made. quick: it is expected to end at once, see rounds;
     joined: how many more wait for it.
     """
 
     __slots__ = (
         *("_arguments", "_counted", "_error", "_function", "_keywords", "_value", "_what"),
-        *("abandoned", "began", "in_thread", "joined", "kind", "lane", "quick", "result", "slots"),
+        *("abandoned", "began", "in_thread", "joined", "kind", "bulkhead", "quick", "result", "slots"),
     )
 
     def __init__(
         self,
-        lane: Lane,
+        bulkhead: Bulkhead,
         kind: str,
         function: Callable[..., Any],
         arguments: Sequence[Any],
         keywords: Mapping[str, Any],
         what: Hashable = None,
     ) -> None:
-        self.lane, self.kind, self._counted = lane, kind, False
+        self.bulkhead, self.kind, self._counted = bulkhead, kind, False
         self._function, self._arguments, self._keywords = function, arguments, keywords
         self.began = 0.0  # when it had its slots
         self._value: Any = None
@@ -69,7 +69,7 @@ class Call:
         self.in_thread = False
         self.abandoned = False
         self._what = what
-        self.quick = what is not None and lane.is_quick(what)
+        self.quick = what is not None and bulkhead.is_quick(what)
         self.joined = 0
 
     def run(self) -> bool:
@@ -90,7 +90,7 @@ class Call:
         except BaseException as error:  # whatever it is, it belongs to whoever asked
             self._error = error
         if self._what is not None:
-            self.lane.note_time(self._what, time.perf_counter() - began, in_round)
+            self.bulkhead.note_time(self._what, time.perf_counter() - began, in_round)
 
     def finish(self) -> None:
         """In the hub: the thread is free again, and with it the slots."""
@@ -115,14 +115,14 @@ class Call:
         return self._value
 
     def _note_end(self) -> None:
-        self.lane.ended(self, self._error)
+        self.bulkhead.ended(self, self._error)
         self.count(_outcome(self._error))
 
     def count(self, outcome: str) -> None:
         """In the hub, and once: what comes back after it was given up has timed out."""
         if not self._counted:
             self._counted = True
-            self.lane.count(self.kind, outcome, time.perf_counter() - self.began if self.began else None)
+            self.bulkhead.count(self.kind, outcome, time.perf_counter() - self.began if self.began else None)
 
 
 class Round:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from mtango_gevent import interpreter
+from mtango_gevent.serving import interpreter
 
 
 def command() -> list[str]:

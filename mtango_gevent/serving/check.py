@@ -13,7 +13,7 @@ from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import DatabaseServer
 from mtango_gevent.control.device import PIPES
 from mtango_gevent.control.host import TangoHost, list_hosts
-from mtango_gevent.texts import from_utf8
+from mtango_gevent.text import from_utf8
 
 # Enough calls that a few lucky ones among blocking ones do not count as success.
 _CALLS = 20

@@ -1,4 +1,4 @@
-"""Lanes: the ways to devices, each with its limits. What goes wrong on one is kept from the others.
+"""Bulkheads: the ways to devices, each with its limits. What goes wrong on one is kept from the others.
 
 Every call is counted here, once: those that it makes itself, in its thread, are parts of it.
 """
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from tango.gevent_executor import GeventExecutor
 from tango.green import AbstractExecutor
 
-from mtango_gevent.control.rounds import PATIENCE, QUICK
-from mtango_gevent.control.slots import Slots
-from mtango_gevent.control.threads import Call, calling
+from mtango_gevent.control.calls.rounds import PATIENCE, QUICK
+from mtango_gevent.control.calls.semaphore import Slots
+from mtango_gevent.control.calls.threads import Call, calling
 from mtango_gevent.errors import DevFailed
 
 if TYPE_CHECKING:
-    from mtango_gevent.control.green import Green
-    from mtango_gevent.control.server import Server
+    from mtango_gevent.control.calls.executor import Green
+    from mtango_gevent.control.calls.server_health import ServerHealth
 
 # Seconds, waiting for the GIL included, within which a call has to end to be tried in a round.
 _WORTH_A_TRY = 0.005
@@ -30,7 +30,7 @@ _WORTH_A_TRY = 0.005
 # Seconds between two looks at whether the server of a call is known not to answer.
 _LOOK_EVERY = 0.1
 
-# Things whose times are known, of one lane.
+# Things whose times are known, of one bulkhead.
 _MOST_TIMES = 1000
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -77,16 +77,16 @@ def _counted(make: T) -> T:
     return cast(T, make_and_count)
 
 
-class Lane(GeventExecutor):
+class Bulkhead(GeventExecutor):
     """An executor in PyTango's sense that admits `limit` calls at a time; `queue` may wait, all if None.
 
-    parent: the wider lane that it leads into, in which its calls count too.
+    parent: the wider bulkhead that it leads into, in which its calls count too.
     queue_timeout: seconds to wait for slots; deadline: seconds for a call. None is without end.
     kind: what its calls are counted as; None is what each of them does. refusal: the reason when there is no slot.
     """
 
     device = ""  # whose calls it has, if it is one's
-    server: Server | None = None  # its, once it is known
+    server: ServerHealth | None = None  # its, once it is known
     patience: float | None = None  # seconds without an answer after which the server is pinged, and given up if silent
 
     def __init__(
@@ -94,7 +94,7 @@ class Lane(GeventExecutor):
         green: Green,
         name: str,
         limit: int,
-        parent: Lane | None = None,
+        parent: Bulkhead | None = None,
         kind: str | None = None,
         queue: int | None = None,
         refusal: str = "MTANGO_DeviceBusy",
@@ -109,7 +109,7 @@ class Lane(GeventExecutor):
         self.timed(green.config.queue_timeout, green.config.call_deadline)
         self.parent = parent
 
-    def timed(self, queue_timeout: float | None, deadline: float | None) -> Lane:
+    def timed(self, queue_timeout: float | None, deadline: float | None) -> Bulkhead:
         """Itself, with other times than those of the settings."""
         self.queue_timeout, self.deadline = queue_timeout, deadline
         return self
@@ -124,12 +124,12 @@ class Lane(GeventExecutor):
 
     @property
     def has_room(self) -> bool:
-        """Whether this lane and all it leads into have room for a call that is back at once, see Slots."""
+        """Whether this bulkhead and all it leads into have room for a call that is back at once, see Slots."""
         return self.slots.has_room and (self.parent is None or self.parent.has_room)
 
     def overdraw(self, call: Call) -> None:
         """Have a slot of each of them taken for a call that is not."""
-        each: Lane | None = self
+        each: Bulkhead | None = self
         while each is not None:
             each.slots.overdraw()
             call.slots.append(each.slots)
@@ -143,15 +143,16 @@ class Lane(GeventExecutor):
         wait: bool | None = None,
         timeout: float | None = None,
         kind: str | None = None,
-        through: Lane | None = None,
+        through: Bulkhead | None = None,
         what: Hashable = None,
     ) -> Any:
         """Call `fn` off the hub and wait for it cooperatively; without a hub, call it here.
 
-        wait=False gives an AsyncResult; timeout, in seconds, takes the place of the lane's deadline and raises
-        gevent.Timeout: both as PyTango documents it. kind: what the call is counted as, if not by the lane or the name
-        of `fn`. through: the lane whose limits and times hold, if it is another one. what: as that of the call.
-        Raises besides what `fn` raises, DevFailed (MTANGO_DeviceBusy, MTANGO_DeviceOpen, MTANGO_PoolExhausted,
+        wait=False gives an AsyncResult; timeout, in seconds, takes the place of the bulkhead's deadline and raises
+        gevent.Timeout: both as PyTango documents it. kind: what the call is counted as, if not by the bulkhead
+        or the name
+        of `fn`. through: the bulkhead whose limits and times hold, if it is another one. what: as that of the call.
+        Raises besides what `fn` raises, DevFailed (MTANGO_DeviceBusy, MTANGO_CircuitOpen, MTANGO_PoolExhausted,
         MTANGO_CallTimedOut).
         """
         if calling.get():
@@ -160,7 +161,7 @@ class Lane(GeventExecutor):
         return self._make(Call(self, kind, fn, args, kwargs or {}, what), through or self, wait, timeout)
 
     @_counted
-    def _make(self, call: Call, way: Lane, wait: bool | None, timeout: float | None) -> Any:
+    def _make(self, call: Call, way: Bulkhead, wait: bool | None, timeout: float | None) -> Any:
         if not self.in_executor_context():
             return self._green.make_here(call)
         self._green.start(call, way)
@@ -200,7 +201,7 @@ class Lane(GeventExecutor):
             green.figures.time_labelled(seconds, "mtango_tango_call_duration_seconds", kind)
 
     def admit(self, kind: str) -> None:
-        """Raises DevFailed, MTANGO_DeviceOpen, counted as of that kind, where no call is to be made."""
+        """Raises DevFailed, MTANGO_CircuitOpen, counted as of that kind, where no call is to be made."""
         try:
             self.check()
         except DevFailed:
@@ -224,10 +225,10 @@ class Lane(GeventExecutor):
         elif seconds < _WORTH_A_TRY:
             self._seconds[what] = 0.995 * known
 
-    # --- what is known of whether anybody answers: here of the server, a DeviceLane knows more ---
+    # --- what is known of whether anybody answers: here of the server, a DeviceBulkhead knows more ---
 
     def check(self) -> None:
-        """Raises DevFailed, MTANGO_DeviceOpen, where no call is to be made."""
+        """Raises DevFailed, MTANGO_CircuitOpen, where no call is to be made."""
         if self.server:
             self.server.check()
 
@@ -246,4 +247,4 @@ class Lane(GeventExecutor):
         """The call has ended, given up or not."""
 
     def trouble(self) -> None:
-        """Somebody does not answer; a device's lanes have its server looked after."""
+        """Somebody does not answer; a device's bulkheads have its server looked after."""

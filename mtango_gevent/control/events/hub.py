@@ -17,12 +17,12 @@ import tango
 from mtango_gevent.config import Config
 from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.green import Green
-from mtango_gevent.control.keeper import Keeper
-from mtango_gevent.control.lane import Lane
-from mtango_gevent.control.listener import Listener
-from mtango_gevent.control.source import Key, Source
-from mtango_gevent.control.subscription import Subscription
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.control.events.listener import Listener
+from mtango_gevent.control.events.poller import EventPoller
+from mtango_gevent.control.events.source import Key, Source
+from mtango_gevent.control.events.subscription import Subscription
 from mtango_gevent.errors import DevFailed, tango_failure
 
 
@@ -41,23 +41,23 @@ class EventHub:
         self._open: set[Subscription] = set()  # the retired ones too
         self._left: list[tuple[str, Callable[[], None]]] = []  # (name, how to end a subscription of Tango's)
         self._attempts = Attempts("subscription")
-        self._keeper = Keeper(self)
+        self._keeper = EventPoller(self)
         atexit.register(_end, weakref.ref(self))
 
-    def listen(self, source: Source, find_lane: Callable[[], Lane]) -> Listener:
-        """Listen to what comes after this call; `find_lane` names the lane to subscribe in. Raises DevFailed.
+    def listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead]) -> Listener:
+        """Listen to what comes after this call; `find_bulkhead` names the bulkhead to subscribe in. Raises DevFailed.
 
         The listener's end gives its place back.
         """
         self._take_place()
         try:
-            return self._listen(source, find_lane)
+            return self._listen(source, find_bulkhead)
         except BaseException:
             with self.guard:
                 self.places -= 1
             raise
 
-    def _listen(self, source: Source, find_lane: Callable[[], Lane]) -> Listener:
+    def _listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead]) -> Listener:
         self._keeper.begin()
         known = self._subscriptions.get(source.key)
         if known:
@@ -67,7 +67,7 @@ class EventHub:
             if listener:
                 return listener
         find, make = functools.partial(self._subscriptions.get, source.key), functools.partial(self._subscribe, source)
-        new = self._attempts.join(source.key, source.lane, find_lane, find, make)
+        new = self._attempts.join(source.key, source.bulkhead, find_bulkhead, find, make)
         self._settle(new)
         self._keeper.begin()  # in case it has found nothing to do meanwhile
         listener = new.listen(1)  # number 0 is the value that was there already

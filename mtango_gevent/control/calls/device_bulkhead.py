@@ -1,4 +1,4 @@
-"""The lane of a device: its limits, and what is known of whether it answers."""
+"""The bulkhead of a device: its limits, and what is known of whether it answers."""
 
 from __future__ import annotations
 
@@ -6,29 +6,35 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mtango_gevent.control.circuit import FORGET_AFTER, Circuit
-from mtango_gevent.control.lane import Lane
-from mtango_gevent.control.threads import Call
+from mtango_gevent.control.calls.breaker import FORGET_AFTER, CircuitBreaker
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls.threads import Call
 from mtango_gevent.errors import DevFailed
 
 if TYPE_CHECKING:
-    from mtango_gevent.control.green import Green
-    from mtango_gevent.control.server import Server
+    from mtango_gevent.control.calls.executor import Green
+    from mtango_gevent.control.calls.server_health import ServerHealth
 
 
-class DeviceLane(Lane):
+class DeviceBulkhead(Bulkhead):
     """The way to one device. metadata: that of what the server answers for it, whatever it is doing itself.
 
     probe and ping: ask the device, or its server alone, whether it answers; run in a thread, they raise DevFailed.
     """
 
     def __init__(
-        self, green: Green, url: str, limit: int, parent: Lane, probe: Callable[[], object], ping: Callable[[], object]
+        self,
+        green: Green,
+        url: str,
+        limit: int,
+        parent: Bulkhead,
+        probe: Callable[[], object],
+        ping: Callable[[], object],
     ) -> None:
         config = green.config
         super().__init__(green, url, limit, parent, queue=config.device_queue)
-        self.circuit = Circuit(url, config.open_after, 0.9 * min(config.tango_timeout, config.call_deadline))
-        self.metadata = Lane(green, url, limit, green.shares.metadata, "metadata", config.device_queue)
+        self.circuit = CircuitBreaker(url, config.open_after, 0.9 * min(config.tango_timeout, config.call_deadline))
+        self.metadata = Bulkhead(green, url, limit, green.partitions.metadata, "metadata", config.device_queue)
         self.device = self.metadata.device = url
         self.trouble = self.metadata.trouble = self._suspect_server
         self.connected_through = ""  # the prefix that its connections were made with besides, see Database.through
@@ -36,7 +42,7 @@ class DeviceLane(Lane):
         self._watched = False
         self._asked = 0.0
 
-    def belongs_to(self, server: Server) -> None:
+    def belongs_to(self, server: ServerHealth) -> None:
         self.server = self.metadata.server = server
         self.parent, self.metadata.parent = server.calls, server.metadata
 
@@ -109,7 +115,7 @@ class DeviceLane(Lane):
         self.circuit.begin()
         began, error = time.perf_counter(), None
         try:
-            self._green.shares.probes.run(self._probe, kind="probe")
+            self._green.partitions.probes.run(self._probe, kind="probe")
         except Exception as failure:  # of whatever kind, it is an answer
             error = failure
         self.circuit.end(began, error)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from mtango_gevent.control.threads import Call, ThreadPool
+from mtango_gevent.control.calls.threads import Call, ThreadPool
 
 if TYPE_CHECKING:
-    from mtango_gevent.control.green import Green
+    from mtango_gevent.control.calls.executor import Green
 
 # Seconds within which a call has to be answered to be quick: above that it is cheaper to let others run meanwhile.
 QUICK = 0.0004
@@ -49,8 +49,8 @@ class Rounds:
 
     def _make_gathered(self) -> None:
         gathered, self._gathered = self._gathered, []
-        has_room = {lane: lane.has_room for lane in {call.lane for call in gathered}}
-        calls = [call for call in gathered if has_room[call.lane] and not call.result.ready()]  # or it was given up
+        has_room = {bulkhead: bulkhead.has_room for bulkhead in {call.bulkhead for call in gathered}}
+        calls = [call for call in gathered if has_room[call.bulkhead] and not call.result.ready()]  # or it was given up
         self.has_company = len(calls) + sum(call.joined for call in calls) > 1
         if not self.has_company:
             return
@@ -62,9 +62,9 @@ class Rounds:
             self._note_begin(call)
             call.finish()
         if running:
-            running.lane.overdraw(running)
+            running.bulkhead.overdraw(running)
             self._note_begin(running)
 
     def _note_begin(self, call: Call) -> None:
         self._green.figures.time_labelled(call.began - self._began, "mtango_tango_slot_wait_seconds")
-        call.lane.begun(call)
+        call.bulkhead.begun(call)

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mtango_gevent.errors import DevFailed, status_of, tango_failure
-from mtango_gevent.texts import from_utf8
+from mtango_gevent.text import from_utf8
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ FORGET_AFTER = 60.0
 _MOST_TEXT = 200
 
 
-class Circuit:
+class CircuitBreaker:
     """Of one device. Closed, until `open_after` calls in a row have come too late; open, until it answers again.
 
     late_after: seconds after which what says that a device is out of reach has come late. What says so sooner costs
@@ -45,7 +45,7 @@ class Circuit:
         return "open" if self.next_try else "half-open"
 
     def check(self) -> None:
-        """Raises DevFailed, MTANGO_DeviceOpen, where no call is to be made."""
+        """Raises DevFailed, MTANGO_CircuitOpen, where no call is to be made."""
         if self.opened:
             left = self._seconds_left()
             when = "is under way" if left is None else f"in {left:.1f} s"
@@ -119,4 +119,4 @@ class Circuit:
 
 def open_failure(name: str, since: float, why: str, retry: str) -> DevFailed:
     clock = datetime.fromtimestamp(since, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return tango_failure("MTANGO_DeviceOpen", f"{name} {why}; it is left alone since {clock}, the next try {retry}")
+    return tango_failure("MTANGO_CircuitOpen", f"{name} {why}; it is left alone since {clock}, the next try {retry}")

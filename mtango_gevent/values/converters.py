@@ -18,8 +18,8 @@ import numpy
 import tango
 
 from mtango_gevent import limits
-from mtango_gevent.sent import shown
-from mtango_gevent.texts import LATIN_1, encode_text
+from mtango_gevent.text import LATIN_1, encode_text
+from mtango_gevent.values.raw_input import shown
 from mtango_gevent.versions import BEFORE_10_1
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)

@@ -2,8 +2,9 @@
 
 PyTango's gevent green mode asks an executor to run a call elsewhere and to wait for it cooperatively. Its own executor
 takes itself for foreign in nearly every greenlet of a patched process, and then blocks the hub. The ones here, the
-`Lane`s, know their thread by its native id. Each device has one, with its limits, over the bounded `ThreadPool` of the
-worker. What PyTango does not make green goes through `Lane.run` by hand.
+`Bulkhead`s, know their thread by its native id. Each device has one, with its limits, over the bounded
+`ThreadPool` of the
+worker. What PyTango does not make green goes through `Bulkhead.run` by hand.
 
 In a thread without a hub (legacy WSGI hosting; the pool's own threads) a call simply blocks its thread.
 Nothing starts before the first call, so nothing crosses a fork.
@@ -24,11 +25,11 @@ from gevent._hub_local import get_hub_if_exists  # the public get_hub() would ma
 from tango.gevent_executor import set_global_executor
 
 from mtango_gevent.config import Config
-from mtango_gevent.control.lane import Lane
-from mtango_gevent.control.rounds import Rounds
-from mtango_gevent.control.shares import Shares
-from mtango_gevent.control.signal import GreenletSignal, Signal, ThreadSignal, Waker
-from mtango_gevent.control.threads import Call, ThreadPool, calling
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls.partitions import Partitions
+from mtango_gevent.control.calls.rounds import Rounds
+from mtango_gevent.control.calls.signal import GreenletSignal, Signal, ThreadSignal, Waker
+from mtango_gevent.control.calls.threads import Call, ThreadPool, calling
 from mtango_gevent.errors import tango_failure
 from mtango_gevent.workers import Figures
 
@@ -67,7 +68,7 @@ def _run_in_thread(function: Callable[..., None], *arguments: Any) -> None:
 
 
 class Green:
-    """The pool of this worker, the lanes over it, and what is counted about them."""
+    """The pool of this worker, the bulkheads over it, and what is counted about them."""
 
     def __init__(self, config: Config, figures: Figures) -> None:
         self.config = config
@@ -79,11 +80,11 @@ class Green:
         self.loop: Any = None  # that hub's
         self.refused = self.timed_out = 0
         # The one that all others lead into. It is also PyTango's executor for green objects that were made without a
-        # lane, those of a program that embeds the gateway: to them none of the gateway's times applies.
-        self.threads = Lane(self, "the gateway's threads", config.pool_size, refusal="MTANGO_PoolExhausted").timed(
+        # bulkhead, those of a program that embeds the gateway: to them none of the gateway's times applies.
+        self.threads = Bulkhead(self, "the gateway's threads", config.pool_size, refusal="MTANGO_PoolExhausted").timed(
             None, None
         )
-        self.shares = Shares(self)
+        self.partitions = Partitions(self)
 
     def info(self) -> dict[str, int]:
         """Figures of the pool: threads started, calls in flight, and how many calls went wrong for want of time."""
@@ -145,26 +146,27 @@ class Green:
 
     # --- calls ---
 
-    def start(self, call: Call, lane: Lane) -> None:
-        """Start `call` in a thread, with slots of `lane` and all it leads into, or make it in a round, if it is quick.
+    def start(self, call: Call, bulkhead: Bulkhead) -> None:
+        """Start `call` in a thread, with slots of `bulkhead` and all it leads into, or make it in a round, if
+        it is quick.
 
         Raises DevFailed when there are none in time, or no call is to be made now.
         """
         assert self._pool is not None
         assert self._rounds is not None
-        call.lane.admit(call.kind)
+        call.bulkhead.admit(call.kind)
         if call.quick and self._rounds.make(call):
             return
         try:
-            if self._take_slots(call, lane):
-                call.lane.admit(call.kind)  # again: others may have found out meanwhile that nobody answers
+            if self._take_slots(call, bulkhead):
+                call.bulkhead.admit(call.kind)  # again: others may have found out meanwhile that nobody answers
             self._pool.submit(call)
         except BaseException as error:
             call.give_slots_back()
             if isinstance(error, RuntimeError):  # of the machine: no more threads
                 self._refuse(call, "MTANGO_PoolExhausted", f"the machine has no thread for the call: {error}")
             raise
-        call.lane.begun(call)
+        call.bulkhead.begun(call)
 
     def join(self, call: Call) -> None:
         """One more is to wait for it."""
@@ -172,18 +174,18 @@ class Green:
         if self._rounds:
             self._rounds.has_company = True
 
-    def wait(self, call: Call, lane: Lane) -> Any:
+    def wait(self, call: Call, bulkhead: Bulkhead) -> Any:
         """The call's value, or its error. Raises DevFailed at the deadline; the thread then ends when it can."""
         if call.quick and not call.in_thread and not call.result.ready():
             gevent.sleep(0)  # it is there when the turn ends, and needs no timer
         if call.result.ready():
             return call.result.get()
-        timer = gevent.Timeout.start_new(lane.deadline)
+        timer = gevent.Timeout.start_new(bulkhead.deadline)
         given_up = None
         try:
-            lane.watch(call)
+            bulkhead.watch(call)
         except tango.DevFailed as silence:
-            given_up = f"no answer from {lane.name}: {silence.args[0].desc}"
+            given_up = f"no answer from {bulkhead.name}: {silence.args[0].desc}"
         except gevent.Timeout as expired:
             if expired is not timer:
                 raise
@@ -194,19 +196,19 @@ class Green:
         self.timed_out += 1
         call.count("timed_out")
         failure = tango_failure(
-            "MTANGO_CallTimedOut", given_up or f"no answer from {lane.name} within {lane.deadline:g} s"
+            "MTANGO_CallTimedOut", given_up or f"no answer from {bulkhead.name} within {bulkhead.deadline:g} s"
         )
         if call.in_thread and not call.abandoned:
             assert self._pool is not None
             self._pool.abandon(call)
-            call.lane.given_up(call, failure)
+            call.bulkhead.given_up(call, failure)
         raise failure
 
     def make_here(self, call: Call) -> Any:
         """Make `call` in this thread, which it blocks. Raises DevFailed where none is to be made now."""
-        call.lane.admit(call.kind)
+        call.bulkhead.admit(call.kind)
         call.began = time.perf_counter()
-        call.lane.begun(call)
+        call.bulkhead.begun(call)
         token = calling.set(True)
         try:
             call.run()
@@ -214,35 +216,35 @@ class Green:
             calling.reset(token)
         return call.conclude()
 
-    def _take_slots(self, call: Call, lane: Lane) -> bool:
-        """One of `lane` and of each that it leads into, in that order, so that who waits holds nothing of others.
+    def _take_slots(self, call: Call, bulkhead: Bulkhead) -> bool:
+        """One of `bulkhead` and of each that it leads into, in that order, so that who waits holds nothing of others.
 
-        Whether that took a while. Raises DevFailed where it takes longer than callers of `lane` have patience.
+        Whether that took a while. Raises DevFailed where it takes longer than callers of `bulkhead` have patience.
         """
         began, waited = time.perf_counter(), False
-        each: Lane | None = lane
+        each: Bulkhead | None = bulkhead
         while each is not None:
             if not each.slots.take():
                 waited = True
-                self._wait_for_slot(call, each, lane.queue_timeout, began)
+                self._wait_for_slot(call, each, bulkhead.queue_timeout, began)
             call.slots.append(each.slots)
             each = each.parent
         call.began = time.perf_counter()
         self.figures.time_labelled(call.began - began, "mtango_tango_slot_wait_seconds")
         return waited
 
-    def _wait_for_slot(self, call: Call, lane: Lane, patience: float | None, began: float) -> None:
+    def _wait_for_slot(self, call: Call, bulkhead: Bulkhead, patience: float | None, began: float) -> None:
         left = None if patience is None else max(0.0, patience - (time.perf_counter() - began))
-        if lane.slots.acquire(left):
+        if bulkhead.slots.acquire(left):
             return
         waited = time.perf_counter() - began
         self.figures.time_labelled(waited, "mtango_tango_slot_wait_seconds")
-        description = f"none of {lane.slots.limit} calls to {lane.name} ended within {waited:.1f} s"
-        self._refuse(call, lane.refusal, description)
+        description = f"none of {bulkhead.slots.limit} calls to {bulkhead.name} ended within {waited:.1f} s"
+        self._refuse(call, bulkhead.refusal, description)
 
     def _refuse(self, call: Call, reason: str, description: str) -> NoReturn:
         self.refused += 1
         call.began = 0.0
         call.count("refused")
-        call.lane.refused()
+        call.bulkhead.refused()
         raise tango_failure(reason, description)

@@ -1,0 +1,1 @@
+"""How a blocking call of Tango is made."""

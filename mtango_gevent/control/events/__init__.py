@@ -1,0 +1,1 @@
+"""Events of Tango, and the clients that listen to them."""

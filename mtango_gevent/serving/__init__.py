@@ -1,0 +1,1 @@
+"""How the gateway is run: command line, gunicorn, logs."""

@@ -1,0 +1,1 @@
+"""Tango values, and the JSON values that stand for them."""
