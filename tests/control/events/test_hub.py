@@ -53,7 +53,7 @@ def test_the_limit_of_listeners_holds_while_their_subscription_is_made(
 @pytest.fixture(scope="module")
 def light_devices(tango_system: EmbeddedTango) -> int:
     """How many there are, in one server."""
-    command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "light"]
+    command = [sys.executable, str(Path(__file__).parents[2] / "devices.py"), "light"]
     names = [f"test/light/{number}" for number in range(75)]
     tango_system.add_server(command, "Slow/light", dict.fromkeys(names, "Light"))
     return len(names)
