@@ -1,89 +1,75 @@
-"""The executor under PyTango's gevent green mode, in a patched process (see patched.py)."""
+"""The executor under PyTango's gevent green mode."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
-from pathlib import Path
 
 import gevent
 import pytest
 
-from mtango_gevent.config import Config
-from mtango_gevent.control.client import TangoClient
-
-ROOT = Path(__file__).parents[2]
-
-
-def test_our_executor_yields_and_pytangos_own_does_not(patched: Callable[[str], dict]) -> None:
-    """If the second ever becomes true, PyTango has been mended."""
-    assert patched("yields") == {"ours": True, "stock": False}
+from mtango_gevent.serving.check import lets_others_run
+from tests.control.concurrency import native_sleep, native_thread_id, new_client, new_device, outcomes, reasons
+from tests.patched_process import in_patched_process
 
 
-def test_a_device_has_so_many_calls_in_flight_and_no_more(patched: Callable[[str], dict]) -> None:
-    found = patched("limit")
-    assert found["most"] == 2
-    assert found["failed"] == ["MTANGO_DeviceBusy"] * 8
-    assert found["other"] == 7
-    assert found["seconds"] < 3 * 1.0
-    assert found["info"]["refused"] == 8
+@in_patched_process
+def test_green_calls_yield_with_the_gateways_executor_and_not_with_pytangos() -> None:
+    """If the second ever does, PyTango has been mended, and the gateway's executor has lost its first reason."""
+    import tango.gevent
+    from tango.gevent_executor import GeventExecutor, set_global_executor
+
+    assert lets_others_run(new_device("sys/database/2").host.info)
+
+    set_global_executor(GeventExecutor())
+    proxy = gevent.spawn(tango.gevent.DeviceProxy, "sys/database/2").get()
+    assert not gevent.spawn(lets_others_run, lambda: proxy.command_inout("DbInfo")).get()
 
 
-def test_a_late_call_frees_its_caller_and_later_its_slot(patched: Callable[[str], dict]) -> None:
-    found = patched("deadline")
-    assert found["late"] == ["MTANGO_CallTimedOut"]
-    assert (found["held"]["in_flight"], found["held"]["abandoned"]) == (1, 1)
-    assert found["refused"] == ["MTANGO_DeviceBusy"]
-    assert found["after"] == 7
-    assert (found["info"]["in_flight"], found["info"]["abandoned"], found["info"]["timed_out"]) == (0, 0, 1)
+@in_patched_process
+def test_call_of_a_greenlet_runs_in_the_pool_and_call_of_a_native_thread_runs_there() -> None:
+    bulkhead = new_client().bulkhead("a/b/c")
+    hub_thread = native_thread_id()
+    assert gevent.spawn(bulkhead.run, native_thread_id).get() != hub_thread
+    assert bulkhead.run(native_thread_id) != hub_thread
+
+    def run_here() -> tuple[int, int]:
+        return native_thread_id(), bulkhead.run(native_thread_id)
+
+    outer, inner = bulkhead.run(run_here)
+    assert outer == inner
+    foreign, ran_in = gevent.get_hub().threadpool.spawn(run_here).get()
+    assert foreign == ran_in
 
 
-def test_every_call_is_counted_once(patched: Callable[[str], dict]) -> None:
-    found = patched("counted")
-    assert found["calls"] == {
-        "outer ok": 1,
-        "other failed": 1,
-        "other timed_out": 2,  # Tango's own, and the gateway's
-        "other refused": 1,
-        "connection ok": 1,
-    }
-    assert found["waits"] == 6
-    assert 0.2 <= found["waited"] < 0.5
+@in_patched_process
+def test_error_of_a_call_reaches_its_caller() -> None:
+    """And nothing is printed: see `in_patched_process`."""
+    with pytest.raises(ValueError, match="invalid literal"):
+        new_client().bulkhead("a/b/c").run(int, ("x",))
 
 
-def test_the_pool_is_bounded_and_metadata_has_its_share(patched: Callable[[str], dict]) -> None:
-    assert patched("pool") == {"refused": ["MTANGO_PoolExhausted"], "threads": 3, "metadata": 7, "after": 7}
+@pytest.mark.skipif(
+    tuple(map(int, gevent.__version__.split(".")[:2])) < (26, 8),
+    reason="PyTango itself hangs with a gevent before 26.8 when a foreign thread hands over a callback",
+)
+@in_patched_process
+def test_green_objects_of_an_embedding_program_have_none_of_the_gateways_limits() -> None:
+    client = new_client(device_limit=1, queue_timeout=0.01, call_deadline=0.01)
+    executor = client.green.threads
+    later = executor.run(native_sleep, (0.2,), wait=False)
+    assert reasons(outcomes(executor.run, 8, native_sleep, (0.1,))) == []
+    with pytest.raises(gevent.Timeout):
+        executor.run(native_sleep, (1,), timeout=0.01)
+    # as PyTango brings event callbacks into the hub
+    callback = gevent.get_hub().threadpool.spawn(lambda: executor.submit(lambda number: number + 1, 6).result())
+    assert callback.get() == 7
+    assert later.get() is None
 
 
-def test_a_device_that_hangs_is_left_alone_until_it_is_found_to_be_back(patched: Callable[[str], dict]) -> None:
-    found = patched("opens")
-    for reasons, seconds in found["late"]:
-        assert (reasons, seconds) == (["MTANGO_CallTimedOut"] * 10, pytest.approx(1, abs=2))
-    for reasons, seconds in (found["at_once"], found["beside"]):
-        assert (reasons, seconds < 0.5) == (["MTANGO_CircuitOpen"] * 10, True)
-    assert (found["shown"]["state"], found["shown"]["timeouts"], found["shown"]["in_flight"]) == ("open", 2, 2)
-    assert found["half_open"] == "half-open"
-    assert (found["probed"], found["made"], found["found"]) == (1, 3, [7] * 10)
-    assert (found["after"]["state"], found["after"]["in_flight"], found["after"]["waiting"]) == ("closed", 0, 0)
-    assert (found["info"]["in_flight"], found["info"]["abandoned"]) == (0, 0)
-
-
-def test_each_open_device_is_asked_in_its_turn(patched: Callable[[str], dict]) -> None:
-    assert patched("turns") == {"opened": 10, "open": 9, "figures": {"devices": 9, "servers": 0}}
-
-
-@pytest.mark.parametrize("asked_for", ["values", "metadata"])
-def test_a_server_that_does_not_answer_is_left_alone_with_all_its_devices(
-    patched: Callable[..., dict], asked_for: str
-) -> None:
-    assert patched("silent", asked_for) == {
-        "late": ["MTANGO_CallTimedOut"] * 2,
-        "silent": 1,
-        "refused": ["MTANGO_CircuitOpen"] * 2,
-        "healthy": 7,
-        "states": ["open", "open", "closed"],
-        "after": [7, 7, 7],
-    }
+def test_call_without_a_hub_runs_in_its_own_thread() -> None:
+    client = new_client()
+    assert client.bulkhead("a/b/c").run(int, ("7",)) == 7
+    assert client.green.info()["threads"] == 0
 
 
 def test_quick_calls_share_a_thread_and_wait_for_none_that_is_not_quick_after_all(
@@ -101,48 +87,3 @@ def test_without_a_thread_quick_calls_are_refused_as_all_are(patched: Callable[[
     found = patched("threadless")
     assert (found["refused"], found["found"], found["slots"]) == (["MTANGO_PoolExhausted"], [7, 7, 7], 0)
     assert (found["info"]["in_flight"], found["info"]["refused"]) == (0, 3)
-
-
-def test_errors_reach_the_caller_and_print_nothing(patched: Callable[[str], dict]) -> None:
-    assert "invalid literal" in patched("errors")["error"]
-
-
-def test_one_attempt_at_a_time_per_device(patched: Callable[[str], dict]) -> None:
-    found = patched("attempts")
-    assert (found["made"], found["proxies"]) == (1, 1)
-    assert found["failed"] == ["DB_DeviceNotDefined"] * 5
-    assert found["currsize"] >= 1
-
-
-def test_a_killed_greenlet_takes_no_other_with_it(patched: Callable[[str], dict]) -> None:
-    assert patched("killed") == {"failed": ["MTANGO_DeviceBusy"] * 3, "after": 7}
-
-
-def test_the_database_may_be_the_first_device_that_is_asked_for(patched: Callable[[str], dict]) -> None:
-    assert patched("database") == {"state": "ON", "server": "DataBaseds/2"}
-
-
-def test_calls_know_in_which_thread_they_are(patched: Callable[[str], dict]) -> None:
-    assert patched("contexts") == {"pooled": True, "nested": True, "foreign": True}
-
-
-@pytest.mark.skipif(
-    tuple(map(int, gevent.__version__.split(".")[:2])) < (26, 8),
-    reason="PyTango itself hangs with a gevent before 26.8 when a foreign thread hands over a callback",
-)
-def test_green_objects_of_others_keep_pytangos_ways(patched: Callable[[str], dict]) -> None:
-    assert patched("foreign") == {"later": None, "together": [], "timed_out": True, "callback": 7}
-
-
-def test_without_a_hub_a_call_is_made_where_it_stands() -> None:
-    client = TangoClient(Config())
-    assert client.bulkhead("a/b/c").run(int, ("7",)) == 7
-    assert client.green.info()["threads"] == 0
-
-
-def test_bulkheads_of_unused_devices_are_forgotten() -> None:
-    client = TangoClient(Config(cache_size=10))
-    for number in range(1000):
-        client.bulkhead(f"a/b/{number}")
-    gc.collect()
-    assert len(client.bulkheads._all()) <= 10
