@@ -11,7 +11,7 @@ import pytest
 import tango
 
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerFailed, ServerProcess
-from tests.demo.waiting import wait_until
+from tests.waiting import wait_until
 
 CODE = """
 import sys
