@@ -27,7 +27,7 @@ from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
 from mtango_gevent.errors import tango_failure
-from mtango_gevent.values.types import set_configuration
+from mtango_gevent.values import set_configuration
 from tango.gevent_executor import GeventExecutor, set_global_executor
 
 native_sleep = monkey.get_original("time", "sleep")
