@@ -109,14 +109,14 @@ def limit():
         now -= 1
 
     began = time.monotonic()
-    found = outcomes(bulkhead.run, 10, work)
-    other = client.bulkhead("d/e/f").run(int, ("7",))
+    found = outcomes(bulkhead.call, 10, "other", work)
+    other = client.bulkhead("d/e/f").call("other", int, "7")
     return {
         "most": most,
         "failed": failed(found),
         "seconds": time.monotonic() - began,
         "other": other,
-        "info": client.green.info(),
+        "info": client.pool_info(),
     }
 
 
@@ -125,19 +125,19 @@ def deadline():
     client, _ = make(device_limit=1, call_deadline=0.2, queue_timeout=0.1)
     bulkhead = client.bulkhead("a/b/c")
     release = NativeEvent()
-    late = failed(outcomes(bulkhead.run, 1, release.wait))
-    held = client.green.info()
-    refused = failed(outcomes(bulkhead.run, 1, int))
+    late = failed(outcomes(bulkhead.call, 1, "other", release.wait))
+    held = client.pool_info()
+    refused = failed(outcomes(bulkhead.call, 1, "other", int))
     release.set()
     gevent.sleep(0)
-    while client.green.info()["in_flight"]:
+    while client.pool_info()["in_flight"]:
         gevent.sleep(0.01)
     return {
         "late": late,
         "held": held,
         "refused": refused,
-        "after": bulkhead.run(int, ("7",)),
-        "info": client.green.info(),
+        "after": bulkhead.call("other", int, "7"),
+        "info": client.pool_info(),
     }
 
 
@@ -149,11 +149,11 @@ def counted():
     def fail():
         raise tango_failure("API_DeviceTimedOut", "of Tango")
 
-    bulkhead.run(lambda: bulkhead.run(int, ("7",), kind="inner"), kind="outer")
+    bulkhead.call("outer", lambda: bulkhead.call("inner", int, "7"))
     with contextlib.suppress(ValueError):
-        bulkhead.run(int, ("x",))
-    outcomes(bulkhead.run, 1, fail)
-    outcomes(bulkhead.run, 2, native_sleep, (1,))
+        bulkhead.call("other", int, "x")
+    outcomes(bulkhead.call, 1, "other", fail)
+    outcomes(bulkhead.call, 2, "other", native_sleep, 1)
     native_sleep(0.7)
     gevent.sleep(0.1)
     outcomes(client.proxies.get, 3, "a/b/c", bulkhead, lambda: bulkhead, object)
@@ -187,21 +187,21 @@ def opens():
         began = time.monotonic()
         return failed(outcomes(ask, count)), round(time.monotonic() - began, 1)
 
-    bulkhead._probe = probe
+    bulkhead.health._probe = probe
     late = [timed(10), timed(10)]
-    at_once, shown = timed(10), bulkhead.figures()
+    at_once, shown = timed(10), bulkhead.status()
     while not probed:
         gevent.sleep(0.01)
-    beside, half_open = timed(10), bulkhead.figures()["state"]
+    beside, half_open = timed(10), bulkhead.status()["state"]
     release.set()
     while bulkhead.is_open:
         gevent.sleep(0.01)
     found = [outcome.value for outcome in outcomes(ask, 10)]
-    while client.green.info()["in_flight"]:
+    while client.pool_info()["in_flight"]:
         gevent.sleep(0.01)
     return {
         "late": late, "at_once": at_once, "shown": shown, "beside": beside, "half_open": half_open,
-        "made": made, "probed": probed, "found": found, "after": bulkhead.figures(), "info": client.green.info(),
+        "made": made, "probed": probed, "found": found, "after": bulkhead.status(), "info": client.pool_info(),
     }  # fmt: skip
 
 
@@ -218,12 +218,12 @@ def turns():
 
     bulkheads = [client.bulkhead(f"a/b/{number}") for number in range(10)]
     for number, bulkhead in enumerate(bulkheads):
-        bulkhead._probe = lambda number=number: probe(number)
-        outcomes(bulkhead.run, 1, probe, (number,))
+        bulkhead.health._probe = lambda number=number: probe(number)
+        outcomes(bulkhead.call, 1, "other", probe, number)
     opened = sum(bulkhead.is_open for bulkhead in bulkheads)
     hanging.discard(9)
     while bulkheads[9].is_open and time.monotonic() < began + 30:
-        outcomes(bulkheads[0].run, 1, int)
+        outcomes(bulkheads[0].call, 1, "other", int)
         gevent.sleep(0.01)
     return {
         "opened": opened,
@@ -240,22 +240,25 @@ def silent():
     client.bulkheads._ping = lambda url: url == "a/b/3" or release.wait()
     bulkheads = [client.bulkhead(name) for name in ("a/b/1", "a/b/2", "a/b/3")]
     for bulkhead, server in zip(bulkheads, ("frozen", "frozen", "healthy"), strict=True):
-        client.bulkheads.lead(bulkhead, server)
+        client.bulkheads.assign_server(bulkhead, server)
     asking = sys.argv[2]
     first = bulkheads[0].metadata if asking == "metadata" else bulkheads[0]
-    late = failed(outcomes(first.run, 1, release.wait) + outcomes(bulkheads[2].run, 1, native_sleep, (0.5,)))
-    while not bulkheads[0].server.silent_since:
+    late = outcomes(first.call, 1, "other", release.wait) + outcomes(bulkheads[2].call, 1, "other", native_sleep, 0.5)
+    while not bulkheads[0].is_silent:
         gevent.sleep(0.01)
-    refused = failed([*outcomes(bulkheads[1].run, 1, int), *outcomes(bulkheads[1].metadata.run, 1, int)])
+    refused = outcomes(bulkheads[1].call, 1, "other", int) + outcomes(bulkheads[1].metadata.call, 1, "other", int)
     client.publish()
     figures = client.figures.get("circuits.servers")
-    healthy = bulkheads[2].run(int, ("7",))
-    states = [bulkhead.figures()["state"] for bulkhead in bulkheads]
+    healthy = bulkheads[2].call("other", int, "7")
+    states = [bulkhead.status()["state"] for bulkhead in bulkheads]
     release.set()
-    while bulkheads[0].server.silent_since:
+    while bulkheads[0].is_silent:
         gevent.sleep(0.01)
-    after = [bulkhead.run(int, ("7",)) for bulkhead in bulkheads]
-    return {"late": late, "refused": refused, "healthy": healthy, "states": states, "after": after, "silent": figures}
+    after = [bulkhead.call("other", int, "7") for bulkhead in bulkheads]
+    return {
+        "late": failed(late), "refused": failed(refused), "healthy": healthy, "states": states, "after": after,
+        "silent": figures,
+    }  # fmt: skip
 
 
 def pool():
@@ -263,14 +266,14 @@ def pool():
     client, _ = make(pool_size=9, queue_timeout=0.1)
     bulkheads = [client.bulkhead(f"a/b/{number}") for number in range(3)]
     release = NativeEvent()
-    busy = [gevent.spawn(bulkhead.run, release.wait) for bulkhead in bulkheads[:2]]
+    busy = [gevent.spawn(bulkhead.call, "other", release.wait) for bulkhead in bulkheads[:2]]
     gevent.sleep(0)
-    refused = failed(outcomes(bulkheads[2].run, 1, int))
-    metadata = bulkheads[2].metadata.run(int, ("7",))
+    refused = failed(outcomes(bulkheads[2].call, 1, "other", int))
+    metadata = bulkheads[2].metadata.call("other", int, "7")
     release.set()
     gevent.joinall(busy)
-    threads = client.green.info()["threads"]
-    return {"refused": refused, "threads": threads, "metadata": metadata, "after": bulkheads[2].run(int, ("7",))}
+    threads = client.pool_info()["threads"]
+    return {"refused": refused, "threads": threads, "metadata": metadata, "after": bulkheads[2].call("other", int, "7")}
 
 
 def errors():
@@ -278,7 +281,7 @@ def errors():
     client, _ = make()
     bulkhead = client.bulkhead("a/b/c")
     try:
-        bulkhead.run(int, ("x",))
+        bulkhead.call("other", int, "x")
     except ValueError as error:
         return {"error": str(error)}
 
@@ -306,7 +309,7 @@ def killed():
     client, _ = make(device_limit=1, queue_timeout=10)
     bulkhead = client.bulkhead("connecting")
     release = NativeEvent()
-    busy = gevent.spawn(bulkhead.run, release.wait)
+    busy = gevent.spawn(bulkhead.call, "other", release.wait)
     gevent.sleep(0.01)
     first = gevent.spawn(client.proxies.get, "a/b/c", bulkhead, lambda: bulkhead, object)
     gevent.sleep(0.01)
@@ -346,7 +349,7 @@ def slow_names():
         began = time.monotonic()
         return client.addresses.are_same("127.0.0.1", "slow.invalid"), time.monotonic() - began
 
-    client.green.at_home()
+    client.concurrency.in_hub()
     assert client.addresses.are_same("127.0.0.1", "localhost")
     hub.resolver = Resolver()
     gevent.spawn(count)
@@ -364,11 +367,11 @@ def contexts():
     ident = monkey.get_original("_thread", "get_ident")
     bulkhead = client.bulkhead("a/b/c")
     hub_thread = ident()
-    in_greenlet = gevent.spawn(bulkhead.run, ident).get()
-    nested = bulkhead.run(lambda: (ident(), bulkhead.run(ident)))
-    thread = gevent.get_hub().threadpool.spawn(lambda: (ident(), bulkhead.run(ident))).get()
+    in_greenlet = gevent.spawn(bulkhead.call, "other", ident).get()
+    nested = bulkhead.call("other", lambda: (ident(), bulkhead.call("other", ident)))
+    thread = gevent.get_hub().threadpool.spawn(lambda: (ident(), bulkhead.call("other", ident))).get()
     return {
-        "pooled": in_greenlet != hub_thread and bulkhead.run(ident) != hub_thread,
+        "pooled": in_greenlet != hub_thread and bulkhead.call("other", ident) != hub_thread,
         "nested": nested[0] == nested[1],
         "foreign": thread[0] == thread[1],
     }
@@ -377,16 +380,16 @@ def contexts():
 def foreign():
     """Green objects of a program that embeds the gateway: PyTango's ways, and none of the gateway's limits."""
     client, _ = make(device_limit=1, queue_timeout=0.01, call_deadline=0.01)
-    bulkhead = client.green.threads
-    later = bulkhead.run(native_sleep, (0.2,), wait=False)
-    together = failed(outcomes(bulkhead.run, 8, native_sleep, (0.1,)))
+    executor = client.executor
+    later = executor.run(native_sleep, (0.2,), wait=False)
+    together = failed(outcomes(executor.run, 8, native_sleep, (0.1,)))
     try:
-        bulkhead.run(native_sleep, (1,), timeout=0.01)
+        executor.run(native_sleep, (1,), timeout=0.01)
         timed_out = False
     except gevent.Timeout:
         timed_out = True
     # as PyTango brings event callbacks into the hub
-    called = gevent.get_hub().threadpool.spawn(lambda: bulkhead.submit(lambda number: number + 1, 6).result()).get()
+    called = gevent.get_hub().threadpool.spawn(lambda: executor.submit(lambda number: number + 1, 6).result()).get()
     return {"later": later.get(), "together": together, "timed_out": timed_out, "callback": called}
 
 
@@ -415,7 +418,7 @@ def shared():
         "readings": readings[1],
         "failed": failed(broken),
         "failures": len({id(outcome.exception) for outcome in broken}),
-        "info": client.green.info(),
+        "info": client.pool_info(),
     }
 
 
@@ -459,108 +462,50 @@ def joined():
     late = failed([first.get()])
     release.set()
     second = second.get()
-    return {"late": late, "value": second.value.items.value, "info": client.green.info()}
+    return {"late": late, "value": second.value.items.value, "info": client.pool_info()}
 
 
-def rounds():
-    """Quick calls that come together are made by one thread; what is not quick after all holds up nobody else."""
-    client, _ = make(device_limit=2, queue_timeout=10, call_deadline=10)
-    bulkheads, ident = (
-        [client.bulkhead(f"a/b/{number}") for number in range(3)],
-        monkey.get_original("_thread", "get_ident"),
-    )
-    release = NativeEvent()
-
-    def make_quickly(bulkhead, function):
-        bulkhead.note_time("test", 0.0, in_round=False)
-        call = threads.Call(bulkhead, "test", function, (), {}, "test")
-        bulkhead.start(call)
-        return bulkhead.wait(call)
-
-    def together(*functions):
-        return [
-            gevent.spawn(make_quickly, bulkheads[number % 3], function) for number, function in enumerate(functions)
-        ]
-
-    def values(found):
-        return [each.get(timeout=10) for each in found]
-
-    gevent.spawn(client.green.at_home).join()
-    fewest = min(len(set(values(together(*[ident] * 6)))) for _ in range(10))  # the machine may hold one up
-    held = together(ident, release.wait, ident, ident, release.wait, ident)
-    others = values([held[number] for number in (0, 2, 3, 5)])
-    info, slots, in_flight = (
-        client.green.info(),
-        [bulkhead.slots.taken for bulkhead in bulkheads],
-        bulkheads[1].circuit.in_flight,
-    )
-    held += together(ident, release.wait, ident)[1:2]  # one more than it has slots
-    while bulkheads[1].slots.taken < 3:
-        gevent.sleep(0)
-    full = together(ident, ident)
-    full[0].join()
-    waiting = [each.ready() for each in full]
+def few_threads():
+    """Quick calls need few threads; those behind calls that hang get new ones, which end after the hang."""
+    client, _ = make(pool_size=100, device_limit=20, queue_timeout=10, call_deadline=10)
+    bulkhead, release = client.bulkhead("a/b/c"), NativeEvent()
+    outcomes(bulkhead.call, 20, "other", int)
+    quick = client.pool_info()["threads"]
+    held = [gevent.spawn(bulkhead.call, "other", release.wait) for _ in range(12)]
+    beside = outcomes(bulkhead.call, 8, "other", int)
+    hanging = client.pool_info()
+    gevent.sleep(2 * threads._SHRINK_AFTER)
     release.set()
-    ended = values([held[1], held[4], held[6], full[1]])[:3]
+    gevent.joinall(held)
     return {
-        "threads": fewest, "others": len(others), "info": info, "slots": slots, "in_flight": in_flight,
-        "waiting": waiting, "ended": ended, "after": client.green.info(),
-        "slots_after": [bulkhead.slots.taken for bulkhead in bulkheads],
-        "calls": [(bulkhead.circuit.calls, bulkhead.circuit.in_flight) for bulkhead in bulkheads],
+        "quick": quick, "beside": len(beside), "in_flight": hanging["in_flight"], "hanging": hanging["threads"],
+        "after": client.pool_info(), "few": threads.FEW,
     }  # fmt: skip
 
 
 def threadless():
-    """The machine has no thread, for quick calls as for others; then it has."""
-    client, _ = make()
-    bulkhead, start_thread = client.bulkhead("a/b/c"), threads._start_thread
-    bulkhead.note_time("test", 0.0, in_round=False)
+    """The machine has no thread, neither the first one nor one behind calls that hang; then it has."""
+    client, _ = make(pool_size=100, device_limit=20)
+    bulkhead, start_thread, release = client.bulkhead("a/b/c"), threads.start_thread, NativeEvent()
 
     def refuse(*_):
         raise RuntimeError("can't start new thread")
 
-    threads._start_thread = refuse
-    refused = [failure.exception.args[0] for failure in outcomes(lambda: bulkhead.run(int, ("7",), what="test"), 3)]
-    threads._start_thread = start_thread
-    found = [outcome.value for outcome in outcomes(lambda: bulkhead.run(int, ("7",), what="test"), 3)]
-    reasons = sorted({error.reason for error in refused})
-    return {"refused": reasons, "found": found, "slots": bulkhead.slots.taken, "info": client.green.info()}
-
-
-def quick():
-    """(device): what was answered at once is asked in a round, until it is slow for some time; joiners come with it."""
-    client, host = make()
-    device = Device(host, sys.argv[2])
-    bulkhead = client.bulkhead(device._url())
-
-    def take(seconds):
-        device.run_command(device.describe_command("TakeSeconds"), seconds)
-
-    def reads():
-        rows = client.figures.board.read_series()
-        return sum(row[0] for key, row in rows.items() if key[:2] == ("mtango_tango_calls_total", "read"))
-
-    def longest_turn():
-        """How long the hub is held, at most, while two read."""
-        readers, longest, last = [gevent.spawn(device.read_value, "slow") for _ in range(2)], 0.0, time.perf_counter()
-        while not all(reader.ready() for reader in readers):
-            gevent.sleep(0.001)
-            longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
-        return longest
-
-    take(0.0)
-    for _ in range(10):
-        device.read_value("slow")
-    quick = [bulkhead.is_quick("slow"), bulkhead.is_quick("quick")]
-    before = reads()
-    found = outcomes(device.read_value, 10, "slow")
-    made = reads() - before
-    take(0.3)
-    turns = []
-    while bulkhead.is_quick("slow") and len(turns) < 20:
-        turns.append(longest_turn())
-    values = {outcome.value.items.value for outcome in found}
-    return {"quick": quick, "made": made, "values": sorted(values), "turns": turns}
+    threads.start_thread = refuse
+    refused = outcomes(bulkhead.call, 3, "other", int, "7")
+    threads.start_thread = start_thread
+    held = [gevent.spawn(bulkhead.call, "other", release.wait) for _ in range(threads.FEW)]
+    gevent.sleep(0.01)
+    threads.start_thread = refuse
+    refused += outcomes(bulkhead.call, 3, "other", int, "7")
+    threads.start_thread = start_thread
+    found = [outcome.value for outcome in outcomes(bulkhead.call, 3, "other", int, "7")]
+    release.set()
+    gevent.joinall(held)
+    return {
+        "refused": failed(refused), "found": found, "places": bulkhead.semaphore.taken, "info": client.pool_info(),
+        "in_flight": bulkhead.health.breaker.in_flight,
+    }  # fmt: skip
 
 
 def sender(**settings):
@@ -695,7 +640,7 @@ def labels():
     item = device.read_value("mode").items
     found = [list(device.enum_labels(item))]
     wait_until(lambda: len(watched(client)) == 2 and all(each.end for each in watched(client)))
-    client.green.threads.run(configure, (client.plain_proxy, device.name, "mode", ["closed", "open"]))
+    client.partitions.whole.call("other", configure, client.plain_proxy, device.name, "mode", ["closed", "open"])
     wait_until(lambda: list(device.enum_labels(item)) != found[0])
     found.append(list(device.enum_labels(item)))
     return {"found": found}

@@ -43,7 +43,7 @@ def test_localhost_and_addresses_need_no_lookup(monkeypatch: pytest.MonkeyPatch,
     def fail(*_arguments: object, **_keywords: object) -> None:
         raise socket.gaierror
 
-    monkeypatch.setattr(addresses, "_getaddrinfo", fail)
+    monkeypatch.setattr(addresses, "getaddrinfo", fail)
     assert TangoClient(Config()).addresses.are_same("localhost", other)
 
 

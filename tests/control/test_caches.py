@@ -9,7 +9,7 @@ import pytest
 
 from mtango_gevent import workers
 from mtango_gevent.config import Config
-from mtango_gevent.control.calls.executor import Bulkhead
+from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.workers import CacheFigures
@@ -17,7 +17,7 @@ from mtango_gevent.workers import CacheFigures
 
 @pytest.fixture
 def bulkhead() -> Bulkhead:
-    return TangoClient(Config()).green.threads
+    return TangoClient(Config()).partitions.whole
 
 
 def test_the_least_recently_used_proxy_is_let_go(bulkhead: Bulkhead) -> None:

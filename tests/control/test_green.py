@@ -86,21 +86,18 @@ def test_a_server_that_does_not_answer_is_left_alone_with_all_its_devices(
     }
 
 
-def test_quick_calls_share_a_thread_and_wait_for_none_that_is_not_quick_after_all(
-    patched: Callable[[str], dict],
-) -> None:
-    found = patched("rounds")
-    assert (found["threads"], found["others"]) == (1, 4)
-    assert (found["info"]["in_flight"], found["slots"], found["in_flight"]) == (2, [0, 2, 0], 2)
-    assert (found["waiting"], found["ended"]) == ([True, False], [True, True, True])
-    assert (found["after"]["in_flight"], found["slots_after"]) == (0, [0, 0, 0])
-    assert found["calls"] == [[24, 0], [24, 0], [23, 0]]
+def test_quick_calls_need_few_threads_and_calls_behind_a_hang_get_more(patched: Callable[[str], dict]) -> None:
+    found = patched("few_threads")
+    assert found["quick"] <= found["few"]
+    assert (found["beside"], found["in_flight"]) == (8, 12)
+    assert 12 < found["hanging"] <= 20
+    assert (found["after"]["in_flight"], found["after"]["threads"]) == (0, found["few"])
 
 
-def test_without_a_thread_quick_calls_are_refused_as_all_are(patched: Callable[[str], dict]) -> None:
+def test_without_a_thread_calls_are_refused(patched: Callable[[str], dict]) -> None:
     found = patched("threadless")
-    assert (found["refused"], found["found"], found["slots"]) == (["MTANGO_PoolExhausted"], [7, 7, 7], 0)
-    assert (found["info"]["in_flight"], found["info"]["refused"]) == (0, 3)
+    assert (found["refused"], found["found"], found["places"]) == (["MTANGO_PoolExhausted"] * 6, [7, 7, 7], 0)
+    assert (found["info"]["in_flight"], found["info"]["refused"], found["in_flight"]) == (0, 6, 0)
 
 
 def test_errors_reach_the_caller_and_print_nothing(patched: Callable[[str], dict]) -> None:
@@ -136,8 +133,8 @@ def test_green_objects_of_others_keep_pytangos_ways(patched: Callable[[str], dic
 
 def test_without_a_hub_a_call_is_made_where_it_stands() -> None:
     client = TangoClient(Config())
-    assert client.bulkhead("a/b/c").run(int, ("7",)) == 7
-    assert client.green.info()["threads"] == 0
+    assert client.bulkhead("a/b/c").call("other", int, "7") == 7
+    assert client.pool_info()["threads"] == 0
 
 
 def test_bulkheads_of_unused_devices_are_forgotten() -> None:

@@ -14,8 +14,7 @@ import gevent.event
 import pytest
 
 from mtango_gevent import workers
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.signal import GreenletSignal, Signal, ThreadSignal, Waker
+from mtango_gevent.control.calls import GreenletSignal, NativeLock, Signal, ThreadSignal, Waker
 from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.demo.embedded import ServerProcess
 from mtango_gevent.errors import DevFailed, tango_failure
