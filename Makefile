@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 PIPES := .venv-pipes
 LOWEST := .venv-lowest
-WITHOUT_TANGO := tests/deploy tests/soak tests/faults/test_soak.py tests/live/test_connections.py tests/live/test_corpus.py \
+WITHOUT_TANGO := tests/deploy tests/docs tests/soak tests/faults/test_soak.py tests/live/test_connections.py tests/live/test_corpus.py \
 	tests/live/test_installed.py tests/live/test_schema.py tests/test_benchmarks.py
 EXAMPLES ?= 500
 MINUTES ?= 5
