@@ -7,6 +7,7 @@
 # make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
 # make bench  how fast it is beside yardsticks: ROUNDS=5 SECONDS=2 WORKLOADS="scalar image" AGAINST=checkout OUT=folder
 # make lint   ruff, pyright, import rules             make clean   remove what the others made
+# make docs   generate the reference pages and build the site into build/docs
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,7 +25,7 @@ SECONDS ?= 2
 OUT ?= build/bench
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run test test-all test-pipes test-lowest fuzz soak bench lint clean
+.PHONY: run test test-all test-pipes test-lowest fuzz soak bench lint docs clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
@@ -60,6 +61,11 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+
+# PYTHONPATH: the code of this checkout, wherever the environment has the package from.
+docs: $(VENV)/installed-dev
+	PYTHONPATH=. $(VENV)/bin/cog -r -P -I docs -p "import generate" docs/reference/*.md docs/how-to/*.md
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) $(PIPES) $(LOWEST) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
