@@ -16,9 +16,8 @@ from mtango_gevent import __version__
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls.bulkhead import Spent, count_time
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.logs import AccessLine, log
-from mtango_gevent.series import OTHER
-from mtango_gevent.workers import Figures
+from mtango_gevent.logs import AccessLine
+from mtango_gevent.metrics import OTHER, Metrics
 
 if TYPE_CHECKING:
     from mtango_gevent.api.repeats import Question
@@ -41,7 +40,7 @@ _QUERY = "%!$&'()*+,;=:@/?-._~"
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """Of an application: settings, Tango, figures.
+    """Of an application: settings, Tango, metrics.
 
     in_force: settings that the server was started with other than `config` says; the server fills it in.
     """
@@ -51,8 +50,8 @@ class Context:
     in_force: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
-    def figures(self) -> Figures:
-        return self.client.figures
+    def metrics(self) -> Metrics:
+        return self.client.metrics
 
 
 class Exchange(Spent):
@@ -75,7 +74,7 @@ class Exchange(Spent):
         self.outcome, self.route, self.device = "ok", "none", "-"
         self.failed: Exception | None = None
         self.question: Question | None = None
-        context.figures.count("requests")
+        context.metrics.begin_request()
         _current.set(self)
 
     def finish(self, status: str, headers: Headers) -> None:
@@ -92,17 +91,14 @@ class Exchange(Spent):
 
     def _count(self, status: str, seconds: float) -> None:
         """By what the server knows, never by what a client makes up: each value of a label is kept for ever."""
-        figures, method = self.context.figures, self._environ["REQUEST_METHOD"]
+        method = self._environ["REQUEST_METHOD"]
         if method not in METHODS:
             method = OTHER
-        figures.count("responses")
-        figures.count_labelled("mtango_http_requests_total", self.route, method, status)
-        figures.time_labelled(seconds, "mtango_http_request_duration_seconds", self.route, method)
+        self.context.metrics.end_request(seconds, self.route, method, status)
 
     def _log(self, status: str, headers: Headers, seconds: float, tango: float) -> None:
         environ = self._environ
-        log(
-            _access,
+        _access.info(
             AccessLine(
                 id=self.id,
                 client=_quoted(environ.get("REMOTE_ADDR") or "-", ":.[]%"),  # which a proxy may have from anybody

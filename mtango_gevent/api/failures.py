@@ -25,7 +25,7 @@ def register(app: Flask) -> None:
 
 def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) -> Response:
     """Status 200, unless the settings ask for statuses. milliseconds: when it happened, if that was not just now."""
-    context().figures.count("failures")
+    context().metrics.count("mtango_http_failures_total")
     current().outcome = "failed: " + " < ".join(from_utf8(error.reason) for error in failure.args)
     if config().rc3_errors == "tango":
         return reply.json(reply.failure(describe(failure), milliseconds))
@@ -36,7 +36,7 @@ def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) ->
 
 
 def answer_refusal(error: ApiError) -> Response:
-    context().figures.count("failures")
+    context().metrics.count("mtango_http_failures_total")
     current().outcome = f"refused: {error.description}"
     response = _answer(error, error.status)
     response.headers.update(error.headers)
@@ -59,7 +59,7 @@ def answer_http_error(error: HTTPException) -> Response:
 
 
 def answer_internal_error(error: Exception) -> Response:
-    context().figures.count("failures")
+    context().metrics.count("mtango_http_failures_total")
     current().outcome = f"broken: {type(error).__name__}"
     line = f"{request.method} {request.path}, request {current().id}"
     logger.exception("%s", line.encode("unicode_escape").decode("ascii"))

@@ -46,7 +46,6 @@ def optional_parts() -> str:
     """Return which optional parts are installed, and the extras that install the others."""
     parts = (
         ("pictures", "image", find_spec("PIL") is not None),
-        ("metrics", "metrics", find_spec("prometheus_client") is not None),
         ("expressions", "mtango-py", find_spec("re2") is not None),
         ("pipes", "pipes", PIPES),
     )

@@ -7,12 +7,11 @@ import time
 
 import pytest
 
-from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls.executor import Bulkhead
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.proxies import ProxyCache
-from mtango_gevent.workers import CacheFigures
+from mtango_gevent.metrics import CacheMetrics, own
 
 
 @pytest.fixture
@@ -21,14 +20,14 @@ def bulkhead() -> Bulkhead:
 
 
 def test_the_least_recently_used_proxy_is_let_go(bulkhead: Bulkhead) -> None:
-    figures = workers.own()
-    cache = ProxyCache(2, 60, CacheFigures(figures, "devices", 2))
+    metrics = own()
+    cache = ProxyCache(2, 60, CacheMetrics(metrics, "devices", 2))
     first = cache.get("a", bulkhead, lambda: bulkhead, object)
     cache.get("b", bulkhead, lambda: bulkhead, object)
     assert cache.get("a", bulkhead, lambda: bulkhead, object) is first
     cache.get("c", bulkhead, lambda: bulkhead, object)
     assert cache.get("a", bulkhead, lambda: bulkhead, object) is first
-    assert [figures.get(f"devices.{figure}") for figure in ("hits", "misses", "currsize", "maxsize")] == [2, 3, 2, 2]
+    assert metrics.read()[0]["devices"] == {"hits": 2, "misses": 3, "currsize": 2, "maxsize": 2}
 
 
 def test_a_proxy_that_is_used_stays_and_one_that_is_not_goes(bulkhead: Bulkhead) -> None:

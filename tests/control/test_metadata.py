@@ -13,13 +13,12 @@ import gevent
 import gevent.event
 import pytest
 
-from mtango_gevent import workers
 from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.calls.signal import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.demo.embedded import ServerProcess
 from mtango_gevent.errors import DevFailed, tango_failure
-from mtango_gevent.workers import CacheFigures
+from mtango_gevent.metrics import CacheMetrics, own
 from tests.hubs import in_a_hub
 from tests.live.conftest import wait_until
 
@@ -72,12 +71,12 @@ def ended(threads: list[threading.Thread]) -> None:
 
 
 def test_an_answer_is_asked_for_once_in_its_lifetime() -> None:
-    figures, asked = workers.own(), []
-    cache = Metadata(9, 60, ThreadSignal, CacheFigures(figures, "attributes", 9))
+    metrics, asked = own(), []
+    cache = Metadata(9, 60, ThreadSignal, CacheMetrics(metrics, "attributes", 9))
     for _ in range(3):
         assert cache.get(DEVICE, "key", lambda: asked.append(1) or "answer") == "answer"
     assert len(asked) == 1
-    assert figures.get("attributes.hits") == 2
+    assert metrics.read()[0]["attributes"]["hits"] == 2
     cache.clear()
     cache.get(DEVICE, "key", lambda: asked.append(1) or "answer")
     assert len(asked) == 2

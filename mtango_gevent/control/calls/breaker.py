@@ -81,7 +81,7 @@ class CircuitBreaker:
         self._late, self.opened = 0, 0.0
 
     def figures(self) -> dict[str, Any]:
-        """What is known, for a row of reports.py."""
+        """What is known, for the status of the device."""
         when, text = self.last_error or (None, None)
         return {
             "state": self.state,

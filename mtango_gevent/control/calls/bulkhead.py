@@ -196,9 +196,9 @@ class Bulkhead(GeventExecutor):
         """A call that has ended, or been given up; seconds: how long it took, None where it was not made."""
         green = self._green
         device = [self.device] if green.config.metrics_devices else []
-        green.figures.count_labelled("mtango_tango_calls_total", kind, outcome, *device)
+        green.metrics.count("mtango_tango_calls_total", kind, outcome, *device)
         if seconds is not None:
-            green.figures.time_labelled(seconds, "mtango_tango_call_duration_seconds", kind)
+            green.metrics.observe(seconds, "mtango_tango_call_duration_seconds", kind)
 
     def admit(self, kind: str) -> None:
         """Raises DevFailed, MTANGO_CircuitOpen, counted as of that kind, where no call is to be made."""

@@ -11,7 +11,7 @@ from mtango_gevent.control.calls.device_bulkhead import DeviceBulkhead
 from mtango_gevent.control.calls.executor import Green
 from mtango_gevent.control.calls.server_health import ServerHealth
 from mtango_gevent.names import local_name
-from mtango_gevent.reports import Row
+from mtango_gevent.scoreboard import DeviceStatus
 
 # Seconds without an answer after which a database is pinged: another one may have to be asked.
 _DATABASE_PATIENCE = 1.0
@@ -69,7 +69,7 @@ class Bulkheads:
         """How many calls wait for a slot."""
         return sum(bulkhead.waiting for bulkhead in self._all())
 
-    def report(self) -> list[Row]:
+    def report(self) -> list[DeviceStatus]:
         """Of all devices that were ever called: those in trouble first, then those that are asked most."""
         rows = [bulkhead.figures() for bulkhead in self._all() if bulkhead.is_known]
         return sorted(rows, key=lambda row: (row["state"] == "closed", -row["calls"]))

@@ -61,7 +61,7 @@ class DeviceBulkhead(Bulkhead):
         return self.circuit.calls > 0 or self.circuit.in_flight > 0
 
     def figures(self) -> dict[str, Any]:
-        """A row of reports.py. Times are seconds, points in time those since the epoch."""
+        """The status of the device. Times are seconds, points in time those since the epoch."""
         silent = self.server.silent_since if self.server else 0.0
         return {
             "name": self.name,

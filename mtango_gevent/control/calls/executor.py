@@ -31,7 +31,7 @@ from mtango_gevent.control.calls.rounds import Rounds
 from mtango_gevent.control.calls.signal import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.control.calls.threads import Call, ThreadPool, calling
 from mtango_gevent.errors import tango_failure
-from mtango_gevent.workers import Figures
+from mtango_gevent.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +70,9 @@ def _run_in_thread(function: Callable[..., None], *arguments: Any) -> None:
 class Green:
     """The pool of this worker, the bulkheads over it, and what is counted about them."""
 
-    def __init__(self, config: Config, figures: Figures) -> None:
+    def __init__(self, config: Config, metrics: Metrics) -> None:
         self.config = config
-        self.figures = figures
+        self.metrics = metrics
         self._home: tuple[int, int] | None = None  # (native thread id, forks until then) of the hub that is served
         self._pool: ThreadPool | None = None
         self._rounds: Rounds | None = None
@@ -230,7 +230,7 @@ class Green:
             call.slots.append(each.slots)
             each = each.parent
         call.began = time.perf_counter()
-        self.figures.time_labelled(call.began - began, "mtango_tango_slot_wait_seconds")
+        self.metrics.observe(call.began - began, "mtango_tango_slot_wait_seconds")
         return waited
 
     def _wait_for_slot(self, call: Call, bulkhead: Bulkhead, patience: float | None, began: float) -> None:
@@ -238,7 +238,7 @@ class Green:
         if bulkhead.slots.acquire(left):
             return
         waited = time.perf_counter() - began
-        self.figures.time_labelled(waited, "mtango_tango_slot_wait_seconds")
+        self.metrics.observe(waited, "mtango_tango_slot_wait_seconds")
         description = f"none of {bulkhead.slots.limit} calls to {bulkhead.name} ended within {waited:.1f} s"
         self._refuse(call, bulkhead.refusal, description)
 

@@ -66,5 +66,5 @@ class Rounds:
             self._note_begin(running)
 
     def _note_begin(self, call: Call) -> None:
-        self._green.figures.time_labelled(call.began - self._began, "mtango_tango_slot_wait_seconds")
+        self._green.metrics.observe(call.began - self._began, "mtango_tango_slot_wait_seconds")
         call.bulkhead.begun(call)
