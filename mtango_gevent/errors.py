@@ -80,9 +80,9 @@ class BadRequest(ApiError):
 
 
 def check_limit(number: int, limit: int, what: str) -> None:
-    """Raises BadRequest where there is more of `what` than `limit`."""
+    """Raise BadRequest if a request has more of something than its limit. what: its name in the plural."""
     if number > limit:
-        raise BadRequest(f"{number} {what}: no request may have more than {limit}")
+        raise BadRequest(f"expected at most {limit} {what}, got {number}")
 
 
 class NotFound(ApiError):
@@ -159,6 +159,14 @@ def status_of(failure: tango.DevFailed) -> int:
 def came_too_late(failure: tango.DevFailed) -> bool:
     """Whether the device has not answered in time, or was held by another call for too long."""
     return any(error.reason in _TOO_LATE or _CORBA_TIMED_OUT in error.desc for error in failure.args)
+
+
+def is_late(error: BaseException | None, seconds: float, late_after: float) -> bool:
+    """Return whether a call that took so many seconds failed as its target could not be reached in time.
+
+    After `late_after` seconds any failure to reach it is late; an earlier one may be about another device.
+    """
+    return isinstance(error, tango.DevFailed) and seconds >= late_after and status_of(error) == 503
 
 
 def describe(failure: Exception) -> list[dict[str, str]]:

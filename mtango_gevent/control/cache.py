@@ -1,31 +1,28 @@
-"""A cache with an age limit and metrics, for threads as for greenlets."""
+"""A cache with an age limit and figures, for threads as for greenlets."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable
 from typing import Any, TypeVar
 
 from cachetools import TTLCache
-from gevent import monkey
 
+from mtango_gevent.control.calls import NativeLock
 from mtango_gevent.metrics import CacheMetrics
 
 T = TypeVar("T")
-
-NativeLock: type[threading.Lock] = monkey.get_original("threading", "Lock")
 
 
 class Cache:
     """At most `size` values by key, each for `lifetime` seconds; with `renew` its time begins anew at each use.
 
-    None cannot be a value. metrics: where uses are counted, if anywhere.
+    None cannot be a value. figures: where uses are counted, if anywhere.
     """
 
-    def __init__(self, size: int, lifetime: float, renew: bool = False, metrics: CacheMetrics | None = None) -> None:
+    def __init__(self, size: int, lifetime: float, renew: bool = False, figures: CacheMetrics | None = None) -> None:
         self._values: TTLCache[Hashable, Any] = TTLCache(size, lifetime)
         self._renew = renew
-        self._metrics = metrics
+        self._figures = figures
         self._guard = NativeLock()  # held for dictionary work only, never while anything is waited for
 
     def find(self, key: Hashable) -> Any | None:
@@ -34,8 +31,8 @@ class Cache:
             value = self._values.get(key)
             if value is not None and self._renew:
                 self._values[key] = value
-        if self._metrics:
-            (self._metrics.miss if value is None else self._metrics.hit)()
+        if self._figures:
+            (self._figures.miss if value is None else self._figures.hit)()
         return value
 
     def peek(self, key: Hashable) -> Any | None:
@@ -60,8 +57,8 @@ class Cache:
         self.count()
 
     def count(self) -> None:
-        """Bring its size among the metrics up to date."""
-        if self._metrics:
+        """Bring its size among the figures up to date."""
+        if self._figures:
             with self._guard:
                 self._values.expire()
-                self._metrics.size(len(self._values))
+                self._figures.size(len(self._values))

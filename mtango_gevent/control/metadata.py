@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 
 from mtango_gevent.control.cache import Cache
-from mtango_gevent.control.calls.signal import Signal
+from mtango_gevent.control.calls import Signal
 from mtango_gevent.control.generations import Generations
 from mtango_gevent.control.single_flight import SingleFlight
 from mtango_gevent.metrics import CacheMetrics
@@ -38,16 +38,16 @@ class Metadata:
     """Answers by device and question, each kept for `lifetime` seconds at most; concurrent callers share one question.
 
     An answer to a question that was put before `forget` or `clear` is not stored after it.
-    make_signal: as for SingleFlight. metrics: where hits and misses are counted.
+    make_signal: as for SingleFlight. figures: where hits and misses are counted.
     """
 
     def __init__(
-        self, size: int, lifetime: float, make_signal: Callable[[], Signal], metrics: CacheMetrics | None = None
+        self, size: int, lifetime: float, make_signal: Callable[[], Signal], figures: CacheMetrics | None = None
     ) -> None:
-        self._entries = Cache(size, lifetime, metrics=metrics)
+        self._entries = Cache(size, lifetime, figures=figures)
         self._generations = Generations()
         self._flights = SingleFlight(make_signal)
-        self._metrics = metrics
+        self._figures = figures
         self.count = self._entries.count
 
     def get(self, device: str, question: Hashable, ask: Callable[[], T], max_age: float = math.inf) -> T:
@@ -58,8 +58,8 @@ class Metadata:
         key = self._key(device, question)
         entry: _Entry | None = self._entries.peek(key)
         fresh = entry is not None and time.monotonic() - entry.asked < max_age
-        if self._metrics:
-            (self._metrics.hit if fresh else self._metrics.miss)()
+        if self._figures:
+            (self._figures.hit if fresh else self._figures.miss)()
         return entry.answer if entry and fresh else self._flights.do(key, lambda: self._ask(key, ask))
 
     def ask(self, device: str, question: Hashable, ask: Callable[[], T]) -> T:

@@ -6,6 +6,7 @@ import time
 
 from flask import Blueprint, Response
 
+from mtango_gevent import values
 from mtango_gevent.api import connection, failures, query, reply
 from mtango_gevent.api.exchange import config
 from mtango_gevent.api.rc3.attributes import answer_value
@@ -14,7 +15,6 @@ from mtango_gevent.control.events.buffer import Event
 from mtango_gevent.control.events.cursor import Cursor
 from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.errors import BadRequest, DevFailed, describe, tango_failure
-from mtango_gevent.values import types as values
 
 blueprint = Blueprint("events", __name__)
 
