@@ -20,11 +20,10 @@ from mtango_gevent.control.calls.bulkheads import Bulkheads
 from mtango_gevent.control.calls.device_bulkhead import DeviceBulkhead
 from mtango_gevent.control.calls.executor import Green
 from mtango_gevent.control.database import Address, Database, DatabaseServer
-from mtango_gevent.control.events.hub import EventHub
+from mtango_gevent.control.events import ConfigurationWatch, EventHub
 from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
-from mtango_gevent.control.watch import ConfigurationWatch
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import local_name
 from mtango_gevent.workers import CacheFigures, Figures

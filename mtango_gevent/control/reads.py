@@ -18,8 +18,8 @@ from cachetools import TLRUCache
 from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.calls.bulkhead import Bulkhead
-from mtango_gevent.control.events.buffer import size
 from mtango_gevent.control.generations import Generations
+from mtango_gevent.control.records import value_size
 
 T = TypeVar("T")
 # Device, its generation, what is read.
@@ -123,7 +123,7 @@ def _has_failure(items: Any) -> bool:
 
 
 def _size(reading: Reading[Any]) -> int:
-    return sum(_OVERHEAD + size(item) for item in _attributes(reading.items))
+    return sum(_OVERHEAD + value_size(item) for item in _attributes(reading.items))
 
 
 def _attributes(items: tango.DeviceAttribute | Sequence[tango.DeviceAttribute]) -> Sequence[tango.DeviceAttribute]:

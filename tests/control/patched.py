@@ -694,7 +694,7 @@ def labels():
     device = Device(host, "test/changing/1")
     item = device.read_value("mode").items
     found = [list(device.enum_labels(item))]
-    wait_until(lambda: len(watched(client)) == 2 and all(each.end for each in watched(client)))
+    wait_until(lambda: len(watched(client)) == 2 and all(each.unsubscribe for each in watched(client)))
     client.green.threads.run(configure, (client.plain_proxy, device.name, "mode", ["closed", "open"]))
     wait_until(lambda: list(device.enum_labels(item)) != found[0])
     found.append(list(device.enum_labels(item)))
