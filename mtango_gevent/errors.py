@@ -80,9 +80,9 @@ class BadRequest(ApiError):
 
 
 def check_limit(number: int, limit: int, what: str) -> None:
-    """Raises BadRequest where there is more of `what` than `limit`."""
+    """Raise BadRequest if a request has more of something than its limit. what: its name in the plural."""
     if number > limit:
-        raise BadRequest(f"{number} {what}: no request may have more than {limit}")
+        raise BadRequest(f"expected at most {limit} {what}, got {number}")
 
 
 class NotFound(ApiError):

@@ -15,7 +15,7 @@ from werkzeug.http import parse_accept_header
 from mtango_gevent.api.exchange import context
 from mtango_gevent.errors import ApiError
 from mtango_gevent.text import read_text
-from mtango_gevent.values.types import attribute_value, is_picture
+from mtango_gevent.values import attribute_value, is_picture
 
 try:
     from PIL import Image

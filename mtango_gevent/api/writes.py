@@ -16,7 +16,7 @@ from mtango_gevent import limits
 from mtango_gevent.api.query import check_name, check_number, check_parameters, quoted
 from mtango_gevent.errors import ApiError, BadRequest, check_limit
 from mtango_gevent.names import canonical_name, folded
-from mtango_gevent.values.raw_input import RawInput, shown
+from mtango_gevent.values import RawInput, shown
 
 _FALSE = ("false", "0", "no")
 

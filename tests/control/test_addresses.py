@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+import time
 
+import gevent
 import pytest
 
 from mtango_gevent.config import Config
 from mtango_gevent.control import addresses
 from mtango_gevent.control.client import TangoClient
+from tests.control.concurrency import new_client
+from tests.patched_process import in_patched_process
 
 
 @pytest.mark.parametrize(
@@ -47,12 +50,32 @@ def test_localhost_and_addresses_need_no_lookup(monkeypatch: pytest.MonkeyPatch,
     assert TangoClient(Config()).addresses.are_same("localhost", other)
 
 
-def test_a_slow_lookup_holds_up_its_caller_only_and_not_for_long(patched: Callable[..., dict]) -> None:
-    found = patched("slow_names")
-    (first, seconds), (second, again) = found["first"], found["second"]
-    assert not first
-    assert not second
-    assert 0.9 < seconds < 3 * 1
-    assert again < 0.5
-    assert found["known"]
-    assert found["ran"] > 10
+@in_patched_process
+def test_slow_lookup_delays_only_its_caller_and_is_not_repeated_at_once() -> None:
+    client = new_client()
+    ran = 0
+
+    class SlowResolver:
+        def getaddrinfo(self, *_: object, **__: object) -> None:
+            gevent.sleep(60)
+
+    def count() -> None:
+        nonlocal ran
+        while True:
+            ran += 1
+            gevent.sleep(0.01)
+
+    def look_up() -> float:
+        """Return how long it took, in seconds."""
+        began = time.monotonic()
+        assert not client.addresses.are_same("127.0.0.1", "slow.invalid")
+        return time.monotonic() - began
+
+    client.green.at_home()
+    assert client.addresses.are_same("127.0.0.1", "localhost")
+    gevent.get_hub().resolver = SlowResolver()
+    gevent.spawn(count)
+    assert 0.9 < look_up() < 3 * 1
+    assert look_up() < 0.5
+    assert client.addresses.are_same("127.0.0.1", "localhost")
+    assert ran > 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import threading
 import weakref
 from collections.abc import Callable
@@ -14,14 +15,17 @@ import gevent.event
 import pytest
 
 from mtango_gevent import workers
+from mtango_gevent.control import device_metadata
 from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.calls.signal import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.control.metadata import Metadata
-from mtango_gevent.demo.embedded import ServerProcess
 from mtango_gevent.errors import DevFailed, tango_failure
+from mtango_gevent.values.types import set_configuration
 from mtango_gevent.workers import CacheFigures
+from tests.control.concurrency import new_device
 from tests.hubs import in_a_hub
 from tests.live.conftest import wait_until
+from tests.patched_process import in_patched_process
 
 DEVICE = "a/b/c"
 
@@ -199,8 +203,28 @@ def test_when_the_asking_greenlet_is_killed_the_next_one_asks() -> None:
     assert asked == [first, second]
 
 
-def test_tango_tells_of_changed_labels(patched: Callable[..., dict], changing_server: ServerProcess) -> None:
-    assert patched("labels")["found"] == [["off", "on"], ["closed", "open"]]
+@pytest.mark.usefixtures("changing_server")
+@in_patched_process
+def test_event_of_tango_discards_the_labels_that_another_client_has_changed() -> None:
+    device_metadata.LABELS_MAX_AGE = math.inf
+    device = new_device("test/changing/1")
+    client, item = device.host.client, device.read_value("mode").items
+
+    def labels() -> list[str]:
+        return list(device.enum_labels(item))
+
+    def change_labels() -> None:
+        proxy = client.plain_proxy(device.name)
+        info = proxy.get_attribute_config_ex("mode")[0]
+        set_configuration(info, ["enum_labels"], ["closed", "open"])
+        proxy.set_attribute_config([info])
+
+    assert labels() == ["off", "on"]
+    wait_until(
+        lambda: len(client.watch._watched) == 2 and all(each.unsubscribe for each in client.watch._watched.values())
+    )
+    client.green.threads.run(change_labels)
+    wait_until(lambda: labels() == ["closed", "open"])
 
 
 def test_the_guard_is_never_held_while_a_question_is_asked() -> None:

@@ -1,30 +1,23 @@
-"""Reads that are shared and kept, in plain threads and in a patched process (see patched.py)."""
+"""Reads that are shared and kept, under threads and under greenlets."""
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import pytest
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
-from mtango_gevent.control.reads import Reads
-from mtango_gevent.errors import DevFailed
+from mtango_gevent.control.reads import Reading, Reads
+from mtango_gevent.errors import DevFailed, tango_failure
+from tests.control.concurrency import Item, NativeEvent, native_sleep, new_client, outcome_of, outcomes, reasons
+from tests.patched_process import in_patched_process
 from tests.witness import Witness
-
-
-@dataclasses.dataclass
-class Item:
-    """As much of a value that was read as who keeps it looks at."""
-
-    value: Any
-    has_failed: bool = False
-    w_value: Any = None
 
 
 @pytest.fixture
@@ -42,20 +35,52 @@ def connected(name: str, **settings: Any) -> Device:
     return Device(list_hosts(TangoClient(Config(**settings)))[0], name)
 
 
-def test_reads_of_the_same_in_flight_are_one_call(patched: Callable[..., dict]) -> None:
-    found = patched("shared")
-    assert found["made"] == ["one", "other", "broken", "one"]
-    assert found["values"] == ["one", "other"]
-    assert found["readings"] == 2
-    assert found["failed"] == ["Test_Broken"] * 5
-    assert found["failures"] == 5
-    assert (found["info"]["in_flight"], found["info"]["abandoned"]) == (0, 0)
+@in_patched_process
+def test_reads_of_the_same_value_in_flight_are_one_call() -> None:
+    client = new_client(device_limit=1)
+    bulkhead, made = client.bulkhead("a/b/c"), []
+
+    def read(name: str) -> Item:
+        made.append(name)
+        native_sleep(0.3)
+        if name == "broken":
+            raise tango_failure("Test_Broken", "told to")
+        return Item(name)
+
+    def get(name: str) -> Reading:
+        return client.reads.get("a/b/c", name, bulkhead, object, lambda _: read(name))
+
+    greenlets = [gevent.spawn(get, name) for name in ["one", "other", *["one"] * 9]]
+    assert {greenlet.get().items.value for greenlet in greenlets} == {"one", "other"}
+    assert len({id(greenlet.get()) for greenlet in greenlets}) == 2
+    broken = outcomes(get, 5, "broken")
+    assert reasons(broken) == ["Test_Broken"] * 5
+    assert len({id(outcome.failure) for outcome in broken}) == 5  # a copy for each caller
+    get("one")
+    assert made == ["one", "other", "broken", "one"]
+    info = client.green.info()
+    assert (info["in_flight"], info["abandoned"]) == (0, 0)
 
 
-def test_who_comes_after_a_change_has_begun_or_ended_does_not_join_a_read_from_before(
-    patched: Callable[..., dict],
-) -> None:
-    assert patched("changed")["values"] == ["before", "before", "meanwhile", "meanwhile", "after", "after"]
+@in_patched_process
+def test_reader_does_not_join_a_read_from_before_a_change_or_from_before_its_end() -> None:
+    client = new_client()
+    bulkhead, release = client.bulkhead("a/b/c"), NativeEvent()
+
+    def get(when: str) -> str:
+        return client.reads.get("a/b/c", "x", bulkhead, object, lambda _: Item(release.wait(10) and when)).items.value
+
+    def begin_two(when: str) -> list[gevent.Greenlet]:
+        readers = [gevent.spawn(get, when), gevent.spawn(get, f"{when}, joining")]
+        gevent.sleep(0.01)
+        return readers
+
+    readers = begin_two("before")
+    with client.reads.changing("a/b/c"):
+        readers += begin_two("meanwhile")
+    readers += begin_two("after")
+    release.set()
+    assert [reader.get() for reader in readers] == ["before", "before", "meanwhile", "meanwhile", "after", "after"]
 
 
 def test_what_was_answered_at_once_is_asked_while_the_hub_waits_and_holds_it_for_milliseconds_when_it_is_slow(
@@ -90,11 +115,23 @@ def test_what_is_quick_is_found_out_in_rounds_and_tried_again_by_and_by() -> Non
     assert 1 <= sum(bulkhead.is_quick(("x", str(number))) for number in range(10_000)) <= 1000
 
 
-def test_each_waits_until_its_own_deadline_and_takes_the_read_from_nobody(patched: Callable[..., dict]) -> None:
-    found = patched("joined")
-    assert found["late"] == ["MTANGO_CallTimedOut"]
-    assert found["value"] is True
-    info = found["info"]
+@in_patched_process
+def test_each_reader_waits_until_its_own_deadline_and_leaves_the_read_to_the_others() -> None:
+    client = new_client(call_deadline=0.4, device_limit=1)
+    bulkhead, release = client.bulkhead("a/b/c"), NativeEvent()
+
+    def get() -> Reading:
+        return client.reads.get("a/b/c", "slow", bulkhead, object, lambda _: Item(release.wait(10)))
+
+    first = gevent.spawn(outcome_of, get)
+    gevent.sleep(0.2)
+    second, third = gevent.spawn(outcome_of, get), gevent.spawn(get)
+    gevent.sleep(0.01)
+    third.kill()
+    assert reasons([first.get()]) == ["MTANGO_CallTimedOut"]
+    release.set()
+    assert second.get().value.items.value is True
+    info = client.green.info()
     assert (info["in_flight"], info["abandoned"], info["timed_out"]) == (0, 0, 1)
 
 

@@ -6,13 +6,13 @@ import time
 
 from flask import Blueprint, Response
 
+from mtango_gevent import values
 from mtango_gevent.api import connection, failures, query, reply
 from mtango_gevent.api.exchange import config
 from mtango_gevent.api.rc3.attributes import answer_value
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.events import Cursor, Event, Listener
 from mtango_gevent.errors import BadRequest, DevFailed, describe, tango_failure
-from mtango_gevent.values import types as values
 
 blueprint = Blueprint("events", __name__)
 

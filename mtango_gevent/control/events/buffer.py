@@ -9,9 +9,9 @@ from collections import deque
 
 import tango
 
+from mtango_gevent import values
 from mtango_gevent.control.records import value_size
 from mtango_gevent.errors import DevFailed
-from mtango_gevent.values import types as values
 
 _CURSOR = re.compile(r"e([0-9a-f]{12})\.([0-9]{1,15})\.([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 

@@ -27,7 +27,7 @@ from mtango_gevent.control.events.source import Labels
 from mtango_gevent.control.metadata import Metadata, attribute_key
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import folded
-from mtango_gevent.values.types import labels
+from mtango_gevent.values import enum_labels
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ class ConfigurationWatch:
         if not is_first:
             self._attributes.forget(watched.url)
         if watched.attribute is not None:
-            watched.labels = None if event.err else labels(event.attr_conf)
+            watched.labels = None if event.err else enum_labels(event.attr_conf)
         if event.err or watched.attribute is None:
             self._descriptions.forget(watched.url)
         else:

@@ -12,7 +12,7 @@ import tango
 from mtango_gevent.control.calls.bulkhead import Bulkhead
 from mtango_gevent.names import folded
 from mtango_gevent.text import raw_text, read_text
-from mtango_gevent.values.types import is_enumeration
+from mtango_gevent.values import is_enumeration
 
 # Alarm events are change events with another quality than the event before. Tango's own alarm events are not used: a
 # server (cppTango 10.0 to 10.3) whose device pushes its change events itself then sends wrong values with them, to all

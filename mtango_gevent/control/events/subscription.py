@@ -20,7 +20,7 @@ from mtango_gevent.control.events.channel import Channel, EventCounters
 from mtango_gevent.control.events.silence import Silence, differ
 from mtango_gevent.control.events.source import SETTLING_SECONDS, Labels, Source
 from mtango_gevent.errors import DevFailed, status_of
-from mtango_gevent.values.types import labelled
+from mtango_gevent.values import attach_labels
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Subscription(Channel):
             self.begin()
         end = self.end
         item = self.source.read()
-        self._check(Event.of_value(labelled(item, self.source.labels(item))), end)
+        self._check(Event.of_value(attach_labels(item, self.source.labels(item))), end)
 
     def fail(self, failure: DevFailed) -> None:
         """Take in that reading has failed."""
@@ -179,7 +179,7 @@ class Subscription(Channel):
             self._receive_event(Event.of_failure(DevFailed(*received.errors)), serial)
         elif received.attr_value is not None:
             received.attr_value.name = self.source.attribute  # Tango sets the name of its channel, in lower case
-            self._receive_event(Event.of_value(labelled(received.attr_value, labels)), serial)
+            self._receive_event(Event.of_value(attach_labels(received.attr_value, labels)), serial)
 
     def _receive_report(self, report: Event, silent: bool) -> None:
         """Take in Tango's report that no events arrive."""

@@ -1,13 +1,17 @@
-"""The event hub: in a patched process (see patched.py), and in plain threads."""
+"""The event hub, under greenlets and under threads."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
+import psutil
 import pytest
 import tango
 
@@ -20,65 +24,146 @@ from mtango_gevent.control.host import list_hosts
 from mtango_gevent.control.records import _size
 from mtango_gevent.demo.embedded import EmbeddedTango
 from mtango_gevent.errors import tango_failure
+from tests.control.concurrency import new_device, outcomes, reasons
 from tests.live.conftest import wait_until
+from tests.patched_process import in_patched_process
 from tests.witness import Witness
 
 
+def send(device: Device, attributes: int, events: int, per_second: int) -> None:
+    device.run_command(device.describe_command("Send"), [attributes, events, per_second])
+
+
 @pytest.mark.parametrize(("attributes", "events", "per_second"), [(1, 3000, 1000), (100, 200, 100)])
-def test_whoever_listens_on_has_every_event(
-    patched: Callable[..., dict], sender: str, attributes: int, events: int, per_second: int
+@in_patched_process
+def test_listener_that_listens_on_gets_every_event_in_order(
+    sender: str, attributes: int, events: int, per_second: int
 ) -> None:
-    found = patched("stream", attributes, events, per_second)
-    assert found["complete"] == attributes
-    assert (found["missed"], found["dropped"]) == (0, 0)
+    device, got = new_device(sender), [[] for _ in range(attributes)]
+    hub = device.host.client.events
+
+    def listen(number: int) -> None:
+        with device.listen(f"sent{number}", "change") as listener:
+            while len(got[number]) < events and (event := listener.next(30)):
+                got[number].append(event.item.value)
+
+    greenlets = [gevent.spawn(listen, number) for number in range(attributes)]
+    wait_until(lambda: hub.info()["listeners"] == attributes)
+    send(device, attributes, events, per_second)
+    gevent.joinall(greenlets)
+    assert sum(values == list(range(1, events + 1)) for values in got) == attributes
+    assert (hub.info()["missed"], hub.info()["dropped"]) == (0, 0)
 
 
-def test_beyond_the_buffer_the_oldest_go_and_are_counted(patched: Callable[..., dict], sender: str) -> None:
-    found = patched("overload")
-    assert found["values"] == list(range(91, 101))
-    assert found["next"] is None
-    assert found["dropped"] == 90
+@in_patched_process
+def test_full_buffer_drops_the_oldest_events_and_counts_them(sender: str) -> None:
+    device = new_device(sender, event_buffer=10)
+    hub = device.host.client.events
+    with device.listen("sent0", "change") as listener:
+        send(device, 1, 100, 1000)
+        wait_until(lambda: hub.info()["received"] == 100)
+        assert [listener.next(0).item.value for _ in range(10)] == list(range(91, 101))
+        assert listener.next(0) is None
+        assert hub.info()["dropped"] == 90
 
 
-def test_the_limit_of_listeners_holds_while_their_subscription_is_made(
-    patched: Callable[..., dict], sender: str
-) -> None:
-    found = patched("limited")
-    assert found["listening"] == 10
-    assert found["refused"] == ["MTANGO_TooManyListeners"] * 40
-    assert found["unknown"] == ["API_AttrNotFound"] * 20
-    assert found["places"] == 0
+@in_patched_process
+def test_event_limit_holds_while_subscriptions_are_made_and_a_failed_one_gives_its_place_back(sender: str) -> None:
+    device, most = new_device(sender, event_limit=10), 0
+    hub = device.host.client.events
+
+    def listen(attribute: str) -> None:
+        nonlocal most
+        with device.listen(attribute, "change") as listener:
+            most = max(most, hub.info()["listeners"])
+            listener.next(1)
+
+    assert reasons(outcomes(listen, 50, "sent0")) == ["MTANGO_TooManyListeners"] * 40
+    assert most == 10
+    for _ in range(2):
+        assert reasons(outcomes(listen, 10, "nope")) == ["API_AttrNotFound"] * 10
+    assert hub.places == 0
 
 
 @pytest.fixture(scope="module")
-def light_devices(tango_system: EmbeddedTango) -> int:
-    """How many there are, in one server."""
-    command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "light"]
+def light_devices(tango_system: EmbeddedTango) -> list[str]:
+    """The names of 75 devices of one server."""
+    command = [sys.executable, str(Path(__file__).parents[2] / "devices.py"), "light"]
     names = [f"test/light/{number}" for number in range(75)]
     tango_system.add_server(command, "Slow/light", dict.fromkeys(names, "Light"))
-    return len(names)
+    return names
 
 
 @pytest.mark.skipif(not SUBSCRIBES_WITHOUT_READING, reason="this PyTango reads the attribute as it subscribes")
-def test_devices_that_hang_hold_up_no_subscription(patched: Callable[..., dict], light_devices: int) -> None:
-    found = patched("hundreds", light_devices, 20)
-    print("seconds until all listen:", max(found["good"]), "those that hang:", max(found["others"]))
-    assert (len(found["good"]), len(found["others"])) == (4 * (light_devices - 20), 4 * 20)
-    assert max(found["good"]) < 3 * 2
-    assert found["got"] == [1] * 4 * (light_devices - 20)
+@in_patched_process
+def test_devices_that_hang_delay_no_subscription_of_other_devices(light_devices: list[str]) -> None:
+    first = new_device(light_devices[0])
+    hanging, others = (
+        [Device(first.host, name) for name in names] for names in (light_devices[:20], light_devices[20:])
+    )
+    for device in [*hanging, *others]:  # connections to one server are made two at a time
+        device.read_attribute("level0")
+    for device in hanging:
+        tango.DeviceProxy(device.name).command_inout_asynch("Hang", 20.0, True)
+    seconds: dict[str, list[float]] = {device.name: [] for device in [*hanging, *others]}
+    got, began = [], time.monotonic()
+
+    def listen(device: Device, attribute: str) -> None:
+        with device.listen(attribute, "change") as listener:
+            seconds[device.name].append(time.monotonic() - began)
+            event = listener.next(30)
+            got.append(event and event.item and event.item.value)
+
+    for number in range(4):
+        for device in [*hanging, *others]:
+            gevent.spawn(listen, device, f"level{number}")
+    wait_until(lambda: all(len(each) == 4 for each in seconds.values()))
+    latest = max(max(seconds[device.name]) for device in others)
+    print("seconds until all listen:", latest, "those that hang:", max(max(seconds[device.name]) for device in hanging))
+    assert latest < 3 * 2
+
+    step = others[0].describe_command("Step")
+    for device in others:
+        device.run_command(step, None)
+    wait_until(lambda: len(got) >= 4 * len(others))
+    assert got == [1] * 4 * len(others)
+    os._exit(0)  # with calls of hanging devices in flight, an orderly end would be aborted
 
 
-def test_large_values_are_kept_within_the_memory_for_them(patched: Callable[..., dict]) -> None:
-    found = patched("memory")
-    assert 1 <= found["kept"] <= 3
-    assert found["dropped"] >= 2
+@in_patched_process
+def test_large_values_are_kept_within_event_memory() -> None:
+    device = new_device("sys/tg_test/1", event_memory=3 * 251 * 251 * 8, event_poll_period=0.05)
+    hub = device.host.client.events
+    with device.listen("double_image_ro", "periodic") as listener:
+        wait_until(lambda: hub.info()["received"] >= 6)
+        gevent.sleep(0)
+        received = hub.info()["received"]
+        kept = 0
+        while listener.next(0) is not None and kept < received:
+            kept += 1
+    assert 1 <= kept <= 3
+    assert hub.info()["dropped"] >= 2
 
 
-def test_a_hundred_who_wait_cost_no_thread(patched: Callable[..., dict], sender: str) -> None:
-    found = patched("crowd")
-    assert found["more_threads"] == 0
-    assert found["got"] == [1] * 100
-    assert (found["subscriptions"], found["listeners"]) == (1, 0)
+@in_patched_process
+def test_hundred_waiting_listeners_cost_no_thread_and_a_killed_one_is_forgotten(sender: str) -> None:
+    device, got = new_device(sender), []
+    hub = device.host.client.events
+    with device.listen("sent0", "change"):
+        threads = len(psutil.Process().threads())
+
+    def wait() -> None:
+        with device.listen("sent0", "change") as listener:
+            got.append(listener.next(30).item.value)
+
+    waiting = [gevent.spawn(wait) for _ in range(101)]
+    wait_until(lambda: hub.info()["listeners"] == 101)
+    assert len(psutil.Process().threads()) == threads
+    waiting.pop().kill()
+    send(device, 1, 1, 1)
+    gevent.joinall(waiting)
+    assert got == [1] * 100
+    assert (hub.info()["subscriptions"], hub.info()["listeners"]) == (1, 0)
 
 
 @pytest.fixture
@@ -184,15 +269,15 @@ def append(buffer: EventBuffer, event: Event) -> None:
 )
 def test_what_is_behind_a_time(times: list[int], last: int, unit: int, next_one: int) -> None:
     buffer = EventBuffer(9, 100)
-    for time in times:
-        append(buffer, event(time))
+    for each in times:
+        append(buffer, event(each))
     assert buffer.behind(last, unit) == next_one
 
 
 def test_a_buffer_keeps_so_many_and_so_much() -> None:
     buffer = EventBuffer(3, 100)
-    for time in range(5):
-        append(buffer, Event(None, None, time, 10))
+    for each in range(5):
+        append(buffer, Event(None, None, each, 10))
     assert (buffer.first, buffer.end, buffer[2].time) == (2, 5, 2)
     buffer.append(Event(None, None, 5, 500))
     assert (buffer.first, buffer.end, buffer[5].time) == (5, 6, 5)

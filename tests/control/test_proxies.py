@@ -1,10 +1,11 @@
-"""The cache of proxies, in plain threads."""
+"""The cache of proxies, under threads and under greenlets."""
 
 from __future__ import annotations
 
 import threading
 import time
 
+import gevent
 import pytest
 
 from mtango_gevent import workers
@@ -13,6 +14,8 @@ from mtango_gevent.control.calls.executor import Bulkhead
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.workers import CacheFigures
+from tests.control.concurrency import NativeEvent, native_sleep, new_client, new_device, outcome_of, outcomes, reasons
+from tests.patched_process import in_patched_process
 
 
 @pytest.fixture
@@ -74,3 +77,51 @@ def test_threads_make_one_attempt_together_and_others_do_not_wait(bulkhead: Bulk
         thread.join(10)
     assert len(made) == 1
     assert len(set(map(id, found))) == 1
+
+
+@in_patched_process
+def test_twenty_callers_of_one_device_make_one_connection() -> None:
+    client = new_client()
+    bulkhead, made = client.bulkhead("connecting"), []
+
+    def connect() -> object:
+        made.append(1)
+        native_sleep(0.3)
+        return object()
+
+    found = outcomes(client.proxies.get, 20, "a/b/c", bulkhead, lambda: bulkhead, connect)
+    assert len(made) == 1
+    assert len({id(outcome.value) for outcome in found}) == 1
+    assert client.figures.get("devices.currsize") >= 1
+
+
+@in_patched_process
+def test_failed_connection_reaches_all_its_callers() -> None:
+    device = new_device("no/such/device")
+    assert reasons(outcomes(device.read_state, 5)) == ["DB_DeviceNotDefined"] * 5
+
+
+@in_patched_process
+def test_callers_of_a_connection_get_an_answer_when_the_one_that_makes_it_is_killed() -> None:
+    client = new_client(device_limit=1, queue_timeout=10)
+    bulkhead, release = client.bulkhead("connecting"), NativeEvent()
+    arguments = client.proxies.get, "a/b/c", bulkhead, lambda: bulkhead, object
+    busy = gevent.spawn(bulkhead.run, release.wait)
+    gevent.sleep(0.01)
+    first = gevent.spawn(outcome_of, *arguments)
+    gevent.sleep(0.01)
+    others = [gevent.spawn(outcome_of, *arguments) for _ in range(3)]
+    gevent.sleep(0.01)
+    first.kill()  # before it has a slot
+    assert reasons([other.get(timeout=5) for other in others]) == ["MTANGO_DeviceBusy"] * 3
+    release.set()
+    busy.join()
+    assert client.proxies.get("a/b/c", bulkhead, lambda: bulkhead, lambda: 7) == 7
+
+
+@in_patched_process
+def test_database_device_can_be_the_first_that_is_read() -> None:
+    """Its connection needs nothing from itself."""
+    device = new_device("SYS/database/2")
+    assert device.read_state().items[0] == "ON"
+    assert device.host.find_server("sys/database/2") == "DataBaseds/2"
