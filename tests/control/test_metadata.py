@@ -20,7 +20,7 @@ from mtango_gevent.control.cache import NativeLock
 from mtango_gevent.control.calls.signal import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.errors import DevFailed, tango_failure
-from mtango_gevent.values.types import set_configuration
+from mtango_gevent.values import set_configuration
 from mtango_gevent.workers import CacheFigures
 from tests.control.concurrency import new_device
 from tests.hubs import in_a_hub
