@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from mtango_gevent import __version__
 from mtango_gevent.config import Config
-from mtango_gevent.control.calls.bulkhead import Spent, count_time
+from mtango_gevent.control.calls import measure_calls
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.logs import AccessLine, log
 from mtango_gevent.series import OTHER
@@ -55,14 +55,14 @@ class Context:
         return self.client.figures
 
 
-class Exchange(Spent):
+class Exchange:
     """began: when the request came, by time.perf_counter(); outcome: `ok`, or why not.
 
     route: the rule of its URL, `none` without one; device: the name of the device it is about, if it is about one.
     failed: why it was not answered by who tried before Flask; question: how to answer that URL again.
     """
 
-    __slots__ = ("_environ", "began", "context", "device", "failed", "id", "outcome", "question", "route")
+    __slots__ = ("_call_time", "_environ", "began", "context", "device", "failed", "id", "outcome", "question", "route")
 
     def __init__(self, context: Context, environ: Environ) -> None:
         """Begins now, as that of this greenlet or thread."""
@@ -70,8 +70,7 @@ class Exchange(Spent):
         self.id = given if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
         self.context, self._environ = context, environ
         self.began = time.perf_counter()
-        super().__init__()
-        count_time(self)
+        self._call_time = measure_calls()
         self.outcome, self.route, self.device = "ok", "none", "-"
         self.failed: Exception | None = None
         self.question: Question | None = None
@@ -80,7 +79,7 @@ class Exchange(Spent):
 
     def finish(self, status: str, headers: Headers) -> None:
         """Add to the headers of the answer what each has, and count and log it."""
-        seconds, tango = time.perf_counter() - self.began, self.tango_seconds
+        seconds, tango = time.perf_counter() - self.began, self._call_time.seconds
         headers += (
             _SERVER,
             ("X-Request-ID", self.id),

@@ -25,7 +25,7 @@ class Front:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         exchange = Exchange(self._context, environ)
-        self._context.client.keep_up()
+        self._context.client.apply_pending_clears()
         for name in _ECHOED:
             if name in environ and not _PLAIN.fullmatch(environ[name]):
                 del environ[name]

@@ -97,7 +97,7 @@ def clean_cache(cache: str) -> Response:
     """Whichever worker has the next request, it has an empty cache."""
     _check(cache)
     context().figures.board.clean(*(workers.CACHES if cache == "devices" else ["attributes"]))
-    context().client.keep_up()
+    context().client.apply_pending_clears()
     return reply.nothing()
 
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from mtango_gevent.config import Config
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.signal import Signal
+from mtango_gevent.control.calls import NativeLock, Signal
 from mtango_gevent.control.events.buffer import Cursor, Event, EventBuffer, microseconds
 from mtango_gevent.control.events.source import Source
 

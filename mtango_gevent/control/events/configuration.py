@@ -20,9 +20,7 @@ from typing import Any
 
 import tango
 
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.bulkhead import Bulkhead
-from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
 from mtango_gevent.control.events.source import Labels
 from mtango_gevent.control.metadata import Metadata, attribute_key
 from mtango_gevent.errors import DevFailed
@@ -71,13 +69,15 @@ class ConfigurationWatch:
 
     def __init__(
         self,
-        green: Green,
+        concurrency: Concurrency,
+        partitions: Partitions,
         connect: Callable[[str], tango.DeviceProxy],
         bulkhead: Callable[[str], Bulkhead],
         attributes: Metadata,
         descriptions: Metadata,
     ) -> None:
-        self._green, self._connect, self._bulkhead = green, connect, bulkhead
+        self._concurrency, self._partitions = concurrency, partitions
+        self._connect, self._bulkhead = connect, bulkhead
         self._attributes, self._descriptions = attributes, descriptions
         self._watched: dict[tuple[str, str | None], _Watched] = {}
         self._guard = NativeLock()  # held for dictionary work only
@@ -86,19 +86,19 @@ class ConfigurationWatch:
 
     def use(self, url: str, attribute: str) -> None:
         """Subscribe to the configuration of an attribute that is in use, without waiting for that."""
-        if not self._green.at_home():
+        if not self._concurrency.in_hub():
             return
         for key in ((url, None), (url, folded(attribute))):
             with self._guard:
                 known = self._watched.get(key)
                 if known is None and len(self._watched) < MOST:
                     self._watched[key] = new = _Watched(*key, used=time.monotonic())
-                    self._green.spawn(self._begin, new)
+                    self._concurrency.spawn(self._begin, new)
                 elif known:
                     known.used = time.monotonic()
         if not self._running:
             self._running = True
-            self._green.spawn(self._run)
+            self._concurrency.spawn(self._run)
 
     def hold(
         self, url: str, proxy: tango.DeviceProxy, attribute: str | bytes
@@ -125,10 +125,10 @@ class ConfigurationWatch:
                     unsubscribe()
 
     def _begin(self, watched: _Watched) -> None:
-        bulkhead, through = self._bulkhead(watched.url), self._green.partitions.watching
+        bulkhead, through = self._bulkhead(watched.url), self._partitions.watching
         subscribe = functools.partial(self._subscribe, watched, lambda: self._connect(watched.url), watched.attribute)
         try:
-            bulkhead.run(subscribe, kind="subscription", through=through)
+            bulkhead.call("subscription", subscribe, through=through)
         except DevFailed as refusal:
             logger.debug("no configuration events of %s: %s", watched.url, refusal.args[0].reason)
         finally:
@@ -174,7 +174,7 @@ class ConfigurationWatch:
     def _run(self) -> None:
         try:
             while self._watched:
-                self._green.sleep(_LOOK_SECONDS)
+                self._concurrency.sleep(_LOOK_SECONDS)
                 self._look()
         finally:
             self._running = False
@@ -183,7 +183,7 @@ class ConfigurationWatch:
         for watched in list(self._watched.values()):
             unsubscribe = self._drop(watched)
             if unsubscribe:
-                self._green.spawn(self._unsubscribe, watched.url, unsubscribe)
+                self._concurrency.spawn(self._unsubscribe, watched.url, unsubscribe)
 
     def _drop(self, watched: _Watched, force: bool = False) -> Callable[[], None] | None:
         """Forget an entry that is idle, and return what is to be called to end its subscription, if it has one yet."""
@@ -196,7 +196,7 @@ class ConfigurationWatch:
 
     def _unsubscribe(self, url: str, unsubscribe: Callable[[], None]) -> None:
         try:
-            self._green.partitions.watching.run(unsubscribe, kind="subscription")
+            self._partitions.watching.call("subscription", unsubscribe)
         except DevFailed as failure:
             logger.warning("cannot end the configuration events of %s: %s", url, failure.args[0].reason)
 

@@ -16,9 +16,7 @@ import tango
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.attempts import Attempts
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.bulkhead import Bulkhead
-from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
 from mtango_gevent.control.events.channel import EventCounters, Listener
 from mtango_gevent.control.events.poller import EventPoller
 from mtango_gevent.control.events.source import Key, Source
@@ -32,14 +30,20 @@ class EventHub:
     places: listeners, and requests that are about to listen.
     """
 
-    def __init__(self, config: Config, green: Green, connect: Callable[[str], tango.DeviceProxy]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        concurrency: Concurrency,
+        partitions: Partitions,
+        connect: Callable[[str], tango.DeviceProxy],
+    ) -> None:
         self.places = 0
         self.stopping = False
-        self._config, self._green, self._connect = config, green, connect
+        self._config, self._concurrency, self._connect = config, concurrency, connect
         self._guard = NativeLock()
         self._subscriptions: weakref.WeakValueDictionary[Key, Subscription] = weakref.WeakValueDictionary()
         self._attempts = Attempts("subscription")
-        self._poller = EventPoller(config, green, functools.partial(bool, self._attempts))
+        self._poller = EventPoller(config, concurrency, partitions, functools.partial(bool, self._attempts))
         self._counters = EventCounters()
         atexit.register(_end, weakref.ref(self))
 
@@ -115,7 +119,7 @@ class EventHub:
     def _settle(self, subscription: Subscription) -> None:
         left = subscription.settled - time.monotonic()
         if left > 0:
-            self._green.sleep(left)
+            self._concurrency.sleep(left)
 
     def _take_place(self) -> None:
         """Count a request as listening before it waits for anything, so that the limit holds."""
@@ -132,7 +136,7 @@ class EventHub:
 
     def _subscribe(self, source: Source) -> Subscription:
         """Make a subscription, in a thread of the pool."""
-        subscription = Subscription(source, self._config, self._connect, self._green.signal, self._counters)
+        subscription = Subscription(source, self._config, self._connect, self._concurrency.signal, self._counters)
         subscription.begin()
         subscription.unheard_since = time.monotonic()
         self._subscriptions[source.key] = subscription

@@ -12,9 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from mtango_gevent.config import Config
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.bulkhead import Bulkhead
-from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
 from mtango_gevent.control.events.subscription import Subscription
 from mtango_gevent.errors import DevFailed, status_of
 
@@ -30,8 +28,11 @@ class EventPoller:
     is_subscribing: returns whether a subscription is being made.
     """
 
-    def __init__(self, config: Config, green: Green, is_subscribing: Callable[[], bool]) -> None:
-        self._config, self._green, self._is_subscribing = config, green, is_subscribing
+    def __init__(
+        self, config: Config, concurrency: Concurrency, partitions: Partitions, is_subscribing: Callable[[], bool]
+    ) -> None:
+        self._config, self._concurrency, self._partitions = config, concurrency, partitions
+        self._is_subscribing = is_subscribing
         self._guard = NativeLock()  # held for dictionary work only
         self._open: set[Subscription] = set()  # retired ones too
         self._polled_now: set[str] = set()
@@ -52,7 +53,7 @@ class EventPoller:
         with self._guard:
             begin, self._running = not self._running, True
         if begin:
-            self._green.spawn(self._run)
+            self._concurrency.spawn(self._run)
 
     def read_first(self, subscription: Subscription) -> None:
         """Read the value from before the first event, without delaying the caller."""
@@ -61,12 +62,12 @@ class EventPoller:
             if not subscription.is_new or url in self._polled_now or url in self._lost_until:
                 return  # the next look reads it
             self._polled_now.add(url)
-        self._green.spawn(self._poll, url, [subscription])
+        self._concurrency.spawn(self._poll, url, [subscription])
 
     def _run(self) -> None:
         try:
             while self._goes_on():
-                self._green.sleep(self._config.event_poll_period)
+                self._concurrency.sleep(self._config.event_poll_period)
                 self._look()
         except BaseException:  # the next listener starts it again
             self._running = False
@@ -92,14 +93,14 @@ class EventPoller:
             elif subscription.is_due() and now >= self._lost_until.get(url, now):
                 polled.setdefault(url, []).append(subscription)
         if ended:
-            self._green.spawn(self._unsubscribe, ended)
+            self._concurrency.spawn(self._unsubscribe, ended)
         for url, subscriptions in polled.items():
             self._polled_now.add(url)
-            self._green.spawn(self._poll, url, subscriptions)
+            self._concurrency.spawn(self._poll, url, subscriptions)
 
     def _poll(self, url: str, subscriptions: Iterable[Subscription]) -> None:
-        partitions, lost = self._green.partitions, None
-        partition = partitions.silent if url in self._lost_until else partitions.events
+        lost = None
+        partition = self._partitions.unresponsive if url in self._lost_until else self._partitions.events
         try:
             for subscription in subscriptions:
                 lost = _poll_or_fail(subscription, partition, lost)
@@ -112,7 +113,7 @@ class EventPoller:
     def _unsubscribe(self, ended: Iterable[tuple[str, Callable[[], None]]]) -> None:
         for name, unsubscribe in ended:
             try:
-                self._green.partitions.unsubscribing.run(unsubscribe, kind="subscription")
+                self._partitions.unsubscribing.call("subscription", unsubscribe)
             except DevFailed as failure:
                 logger.warning("cannot unsubscribe from %s: %s", name, failure.args[0].reason)
 
@@ -122,7 +123,7 @@ def _poll_or_fail(subscription: Subscription, partition: Bulkhead, lost: DevFail
     try:
         if lost:
             raise lost
-        subscription.source.bulkhead.run(subscription.poll, kind="read", through=partition)
+        subscription.source.bulkhead.call("read", subscription.poll, through=partition)
     except DevFailed as failure:
         subscription.fail(failure)
         return failure if status_of(failure) == 503 else None

@@ -14,7 +14,7 @@ from typing import Any
 import tango
 
 from mtango_gevent.config import Config
-from mtango_gevent.control.calls.signal import Signal
+from mtango_gevent.control.calls import Signal
 from mtango_gevent.control.events.buffer import Event
 from mtango_gevent.control.events.channel import Channel, EventCounters
 from mtango_gevent.control.events.silence import Silence, differ
