@@ -20,9 +20,9 @@ from typing import Any
 
 import tango
 
+from mtango_gevent.control.cache import Cache, attribute_key
 from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
 from mtango_gevent.control.events.source import Labels
-from mtango_gevent.control.metadata import Metadata, attribute_key
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import folded
 from mtango_gevent.values import enum_labels
@@ -73,8 +73,8 @@ class ConfigurationWatch:
         partitions: Partitions,
         connect: Callable[[str], tango.DeviceProxy],
         bulkhead: Callable[[str], Bulkhead],
-        attributes: Metadata,
-        descriptions: Metadata,
+        attributes: Cache[Any],
+        descriptions: Cache[Any],
     ) -> None:
         self._concurrency, self._partitions = concurrency, partitions
         self._connect, self._bulkhead = connect, bulkhead

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import tango
 
 from mtango_gevent.config import Config
-from mtango_gevent.control.attempts import Attempts
+from mtango_gevent.control.cache import SingleFlight
 from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
 from mtango_gevent.control.events.channel import EventCounters, Listener
 from mtango_gevent.control.events.poller import EventPoller
@@ -42,8 +42,8 @@ class EventHub:
         self._config, self._concurrency, self._connect = config, concurrency, connect
         self._guard = NativeLock()
         self._subscriptions: weakref.WeakValueDictionary[Key, Subscription] = weakref.WeakValueDictionary()
-        self._attempts = Attempts("subscription")
-        self._poller = EventPoller(config, concurrency, partitions, functools.partial(bool, self._attempts))
+        self._flights = SingleFlight(concurrency.signal)
+        self._poller = EventPoller(config, concurrency, partitions, functools.partial(bool, self._flights))
         self._counters = EventCounters()
         atexit.register(_end, weakref.ref(self))
 
@@ -69,8 +69,12 @@ class EventHub:
             listener = known.listen(end, self._return_place)
             if listener:
                 return listener
-        find, make = functools.partial(self._find, source.key), functools.partial(self._subscribe, source)
-        new = self._attempts.join(source.key, source.bulkhead, find_bulkhead, find, make)
+        new = self._flights.do(
+            source.key,
+            functools.partial(self._subscribe, source),
+            lambda run: source.bulkhead.call("subscription", run, through=find_bulkhead()),
+            functools.partial(source.bulkhead.join, "subscription"),
+        )
         self._settle(new)
         self._poller.begin()  # it has ended if it found nothing to do meanwhile
         listener = new.listen(1, self._return_place)  # number 0 is the value from before
@@ -135,7 +139,10 @@ class EventHub:
             self.places -= 1
 
     def _subscribe(self, source: Source) -> Subscription:
-        """Make a subscription, in a thread of the pool."""
+        """Make a subscription, in a thread of the pool, unless another caller has just made it."""
+        known = self._find(source.key)
+        if known:
+            return known
         subscription = Subscription(source, self._config, self._connect, self._concurrency.signal, self._counters)
         subscription.begin()
         subscription.unheard_since = time.monotonic()

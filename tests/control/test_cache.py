@@ -1,4 +1,4 @@
-"""The cache of metadata: single flight and generations, in plain threads and in greenlets."""
+"""The cache: single flight and generations, in plain threads and in greenlets."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 
 from mtango_gevent import workers
 from mtango_gevent.control import device_metadata
+from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import GreenletSignal, NativeLock, Signal, ThreadSignal, Waker
-from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.values import set_configuration
 from mtango_gevent.workers import CacheFigures
@@ -48,8 +48,8 @@ class Question:
         self._release.set()
 
 
-def metadata(lifetime: float = 60) -> Metadata:
-    return Metadata(99, lifetime, ThreadSignal)
+def metadata(lifetime: float = 60) -> Cache[Any]:
+    return Cache[Any](99, lifetime, ThreadSignal)
 
 
 def in_threads(count: int, call: Callable[[], Any]) -> tuple[list[threading.Thread], list[Any]]:
@@ -76,7 +76,7 @@ def ended(threads: list[threading.Thread]) -> None:
 
 def test_an_answer_is_asked_for_once_in_its_lifetime() -> None:
     figures, asked = workers.own(), []
-    cache = Metadata(9, 60, ThreadSignal, CacheFigures(figures, "attributes", 9))
+    cache = Cache[Any](9, 60, ThreadSignal, figures=CacheFigures(figures, "attributes", 9))
     for _ in range(3):
         assert cache.get(DEVICE, "key", lambda: asked.append(1) or "answer") == "answer"
     assert len(asked) == 1
@@ -127,7 +127,7 @@ def test_concurrent_callers_share_a_failure() -> None:
     assert (question.asked, found) == (1, ["Broken"] * 8)
 
 
-def _waiting(cache: Metadata) -> list[Signal]:
+def _waiting(cache: Cache[Any]) -> list[Signal]:
     (flight,) = cache._flights._flights.values()
     return flight.waiting
 
@@ -153,7 +153,7 @@ def test_a_failure_keeps_nothing_alive_that_the_question_held() -> None:
 
 
 @pytest.mark.parametrize("drop", [lambda cache: cache.forget(DEVICE), lambda cache: cache.clear()], ids=["one", "all"])
-def test_an_answer_to_a_question_from_before_a_change_is_not_kept(drop: Callable[[Metadata], None]) -> None:
+def test_an_answer_to_a_question_from_before_a_change_is_not_kept(drop: Callable[[Cache[Any]], None]) -> None:
     """A slow read of a configuration must not overwrite what a later change has stored."""
     cache, slow = metadata(), Question("old")
     threads, found = in_threads(1, lambda: cache.get(DEVICE, "key", slow))
@@ -186,7 +186,7 @@ def test_a_change_of_one_device_leaves_the_others() -> None:
 @in_a_hub
 def test_when_the_asking_greenlet_is_killed_the_next_one_asks() -> None:
     waker = Waker(gevent.get_hub().loop)
-    cache, asked, release = Metadata(9, 60, lambda: GreenletSignal(waker)), [], gevent.event.Event()
+    cache, asked, release = Cache[Any](9, 60, lambda: GreenletSignal(waker)), [], gevent.event.Event()
 
     def ask() -> str:
         asked.append(gevent.getcurrent())
