@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from mtango_gevent.api import Context
+from mtango_gevent.api import AppState
 from mtango_gevent.demo.embedded import ServerProcess
 from tests.conftest import CHANGING_DEVICE
 from tests.live.conftest import wait_until
@@ -41,7 +41,7 @@ def until_back(client: TestApp, url: str) -> None:
 
 
 def metadata_calls(client: TestApp) -> int:
-    context: Context = client.app.extensions["mtango"]
+    context: AppState = client.app.extensions["mtango"]
     series = context.figures.board.read_series()
     return sum(found[0] for key, found in series.items() if key[:2] == ("mtango_tango_calls_total", "metadata"))
 
@@ -129,7 +129,7 @@ def test_an_event_keeps_the_label_of_its_time(client: TestApp, url: str, witness
 
 def send_mode(client: TestApp, witness: Witness, mode: int) -> None:
     """Have the device send an event, and wait until the gateway has it."""
-    context: Context = client.app.extensions["mtango"]
+    context: AppState = client.app.extensions["mtango"]
     came = context.client.events.info()["received"]
     witness.runs(CHANGING_DEVICE, "SetMode", mode)
     wait_until(lambda: context.client.events.info()["received"] > came)
