@@ -58,7 +58,7 @@ def _last() -> Cursor | int | None:
         return query.whole_number("last")
     cursor = Cursor.parse(text)
     if cursor is None:
-        raise BadRequest(f"last={query.quoted(text)} is neither a timestamp nor an {CURSOR} of an answer")
+        raise BadRequest(f"last: expected a timestamp or the {CURSOR} of an answer, got {query.quoted(text)}")
     return cursor
 
 
