@@ -45,6 +45,7 @@ def shown(default: object) -> str:
 
 
 def test_generated_parts_are_up_to_date() -> None:
+    pytest.importorskip("cogapp")
     pages = [str(page) for page in DOCS.rglob("*.md") if "[[[cog" in page.read_text("utf-8")]
     command = [sys.executable, "-m", "cogapp", "--check", "--diff", "-P", "-I", "docs", "-p", "import generate", *pages]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -195,6 +196,7 @@ def test_the_readme_is_short_and_leads_on() -> None:
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("material")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
