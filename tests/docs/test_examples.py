@@ -103,6 +103,7 @@ def status_of(url: str, header: str = "Accept: */*") -> int:
     return int(subprocess.run(command, capture_output=True, text=True, timeout=30).stdout)
 
 
+@pytest.mark.slow
 @each(SERVERS)
 def test_servers_serve(block: Block, demo: Demo, tmp_path: Path) -> None:
     port = free_port()

@@ -195,6 +195,7 @@ def test_the_readme_is_short_and_leads_on() -> None:
 # --- building and versions ---
 
 
+@pytest.mark.slow
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("material")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
