@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from prometheus_client import parser
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 
@@ -20,8 +21,6 @@ pytestmark = pytest.mark.slow
 
 WORKERS = 4
 PATH = "/rc3/hosts/{}/devices/sys/tg_test/1/attributes/double_scalar/value"
-
-parser = pytest.importorskip("prometheus_client.parser")
 
 
 @pytest.fixture(scope="module")
