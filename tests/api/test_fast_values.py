@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 # What every answer has of its own.
 _OWN = ("X-Request-ID", "Server-Timing", "Expires", "Last-Modified", "Content-Length", "ETag")
@@ -85,17 +85,17 @@ def test_what_asks_for_more_than_its_url_says_is_flasks(client: TestApp, types_u
 
 
 def test_a_failure_is_as_ever_and_what_comes_after_it_too(
-    client: TestApp, host_url: str, sender: str, witness: Witness
+    client: TestApp, host_url: str, sender: str, pytango: PyTango
 ) -> None:
     url = f"{host_url}/devices/{sender}/attributes/silent/value"
     good = client.get(url)
-    witness.runs(sender, "Break", True)
+    pytango.run(sender, "Break", True)
     try:
         with flask_asked(client) as asked:
             failures = [client.get(url, headers={"X-Request-ID": "mine"}) for _ in range(2)]
         assert len(asked) == 2
     finally:
-        witness.runs(sender, "Break", False)
+        pytango.run(sender, "Break", False)
     for failure in failures:
         assert failure.json["quality"] == "FAILURE"
         assert "broken" in failure.json["errors"][0]["description"]

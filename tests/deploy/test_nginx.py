@@ -21,7 +21,7 @@ import pytest
 
 from mtango_gevent.config import Config
 from tests.live.conftest import Gateway, free_port, wait_until
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 from .conftest import adapted
 
@@ -150,14 +150,14 @@ def test_links_are_those_of_the_proxy_whatever_the_client_says(front: Front) -> 
 
 
 def test_an_event_comes_through_at_once(
-    front: Front, proxied_gateway: Gateway, host_path: str, sender: str, witness: Witness
+    front: Front, proxied_gateway: Gateway, host_path: str, sender: str, pytango: PyTango
 ) -> None:
     path = f"/tango/rest{host_path}/devices/{sender}/attributes/sent0/change"
     before = front.get(f"{path}?state=INITIAL")["value"]
     with ThreadPoolExecutor(1) as threads:
         event = threads.submit(front.get, f"{path}?timeout=20000")
         wait_until(lambda: proxied_gateway.get("/sys/stats")["events"]["listeners"] > 0 or event.done())
-        witness.runs(sender, "SendOne", "change")
+        pytango.run(sender, "SendOne", "change")
         assert event.result(15)["value"] == before + 1
 
 

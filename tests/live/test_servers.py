@@ -21,7 +21,7 @@ import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.conftest import HAS_PIPES
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 from .conftest import Gateway, free_port, served, wait_until
 
@@ -242,13 +242,13 @@ def test_the_demo_needs_no_proxy(tmp_path: Path) -> None:
 
 
 def test_what_is_asynchronous_is_done_before_the_end(
-    slow_devices: list[str], host_path: str, witness: Witness, tmp_path: Path
+    slow_devices: list[str], host_path: str, pytango: PyTango, tmp_path: Path
 ) -> None:
     device = f"{host_path}/devices/{slow_devices[0]}"
     with served([*COMMAND, "serve"], tmp_path / "log") as gateway:
         for seconds in (0.3, 0.2, 0.1):
             assert gateway.put(f"{device}/attributes/lazy/value?v={seconds}&async=true") is None
-    assert witness.reads(slow_devices[0], "lazy") == 0.1
+    assert pytango.read(slow_devices[0], "lazy") == 0.1
 
 
 def test_what_is_asynchronous_and_takes_too_long_is_logged(
