@@ -78,7 +78,7 @@ class Attempts:
     def follow(self, running: Call, bulkhead: Bulkhead) -> Any:
         """What that attempt gives, until the deadline of `bulkhead`. Raises what it raises, and what
         `bulkhead.run` does."""
-        bulkhead.health.admit(self._kind)
+        bulkhead.prepare(self._kind, bool).admit()
         return _wait(running, bulkhead)
 
     def _forget(self, key: Hashable, attempt: Call) -> None:

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import gevent
 import tango
 
-from mtango_gevent.control.calls.call import Call, calling
-from mtango_gevent.control.calls.call_time import timed
+from mtango_gevent.control.calls.call import Call, add_call_time, calling
 from mtango_gevent.control.calls.health import Health
 from mtango_gevent.control.calls.semaphore import Semaphore
 from mtango_gevent.control.calls.threads import ThreadPool, out_of_threads
@@ -87,13 +86,30 @@ class Bulkhead:
         """Return a call to the target of this bulkhead, to be started in this or another one."""
         return Call(self.health, kind, function, arguments)
 
-    @timed
     def start(self, call: Call) -> None:
         """Start a call in a thread. Raises DevFailed where it is not to be made, or has no place in time."""
-        call.health.admit(call.kind)
+        began = time.perf_counter()
+        try:
+            self._start(call)
+        finally:
+            add_call_time(began)
+
+    def wait(self, call: Call) -> Any:
+        """Return the value of a call. Raises its error, and DevFailed at the deadline: its thread then goes on."""
+        began = time.perf_counter()
+        try:
+            silence = "" if call.result.ready() else self._wait_until_deadline(call)
+        finally:
+            add_call_time(began)
+        if not call.result.ready():
+            raise self._abandon(call, silence or f" within {self.times.deadline:g} s")
+        return call.result.get()
+
+    def _start(self, call: Call) -> None:
+        call.admit()
         try:
             if self._acquire_places(call):
-                call.health.admit(call.kind)  # again, since a circuit may have opened meanwhile
+                call.admit()  # again, since a circuit may have opened meanwhile
             self._pool.submit(call)
         except BaseException as error:
             call.release()
@@ -102,15 +118,6 @@ class Bulkhead:
                 raise out_of_threads(error) from None
             raise
         call.health.started()
-
-    @timed
-    def wait(self, call: Call) -> Any:
-        """Return the value of a call. Raises its error, and DevFailed at the deadline: its thread then goes on."""
-        if not call.result.ready():
-            silence = self._wait_until_deadline(call)
-            if not call.result.ready():
-                raise self._abandon(call, silence or f" within {self.times.deadline:g} s")
-        return call.result.get()
 
     def _acquire_places(self, call: Call) -> bool:
         """Acquire a place in this bulkhead, its parent and so on; return whether that took a while.
@@ -163,10 +170,9 @@ class Bulkhead:
         return failure
 
 
-@timed
 def _call_here(call: Call) -> Any:
     """Make `call` in this thread, which it blocks. Raises DevFailed where none is to be made now."""
-    call.health.admit(call.kind)
+    call.admit()
     call.began = time.perf_counter()
     call.health.started()
     token = calling.set(True)
@@ -174,6 +180,7 @@ def _call_here(call: Call) -> Any:
         call.run()
     finally:
         calling.reset(token)
+        add_call_time(call.began)
     return call.conclude()
 
 
