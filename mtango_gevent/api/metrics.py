@@ -13,8 +13,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from mtango_gevent import series
-from mtango_gevent.api import reply
-from mtango_gevent.api.exchange import config, context
+from mtango_gevent.api import freshness
+from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.errors import NotImplementedHere
 from mtango_gevent.series import Key
 from mtango_gevent.workers import CACHES, Board
@@ -100,18 +100,18 @@ def show_metrics() -> Response:
     """Of all workers, whichever answers. Raises NotImplementedHere without prometheus-client."""
     if prometheus is None:
         raise NotImplementedHere("metrics need prometheus-client, which is not installed (the extra `metrics`)")
-    context().client.publish()
+    app_state().client.publish()
     registry = prometheus.CollectorRegistry()
     registry.register(_Board())
     encode, content_type = prometheus.exposition.choose_encoder(request.headers.get("Accept", ""))
-    return reply.momentary(Response(encode(registry), content_type=content_type))
+    return freshness.add_value_headers(Response(encode(registry), content_type=content_type))
 
 
 class _Board:
     """A collector in prometheus-client's sense."""
 
     def collect(self) -> Iterator[Any]:
-        board = context().figures.board
+        board = app_state().figures.board
         values = {**_counted(board), **_by_labels(board.read_series())}
         for name, labels, about in METRICS:
             if name == _CALLS and config().metrics_devices:

@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 
 from mtango_gevent import __version__, reports, workers
 from mtango_gevent.api import reply, urls
-from mtango_gevent.api.exchange import config, context
+from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.control.host import tango_host_variable
 from mtango_gevent.errors import NotFound
 
@@ -35,13 +35,13 @@ def show_entry() -> Response:
 @blueprint.get("/stats")
 def show_statistics() -> Response:
     """Of the server: all its workers, those that have gone included, whichever of them answers."""
-    context().client.publish()
-    total, each = context().figures.board.read()
+    app_state().client.publish()
+    total, each = app_state().figures.board.read()
     now = time.time()
     return reply.value(
         {
             **_shape_figures(workers.grouped(total)),
-            "running_since": context().figures.board.since,
+            "running_since": app_state().figures.board.since,
             "time": now,
             "workers": [_shape_worker(workers.grouped(worker), now) for worker in each],
         }
@@ -65,8 +65,8 @@ def _shape_figures(figures: dict[str, Any]) -> dict[str, Any]:
 @blueprint.get("/devices")
 def show_devices() -> Response:
     """How each device does that has been asked, as all workers know it."""
-    context().client.publish()
-    rows = reports.merged(context().figures.board.reports.read())
+    app_state().client.publish()
+    rows = reports.merged(app_state().figures.board.reports.read())
     return reply.value([_shape_device(row) for row in rows])
 
 
@@ -78,7 +78,7 @@ def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
 @blueprint.get("/config")
 def show_config() -> Response:
     """What is in force, also where gunicorn's command line decided."""
-    settings = {**dataclasses.asdict(config()), **context().in_force}
+    settings = {**dataclasses.asdict(config()), **app_state().in_force}
     return reply.metadata({**settings, "version": __version__, "TANGO_HOST": tango_host_variable()})
 
 
@@ -87,8 +87,8 @@ def show_config() -> Response:
 def show_cache(cache: str) -> Response:
     """Hits, misses, currsize, maxsize: of the device proxies, or of the attribute configurations, of all workers."""
     _check(cache)
-    context().client.publish()
-    total, _ = context().figures.board.read()
+    app_state().client.publish()
+    total, _ = app_state().figures.board.read()
     return reply.value(workers.grouped(total)[cache])
 
 
@@ -96,9 +96,9 @@ def show_cache(cache: str) -> Response:
 def clean_cache(cache: str) -> Response:
     """Whichever worker has the next request, it has an empty cache."""
     _check(cache)
-    context().figures.board.clean(*(workers.CACHES if cache == "devices" else ["attributes"]))
-    context().client.apply_pending_clears()
-    return reply.nothing()
+    app_state().figures.board.clean(*(workers.CACHES if cache == "devices" else ["attributes"]))
+    app_state().client.apply_pending_clears()
+    return reply.no_content()
 
 
 def _check(cache: str) -> None:
