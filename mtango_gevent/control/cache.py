@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from cachetools import TTLCache
 
 from mtango_gevent.control.calls import NativeLock
-from mtango_gevent.workers import CacheFigures
+from mtango_gevent.metrics import CacheMetrics
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ class Cache:
     None cannot be a value. figures: where uses are counted, if anywhere.
     """
 
-    def __init__(self, size: int, lifetime: float, renew: bool = False, figures: CacheFigures | None = None) -> None:
+    def __init__(self, size: int, lifetime: float, renew: bool = False, figures: CacheMetrics | None = None) -> None:
         self._values: TTLCache[Hashable, Any] = TTLCache(size, lifetime)
         self._renew = renew
         self._figures = figures

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 import tango
 from tango.gevent_executor import set_global_executor
 
-from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.addresses import Addresses
 from mtango_gevent.control.background import Background
@@ -33,8 +32,8 @@ from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
 from mtango_gevent.control.watch import ConfigurationWatch
 from mtango_gevent.errors import DevFailed
+from mtango_gevent.metrics import CacheMetrics, Metrics, own
 from mtango_gevent.names import local_name
-from mtango_gevent.workers import CacheFigures, Figures
 
 # Entries of each cache of metadata: room for the attributes of thousands of devices, a few hundred bytes each.
 METADATA_SIZE = 100_000
@@ -43,24 +42,24 @@ METADATA_SIZE = 100_000
 class TangoClient:
     """Executor, proxies and caches of one application. Makes no connection by itself, so it may be made anywhere."""
 
-    def __init__(self, config: Config, figures: Figures | None = None) -> None:
+    def __init__(self, config: Config, metrics: Metrics | None = None) -> None:
         self.config = config
-        self.figures = workers.own() if figures is None else figures
+        self.metrics = metrics or own(config.metrics_devices)
         self.concurrency = Concurrency()
         self.pool = ThreadPool(self.concurrency)
-        self.counter = CallCounter(self.figures, config.metrics_devices)
+        self.counter = CallCounter(self.metrics, config.metrics_devices)
         self.partitions = Partitions(config, self.pool, self.counter)
         self.bulkheads = BulkheadRegistry(config, self.pool, self.partitions, self.counter, self._probe, self._ping)
         self.executor = BulkheadExecutor(self.partitions.whole, self.concurrency)
         self.concurrency.on_start(lambda: set_global_executor(self.executor))
         self.background = Background(self.concurrency, config.async_limit)
         self.events = EventHub(config, self.concurrency, self.partitions, self.plain_proxy)
-        proxies = CacheFigures(self.figures, "devices", config.cache_size)
+        proxies = CacheMetrics(self.metrics, "devices", config.cache_size)
         self.proxies = ProxyCache(config.cache_size, config.cache_idle, proxies)
         self.reads = Reads(config.value_max_age, config.value_memory)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
-        attributes = CacheFigures(self.figures, "attributes", METADATA_SIZE)
+        attributes = CacheMetrics(self.metrics, "attributes", METADATA_SIZE)
         signal = self.concurrency.signal
         self.attributes = Metadata(METADATA_SIZE, config.metadata_lifetime, signal, attributes)
         self.descriptions = Metadata(METADATA_SIZE, config.metadata_lifetime, signal)
@@ -182,7 +181,7 @@ class TangoClient:
 
     def apply_pending_clears(self) -> None:
         """Empty the caches that a worker, this one or another, has been asked to empty."""
-        for cache in self.figures.to_clean():
+        for cache in self.metrics.slot.pending_clears():
             {"devices": self._forget_devices, "attributes": self.attributes.clear}[cache]()
 
     def pool_info(self) -> dict[str, int]:
@@ -197,15 +196,15 @@ class TangoClient:
         }
 
     def publish(self) -> None:
-        """Bring the figures of this process up to date, for all who ask for those of the server."""
+        """Publish the metrics that other parts of this process count, and the status of its devices, to all workers."""
         self.proxies.count()
         self.attributes.count()
-        self.figures.publish("pool", {**self.pool_info(), "waiting": self.bulkheads.waiting()})
-        self.figures.publish("circuits", self.bulkheads.info())
-        self.figures.report(self.bulkheads.status())
-        self.figures.publish("events", self.events.info())
-        self.figures.publish("async", self.background.info())
-        self.figures.publish_resources()
+        self.metrics.publish("pool", {**self.pool_info(), "waiting": self.bulkheads.waiting()})
+        self.metrics.publish("circuits", self.bulkheads.info())
+        self.metrics.publish("events", self.events.info())
+        self.metrics.publish("async", self.background.info())
+        self.metrics.publish_resources()
+        self.metrics.slot.write_devices(self.bulkheads.status())
 
     def _forget_devices(self) -> None:
         self.proxies.clear()

@@ -11,8 +11,8 @@ from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import Signal
 from mtango_gevent.control.generations import Generations
 from mtango_gevent.control.single_flight import SingleFlight
+from mtango_gevent.metrics import CacheMetrics
 from mtango_gevent.names import folded
-from mtango_gevent.workers import CacheFigures
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Metadata:
     """
 
     def __init__(
-        self, size: int, lifetime: float, make_signal: Callable[[], Signal], figures: CacheFigures | None = None
+        self, size: int, lifetime: float, make_signal: Callable[[], Signal], figures: CacheMetrics | None = None
     ) -> None:
         self._entries = Cache(size, lifetime, figures=figures)
         self._generations = Generations()

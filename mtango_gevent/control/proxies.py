@@ -9,13 +9,13 @@ from typing import Any
 from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import Bulkhead
-from mtango_gevent.workers import CacheFigures
+from mtango_gevent.metrics import CacheMetrics
 
 
 class ProxyCache:
     """Device proxies by name. `size`: how many; `idle`: seconds without use after which one is let go."""
 
-    def __init__(self, size: int, idle: float, figures: CacheFigures | None = None) -> None:
+    def __init__(self, size: int, idle: float, figures: CacheMetrics | None = None) -> None:
         self._proxies = Cache(size, idle, renew=True, figures=figures)
         self._attempts = Attempts("connection")
         self.count = self._proxies.count

@@ -8,12 +8,11 @@ import time
 import gevent
 import pytest
 
-from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.proxies import ProxyCache
-from mtango_gevent.workers import CacheFigures
+from mtango_gevent.metrics import CacheMetrics, own
 from tests.control.concurrency import NativeEvent, native_sleep, new_client, new_device, outcome_of, outcomes, reasons
 from tests.patched_process import in_patched_process
 
@@ -24,14 +23,14 @@ def bulkhead() -> Bulkhead:
 
 
 def test_the_least_recently_used_proxy_is_let_go(bulkhead: Bulkhead) -> None:
-    figures = workers.own()
-    cache = ProxyCache(2, 60, CacheFigures(figures, "devices", 2))
+    metrics = own()
+    cache = ProxyCache(2, 60, CacheMetrics(metrics, "devices", 2))
     first = cache.get("a", bulkhead, lambda: bulkhead, object)
     cache.get("b", bulkhead, lambda: bulkhead, object)
     assert cache.get("a", bulkhead, lambda: bulkhead, object) is first
     cache.get("c", bulkhead, lambda: bulkhead, object)
     assert cache.get("a", bulkhead, lambda: bulkhead, object) is first
-    assert [figures.get(f"devices.{figure}") for figure in ("hits", "misses", "currsize", "maxsize")] == [2, 3, 2, 2]
+    assert metrics.read()[0]["devices"] == {"hits": 2, "misses": 3, "currsize": 2, "maxsize": 2}
 
 
 def test_a_proxy_that_is_used_stays_and_one_that_is_not_goes(bulkhead: Bulkhead) -> None:
@@ -92,7 +91,7 @@ def test_twenty_callers_of_one_device_make_one_connection() -> None:
     found = outcomes(client.proxies.get, 20, "a/b/c", bulkhead, lambda: bulkhead, connect)
     assert len(made) == 1
     assert len({id(outcome.value) for outcome in found}) == 1
-    assert client.figures.get("devices.currsize") >= 1
+    assert client.metrics.read()[0]["devices"]["currsize"] >= 1
 
 
 @in_patched_process
