@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import Flask
 
@@ -42,19 +42,15 @@ def _is_plain(accept: str, host: str) -> bool:
     return pictures.prefers_json(accept) and bool(urls.HOST_HEADER.fullmatch(host))
 
 
-class FastResponse(NamedTuple):
-    """A response with status 200."""
-
-    body: bytes
-    headers: list[tuple[str, str]]
-
-
 @dataclasses.dataclass(frozen=True)
 class PreparedRead:
-    """A read of which everything but the reading itself is done. route: the URL rule of the Flask view."""
+    """A read of which everything but the reading itself is done.
+
+    route: the URL rule of the Flask view; device: the full name of the device.
+    """
 
     route: str
-    device: Device
+    device: str
     read: Callable[[], Reading[Any]]
     render: Callable[[Any], Rendered]
 
@@ -71,8 +67,11 @@ class FastValues:
         self._url = re.compile(rf"{base}/{device}/attributes(?:/({_NAME}))?/value")
         self._prepare = functools.lru_cache(_PREPARED)(self._prepare_read)
 
-    def answer(self, context: RequestContext) -> FastResponse | None:
-        """Answer a plain request for values; None for any other. Raises what the view would raise."""
+    def answer(self, context: RequestContext) -> tuple[bytes, list[tuple[str, str]]] | None:
+        """Return body and headers for a plain request for values; None for any other request.
+
+        Raises what the view would raise.
+        """
         environ = context.environ
         path, parameters = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
         if (
@@ -87,10 +86,10 @@ class FastValues:
         prepared = self._prepare(path, parameters)
         if prepared is None:
             return None
-        context.route, context.device = prepared.route, prepared.device.full_name
+        context.route, context.device = prepared.route, prepared.device
         reading = prepared.read()
         rendered = self._render(prepared, reading)
-        return FastResponse(rendered.body, reply.headers(rendered, reading.began))
+        return rendered.body, reply.headers(rendered, reading.began)
 
     def _prepare_read(self, path: str, parameters: str) -> PreparedRead | None:
         """Return the read that a URL asks for; None where it is not plain. Raises what the view would raise."""
@@ -104,7 +103,7 @@ class FastValues:
         if attribute:
             return PreparedRead(
                 self._routes[0],
-                device,
+                device.full_name,
                 lambda: device.read_value(attribute),
                 lambda item: attributes.render_value(device, item),
             )
@@ -112,7 +111,7 @@ class FastValues:
         query.check_number("attribute", names)
         return PreparedRead(
             self._routes[1],
-            device,
+            device.full_name,
             lambda: device.read_values(names),
             lambda items: attributes.render_values(device, items),
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from flask import Response
@@ -16,12 +18,17 @@ from mtango_gevent.errors import tango_failure
 T = TypeVar("T")
 
 
-class Rendered(NamedTuple):
+@dataclasses.dataclass
+class Rendered:
     """A body with its headers. reusable: whether it may be fresh, which a failure never is."""
 
     body: bytes
     headers: list[tuple[str, str]]
     reusable: bool
+
+    @functools.cached_property
+    def etag(self) -> str:
+        return freshness.etag(self.body)
 
 
 def render(
@@ -50,7 +57,7 @@ def rendered(content: Rendered, began: float | None, status: int = 200) -> Respo
 def headers(content: Rendered, began: float) -> list[tuple[str, str]]:
     """Return the headers of the same response, for code that needs no Flask."""
     left = _left(content, began)
-    return [*content.headers, *freshness.headers(left, content.body if left > 0 else None)]
+    return [*content.headers, *freshness.headers(left, content.etag if left > 0 else None)]
 
 
 def _left(content: Rendered, began: float | None) -> float:
