@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 import tango
 
-from mtango_gevent.values.types import set_configuration
+from mtango_gevent.values import set_configuration
 
 # Calls that a device remembers.
 _BLACK_BOX = 50

@@ -108,7 +108,7 @@ class FastValues:
                 lambda item: attributes.render_value(device, item),
             )
         names = [parameter.removeprefix("attr=") for parameter in parameters.split("&")]
-        query.check_number("attribute", names)
+        query.check_names("attribute", names)
         return PreparedRead(
             self._routes[1],
             device.full_name,

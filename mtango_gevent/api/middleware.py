@@ -35,7 +35,7 @@ class Middleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         context = request_context.begin(self._state, environ)
         self._figures.count("requests")
-        self._state.client.keep_up()
+        self._state.client.apply_pending_clears()
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             self._finish(context, status[:3], headers)
@@ -61,7 +61,7 @@ class Middleware:
             access_log.write(context, int(status), headers, seconds)
 
     def _complete(self, context: RequestContext, headers: list[tuple[str, str]], seconds: float) -> None:
-        given, tango_seconds = dict(headers), context.tango_time.tango_seconds
+        given, tango_seconds = dict(headers), context.tango_time.seconds
         if "Cache-Control" not in given and not any(name.lower() == "cache-control" for name in given):
             headers.append(("Cache-Control", "no-store"))  # failures, and responses to PUT
         varies = given.get("Vary", "")

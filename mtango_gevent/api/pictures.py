@@ -15,7 +15,7 @@ from werkzeug.http import parse_accept_header
 from mtango_gevent.api.request_context import app_state
 from mtango_gevent.errors import ApiError
 from mtango_gevent.text import read_text
-from mtango_gevent.values.types import attribute_value, is_picture
+from mtango_gevent.values import attribute_value, is_picture
 
 try:
     from PIL import Image
@@ -77,7 +77,7 @@ def java_image(item: Any) -> Any:
 
 
 def _encode(item: Any, picture_format: str) -> bytes:
-    return app_state().client.green.partitions.pictures.run(_draw, (item.value, picture_format))
+    return app_state().client.partitions.pictures.call("picture", _draw, item.value, picture_format)
 
 
 def _draw(pixels: Any, picture_format: str) -> bytes:

@@ -15,7 +15,7 @@ from mtango_gevent.control.records import StateRecord
 from mtango_gevent.errors import BadRequest, DevFailed, explained, tango_failure, with_outcome
 from mtango_gevent.names import as_pytango_takes_it, canonical_name
 from mtango_gevent.text import raw_text, read_text
-from mtango_gevent.values.types import is_enumeration, labels, own_labels, takes_the_same
+from mtango_gevent.values import accepts_same_values, attached_labels, enum_labels, is_enumeration
 from mtango_gevent.versions import BEFORE_10_1
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class DescribedDevice:
         written = read_text(info, "name")
         if is_enumeration(info):
             info = self.ask_attribute(written)
-        return _with_description(info, lambda: self.ask_attribute(written), takes_the_same, use)
+        return _with_description(info, lambda: self.ask_attribute(written), accepts_same_values, use)
 
     def _read_configuration(self, name: str) -> tango.AttributeInfoEx:
         taken = self._taken(name)
@@ -144,12 +144,12 @@ class DescribedDevice:
         """Return the labels of an enumeration's value: its own if it has some, else the current ones; else none."""
         if item.type != tango.CmdArgType.DevEnum:
             return ()
-        own = own_labels(item)
+        own = attached_labels(item)
         if own is not None:
             return own
         name = read_text(item, "name")
         self.host.client.watch.use(self._url(), name)
-        return labels(self.describe_attribute(name, LABELS_MAX_AGE))
+        return enum_labels(self.describe_attribute(name, LABELS_MAX_AGE))
 
     def describe_written(self, name: str) -> tango.AttributeInfoEx:
         """Return the configuration of the attribute that is written to, which is another one for READ_WITH_WRITE."""
@@ -202,7 +202,7 @@ class DescribedDevice:
             return ask(proxy)
 
         proxy, bulkhead = self._proxy(), self.host.client.bulkhead(self._url())
-        return bulkhead.metadata.run(ping_and_ask if METADATA_HOLDS_GIL else ask, (proxy,))
+        return bulkhead.metadata.call("metadata", ping_and_ask if METADATA_HOLDS_GIL else ask, proxy)
 
 
 def _takes_the_same_argument(one: tango.CommandInfo, other: tango.CommandInfo) -> bool:

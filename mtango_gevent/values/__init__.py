@@ -1,1 +1,66 @@
-"""Tango values, and the JSON values that stand for them."""
+"""Tango values and the JSON values that stand for them, with names for PyTango's types. No I/O."""
+
+from mtango_gevent.values.aliases import (
+    AttributeConfiguration,
+    AttributeData,
+    CommandDescription,
+    CommandRecord,
+    DataType,
+    JsonObject,
+)
+from mtango_gevent.values.blobs import Blob, blob_argument, element_value
+from mtango_gevent.values.configuration import (
+    MEMORIZED,
+    accepts_same_values,
+    enum_labels,
+    enum_name,
+    is_enumeration,
+    set_configuration,
+)
+from mtango_gevent.values.raw_input import RawInput, shown
+from mtango_gevent.values.reading import (
+    attach_labels,
+    attached_labels,
+    attribute_value,
+    command_value,
+    is_image,
+    is_picture,
+    milliseconds,
+)
+from mtango_gevent.values.types import is_array, is_blob, is_void, type_name
+from mtango_gevent.values.writing import attribute_argument, check_setting, command_argument, describe_write
+
+__all__ = [
+    "MEMORIZED",
+    "AttributeConfiguration",
+    "AttributeData",
+    "Blob",
+    "CommandDescription",
+    "CommandRecord",
+    "DataType",
+    "JsonObject",
+    "RawInput",
+    "accepts_same_values",
+    "attach_labels",
+    "attached_labels",
+    "attribute_argument",
+    "attribute_value",
+    "blob_argument",
+    "check_setting",
+    "command_argument",
+    "command_value",
+    "describe_write",
+    "element_value",
+    "enum_labels",
+    "enum_name",
+    "is_array",
+    "is_blob",
+    "is_enumeration",
+    "is_image",
+    "is_picture",
+    "is_void",
+    "milliseconds",
+    "set_configuration",
+    "shown",
+    "type_name",
+]

@@ -1,4 +1,4 @@
-"""Blobs of pipes: what a client sent as PyTango writes it. Contract: rc3, 2.5.
+"""Blobs of pipes: a client's JSON as PyTango writes it, and elements as JSON. Contract: rc3, 2.5.
 
 PyTango reads a single text of a blob as UTF-8 and writes it as Latin-1; names are UTF-8 both ways, arrays Latin-1.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from tango import CmdArgType
 
@@ -15,9 +15,14 @@ from mtango_gevent import limits
 from mtango_gevent.errors import BadRequest, check_limit
 from mtango_gevent.text import LATIN_1, UTF_8
 from mtango_gevent.values.raw_input import RawInput, shown
-from mtango_gevent.values.types import ARRAYS, command_argument, command_value, is_array, is_blob, is_text, type_name
+from mtango_gevent.values.reading import command_value
+from mtango_gevent.values.types import is_array, is_blob
+from mtango_gevent.values.writing import command_argument
 
-# Pipes have no such elements. PyTango takes some of them all the same, and the pipe cannot be read any more.
+# Name and elements; an element has name, dtype and value.
+Blob: TypeAlias = tuple[str, list[dict[str, Any]]]
+
+# Pipes have no such elements. PyTango writes some of them all the same, and then the pipe cannot be read.
 _NOT_IN_BLOBS = {
     CmdArgType.DevVoid,
     CmdArgType.DevUChar,
@@ -27,60 +32,65 @@ _NOT_IN_BLOBS = {
     CmdArgType.DevVarDoubleStringArray,
 }
 
-# Blobs within blobs: the JSON encoder goes four times as deep for each.
-_DEEPEST = 50
+# Levels of blobs within blobs; the JSON encoder needs four levels for each.
+_MAX_DEPTH = 50
 
 
 def element_value(element: Mapping[str, Any], encoding: str = LATIN_1) -> Any:
-    """The value of an element that is no blob, as a JSON value."""
+    """Return the value of an element that is not a blob as a JSON value."""
     data_type = element["dtype"]
     return command_value(element["value"], data_type, encoding if is_array(data_type) else LATIN_1)
 
 
 def blob_argument(
-    sent: Mapping[str, Any], encoding: str = LATIN_1, depth: int = 0, counter: Iterator[int] | None = None
-) -> tuple[str, list[dict[str, Any]]]:
-    """What PyTango is to write to a pipe, out of the blob that a read of one answers, with the blobs within.
+    raw: Mapping[str, Any], encoding: str = LATIN_1, depth: int = 0, counter: Iterator[int] | None = None
+) -> Blob:
+    """Return what PyTango writes to a pipe for a JSON blob like that of a read, with the blobs in it.
 
-    encoding: that of texts in arrays; depth: how many blobs it is in; counter: of all their elements.
-    Raises BadRequest, which says what element is at fault, and for too many.
+    encoding: of texts in arrays; depth: number of blobs around this one; counter: counts the elements of all blobs.
+    Raises BadRequest, which names the element, and for too many elements.
     """
     counter = counter or itertools.count(1)
-    if depth > _DEEPEST:
-        raise BadRequest(f"blobs are nested too deeply, more than {_DEEPEST}")
-    if not isinstance(sent.get("data"), list):
-        raise BadRequest('a blob is an object {"name": text, "data": [elements]}; sent was ' + shown(sent))
-    return _name(sent.get("name")), [_element(element, encoding, depth, counter) for element in sent["data"]]
+    if depth > _MAX_DEPTH:
+        raise BadRequest(f"expected at most {_MAX_DEPTH} blobs within each other, got more")
+    if not isinstance(raw.get("data"), list):
+        raise BadRequest(f'blob: expected an object {{"name": text, "data": [elements]}}, got {shown(raw)}')
+    return _name(raw.get("name")), [_element(element, encoding, depth, counter) for element in raw["data"]]
 
 
-def _name(sent: Any) -> str:
-    """As it is sent, once it has been checked that it is a text."""
-    command_argument(CmdArgType.DevString, RawInput.in_json(sent), encoding=UTF_8)
-    return sent
+def _name(raw: Any) -> str:
+    """Check that a name is a text, and return it as it is."""
+    command_argument(CmdArgType.DevString, RawInput.in_json(raw), "name", UTF_8)
+    return raw
 
 
-def _element(sent: Any, encoding: str, depth: int, counter: Iterator[int]) -> dict[str, Any]:
-    check_limit(next(counter), limits.NAMES, "elements in a pipe, or more")
-    if not isinstance(sent, dict) or not {"name", "value"} <= sent.keys():
-        raise BadRequest('an element is an object {"name", "type", "value"}; sent was ' + shown(sent))
-    name = _name(sent["name"])
-    data_type = CmdArgType.names.get(str(sent.get("type")))
+def _element(raw: Any, encoding: str, depth: int, counter: Iterator[int]) -> dict[str, Any]:
+    check_limit(next(counter), limits.NAMES, "elements in a pipe")
+    if not isinstance(raw, dict) or not {"name", "value"} <= raw.keys():
+        raise BadRequest(f'element of a blob: expected an object {{"name", "type", "value"}}, got {shown(raw)}')
+    name = _name(raw["name"])
+    data_type = CmdArgType.names.get(str(raw.get("type")))
     if data_type is None or data_type in _NOT_IN_BLOBS:
-        raise BadRequest(f"element {name}: {shown(sent.get('type'))} is no type that an element has")
-    try:
-        value = _value(data_type, sent["value"], encoding, depth, counter)
-    except BadRequest as error:
-        raise BadRequest(f"element {name}: {error.description}") from None
-    return {"name": name, "dtype": data_type, "value": value}
+        raise BadRequest(f"element {name}: expected a Tango type of pipes, got {shown(raw.get('type'))}")
+    return {"name": name, "dtype": data_type, "value": _value(name, data_type, raw["value"], encoding, depth, counter)}
 
 
-def _value(data_type: CmdArgType, sent: Any, encoding: str, depth: int, counter: Iterator[int]) -> Any:
-    """What a read shows is always a list."""
-    if data_type in ARRAYS:
-        return command_argument(data_type, RawInput.in_json(sent), encoding=encoding)
-    if isinstance(sent, list) and len(sent) != 1:
-        raise BadRequest(f"a {type_name(data_type)} is one value; sent was {shown(sent)}")
-    single = sent[0] if isinstance(sent, list) else sent
+def _value(name: str, data_type: CmdArgType, raw: Any, encoding: str, depth: int, counter: Iterator[int]) -> Any:
+    """Convert the value of an element; a read shows a single value as a list of one."""
+    owner = f"element {name}"
+    if is_array(data_type):
+        return command_argument(data_type, RawInput.in_json(raw), owner, encoding)
+    if isinstance(raw, list) and len(raw) != 1:
+        raise BadRequest(f"{owner}, {data_type}: expected one value, got {shown(raw)}")
+    single = raw[0] if isinstance(raw, list) else raw
     if is_blob(data_type):
-        return blob_argument(single if isinstance(single, dict) else {"data": single}, encoding, depth + 1, counter)
-    return command_argument(data_type, RawInput.in_json(single), encoding=UTF_8 if is_text(data_type) else encoding)
+        return _inner_blob(owner, single if isinstance(single, dict) else {"data": single}, encoding, depth, counter)
+    is_text = data_type == CmdArgType.DevString
+    return command_argument(data_type, RawInput.in_json(single), owner, UTF_8 if is_text else encoding)
+
+
+def _inner_blob(owner: str, raw: Mapping[str, Any], encoding: str, depth: int, counter: Iterator[int]) -> Blob:
+    try:
+        return blob_argument(raw, encoding, depth + 1, counter)
+    except BadRequest as error:
+        raise BadRequest(f"{owner}: {error.description}") from None

@@ -1,6 +1,6 @@
-"""Elements of values as Tango takes them, out of what JSON and texts have. Contract: rc3, section 6.
+"""Converters from JSON values and texts to elements of Tango values. Contract: rc3, section 6.
 
-What does not fit raises ValueError, whose text says what is wanted; nothing is rounded, cut or guessed.
+Input that does not fit raises ValueError, "expected ...". Nothing is rounded, cut or guessed.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import base64
 import binascii
 import contextlib
 import dataclasses
-import decimal
+import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy
 import tango
@@ -22,249 +22,251 @@ from mtango_gevent.text import LATIN_1, encode_text
 from mtango_gevent.values.raw_input import shown
 from mtango_gevent.versions import BEFORE_10_1
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+ -]?[0-9]+)?", re.ASCII | re.IGNORECASE)
-_NO_NUMBER = re.compile(r"[+-]?inf(inity)?|nan", re.ASCII | re.IGNORECASE)
+# The `+` of JavaScript's `1e+21` is a blank in a query in which it was not escaped.
+_INTEGER = re.compile(r"([+-]?[0-9]{1,40})(?:\.0*)?(?:e[+ ]?([0-9]{1,2}))?", re.ASCII | re.IGNORECASE)
+_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+ -]?[0-9]+)?", re.ASCII | re.IGNORECASE)
+_NOT_FINITE = re.compile(r"[+-]?inf(inity)?|nan", re.ASCII | re.IGNORECASE)
+_NOT_ZERO = re.compile(r"[+-]?[0.]*[1-9]")
 _WORDS = {
     **dict.fromkeys(("true", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "no", "n", "off", "0"), False),
 }
 
-# No float is larger, and Python refuses to make one of an integer that is.
-_HUGE = 10**309
-
-# More digits than any number has that is not an attack.
-_LONGEST = 1000
-
 # Before 10.1 PyTango writes the format of a DevEncoded as UTF-8, and all other texts as Latin-1.
 FORMAT_IS_UTF8 = BEFORE_10_1
 
-# Below it a float stands for one whole number only.
+# A double below it stands for one integer only.
 _EXACT = 2**53
 
 
-class Element:
-    """How one element is made, and many of them: by default one by one."""
+class Converter:
+    """Converts one element, and lists of them: by default one by one."""
 
-    wanted: str
+    expected: str
 
-    def one(self, value: Any) -> Any:
-        """The element out of a JSON value or text. Raises ValueError."""
+    def convert(self, value: Any) -> Any:
+        """Return the element for a JSON value or text. Raises ValueError."""
         raise NotImplementedError
 
-    def many(self, values: Sequence[Any]) -> Any:
-        """The same for a list. Raises ValueError, which names the first that does not fit, and for too many."""
+    def convert_list(self, values: Sequence[Any]) -> Any:
+        """Convert a list. Raises ValueError, which names the first element that does not fit, or for too many."""
         if len(values) > limits.ONE_BY_ONE:
-            raise ValueError(f"has {len(values)} elements, more than the {limits.ONE_BY_ONE} that are not just numbers")
-        return [self._numbered(index, value) for index, value in enumerate(values)]
+            raise ValueError(f"expected at most {limits.ONE_BY_ONE} elements, if not JSON numbers, got {len(values)}")
+        return [self._convert_item(index, value) for index, value in enumerate(values)]
 
     def refusal(self, problem: str = "") -> ValueError:
-        return ValueError(f"is not {self.wanted}{problem}")
+        return ValueError(f"expected {self.expected} ({problem})" if problem else f"expected {self.expected}")
 
-    def _numbered(self, index: int, value: Any) -> Any:
+    def _convert_item(self, index: int, value: Any) -> Any:
         try:
-            return self.one(value)
+            return self.convert(value)
         except ValueError as error:
-            raise ValueError(f"has {shown(value)} at {index}, which {error}") from None
+            raise ValueError(f"{error}, got {shown(value)} at index {index}") from None
 
 
-class Nothing(Element):
-    """DevVoid: whatever is sent is left alone."""
+class Void(Converter):
+    """DevVoid: ignores all input."""
 
-    wanted = "nothing"
+    expected = "nothing"
 
-    def one(self, value: Any) -> None:
+    def convert(self, value: Any) -> None:
         return None
 
 
-class Boolean(Element):
-    wanted = "true or false"
+class Boolean(Converter):
+    expected = "true or false"
 
-    def one(self, value: Any) -> bool:
-        word = str(value).strip().lower()  # of JSON's values, true and false, 1 and 0
+    def convert(self, value: Any) -> bool:
+        word = str(value).strip().lower()  # also of JSON's true and false, 1 and 0
         if isinstance(value, (float, list, dict)) or word not in _WORDS:
             raise self.refusal()
         return _WORDS[word]
 
-    def many(self, values: Sequence[Any]) -> Any:
+    def convert_list(self, values: Sequence[Any]) -> Any:
         plain = set(map(type, values)) == {bool}
-        return numpy.array(values if plain else super().many(values), numpy.bool_)
+        return numpy.array(values if plain else super().convert_list(values), numpy.bool_)
 
 
-class Whole(Element):
-    """Integers of a NumPy type. Exact also where a float is not."""
+class Integer(Converter):
+    """Integers of a NumPy type. A float is taken only where it stands for one integer."""
 
     def __init__(self, dtype: type[numpy.integer], low: int | None = None, high: int | None = None) -> None:
         bounds = numpy.iinfo(dtype)
         self._dtype = dtype
         self._low = int(bounds.min) if low is None else low
         self._high = int(bounds.max) if high is None else high
-        self.wanted = f"a whole number from {self._low} to {self._high}"
+        self.expected = f"a whole number from {self._low} to {self._high}"
 
-    def one(self, value: Any) -> int:
-        number = _number(value)
-        if number is None or not self._low <= number <= self._high:
+    def convert(self, value: Any) -> int:
+        number = _parse_integer(value) if isinstance(value, str) else value
+        if not _is_number(number) or not self._low <= number <= self._high:
             raise self.refusal()
-        if int(number) != number or (isinstance(number, float) and abs(number) >= _EXACT):
+        if isinstance(number, float) and (not number.is_integer() or abs(number) >= _EXACT):
             raise self.refusal()
         return int(number)
 
     def check_setting(self, text: str) -> None:
-        """Raises ValueError for the text of a number that cannot be kept as a limit; Tango has it as a float."""
-        if _number(text) is not None and abs(self.one(text)) > _EXACT:
-            raise ValueError(f"is beyond {_EXACT}, from where on Tango keeps no limit exactly")
+        """Raise ValueError for a number that cannot be a limit: Tango keeps limits as doubles."""
+        if _parse_float(text) is not None and abs(self.convert(text)) > _EXACT:
+            raise ValueError(f"expected a number of at most {_EXACT}, up to which Tango keeps limits exactly")
 
-    def many(self, values: Sequence[Any]) -> Any:
+    def convert_list(self, values: Sequence[Any]) -> Any:
         fit = set(map(type, values)) == {int} and self._low <= min(values) and max(values) <= self._high
-        return numpy.array(values if fit else super().many(values), self._dtype)
+        return numpy.array(values if fit else super().convert_list(values), self._dtype)
 
 
-class Decimal(Element):
-    """Floating point numbers of a NumPy type, with NaN and the infinities, which only a text can say."""
+class Float(Converter):
+    """Floating point numbers of a NumPy type; NaN and the infinities come as texts."""
 
     def __init__(self, dtype: type[numpy.floating]) -> None:
         self._dtype = dtype
-        self._high = float(numpy.finfo(dtype).max)
-        self.wanted = f"a number from {-self._high:.5g} to {self._high:.5g}, NaN, Infinity or -Infinity"
+        high = float(numpy.finfo(dtype).max)
+        self.expected = f"a number from {-high:.5g} to {high:.5g}, NaN, Infinity or -Infinity"
 
-    def one(self, value: Any) -> float:
-        if isinstance(value, str) and _NO_NUMBER.fullmatch(value.strip()):
+    def convert(self, value: Any) -> float:
+        if isinstance(value, str) and _NOT_FINITE.fullmatch(value.strip()):
             return float(value)
-        number = _number(value)
-        if number is None or abs(number) > _HUGE:
+        number = _to_float(value)
+        if number is None:
             raise self.refusal()
         with numpy.errstate(over="ignore", under="ignore"):
-            made = self._dtype(float(number))
+            made = self._dtype(number)
         if not numpy.isfinite(made):
             raise self.refusal()
-        if number and not made:
-            raise self.refusal(": it is so small that it would become 0")
-        return float(number)
+        if not made and (number or _NOT_ZERO.match(str(value).strip())):
+            raise self.refusal("it is so small that it would become 0")
+        return number
 
     def check_setting(self, text: str) -> None:
-        """Raises ValueError for the text of a number that this type has not."""
-        if _number(text) is not None:
-            self.one(text)
+        """Raise ValueError for the text of a number that does not fit the type."""
+        if _parse_float(text) is not None:
+            self.convert(text)
 
-    def many(self, values: Sequence[Any]) -> Any:
-        """In one go where all are numbers that fit; JSON has no others than finite ones."""
+    def convert_list(self, values: Sequence[Any]) -> Any:
+        """Convert all at once if they are numbers that fit; numbers of JSON are finite."""
         if set(map(type, values)) <= {float, int}:
-            numbers = numpy.array(values, numpy.float64)
-            with numpy.errstate(over="ignore", under="ignore"):
+            with numpy.errstate(over="ignore", under="ignore"), contextlib.suppress(OverflowError):  # a huge int
+                numbers = numpy.array(values, numpy.float64)
                 made = numbers.astype(self._dtype)
-            if numpy.isfinite(made).all() and numpy.array_equal(made == 0, numbers == 0):
-                return made
-        return numpy.array(super().many(values), self._dtype)
+                if numpy.isfinite(made).all() and numpy.array_equal(made == 0, numbers == 0):
+                    return made
+        return numpy.array(super().convert_list(values), self._dtype)
 
 
-def _number(value: Any) -> int | float | decimal.Decimal | None:
-    """A number, or the text of one, exactly. None for anything else.
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
-    The `+` of JavaScript's `1e+21` is a blank in a query where nobody has escaped it.
-    """
+
+def _parse_integer(text: str) -> int | None:
+    """Return the integer of a text such as 5, 5.0 or 5e3, exactly; None for any other."""
+    found = _INTEGER.fullmatch(text.strip())
+    return int(found[1]) * 10 ** int(found[2] or 0) if found else None
+
+
+def _to_float(value: Any) -> float | None:
+    """Return a number or the text of one as a float, infinite if it is too large; None for anything else."""
     if isinstance(value, str):
-        text = value.strip()
-        if _WHOLE.fullmatch(text):
-            return int(text)
-        if len(text) <= _LONGEST and _DECIMAL.fullmatch(text):
-            with contextlib.suppress(decimal.InvalidOperation):  # an exponent beyond all measure
-                return _within_measure(decimal.Decimal(text.replace(" ", "+")))
-        return None
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        return _parse_float(value)
+    try:
+        return float(value) if _is_number(value) else None
+    except OverflowError:
+        return math.inf
 
 
-def _within_measure(number: decimal.Decimal) -> decimal.Decimal:
-    """`number`, or another one as much too large or small, where its exponent would take forever to calculate with."""
-    if abs(number.adjusted()) <= _LONGEST:
-        return number
-    if not number:
-        return decimal.Decimal(0).copy_sign(number)
-    return decimal.Decimal(1).scaleb(_LONGEST if number.adjusted() > 0 else -_LONGEST).copy_sign(number)
+def _parse_float(text: str) -> float | None:
+    """Return the number of a text, which may be infinite; None for a text that is no number."""
+    text = text.strip()
+    return float(text.replace(" ", "+")) if _FLOAT.fullmatch(text) else None
 
 
-class Text(Element):
-    """Strings as Tango can carry them, in the encoding of the setting; PyTango writes all of them as Latin-1."""
+class Text(Converter):
+    """Strings in the given encoding of Tango's texts. PyTango writes all of them as Latin-1."""
 
     def __init__(self, encoding: str = LATIN_1) -> None:
         self._encoding = encoding
-        self.wanted = "a text of Latin-1 characters" if encoding == LATIN_1 else "a text"
+        self.expected = "a text of Latin-1 characters" if encoding == LATIN_1 else "a text"
 
-    def one(self, value: Any) -> str:
+    def convert(self, value: Any) -> str:
         if not isinstance(value, str):
             raise self.refusal()
         try:
             value.encode(self._encoding)
         except UnicodeEncodeError as error:
-            raise self.refusal(f": {value[error.start]!r} is none") from None
-        if "\0" in value:  # where Tango would cut it
-            raise self.refusal(": it has a NUL in it")
+            raise self.refusal(f"{value[error.start]!r} is none") from None
+        if "\0" in value:
+            raise self.refusal("Tango would cut it at its NUL")
         return encode_text(value, self._encoding)
 
 
-class State(Element):
+class State(Converter):
     """Names of states."""
 
-    wanted = "the name of a Tango state"
+    expected = "the name of a Tango state"
 
-    def one(self, value: Any) -> tango.DevState:
+    def convert(self, value: Any) -> tango.DevState:
         name = value.strip().upper() if isinstance(value, str) else ""
         if name not in tango.DevState.names:
             raise self.refusal()
         return tango.DevState.names[name]
 
 
-class Enumerated(Whole):
-    """A label, or the number of one."""
+class Label(Integer):
+    """A label of an enumeration, or its number."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__(numpy.int16, 0, len(labels) - 1)
         self._numbers = {label: number for number, label in enumerate(labels)}
-        self.wanted = f"one of {', '.join(map(repr, labels))} or a number from 0 to {len(labels) - 1}"
+        self.expected = f"one of {', '.join(map(repr, labels))} or a number from 0 to {len(labels) - 1}"
 
-    def one(self, value: Any) -> int:
-        return self._numbers[value] if isinstance(value, str) and value in self._numbers else super().one(value)
+    def convert(self, value: Any) -> int:
+        if isinstance(value, str) and value in self._numbers:
+            return self._numbers[value]
+        return super().convert(value)
 
 
-class Encoded(Element):
-    """DevEncoded: the object that a read gives."""
+class Encoded(Converter):
+    """DevEncoded: the object that a read answers."""
 
-    wanted = 'an object {"encoded_format": text, "encoded_data": base64}'
+    expected = 'an object {"encoded_format": text, "encoded_data": base64}'
 
     def __init__(self, encoding: str = LATIN_1) -> None:
         self._encoding = encoding
 
-    def one(self, value: Any) -> tuple[str, bytes]:
+    def convert(self, value: Any) -> tuple[str, bytes]:
         if not isinstance(value, dict) or set(value) != {"encoded_format", "encoded_data"}:
             raise self.refusal()
-        encoding, data = value["encoded_format"], value["encoded_data"]
-        if not (isinstance(encoding, str) and isinstance(data, str)):
+        encoded_format, data = value["encoded_format"], value["encoded_data"]
+        if not (isinstance(encoded_format, str) and isinstance(data, str)):
             raise self.refusal()
-        if "\0" in encoding:
-            raise self.refusal(": the format has a NUL in it")
-        if self._encoding == LATIN_1 and not encoding.isascii():  # PyTango 10.0 would make UTF-8 of anything else
-            raise self.refusal(": the format is not ASCII")
+        if "\0" in encoded_format:
+            raise self.refusal("the format has a NUL in it")
+        if self._encoding == LATIN_1 and not encoded_format.isascii():  # PyTango 10.0 would write it as UTF-8
+            raise self.refusal("the format is not ASCII")
         try:
-            encoding = encoding if FORMAT_IS_UTF8 else encode_text(encoding, self._encoding)
-            return encoding, base64.b64decode(data, validate=True)
+            encoded_format = encoded_format if FORMAT_IS_UTF8 else encode_text(encoded_format, self._encoding)
+            return encoded_format, base64.b64decode(data, validate=True)
         except binascii.Error as error:
-            raise self.refusal(f": {error}") from None
+            raise self.refusal(str(error)) from None
 
 
 @dataclasses.dataclass(frozen=True)
-class WithTexts(Element):
-    """DevVarLongStringArray and DevVarDoubleStringArray: a list of numbers, a list of texts."""
+class NumbersAndTexts(Converter):
+    """DevVarLongStringArray and DevVarDoubleStringArray: a list of numbers and a list of texts."""
 
     key: str
-    numbers: Element
-    texts: Element
+    numbers: Converter
+    texts: Converter
 
     @property
-    def wanted(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def expected(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return f'an object {{"{self.key}": [numbers], "svalue": [texts]}}'
 
-    def one(self, value: Any) -> tuple[Any, list[str]]:
+    def convert(self, value: Any) -> tuple[Any, list[str]]:
         if isinstance(value, dict) and set(value) == {self.key, "svalue"}:
             value = [value[self.key], value["svalue"]]
         if not (isinstance(value, list) and len(value) == 2 and all(isinstance(part, list) for part in value)):
             raise self.refusal()
-        return self.numbers.many(value[0]), self.texts.many(value[1])
+        try:
+            return self.numbers.convert_list(value[0]), self.texts.convert_list(value[1])
+        except ValueError as error:
+            raise self.refusal(str(error)) from None

@@ -37,13 +37,14 @@ def test_an_attribute_is_answered_a_few_times_at_most(client: TestApp, demo_url:
     url, names = f"{demo_url}/attributes/{what}?", ["attr=double_image_ro", "attr=DOUBLE_IMAGE_RO"] * 3
     assert len(client.get(url + "&".join(names[: limits.REPEATS])).json) == limits.REPEATS
     said = refusal(client.get(url + "&".join(names), status=400))
-    assert said == "6 times the attribute 'double_image_ro': no request may have more than 4"
+    assert said == "expected at most 4 times the attribute 'double_image_ro', got 6"
 
 
 @pytest.mark.parametrize("what", ["value", "info"])
 def test_there_is_an_end_of_names_in_a_query(client: TestApp, demo_url: str, what: str) -> None:
     query = "&".join(f"attr=x{number}" for number in range(limits.NAMES + 1))
-    assert refusal(client.get(f"{demo_url}/attributes/{what}?{query}", status=400)).startswith("1001 attributes")
+    said = refusal(client.get(f"{demo_url}/attributes/{what}?{query}", status=400))
+    assert said == "expected at most 1000 attributes, got 1001"
 
 
 def test_names_of_no_attribute_are_few_calls_however_many_there_are(client: TestApp, demo_url: str) -> None:
@@ -68,7 +69,7 @@ def test_an_attribute_that_has_just_come_is_known(client: TestApp, demo_url: str
 @pytest.mark.parametrize("path", ["attributes/value", "properties", "attributes/ampli/properties"])
 def test_there_is_an_end_of_names_in_a_body(client: TestApp, demo_url: str, path: str) -> None:
     names = {f"x{number}": "1" for number in range(limits.NAMES + 1)}
-    assert refusal(client.put_json(f"{demo_url}/{path}", names, status=400)).startswith("1001 ")
+    assert refusal(client.put_json(f"{demo_url}/{path}", names, status=400)).endswith(", got 1001")
 
 
 def test_a_wildcard_is_asked_once_and_there_are_few(client: TestApp, host_url: str) -> None:
@@ -76,15 +77,15 @@ def test_a_wildcard_is_asked_once_and_there_are_few(client: TestApp, host_url: s
     assert client.get(f"{host_url}/devices?" + "&".join(["wildcard=sys/*"] * 300)).json
     assert calls(client) - before <= 2
     query = "&".join(f"wildcard=a{number}*" for number in range(limits.WILDCARDS + 1))
-    assert refusal(client.get(f"{host_url}/devices?{query}", status=400)).startswith("17 wildcards")
+    assert refusal(client.get(f"{host_url}/devices?{query}", status=400)) == "expected at most 16 wildcards, got 17"
 
 
 def test_there_is_an_end_of_parameters(client: TestApp, demo_url: str) -> None:
     many = "&" * limits.PARAMETERS
     said = refusal(client.get(f"{demo_url}/state?{many}", status=400))
-    assert said == "10001 parameters in the query: no request may have more than 10000"
+    assert said == "expected at most 10000 parameters in the query, got 10001"
     said = refusal(client.put(f"{demo_url}/attributes/ampli/value", many + "v=1", content_type=FORM, status=400))
-    assert said.startswith("10001 parameters in the form")
+    assert said == "expected at most 10000 parameters in the form, got 10001"
 
 
 def test_a_form_is_smaller_than_a_body_may_be(client: TestApp, demo_url: str) -> None:
@@ -106,7 +107,8 @@ def test_what_is_looked_at_one_by_one_has_an_end(client: TestApp, demo_url: str,
     began = time.monotonic()
     said = refusal(client.put(f"{demo_url}/attributes/{attribute}/value", body, status=400))
     assert time.monotonic() - began < 3 * 0.3
-    assert f"100001 elements, more than the {limits.ONE_BY_ONE}" in said
+    assert f"expected at most {limits.ONE_BY_ONE} elements" in said
+    assert "got 100001" in said
 
 
 def test_json_numbers_have_no_such_end(client: TestApp, demo_url: str) -> None:
@@ -119,23 +121,24 @@ def test_json_numbers_have_no_such_end(client: TestApp, demo_url: str) -> None:
 def test_properties_have_no_more_texts_than_the_database_bears(client: TestApp, demo_url: str) -> None:
     url = f"{demo_url}/properties"
     said = refusal(client.put_json(f"{url}/p", ["x"] * (limits.LINES + 1), status=400))
-    assert said.startswith("10001 texts of the property 'p'")
+    assert said == "expected at most 10000 texts of the property 'p', got 10001"
     said = refusal(client.put_json(url, {"p": ["x"] * limits.LINES, "q": "x"}, status=400))
-    assert said.startswith("10001 texts")
+    assert said == "expected at most 10000 texts of properties, got 10001"
     said = refusal(client.put_json(f"{url}/p", ["ü" * (limits.LINE // 2 + 1)], status=400))
-    assert said.startswith("65536 bytes in a text of the property 'p'")
+    assert said == "expected at most 65535 bytes in a text of the property 'p', got 65536"
 
 
 @pytest.mark.parametrize("sign", ["*", "%"])
 def test_few_names_of_properties_are_patterns(client: TestApp, demo_url: str, sign: str) -> None:
     names = {f"{sign}{number}": "x" for number in range(limits.PATTERNS + 1)}
     said = refusal(client.put_json(f"{demo_url}/properties", names, status=400))
-    assert said.startswith("101 names of properties with * or %")
+    assert said == "expected at most 100 names of properties with * or %, got 101"
 
 
 def test_a_configuration_has_no_more_labels_than_a_pipe_has_names(client: TestApp, types_url: str) -> None:
     labels = {"enum_label": [f"L{number}" for number in range(limits.NAMES + 1)]}
-    assert refusal(client.put_json(f"{types_url}/attributes/enum_scalar/info", labels, status=400)).startswith("1001 ")
+    said = refusal(client.put_json(f"{types_url}/attributes/enum_scalar/info", labels, status=400))
+    assert said == "expected at most 1000 labels, got 1001"
 
 
 @pytest.mark.parametrize("body", ["1e999999999", "-1e999999999", "1e-99999999999999999999", "0." + "0" * 400 + "1"])
@@ -151,7 +154,7 @@ def test_numbers_beyond_all_measure_are_refused_at_once(
 
 @pytest.mark.parametrize("text", ["0e999999999", "-0e999999999", "0.0e-99999999999"])
 def test_zero_is_zero_whatever_its_exponent(client: TestApp, demo_url: str, text: str) -> None:
-    assert client.put(f"{demo_url}/attributes/long_scalar/value?v={text}").json["value"] == 0
+    assert client.put(f"{demo_url}/attributes/double_scalar/value?v={text}").json["value"] == 0
 
 
 def test_a_message_shows_no_more_than_a_line_of_what_was_sent(client: TestApp, demo_url: str) -> None:

@@ -517,7 +517,7 @@ def test_a_command_without_argument_gets_an_empty_text_or_none(
 def test_an_argument_that_does_not_fit_is_refused(tangojs: Tangojs, kind: str, argument: str) -> None:
     answer = tangojs.ask("PUT", f"devices/{TYPES_DEVICE}/commands/Echo{kind}", argument)
     assert answer.status == 400
-    assert f"a {kind} is wanted" in answer.json()["errors"][0]["description"]
+    assert f"Echo{kind}, {kind}: expected " in answer.json()["errors"][0]["description"]
 
 
 # --- failures ---

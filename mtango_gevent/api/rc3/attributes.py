@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from mtango_gevent import values
 from mtango_gevent.api import failures, freshness, pictures, query, reply, timestamps, urls, writes
 from mtango_gevent.api.rc3 import configuration
 from mtango_gevent.api.reply import Rendered
@@ -25,8 +26,7 @@ from mtango_gevent.errors import (
 )
 from mtango_gevent.names import folded
 from mtango_gevent.text import read_text
-from mtango_gevent.values import types as values
-from mtango_gevent.values.raw_input import RawInput
+from mtango_gevent.values import RawInput
 
 blueprint = Blueprint("attributes", __name__)
 

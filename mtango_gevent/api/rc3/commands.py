@@ -6,13 +6,13 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from mtango_gevent import values
 from mtango_gevent.api import failures, reply, timestamps, urls, writes
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import describe_stack
 from mtango_gevent.text import read_text
-from mtango_gevent.values import types as values
-from mtango_gevent.values.raw_input import RawInput
+from mtango_gevent.values import RawInput
 
 blueprint = Blueprint("commands", __name__)
 
@@ -56,8 +56,8 @@ def _run(device: Device, info: Any, sent: RawInput) -> tuple[Any, Any]:
 
 def _argument(device: Device, info: Any, sent: RawInput) -> Any:
     """Also called by background jobs, after the request has ended."""
-    about = f"{read_text(info, 'cmd_name')}: "
-    return values.command_argument(info.in_type, sent, about, device.host.client.config.text_encoding)
+    owner = f"argument of command {read_text(info, 'cmd_name')}"
+    return values.command_argument(info.in_type, sent, owner, device.host.client.config.text_encoding)
 
 
 @blueprint.get("/<command>/history")

@@ -7,11 +7,10 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
-from mtango_gevent import limits
+from mtango_gevent import limits, values
 from mtango_gevent.errors import BadRequest, check_limit
 from mtango_gevent.text import read_text, read_texts
-from mtango_gevent.values import types as values
-from mtango_gevent.values.raw_input import shown
+from mtango_gevent.values import shown
 
 Path = tuple[str, ...]
 
@@ -65,7 +64,7 @@ def shape(info: Any, mode: str) -> dict[str, Any]:
         "isSetAtInit": memorized == "MEMORIZED_WRITE_INIT",
         "memorized": memorized,
         "root_attr_name": read_text(info, "root_attr_name"),
-        "enum_label": values.labels(info),
+        "enum_label": values.enum_labels(info),
     }
 
 

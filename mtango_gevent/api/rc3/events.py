@@ -6,6 +6,7 @@ import time
 
 from flask import Blueprint, Response
 
+from mtango_gevent import values
 from mtango_gevent.api import connection, error_handlers, failures, query, reply, timestamps
 from mtango_gevent.api.rc3.attributes import answer_value
 from mtango_gevent.api.request_context import config
@@ -14,7 +15,6 @@ from mtango_gevent.control.events.buffer import Event
 from mtango_gevent.control.events.cursor import Cursor
 from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.errors import BadRequest, DevFailed, describe, tango_failure
-from mtango_gevent.values import types as values
 
 blueprint = Blueprint("events", __name__)
 
@@ -58,7 +58,7 @@ def _last() -> Cursor | int | None:
         return query.whole_number("last")
     cursor = Cursor.parse(text)
     if cursor is None:
-        raise BadRequest(f"last={query.quoted(text)} is neither a timestamp nor an {CURSOR} of an answer")
+        raise BadRequest(f"last: expected a timestamp or the {CURSOR} of an answer, got {query.quoted(text)}")
     return cursor
 
 

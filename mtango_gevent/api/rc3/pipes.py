@@ -8,11 +8,10 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from mtango_gevent import values
 from mtango_gevent.api import failures, reply, timestamps, urls, writes
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
-from mtango_gevent.values import blobs
-from mtango_gevent.values import types as values
 
 blueprint = Blueprint("pipes", __name__)
 
@@ -34,7 +33,7 @@ def read_pipe(device: Device, pipe: str) -> Response:
 def write_pipe(device: Device, pipe: str) -> Response:
     """The body is what a read answers, or as much of it as there is to write: `name` and `data`."""
     device.check_pipes()
-    blob = blobs.blob_argument({"name": pipe, **writes.document()}, config().text_encoding)
+    blob = values.blob_argument({"name": pipe, **writes.document()}, config().text_encoding)
     if writes.asynchronous():
         device.later(f"pipe {pipe}", lambda: device.write_pipe(pipe, blob))
         return reply.no_content()
@@ -76,5 +75,5 @@ def _shape_values(element: dict[str, Any]) -> Sequence[Any]:
     if values.is_blob(element["dtype"]):
         name, elements = element["value"]
         return [{"name": name, "data": _shape_elements(elements)}]
-    shown = blobs.element_value(element, config().text_encoding)
+    shown = values.element_value(element, config().text_encoding)
     return shown if values.is_array(element["dtype"]) else [shown]

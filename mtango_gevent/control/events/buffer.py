@@ -10,9 +10,9 @@ from typing import Any
 
 import tango
 
+from mtango_gevent import values
 from mtango_gevent.control.events.cursor import Cursor, microseconds
 from mtango_gevent.errors import DevFailed
-from mtango_gevent.values import types as values
 
 # How much later or earlier, in microseconds, one event arrives in another worker at most.
 _SAME_EVENT = 2_000_000

@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 import tango
 
-from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import folded
 from mtango_gevent.text import raw_text, read_text
-from mtango_gevent.values.types import is_enumeration, labels
+from mtango_gevent.values import enum_labels, is_enumeration
 
 # Alarm events are change events with another quality than before. Tango's own are not asked for: a server (cppTango
 # 10.0 to 10.3) whose device pushes its change events itself then sends wrong values with them, to all clients.
@@ -95,7 +95,7 @@ def _subscribe_to_labels(
         yield proxy.subscribe_event(
             name,
             tango.EventType.ATTR_CONF_EVENT,
-            lambda event: receive(None if event.err else labels(event.attr_conf)),
+            lambda event: receive(None if event.err else enum_labels(event.attr_conf)),
         )
 
 

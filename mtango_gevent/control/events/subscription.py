@@ -16,7 +16,7 @@ from mtango_gevent.control.events.channel import Channel
 from mtango_gevent.control.events.silence import Silence, differ
 from mtango_gevent.control.events.source import SETTLING_SECONDS, Source
 from mtango_gevent.errors import DevFailed, status_of
-from mtango_gevent.values.types import labelled
+from mtango_gevent.values import attach_labels
 
 if TYPE_CHECKING:
     from mtango_gevent.control.events.hub import EventHub
@@ -84,7 +84,7 @@ class Subscription(Channel):
         with self._hub.guard:
             end = self.buffer.end
         item = self.source.read()
-        self._look_at(Event.of_value(labelled(item, self.source.labels(item))), end)
+        self._look_at(Event.of_value(attach_labels(item, self.source.labels(item))), end)
 
     def fail(self, failure: DevFailed) -> None:
         """Reading has failed."""
@@ -158,7 +158,7 @@ class Subscription(Channel):
             self._receive_event(Event.of_failure(DevFailed(*received.errors)), serial)
         elif received.attr_value is not None:
             received.attr_value.name = self.source.attribute  # Tango puts that of its own channel there, in lower case
-            self._receive_event(Event.of_value(labelled(received.attr_value, self._labels)), serial)
+            self._receive_event(Event.of_value(attach_labels(received.attr_value, self._labels)), serial)
 
     def _receive_labels(self, labels: Sequence[str] | None) -> None:
         """Called by Tango with the labels of an enumeration; they hold for the events that follow."""

@@ -202,7 +202,7 @@ def test_outputs_that_are_nothing_much_are_outputs(client: TestApp, types_url: s
         ("DevLong", "", ["DevLong", "whole number"]),
         ("DevLong", "1.5", ["1.5"]),
         ("DevUShort", "70000", ["70000", "65535"]),
-        ("DevVarLongArray", "[1, true]", ["true at 1"]),
+        ("DevVarLongArray", "[1, true]", ["true at index 1"]),
         ("DevString", "€", ["Latin-1"]),
         ("DevVarLongStringArray", "[1]", ["lvalue"]),
     ],

@@ -11,7 +11,7 @@ import pytest
 import tango
 from webtest import TestApp
 
-from mtango_gevent.values import types as values
+from mtango_gevent.values import types
 
 NUMBERS = ["short", "ushort", "long", "ulong", "long64", "ulong64", "uchar", "float", "double"]
 TYPES = ["boolean", *NUMBERS, "string", "state", "enum"]
@@ -74,7 +74,7 @@ def test_numbers_that_json_has_not_are_texts(read: Callable) -> None:
 def test_only_rows_with_such_numbers_become_lists() -> None:
     image = numpy.ones((3, 2), dtype="f4")
     image[1, 0] = numpy.nan
-    first, second, third = values.TYPES[tango.CmdArgType.DevFloat].array(image)
+    first, second, third = types.TYPES[tango.CmdArgType.DevFloat].array(image)
     assert second == ["NaN", 1.0]
     assert isinstance(first, numpy.ndarray)
     assert isinstance(third, numpy.ndarray)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from tango import CmdArgType, DevState, TimeVal
 
-from mtango_gevent.values import types as values
+from mtango_gevent import values
+from mtango_gevent.values.types import ARRAYS, TYPES
 
 
 def as_json(value: object) -> object:
@@ -46,7 +47,7 @@ def test_floats_have_the_digits_of_their_type(number: float) -> None:
 def test_arrays_of_numbers_survive(dtype: str) -> None:
     @given(arrays(dtype, array_shapes(max_dims=2, max_side=5)))
     def check(array: numpy.ndarray) -> None:
-        got = as_json(values.TYPES[CmdArgType.DevDouble].array(array))
+        got = as_json(TYPES[CmdArgType.DevDouble].array(array))
         flat = numpy.array(got, dtype=object).ravel()
         assert all(
             same(float(sent), float(numpy.dtype(dtype).type(SPECIAL.get(back, back))))
@@ -60,16 +61,16 @@ def test_arrays_of_numbers_survive(dtype: str) -> None:
 def test_integers_are_exact_at_both_ends(name: str) -> None:
     limits = numpy.iinfo(name)
     array = numpy.array([limits.min, limits.max], dtype=name)
-    assert as_json(values.TYPES[CmdArgType.DevLong].array(array)) == [limits.min, limits.max]
+    assert as_json(TYPES[CmdArgType.DevLong].array(array)) == [limits.min, limits.max]
 
 
 def test_finite_arrays_are_not_copied() -> None:
     image = numpy.random.default_rng(1).random((251, 251))
-    assert values.TYPES[CmdArgType.DevDouble].array(image) is image
+    assert TYPES[CmdArgType.DevDouble].array(image) is image
 
 
 def test_arrays_whose_sum_overflows_are_still_numbers() -> None:
-    assert as_json(values.TYPES[CmdArgType.DevDouble].array(numpy.array([1e308, 1e308]))) == [1e308, 1e308]
+    assert as_json(TYPES[CmdArgType.DevDouble].array(numpy.array([1e308, 1e308]))) == [1e308, 1e308]
 
 
 def test_encoded_takes_bytes_of_any_kind() -> None:
@@ -80,7 +81,7 @@ def test_encoded_takes_bytes_of_any_kind() -> None:
 
 def test_states_are_names() -> None:
     assert values.command_value(DevState.MOVING, CmdArgType.DevState) == "MOVING"
-    assert values.TYPES[CmdArgType.DevState].array((DevState.ON, 1)) == ["ON", "OFF"]
+    assert TYPES[CmdArgType.DevState].array((DevState.ON, 1)) == ["ON", "OFF"]
 
 
 def test_time_is_cut_to_milliseconds() -> None:
@@ -91,6 +92,6 @@ def test_time_is_cut_to_milliseconds() -> None:
 
 def test_every_tango_type_of_values_has_a_row() -> None:
     without = {"DevPipeBlob", "DevInt", "Unknown"}
-    with_row = {str(kind) for kind in (*values.TYPES, *values.ARRAYS)}
+    with_row = {str(kind) for kind in (*TYPES, *ARRAYS)}
     missing = {str(kind) for kind in CmdArgType.values.values()} - with_row - without
     assert not missing

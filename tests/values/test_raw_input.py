@@ -13,12 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tango import CmdArgType, DevState
 
-from mtango_gevent import limits
+from mtango_gevent import limits, values
 from mtango_gevent.errors import BadRequest
-from mtango_gevent.values import blobs
-from mtango_gevent.values import converters as elements
-from mtango_gevent.values import types as values
-from mtango_gevent.values.raw_input import RawInput, shown
+from mtango_gevent.values import RawInput, converters, shown
+from mtango_gevent.values.types import ARRAYS, TYPES
 
 # Whatever JSON can say, with many a number at an end of its type.
 NUMBERS = st.one_of(
@@ -49,7 +47,7 @@ SENT = st.one_of(
     JSON.map(RawInput.in_json),
 )
 
-ALL_TYPES = sorted({*values.TYPES, *values.ARRAYS}, key=int)
+ALL_TYPES = sorted({*TYPES, *ARRAYS}, key=int)
 
 
 def fits(value: Any) -> bool:
@@ -107,7 +105,7 @@ def test_an_argument_is_made_or_refused(data_type: CmdArgType) -> None:
 
 @given(JSON)
 def test_a_blob_is_made_or_refused(sent: Any) -> None:
-    _, reason = outcome(BadRequest, blobs.blob_argument, {"name": "a", "data": sent})
+    _, reason = outcome(BadRequest, values.blob_argument, {"name": "a", "data": sent})
     assert len(reason) < 1000
 
 
@@ -117,7 +115,7 @@ def test_a_blob_is_made_or_refused(sent: Any) -> None:
 )
 def test_an_element_of_a_blob_is_made_or_refused(element: dict[str, Any], data_type: str) -> None:
     try:
-        name, (made,) = blobs.blob_argument({"name": "a", "data": [{"name": "x", "type": data_type, **element}]})
+        name, (made,) = values.blob_argument({"name": "a", "data": [{"name": "x", "type": data_type, **element}]})
     except BadRequest:
         return
     assert (name, set(made)) == ("a", {"name", "dtype", "value"})
@@ -217,7 +215,7 @@ def test_states_and_booleans_come_back_as_they_were(state: DevState, truth: bool
 def test_a_number_is_read_as_python_reads_it_or_refused(text: str) -> None:
     """Exactly, and never as 0 what is none."""
     try:
-        number = elements.Decimal(numpy.float64).one(text)
+        number = converters.Float(numpy.float64).convert(text)
     except ValueError:
         return
     assert number == float(text)

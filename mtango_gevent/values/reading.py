@@ -1,0 +1,74 @@
+"""What a device answers as JSON values. Contract: rc3, section 6 and Decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+import tango
+from tango import CmdArgType
+
+from mtango_gevent.text import LATIN_1, UTF_8, read_text
+from mtango_gevent.values.aliases import AttributeData
+from mtango_gevent.values.rendering import each
+from mtango_gevent.values.types import ARRAYS, tango_type
+
+
+def attribute_value(item: AttributeData, labels: Sequence[str] = (), encoding: str = LATIN_1) -> Any:
+    """Return the read part of an attribute: a scalar, list or list of rows; None if there is no value.
+
+    labels: of an enumeration; a number without a label stays a number. encoding: of Tango's texts.
+    """
+    scalar = item.data_format == tango.AttrDataFormat.SCALAR
+    if item.value is None:
+        return None if scalar or item.quality == tango.AttrQuality.ATTR_INVALID else []
+    if item.type == CmdArgType.DevEnum:
+        return each(lambda number: _label(int(number), labels))(item.value)
+    row = tango_type(item.type, _encoding_of(read_text(item, "name"), encoding))
+    return row.scalar(item.value) if scalar else row.array(item.value)
+
+
+def command_value(value: Any, data_type: CmdArgType, encoding: str = LATIN_1, name: str = "") -> Any:
+    """Return the output of a command, or the value of a pipe's element. name: of the command."""
+    if value is None:
+        return None
+    encoding = _encoding_of(name, encoding)
+    if data_type in ARRAYS:
+        return tango_type(ARRAYS[data_type], encoding).array(value)
+    return tango_type(data_type, encoding).scalar(value)
+
+
+def _encoding_of(name: str, encoding: str) -> str:
+    """PyTango's servers send the Status as UTF-8, whatever the encoding of their other texts."""
+    return UTF_8 if name.lower() == "status" else encoding
+
+
+def _label(number: int, labels: Sequence[str]) -> str | int:
+    return labels[number] if 0 <= number < len(labels) else number
+
+
+def attach_labels(item: tango.DeviceAttribute, labels: Sequence[str] | None) -> tango.DeviceAttribute:
+    """Give the value of an enumeration the labels that were valid when it was read, if they are known."""
+    if labels is not None and item.type == CmdArgType.DevEnum:
+        item.labels = labels
+    return item
+
+
+def attached_labels(item: AttributeData) -> Sequence[str] | None:
+    """Return the labels from `attach_labels`."""
+    return getattr(item, "labels", None)
+
+
+def is_image(item: AttributeData) -> bool:
+    return item.data_format == tango.AttrDataFormat.IMAGE
+
+
+def is_picture(item: AttributeData) -> bool:
+    """Return whether an attribute is an image of numbers that is not empty."""
+    return is_image(item) and isinstance(item.value, numpy.ndarray) and item.value.size > 0
+
+
+def milliseconds(time: tango.TimeVal) -> int:
+    """Return milliseconds since the epoch, rounded down as in the Java server."""
+    return time.tv_sec * 1000 + time.tv_usec // 1000
