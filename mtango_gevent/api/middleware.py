@@ -6,7 +6,7 @@ Request context, access control, fast values or Flask, headers of every response
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
@@ -37,7 +37,7 @@ class Middleware:
         self._figures.count("requests")
         self._state.client.apply_pending_clears()
 
-        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             self._finish(context, status[:3], headers)
             return start_response(status, headers, *error)
 
@@ -87,7 +87,7 @@ class Middleware:
         figures.time_labelled(seconds, "mtango_http_request_duration_seconds", context.route, method)
 
 
-def enter_flask(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+def enter_flask(_endpoint: str | None, _values: dict[str, object] | None) -> None:
     """Note the route of a request, and raise an error from before Flask was called.
 
     A preprocessor of URL values, as Flask calls these before all other hooks.
