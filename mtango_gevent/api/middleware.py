@@ -16,7 +16,7 @@ from mtango_gevent.api import access, access_log, request_context
 from mtango_gevent.api.cors import METHODS, CorsPolicy
 from mtango_gevent.api.fast_values import FastValues
 from mtango_gevent.api.request_context import AppState, RequestContext, current
-from mtango_gevent.series import OTHER
+from mtango_gevent.metrics import OTHER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -28,13 +28,13 @@ class Middleware:
     """The entrance of an application. Create it after all hooks of the gateway have been registered."""
 
     def __init__(self, app: Flask, state: AppState, cors: CorsPolicy) -> None:
-        self._state, self._figures, self._cors = state, state.figures, cors
+        self._state, self._metrics, self._cors = state, state.metrics, cors
         self._flask = app.wsgi_app
         self._fast_values = FastValues(app, state)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         context = request_context.begin(self._state, environ)
-        self._figures.count("requests")
+        self._metrics.begin_request()
         self._state.client.apply_pending_clears()
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
@@ -79,12 +79,10 @@ class Middleware:
 
     def _count(self, context: RequestContext, status: str, seconds: float) -> None:
         """Count the request by labels that a client cannot invent, as the value of a label is kept for ever."""
-        figures, method = self._figures, context.environ["REQUEST_METHOD"]
+        method = context.environ["REQUEST_METHOD"]
         if method not in METHODS:
             method = OTHER
-        figures.count("responses")
-        figures.count_labelled("mtango_http_requests_total", context.route, method, status)
-        figures.time_labelled(seconds, "mtango_http_request_duration_seconds", context.route, method)
+        self._metrics.end_request(seconds, context.route, method, status)
 
 
 def enter_flask(_endpoint: str | None, _values: dict[str, object] | None) -> None:

@@ -36,7 +36,10 @@ class Rendered:
 
 
 def render(
-    shape: Shape, select: Callable[[Shape], object] | None = None, modified: int | None = None, varies: str | None = None
+    shape: Shape,
+    select: Callable[[Shape], object] | None = None,
+    modified: int | None = None,
+    varies: str | None = None,
 ) -> Rendered:
     """Render JSON. shape: an object, or a list of objects; select: reduces it to the keys that are sent.
 
