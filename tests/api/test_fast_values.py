@@ -138,7 +138,7 @@ SLOW: list[tuple[str, dict[str, str]]] = [
     ("/value?attr=%61mpli", {}),
     ("/value?attr=ampli&range=0-1", {}),
     (f"/value?{'&'.join(5 * ['attr=ampli'])}", {}),
-    ("/ampli/value?", {}),
+    (f"/value?{'&'.join(f'attr=x{number:0200}' for number in range(11))}", {}),
     ("/ampli/value?filter=value", {}),
     ("/ampli/value?attr=State", {}),
     ("/ampli/value?%FF", {}),
