@@ -1,4 +1,4 @@
-"""create_app(): the one place that knows all parts."""
+"""create_app(): puts the parts of the gateway together, in the order of set-up."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ logger = logging.getLogger(__name__)
 
 
 def create_app(config: Config | None = None) -> Flask:
-    """The WSGI application, with the settings of the environment unless `config` is given.
+    """Create the WSGI application, with the settings of the environment unless `config` is given.
 
-    Connects to nothing and starts nothing: the first request that needs Tango does. Raises ConfigError.
+    Connects to nothing and starts no thread: the first request that needs Tango does. Raises ConfigError.
     """
     if config is None:
         config = Config.load()
         for warning in warnings():
             logger.warning("%s", warning)
     app = Flask(__name__, static_folder=None)
-    app.url_map.strict_slashes = False  # every URL with and without a slash at the end, and never a redirect:
-    app.url_map.merge_slashes = False  # on a redirect browsers drop Authorization and give up a CORS preflight
+    # Never redirect: browsers drop Authorization on a redirect, and fail a CORS preflight.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = config.body_limit
-    app.extensions["mtango"] = api.Context(config, TangoClient(config))
-    api.register(app, config)
+    state = app.extensions["mtango"] = api.AppState(config, TangoClient(config))
+    api.register(app, state)
     if config.trusted_proxies:
         hops = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops)

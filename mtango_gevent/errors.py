@@ -1,4 +1,4 @@
-"""Failures: the gateway's own, Tango's, and what each means as a status and as text.
+"""Failures of the gateway and of Tango, with their HTTP statuses and the one body that shows them.
 
 Contract: rc3, Decisions "Tango errors" and "Errors inside arrays".
 """
@@ -16,54 +16,49 @@ logger = logging.getLogger(__name__)
 
 DevFailed: TypeAlias = tango.DevFailed
 
-# Reasons that have an HTTP status of their own where statuses are asked for; any other Tango failure is 400.
-# The first status with a reason anywhere in the stack wins: a device that is unknown is also one that cannot
-# be connected to.
+# The status of a Tango failure, where clients ask for statuses. Of several reasons in a stack the lowest status counts:
+# a device that is not defined cannot be connected to either. A failure without any of these reasons is 400.
 STATUS_OF_REASON = {
-    404: {
-        "API_AttrNotFound",
-        "API_CommandNotFound",
-        "API_DeviceNotDefined",
-        "API_PipeNotFound",
-        "DB_DeviceNotDefined",
-    },
-    503: {
-        "API_CantConnectToDatabase",
-        "API_CantConnectToDevice",
-        "API_CommandTimedOut",
-        "API_CorbaException",
-        "API_DeviceNotExported",
-        "API_DeviceTimedOut",
-        "API_EventTimeout",
-        "API_TangoHostNotSet",
-        "MTANGO_CallTimedOut",
-        "MTANGO_DeviceBusy",
-        "MTANGO_CircuitOpen",
-        "MTANGO_PoolExhausted",
-        "MTANGO_TooManyListeners",
-    },
+    "API_AttrNotFound": 404,
+    "API_CommandNotFound": 404,
+    "API_DeviceNotDefined": 404,
+    "API_PipeNotFound": 404,
+    "DB_DeviceNotDefined": 404,
+    "API_CantConnectToDatabase": 503,
+    "API_CantConnectToDevice": 503,
+    "API_CommandTimedOut": 503,
+    "API_CorbaException": 503,
+    "API_DeviceNotExported": 503,
+    "API_DeviceTimedOut": 503,
+    "API_EventTimeout": 503,
+    "API_TangoHostNotSet": 503,
+    "MTANGO_CallTimedOut": 503,
+    "MTANGO_CircuitOpen": 503,
+    "MTANGO_DeviceBusy": 503,
+    "MTANGO_PoolExhausted": 503,
+    "MTANGO_TooManyListeners": 503,
 }
 
-_TOO_LATE = {"API_CommandTimedOut", "API_DeviceTimedOut", "MTANGO_CallTimedOut"}
-
-# In the text of a connection that failed for want of time, whose reasons are those of any other.
-_CORBA_TIMED_OUT = "TRANSIENT_CallTimedout"
-
-# After these the device may have done, or still be doing, what it was told. API_CommandTimedOut is not among them: it
-# says that the device was held by another call, and has not begun.
+# After these the device may have done the call, or still be doing it. API_CommandTimedOut is not among them: another
+# call held the device, and this one has not begun.
 _OUTCOME_UNKNOWN = {"API_DeviceTimedOut", "MTANGO_CallTimedOut"}
 
-# The same in the text of a connection that was lost with the answer outstanding.
+_LATE = {"API_CommandTimedOut", *_OUTCOME_UNKNOWN}
+
+# Part of the text of a connection that timed out; its reasons are those of any lost connection.
+_CORBA_TIMED_OUT = "TRANSIENT_CallTimedout"
+
+# Parts of the texts of connections that were lost with the answer outstanding.
 _ANSWER_LOST = (_CORBA_TIMED_OUT, "COMM_FAILURE_WaitingForReply", "COMM_FAILURE_UnMarshalResults")
 
-# Where the gateway's own failures say that they come from.
+# The origin in the gateway's own failures.
 ORIGIN = "mtango-gevent"
 
 
 class ApiError(Exception):
-    """A request that the gateway itself refuses.
+    """A request that the gateway refuses.
 
-    status: the HTTP status; reason: a short name for programs; description: names what was wrong.
+    status: the HTTP status; reason: a short name for programs; description: names the fault; headers: of the answer.
     """
 
     def __init__(self, status: int, reason: str, description: str, headers: dict[str, str] | None = None) -> None:
@@ -96,7 +91,7 @@ class NotImplementedHere(ApiError):
 
 
 def tango_failure(reason: str, description: str) -> tango.DevFailed:
-    """A failure of the gateway's Tango side, as Tango would have raised it."""
+    """Return a failure of the gateway in the form of a Tango failure."""
     error = tango.DevError()
     error.reason, error.desc, error.origin = reason, to_utf8(description), ORIGIN
     error.severity = tango.ErrSeverity.ERR
@@ -104,7 +99,7 @@ def tango_failure(reason: str, description: str) -> tango.DevFailed:
 
 
 def explained(failure: tango.DevFailed, text: str) -> tango.DevFailed:
-    """The same failure, with what its root cause does not say of itself."""
+    """Return the failure with a text added to the description of its root cause."""
     root, *others = failure.args
     explained_root = tango.DevError()
     explained_root.reason, explained_root.origin, explained_root.severity = root.reason, root.origin, root.severity
@@ -113,23 +108,23 @@ def explained(failure: tango.DevFailed, text: str) -> tango.DevFailed:
 
 
 def with_outcome(failure: tango.DevFailed) -> tango.DevFailed:
-    """Return the failure of a call that changes something; it says so where the outcome is unknown.
+    """Return the failure of a write or command, with a note if its outcome is unknown.
 
-    Where the gateway itself has refused the call, which may tell of earlier calls, nothing has been done.
+    A call that the gateway refused has not been made, even if the stack tells of earlier calls.
     """
     root = failure.args[0]
     if root.origin == ORIGIN and root.reason not in _OUTCOME_UNKNOWN:
         return failure
     reasons = {error.reason for error in failure.args}
     if reasons & _OUTCOME_UNKNOWN or any(text in error.desc for error in failure.args for text in _ANSWER_LOST):
-        return explained(failure, "the outcome is unknown: the device may have done it, or still be at it")
+        return explained(failure, "the outcome is unknown: the device may have done it, or still be doing it")
     return failure
 
 
 def not_made(failure: tango.DevFailed, problem: str) -> tango.DevFailed:
-    """Return the failure of a call that was not made, as the given one came before it.
+    """Return the failure of a call that was not made because an earlier one failed.
 
-    It does not have the description of that one, which may say that the outcome is unknown.
+    The description of the earlier failure is left out, as it may say that the outcome is unknown.
     """
     root, *others = failure.args
     return tango.DevFailed(*tango_failure(root.reason, f"{problem} ({root.reason})").args, *others)
@@ -138,11 +133,11 @@ def not_made(failure: tango.DevFailed, problem: str) -> tango.DevFailed:
 def not_converted(error: Exception) -> tango.DevFailed:
     """Return the failure of a call whose argument or answer PyTango could not convert."""
     logger.warning("PyTango could not convert: %s", ascii(str(error)), exc_info=error)
-    return as_failure(error, "MTANGO_NotConverted", "PyTango cannot convert what was sent or answered")
+    return as_failure(error, "MTANGO_NotConverted", "PyTango cannot convert the argument or the answer")
 
 
 def as_failure(error: Exception, reason: str, problem: str) -> tango.DevFailed:
-    """Return any error as a Tango failure. problem: what went wrong, if the error is no failure of Tango itself."""
+    """Return any error as a Tango failure. reason, problem: for an error that is not the gateway's or Tango's."""
     if isinstance(error, tango.DevFailed):
         return error
     if isinstance(error, ApiError):
@@ -151,14 +146,14 @@ def as_failure(error: Exception, reason: str, problem: str) -> tango.DevFailed:
 
 
 def status_of(failure: tango.DevFailed) -> int:
-    """The HTTP status that fits a Tango failure: 404, 503 or 400."""
-    reasons = {error.reason for error in failure.args}
-    return next((status for status, known in STATUS_OF_REASON.items() if reasons & known), 400)
+    """Return the HTTP status of a Tango failure: 400, 404 or 503."""
+    reasons = {error.reason for error in failure.args} & STATUS_OF_REASON.keys()
+    return min((STATUS_OF_REASON[reason] for reason in reasons), default=400)
 
 
 def came_too_late(failure: tango.DevFailed) -> bool:
-    """Whether the device has not answered in time, or was held by another call for too long."""
-    return any(error.reason in _TOO_LATE or _CORBA_TIMED_OUT in error.desc for error in failure.args)
+    """Return whether the device did not answer in time, or another call held it for too long."""
+    return any(error.reason in _LATE or _CORBA_TIMED_OUT in error.desc for error in failure.args)
 
 
 def is_late(error: BaseException | None, seconds: float, late_after: float) -> bool:
@@ -170,17 +165,16 @@ def is_late(error: BaseException | None, seconds: float, late_after: float) -> b
 
 
 def describe(failure: Exception) -> list[dict[str, str]]:
-    """The list `errors` of a failure body: one entry for each level of the stack, root cause first."""
+    """Return the list `errors` of a failure body: an entry for each level of the stack, root cause first."""
     if isinstance(failure, tango.DevFailed):
         return describe_stack(failure.args)
     if isinstance(failure, ApiError):
         return [entry(failure.reason, failure.description, ORIGIN)]
-    # An error of ours: the log has it, the client needs no inner details.
     return [entry("MTANGO_InternalError", "internal error of the gateway, see its log", ORIGIN)]
 
 
 def describe_stack(stack: tuple[tango.DevError, ...]) -> list[dict[str, str]]:
-    """The same for the errors that a failed item of an array carries."""
+    """Return the list `errors` for Tango's error stack."""
     return [
         entry(from_utf8(error.reason), from_utf8(error.desc), from_utf8(error.origin), str(error.severity))
         for error in stack
@@ -193,7 +187,7 @@ def in_one_line(failure: tango.DevFailed) -> str:
 
 
 def body(errors: list[dict[str, str]], timestamp: int) -> dict[str, Any]:
-    """The one body of all failures, in the unit of time that the caller has."""
+    """Return the body of a failure. timestamp: in the unit of the API version."""
     return {"errors": errors, "quality": "FAILURE", "timestamp": timestamp}
 
 

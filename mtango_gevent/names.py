@@ -1,4 +1,4 @@
-"""Names of Tango, which are the same in any case but have one spelling in answers (contract: rc3, Decisions)."""
+"""Names in Tango: compared without case, shown in the database's spelling (contract: rc3, Decisions)."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _TANGO_HOST = re.compile(r"tango://[^/]+/")
 
 
 def local_name(url: str) -> str:
-    """The name of a device without its Tango host: `sys/tg_test/1` of `tango://host:10000/sys/tg_test/1`."""
+    """Return the name of a device without its Tango host: sys/tg_test/1 for tango://host:10000/sys/tg_test/1."""
     return _TANGO_HOST.sub("", url, count=1) if url.startswith("tango://") else url
 
 
 def canonical_name(name: str, known: Iterable[str]) -> str | None:
-    """The one of the `known` names that is `name` in any case: Tango takes no notice of it. None if there is none."""
-    wanted = folded(name)
-    return next((each for each in known if folded(each) == wanted), None)
+    """Return the known name that equals `name` without regard to case; None if there is none."""
+    key = folded(name)
+    return next((each for each in known if folded(each) == key), None)
 
 
 def as_pytango_takes_it(name: str, descriptions: Iterable[Any], key: str) -> Any:
-    """Return the bytes of `name` where a device has it in Latin-1, else `name`, which PyTango sends as UTF-8.
+    """Return the bytes of `name` if the device has it in Latin-1, else `name`, which PyTango sends as UTF-8.
 
-    descriptions: of all attributes or commands of the device; key: where each of them has its name.
+    descriptions: of all attributes or commands of the device; key: the field of their names.
     """
     wanted = folded(name)
     for description in descriptions:

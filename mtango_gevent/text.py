@@ -1,20 +1,20 @@
-"""Texts of Tango are bytes, of no encoding that it would name. PyTango reads some as Latin-1, others as UTF-8."""
+"""Encodings of texts. Tango's texts are bytes without an encoding; PyTango reads some as Latin-1, some as UTF-8."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Values of the setting `text_encoding`: how values and arguments are encoded in Tango.
+# Values of the setting `text_encoding`: the encoding of values and arguments in Tango.
 LATIN_1, UTF_8 = "latin-1", "utf-8"
 
 
 def to_utf8(text: str) -> str:
-    """`text` for a way that carries Latin-1, so that UTF-8 arrives."""
+    """Return the text whose Latin-1 bytes are the UTF-8 bytes of `text`."""
     return text.encode("utf-8").decode("latin-1")
 
 
 def from_utf8(text: str) -> str:
-    """The reverse; what is not UTF-8 was Latin-1 from the beginning."""
+    """Undo `to_utf8`; a text whose bytes are not UTF-8 is returned as it is."""
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -22,12 +22,12 @@ def from_utf8(text: str) -> str:
 
 
 def encode_text(text: str, encoding: str) -> str:
-    """Return the text that PyTango has to write as Latin-1, so that it is in the given encoding of Tango's values."""
+    """Return the text that PyTango, which writes Latin-1, has to write so that the device gets the given encoding."""
     return to_utf8(text) if encoding == UTF_8 else text
 
 
 def raw_text(holder: Any, key: str) -> Any:
-    """Return a text that PyTango reads as UTF-8, or its bytes where they are none; PyTango takes both for a name."""
+    """Return a text that PyTango reads as UTF-8, or its bytes if they are not UTF-8; PyTango takes both as a name."""
     try:
         return getattr(holder, key)
     except UnicodeDecodeError as error:
@@ -35,13 +35,13 @@ def raw_text(holder: Any, key: str) -> Any:
 
 
 def read_text(holder: Any, key: str) -> str:
-    """A text of a configuration or description: all are UTF-8 to PyTango, Latin-1 to many a server."""
+    """Return a text of a configuration or description: PyTango reads UTF-8, but many servers send Latin-1."""
     text = raw_text(holder, key)
     return text if isinstance(text, str) else text.decode("latin-1")
 
 
 def read_texts(holder: Any, key: str) -> list[str]:
-    """The same for a list of texts, of which each is decoded by itself."""
+    """Return a list of such texts, each of which has its own encoding."""
     texts = getattr(holder, key)
     try:
         return list(texts)
@@ -50,7 +50,7 @@ def read_texts(holder: Any, key: str) -> list[str]:
 
 
 def _read_item(texts: Any, index: int) -> str:
-    """PyTango 10.0 iterates over UTF-8, and finds Latin-1 by an index."""
+    """Read by index, which in PyTango 10.0 gives Latin-1, while iterating decodes UTF-8."""
     try:
         return from_utf8(texts[index])
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Which PyTango is installed, where that makes a difference."""
+"""Differences between versions of PyTango."""
 
 from __future__ import annotations
 

@@ -1,24 +1,28 @@
-"""The HTTP side: its table of contents. Speaks HTTP, and of Tango only through `control` and `values`."""
+"""The HTTP side. It reaches Tango only through `control` and `values`."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from mtango_gevent.api import entry, failures, front, health, hooks, metrics, pages, rc3, sys
-from mtango_gevent.api.exchange import Context
-from mtango_gevent.config import Config
+from mtango_gevent.api import body, entry, error_handlers, health, metrics, middleware, pages, query, rc3, sys
+from mtango_gevent.api.cors import CorsPolicy
+from mtango_gevent.api.request_context import AppState
 
-__all__ = ["Context", "register"]
+__all__ = ["AppState", "register"]
 
 
-def register(app: Flask, config: Config) -> None:
-    """Put every URL and every hook into `app`."""
-    hooks.register(app, config)
-    failures.register(app)
+def register(app: Flask, state: AppState) -> None:
+    """Put every URL, every hook and the middleware into `app`."""
+    base = state.config.app_base
+    app.url_value_preprocessor(middleware.enter_flask)
+    app.before_request(query.check_query)
+    app.before_request(body.read_body)
+    error_handlers.register(app)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
-    app.register_blueprint(entry.blueprint, url_prefix=config.app_base)
-    app.register_blueprint(rc3.blueprint, url_prefix=config.app_base + "/rc3")
-    app.register_blueprint(sys.blueprint, url_prefix=config.app_base + "/sys")
-    app.wsgi_app = front.Front(app, app.extensions["mtango"])
+    app.register_blueprint(entry.blueprint, url_prefix=base)
+    app.register_blueprint(rc3.blueprint, url_prefix=base + "/rc3")
+    app.register_blueprint(sys.blueprint, url_prefix=base + "/sys")
+    cors = app.extensions["mtango_cors"] = CorsPolicy(app, state.config.cors_origins)
+    app.wsgi_app = middleware.Middleware(app, state, cors)

@@ -1,52 +1,79 @@
-"""CORS: which pages may read the answers of the gateway. flask-cors decides, for answers of gunicorn too."""
+"""CORS headers, computed by flask-cors: which pages may read the responses of the gateway."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import functools
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flask import Flask
-from flask_cors import CORS
 from flask_cors.core import get_cors_headers, get_cors_options
 from werkzeug.datastructures import Headers
 
-from mtango_gevent.api.exchange import METHODS
-from mtango_gevent.config import Config
-
 if TYPE_CHECKING:
-    from mtango_gevent.serving.connections import Connection
+    from _typeshed.wsgi import WSGIEnvironment
 
-# As long as the Java server let a browser remember a preflight.
+METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD")
+
+# Seconds for which a browser may keep the result of a preflight, as in the Java server.
 PREFLIGHT_SECONDS = 1_209_600
 
 _EXPOSED = [
     *("x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"),
     *("X-Event-Cursor", "X-Event-Lost"),
 ]
-_OF_REQUEST = ("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers")
+
+# Headers of requests on which the CORS headers depend, and their names in WSGI.
+_REQUEST_HEADERS = (
+    "Origin",
+    "Access-Control-Request-Method",
+    "Access-Control-Request-Headers",
+    "Access-Control-Request-Private-Network",
+)
+_WSGI_NAMES = tuple(f"HTTP_{name.upper().replace('-', '_')}" for name in _REQUEST_HEADERS)
+
+# flask-cors repeats the values of requests, which may contain characters that a response header may not.
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
+
+# Combinations of methods and request headers whose CORS headers are kept, of an application.
+_CACHE_SIZE = 100
 
 
-def register(app: Flask, settings: Config) -> None:
-    CORS(app, **_options(settings))
+class CorsPolicy:
+    """The pages that may read the responses of an application. origins: the setting MTANGO_CORS_ORIGINS."""
 
+    def __init__(self, app: Flask, origins: tuple[str, ...]) -> None:
+        self._all_origins = "*" in origins
+        self._options = get_cors_options(
+            app,
+            {
+                "origins": list(origins),
+                "supports_credentials": True,
+                "methods": list(METHODS),
+                "expose_headers": _EXPOSED,
+                "max_age": PREFLIGHT_SECONDS,
+                "vary_header": False,  # the middleware adds it to every response
+            },
+        )
+        self._compute = functools.lru_cache(_CACHE_SIZE)(self._compute_headers)
 
-def headers_of_refusal(app: Flask, connection: Connection) -> Iterator[tuple[str, Any]]:
-    """Yield the CORS headers for an answer to a request of which only the received bytes are known."""
-    settings = app.extensions["mtango"].config
-    request_headers = Headers([(name, value) for name in _OF_REQUEST if (value := connection.header(name))])
-    method = "OPTIONS" if connection.is_preflight() else "GET"
-    yield from get_cors_headers(get_cors_options(app, _options(settings)), request_headers, method).items()
-    if "*" in settings.cors_origins and "Origin" not in request_headers and not connection.head_is_complete:
-        yield "Access-Control-Allow-Origin", "*"
-    yield "Vary", "Origin"
+    def headers(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
+        """Return the CORS headers of the response to a request."""
+        return self._compute(environ["REQUEST_METHOD"], *map(environ.get, _WSGI_NAMES))
 
+    def headers_of_refusal(
+        self, header: Callable[[str], str | None], is_preflight: bool, head_is_complete: bool
+    ) -> list[tuple[str, str]]:
+        """Return the same for a request that gunicorn refuses; header: returns a header of it that has arrived."""
+        values = [header(name) for name in _REQUEST_HEADERS]
+        found = self._compute("OPTIONS" if is_preflight else "GET", *values)
+        if self._all_origins and values[0] is None and not head_is_complete:
+            found = [*found, ("Access-Control-Allow-Origin", "*")]
+        return [*found, ("Vary", "Origin")]
 
-def _options(settings: Config) -> dict[str, Any]:
-    return {
-        "origins": list(settings.cors_origins),
-        "supports_credentials": True,
-        "methods": list(METHODS),
-        "expose_headers": _EXPOSED,
-        "max_age": PREFLIGHT_SECONDS,
-        "vary_header": False,  # hooks.py adds it, to every answer
-    }
+    def _compute_headers(self, method: str, *values: str | None) -> list[tuple[str, str]]:
+        given = zip(_REQUEST_HEADERS, values, strict=True)
+        request_headers = Headers([(name, value) for name, value in given if value and _PRINTABLE.fullmatch(value)])
+        found = get_cors_headers(self._options, request_headers, method)
+        return [(name, str(value)) for name, value in found.items(multi=True)]

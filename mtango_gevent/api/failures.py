@@ -1,71 +1,52 @@
-"""Whatever goes wrong, as the one failure body. Contract: rc3, Decisions "Tango errors"."""
+"""Failures as JSON: of a whole request, and of one item of an array. Contract: rc3, Decisions "Tango errors"."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
-
-from mtango_gevent.api import reply
-from mtango_gevent.api.exchange import config, context, current
-from mtango_gevent.errors import ApiError, DevFailed, describe, status_of
-from mtango_gevent.text import from_utf8
+from mtango_gevent.api import timestamps
+from mtango_gevent.errors import ApiError, DevFailed, as_failure, body, describe, explained, tango_failure
 
 logger = logging.getLogger(__name__)
 
 
-def register(app: Flask) -> None:
-    app.register_error_handler(DevFailed, answer_tango_failure)
-    app.register_error_handler(ApiError, answer_refusal)
-    app.register_error_handler(HTTPException, answer_http_error)
-    app.register_error_handler(Exception, answer_internal_error)
+def failure_body(errors: list[dict[str, str]], milliseconds: int | None = None) -> dict[str, Any]:
+    """Return the body of a failure. milliseconds: when it happened, since the epoch; None is now."""
+    time = timestamps.now() if milliseconds is None else timestamps.from_milliseconds(milliseconds)
+    return body(errors, time)
 
 
-def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) -> Response:
-    """Status 200, unless the settings ask for statuses. milliseconds: when it happened, if that was not just now."""
-    context().metrics.count("mtango_http_failures_total")
-    current().outcome = "failed: " + " < ".join(from_utf8(error.reason) for error in failure.args)
-    if config().rc3_errors == "tango":
-        return reply.json(reply.failure(describe(failure), milliseconds))
-    response = _answer(failure, status_of(failure), milliseconds)
-    if response.status_code == 503:
-        response.headers["Retry-After"] = str(math.ceil(config().retry_after))
-    return response
+def failed_item(name: str, errors: list[dict[str, str]]) -> dict[str, Any]:
+    """Return the failure of an item of an array, in which clients of rc3 look for `desc`."""
+    return {"name": name, **failure_body([{**error, "desc": error["description"]} for error in errors])}
 
 
-def answer_refusal(error: ApiError) -> Response:
-    context().metrics.count("mtango_http_failures_total")
-    current().outcome = f"refused: {error.description}"
-    response = _answer(error, error.status)
-    response.headers.update(error.headers)
-    return response
+def unshown_item(name: str, error: Exception) -> dict[str, Any]:
+    """Return the failure of an item of an array that could not be converted, whatever the error is."""
+    if isinstance(error, (ApiError, DevFailed)):
+        return failed_item(name, describe(error))
+    logger.warning("cannot show %s: %s: %s", ascii(name), type(error).__name__, ascii(str(error)))
+    return failed_item(name, describe(as_failure(error, "MTANGO_NotShown", "the gateway cannot show it")))
 
 
-def answer_http_error(error: HTTPException) -> Response:
-    """What Flask and werkzeug refuse: no such URL, method not allowed, body too large."""
-    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        return Response()  # a preflight that fails would keep the page from seeing what the request itself is answered
-    status = error.code or 500
-    description = {
-        404: f"no such URL: {request.path}",
-        405: f"{request.method} is not allowed at {request.path}",
-        413: f"the body has more than {config().body_limit} bytes",
-    }.get(status, error.description or error.name)
-    allowed = error.get_response().headers.get("Allow")
-    headers = {"Allow": allowed} if allowed else None
-    return answer_refusal(ApiError(status, f"MTANGO_Http{status}", description, headers))
+def shape_item(name: str, shape: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return the result of `shape`, or the failure of the item of that name where it raises an error."""
+    try:
+        return shape()
+    except Exception as error:
+        return unshown_item(name, error)
 
 
-def answer_internal_error(error: Exception) -> Response:
-    context().metrics.count("mtango_http_failures_total")
-    current().outcome = f"broken: {type(error).__name__}"
-    line = f"{request.method} {request.path}, request {current().id}"
-    logger.exception("%s", line.encode("unicode_escape").decode("ascii"))
-    return _answer(error, 500)
-
-
-def _answer(failure: Exception, status: int, milliseconds: int | None = None) -> Response:
-    body = {**reply.failure(describe(failure), milliseconds), "http_status": status}
-    return reply.json(body, status)
+@contextlib.contextmanager
+def after_change(problem: str) -> Iterator[None]:
+    """Add `problem` to every failure of the block: it says that the change itself was made."""
+    try:
+        yield
+    except DevFailed as failure:
+        raise explained(failure, problem) from None
+    except Exception as error:
+        logger.exception("the response to a change failed")
+        raise tango_failure("MTANGO_NotShown", f"{problem}: {type(error).__name__}: {error}") from None

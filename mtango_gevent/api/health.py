@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import reply
-from mtango_gevent.api.exchange import context
+from mtango_gevent.api import freshness, reply
+from mtango_gevent.api.request_context import app_state
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import DatabaseServer
 from mtango_gevent.control.host import list_hosts
@@ -24,7 +24,7 @@ _SECONDS = 1.0
 @blueprint.get("/healthz")
 def show_life() -> Response:
     """Asks nobody: a server whose Tango is away is not to be restarted for it."""
-    return reply.momentary(reply.json({"status": "ok"}))
+    return freshness.add_value_headers(reply.json({"status": "ok"}))
 
 
 @blueprint.get("/readyz")
@@ -36,11 +36,11 @@ def show_readiness() -> Response:
         **({"problems": problems} if problems else {}),
         **({"warnings": warnings} if warnings else {}),
     }
-    return reply.momentary(reply.json(answer, 503 if problems else 200))
+    return freshness.add_value_headers(reply.json(answer, 503 if problems else 200))
 
 
 def _problems() -> Iterator[str]:
-    client = context().client
+    client = app_state().client
     if client.events.stopping:
         yield "the server stops"
     calls = client.partitions.calls.semaphore
@@ -58,7 +58,7 @@ def _problems() -> Iterator[str]:
 
 def _warnings() -> Iterator[str]:
     """Of the other Tango hosts, and of each server of a redundant database: without one of them the rest is served."""
-    client = context().client
+    client = app_state().client
     with contextlib.suppress(DevFailed):  # which is a problem already
         first, *others = (host.database.servers for host in list_hosts(client))
         asked = [*(first if len(first) > 1 else []), *itertools.chain.from_iterable(others)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from mtango_gevent.api import reply
-from mtango_gevent.api.exchange import context
+from mtango_gevent.api import freshness
+from mtango_gevent.api.request_context import app_state
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -13,6 +13,6 @@ blueprint = Blueprint("metrics", __name__)
 @blueprint.get("/metrics")
 def show_metrics() -> Response:
     """Answer in the text format of Prometheus, or as OpenMetrics to a client that accepts it."""
-    context().client.publish()
-    text, content_type = context().metrics.exposition(request.headers.get("Accept", ""))
-    return reply.momentary(Response(text, content_type=content_type))
+    app_state().client.publish()
+    text, content_type = app_state().metrics.exposition(request.headers.get("Accept", ""))
+    return freshness.add_value_headers(Response(text, content_type=content_type))

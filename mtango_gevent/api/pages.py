@@ -7,7 +7,7 @@ from importlib import resources
 from flask import Blueprint, Response, render_template, request
 
 from mtango_gevent import __version__
-from mtango_gevent.api.exchange import config
+from mtango_gevent.api.request_context import config
 from mtango_gevent.errors import NotFound
 
 blueprint = Blueprint("pages", __name__, template_folder="../templates")

@@ -12,7 +12,7 @@ from flask import Response, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from mtango_gevent.api.exchange import context
+from mtango_gevent.api.request_context import app_state
 from mtango_gevent.errors import ApiError
 from mtango_gevent.text import read_text
 from mtango_gevent.values import attribute_value, is_picture
@@ -26,9 +26,9 @@ _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 
 
 def wanted(item: Any) -> str | None:
-    """The type of picture to answer with, where the client prefers one to JSON; None is JSON.
+    """Return the MIME type of the picture that the client prefers to JSON; None for JSON.
 
-    Raises ApiError 406 where the client takes nothing but a picture, and there is none.
+    Raises ApiError 406 where the client accepts pictures only and the value cannot be one.
     """
     accept = request.headers.get("Accept", "")
     if prefers_json(accept):
@@ -44,7 +44,7 @@ def wanted(item: Any) -> str | None:
 
 @functools.lru_cache(maxsize=256)
 def prefers_json(accept: str) -> bool:
-    """Whether that header asks for no picture."""
+    """Return whether an Accept header prefers JSON to pictures."""
     return _parse(accept).best_match(["application/json", *_FORMATS]) not in _FORMATS
 
 
@@ -57,9 +57,9 @@ def answer(item: Any, mimetype: str) -> Response:
 
 
 def _check(item: Any) -> None:
-    """Raises ApiError 406, which says why, where there is no picture."""
+    """Raise ApiError 406 where the value cannot be a picture."""
     if not is_picture(item):
-        raise _not_acceptable(f"{read_text(item, 'name')} is no image of numbers: ask for application/json")
+        raise _not_acceptable(f"expected an image of numbers, got {read_text(item, 'name')}: accept application/json")
     if Image is None:
         raise _not_acceptable("pictures need Pillow: install mtango-gevent[image]")
 
@@ -69,7 +69,7 @@ def _not_acceptable(description: str) -> ApiError:
 
 
 def java_image(item: Any) -> Any:
-    """The Java server's text for images: a data URL in its own spelling. Images of texts stay rows."""
+    """Return an image as the Java server does: a text like a data URL. Images of texts stay rows."""
     if not is_picture(item):
         return attribute_value(item)
     _check(item)
@@ -77,11 +77,11 @@ def java_image(item: Any) -> Any:
 
 
 def _encode(item: Any, picture_format: str) -> bytes:
-    return context().client.partitions.pictures.call("picture", _draw, item.value, picture_format)
+    return app_state().client.partitions.pictures.call("picture", _draw, item.value, picture_format)
 
 
 def _draw(pixels: Any, picture_format: str) -> bytes:
-    """Grey levels: bytes as they are, anything else stretched from its least to its greatest finite value."""
+    """Draw grey levels: bytes as they are, other numbers scaled from the smallest to the largest finite one."""
     if pixels.dtype != numpy.uint8:
         levels = numpy.nan_to_num(pixels.astype(numpy.float64), nan=0.0, posinf=0.0, neginf=0.0)
         low, high = float(levels.min()), float(levels.max())

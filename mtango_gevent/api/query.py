@@ -1,4 +1,4 @@
-"""The query string as plain values. What cannot be used is a BadRequest that names it."""
+"""Parameters of the query string. A parameter that cannot be used raises BadRequest: "expected ..., got ..."."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar, overload
 from urllib.parse import unquote_to_bytes
 
 from flask import request
@@ -15,12 +15,14 @@ from mtango_gevent import limits
 from mtango_gevent.errors import BadRequest, NotImplementedHere, check_limit
 from mtango_gevent.names import folded
 
-# Longer than any name that Tango's database can hold, shorter than what would fill a log.
+T = TypeVar("T")
+
+# Characters of a name: longer than Tango's database can hold, shorter than what would fill a log.
 MAXIMUM_NAME = 255
 
-# Characters that cannot be in a name, by what it is a name of. Tango allows all but NUL and `/` in the name of an
-# attribute, command or pipe, and all but NUL in that of a property. The name of a device is different: PyTango reads
-# hosts and modifiers in it (`:`, `#dbase=no`, `->`), and the C++ database puts it into SQL as it is, as a pattern.
+# Characters that cannot be in a name, by its kind. Tango allows all but NUL and `/` in the name of an attribute,
+# command or pipe, and all but NUL in that of a property. In the name of a device PyTango reads hosts and modifiers
+# (`:`, `#dbase=no`, `->`), and the C++ database puts it into SQL as it is, as a pattern.
 _IN_DEVICE_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f\"'`\\%/:#*]|->")
 _FORBIDDEN_IN = {
     **dict.fromkeys(("host", "domain", "family", "member"), _IN_DEVICE_NAMES),
@@ -30,40 +32,39 @@ _FORBIDDEN_IN = {
 }
 _FORBIDDEN = re.compile(r"[\0/]")
 
-# What bytes that are no UTF-8 become on their way here.
+# Characters that stand for bytes that are not UTF-8.
 _NOT_UTF8 = re.compile("[\ufffd\ud800-\udfff]")
 
-# Tango's names for "all", where a name is due: exactly so spelled. (AllAttr and AllAttr_3 in tango.constants)
+# Tango's names for all attributes, where one name is expected (AllAttr and AllAttr_3 in tango.constants).
 _ALL = {"attribute": ("All attributes", "All attributes_3")}
 
 
 def check_name(kind: str, name: str) -> str:
-    """`name` if it can be the name of a `kind`: domain, attribute, property_name, wildcard, ... Raises BadRequest."""
-    problem = _name_problem(kind, name)
-    if problem:
-        raise BadRequest(f"the {kind.replace('_', ' ')} {quoted(name)} {problem}")
+    """Return `name`. Raises BadRequest if no domain, attribute, wildcard, ... can have it. kind: what it names."""
+    expected = _expected_name(kind, name)
+    if expected:
+        raise BadRequest(f"the {kind.replace('_', ' ')} {quoted(name)}: expected {expected}")
     return name
 
 
-def _name_problem(kind: str, name: str) -> str | None:
-    if not name:
-        return "is empty"
-    if len(name) > MAXIMUM_NAME:
-        return f"is longer than {MAXIMUM_NAME} characters"
+def _expected_name(kind: str, name: str) -> str | None:
+    """Return what is expected of a name that does not have it; None for a good name."""
+    if not 0 < len(name) <= MAXIMUM_NAME:
+        return f"1 to {MAXIMUM_NAME} characters, got {len(name)}"
     found = _FORBIDDEN_IN.get(kind, _FORBIDDEN).search(name)
     if found:
-        return f"contains {found[0]!r}, which no {kind.replace('_', ' ')} has"
+        return f"a name without {found[0]!r}"
     if _NOT_UTF8.search(name):
-        return "is not UTF-8"
+        return "UTF-8"
     if name in _ALL.get(kind, ()):
-        return f"stands for every {kind} in Tango"
+        return f"the name of one {kind}, got Tango's name for all"
     if kind in ("domain", "family", "member", "wildcard") and not _is_latin1(name):
-        return "contains a character that is not Latin-1"
+        return "Latin-1 characters"
     return None
 
 
 def quoted(text: str, maximum: int = 60) -> str:
-    """`text` as an error message may show it."""
+    """Return `text` in quotes for an error message, cut after `maximum` characters."""
     return repr(text if len(text) <= maximum else text[:maximum] + "...")
 
 
@@ -76,66 +77,70 @@ def _is_latin1(text: str) -> bool:
 
 
 def check_query() -> None:
-    """Raises BadRequest for a query that check_parameters refuses."""
+    """Raise BadRequest for a query that check_parameters refuses."""
     check_parameters("query", request.query_string)
 
 
 def check_parameters(kind: str, encoded: bytes) -> None:
-    """Raises BadRequest where a query, or a form, has too many parameters, or is not UTF-8 below its percent signs.
+    """Raise BadRequest if a query or form has too many parameters, or is not percent-encoded UTF-8.
 
-    werkzeug would take such bytes for the text `%FF`.
+    werkzeug would decode such bytes to the text `%FF`. kind: query or form.
     """
     check_limit(encoded.count(b"&") + 1, limits.PARAMETERS, f"parameters in the {kind}")
     try:
         unquote_to_bytes(encoded).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadRequest(f"the {kind} is not UTF-8 at byte {error.start}") from None
+        raise BadRequest(f"the {kind}: expected UTF-8, got other bytes at {error.start}") from None
 
 
 def has_only(*keys: str) -> bool:
-    """Whether no other parameters are given."""
+    """Return whether the query has no other parameters."""
     return request.args.keys() <= set(keys)
 
 
 def single(key: str) -> str | None:
-    """The value of a parameter that is given once at most."""
+    """Return the value of a parameter, or None. Raises BadRequest if it is repeated."""
     given = request.args.getlist(key)
     if len(given) > 1:
-        raise BadRequest(f"the parameter {key} is given {len(given)} times")
+        raise BadRequest(f"{key}: expected one value, got {len(given)}")
     return given[0] if given else None
 
 
 def names(key: str, kind: str) -> list[str]:
-    """The values of a repeatable parameter that names things."""
+    """Return the values of a repeatable parameter, all of them names of a kind."""
     given = request.args.getlist(key)
-    check_number(kind, given)
+    check_names(kind, given)
     return [check_name(kind, name) for name in given]
 
 
-def check_number(kind: str, given: Collection[str]) -> None:
-    """Raises BadRequest for more names than a request may have, and for one that is there too often."""
+def check_names(kind: str, given: Collection[str]) -> None:
+    """Raise BadRequest for more names than a request may have, and for a name that is repeated too often."""
     check_limit(len(given), limits.NAMES, f"{kind}s")
     for name, times in collections.Counter(map(folded, given)).items():
         check_limit(times, limits.REPEATS, f"times the {kind} {quoted(name)}")
 
 
-def whole_number(key: str, default: int | None = None) -> Any:
-    """A parameter that counts something, as an integer."""
+@overload
+def whole_number(key: str) -> int | None: ...
+@overload
+def whole_number(key: str, default: int) -> int: ...
+def whole_number(key: str, default: int | None = None) -> int | None:
+    """Return a parameter as an integer of 0 or more."""
     text = single(key)
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
-        raise BadRequest(f"{key}={quoted(text)} is not a whole number of at most 15 digits")
+        raise BadRequest(f"{key}: expected a whole number of at most 15 digits, got {quoted(text)}")
     return int(text)
 
 
 def choice(key: str, among: Sequence[str]) -> str:
-    """A parameter that names one of `among`, in any case; the first of them where it is not given."""
+    """Return a parameter that is one of `among`, in any case; the first of them if the query does not have it."""
     text = single(key)
     if text is None:
         return among[0]
     if text.upper() not in among:
-        raise BadRequest(f"{key}={quoted(text)} is none of {', '.join(among)}")
+        raise BadRequest(f"{key}: expected one of {', '.join(among)}, got {quoted(text)}")
     return text.upper()
 
 
@@ -145,17 +150,23 @@ _PARTS = ("domain", "family", "member")
 
 
 def wildcards() -> list[str]:
-    """Patterns of device names, `*` for any characters; all of them without a parameter."""
+    """Return patterns of device names, in which `*` is any text; by default the pattern of all names."""
     given = dict.fromkeys(request.args.getlist("wildcard") or ["*"])
     check_limit(len(given), limits.WILDCARDS, "wildcards")
     return [check_name("wildcard", wildcard) for wildcard in given]
 
 
+class Pattern(Protocol):
+    """A compiled regular expression."""
+
+    def search(self, text: str) -> object: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class NameParts:
-    """mtango-py's `domain`, `family` and `member`: expressions that each part of a name must contain, in any case."""
+    """mtango-py's `domain`, `family` and `member`: expressions that must match somewhere in that part, in any case."""
 
-    patterns: tuple[Any, ...]
+    patterns: tuple[Pattern | None, ...]
 
     def match(self, name: str) -> bool:
         parts = name.split("/")
@@ -165,19 +176,19 @@ class NameParts:
 
 
 def name_parts() -> NameParts | None:
-    """None where no part is asked for."""
+    """Return the expressions of the query, or None if it has none."""
     texts = [single(part) for part in _PARTS]
     if not any(texts):
         return None
-    return NameParts(tuple(_expression(part, text) for part, text in zip(_PARTS, texts, strict=True)))
+    return NameParts(tuple(_compile(part, text) for part, text in zip(_PARTS, texts, strict=True)))
 
 
-def _expression(part: str, text: str | None) -> Any:
-    """Compiled by an engine of linear time: Python's own can be made to run for ever."""
+def _compile(part: str, text: str | None) -> Pattern | None:
+    """Compile an expression for an engine of linear time: Python's own can be made to run for years."""
     if not text:
         return None
     if len(text) > MAXIMUM_NAME:
-        raise BadRequest(f"{part}={quoted(text)} is longer than {MAXIMUM_NAME} characters")
+        raise BadRequest(f"{part}: expected at most {MAXIMUM_NAME} characters, got {len(text)}")
     try:
         import re2
     except ImportError:
@@ -190,7 +201,7 @@ def _expression(part: str, text: str | None) -> Any:
         return re2.compile(text, options)
     except re2.error as error:
         reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
-        raise BadRequest(f"{part}={quoted(text)} is no regular expression: {reason}") from None
+        raise BadRequest(f"{part}: expected a regular expression, got {quoted(text)}: {reason}") from None
 
 
 # --- range ---
@@ -198,7 +209,7 @@ def _expression(part: str, text: str | None) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Items `start` to `stop`, `stop` not included."""
+    """Indices of items, from `start` to before `stop`."""
 
     start: int
     stop: int
@@ -208,24 +219,21 @@ class Range:
 
 
 def range_of_items() -> Range | None:
-    """The parameter `range`, `a-b`. Contract: rc3, section 4 and Decisions."""
+    """Return the parameter `range`, `a-b`, or None. Contract: rc3, section 4 and Decisions."""
     text = single("range")
     if text is None:
         return None
     parts = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,9})", text, re.ASCII)
-    if parts is None:
-        raise BadRequest(f"range={quoted(text)} is not of the form a-b, two whole numbers")
-    found = Range(int(parts[1]), int(parts[2]))
-    if found.start >= found.stop:
-        raise BadRequest(f"range={quoted(text)} is empty: b is the first index that is left out")
-    return found
+    if parts is None or int(parts[1]) >= int(parts[2]):
+        raise BadRequest(f"range: expected a-b, two whole numbers with a < b, got {quoted(text)}")
+    return Range(int(parts[1]), int(parts[2]))
 
 
 # --- filter ---
 
 
-def filtered(data: Any) -> Any:
-    """`data` with the keys that the parameter `filter` lets through. Contract: rc3, section 3 and Decisions."""
+def filtered(data: T) -> T:
+    """Return JSON data with the keys that the parameter `filter` selects. Contract: rc3, section 3 and Decisions."""
     given = request.args.getlist("filter")
     include = {name for name in given if not name.startswith("!")}
     exclude = {name[1:] for name in given if name.startswith("!")}
@@ -235,7 +243,7 @@ def filtered(data: Any) -> Any:
 
 
 def _include(data: Any, keys: set[str]) -> tuple[Any, bool]:
-    """(what stays of `data`, whether anything does). Items of lists keep their places."""
+    """Return the part of `data` with these keys, and whether there is any. Items of lists keep their places."""
     if isinstance(data, dict):
         kept = {}
         for key, value in data.items():

@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 
 from mtango_gevent import __version__
 from mtango_gevent.api import reply, urls
-from mtango_gevent.api.exchange import config, context
+from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.control.host import tango_host_variable
 from mtango_gevent.errors import NotFound
 from mtango_gevent.scoreboard import CACHES
@@ -41,7 +41,7 @@ def show_statistics() -> Response:
     return reply.value(
         {
             **_shape_figures(total),
-            "running_since": context().metrics.scoreboard.started,
+            "running_since": app_state().metrics.scoreboard.started,
             "time": now,
             "workers": [_shape_worker(worker, now) for worker in workers],
         }
@@ -65,8 +65,8 @@ def _shape_figures(figures: dict[str, Any]) -> dict[str, Any]:
 @blueprint.get("/devices")
 def show_devices() -> Response:
     """Show the status of each device that was called, from all workers."""
-    context().client.publish()
-    return reply.value([_shape_device(row) for row in context().metrics.scoreboard.read_devices()])
+    app_state().client.publish()
+    return reply.value([_shape_device(row) for row in app_state().metrics.scoreboard.read_devices()])
 
 
 def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
 @blueprint.get("/config")
 def show_config() -> Response:
     """Show the settings in force, including those from gunicorn's command line."""
-    settings = {**dataclasses.asdict(config()), **context().in_force}
+    settings = {**dataclasses.asdict(config()), **app_state().in_force}
     return reply.metadata({**settings, "version": __version__, "TANGO_HOST": tango_host_variable()})
 
 
@@ -94,14 +94,14 @@ def show_cache(cache: str) -> Response:
 def clean_cache(cache: str) -> Response:
     """Have each worker clear the cache before its next request."""
     _check(cache)
-    context().metrics.scoreboard.request_clear(*(CACHES if cache == "devices" else ["attributes"]))
-    context().client.apply_pending_clears()
-    return reply.nothing()
+    app_state().metrics.scoreboard.request_clear(*(CACHES if cache == "devices" else ["attributes"]))
+    app_state().client.apply_pending_clears()
+    return reply.no_content()
 
 
 def _read() -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    context().client.publish()
-    return context().metrics.read()
+    app_state().client.publish()
+    return app_state().metrics.read()
 
 
 def _check(cache: str) -> None:

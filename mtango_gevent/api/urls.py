@@ -1,4 +1,4 @@
-"""The parts of a URL as TangoHost and Device, and back to links."""
+"""URLs: from their parts to TangoHost and Device, and back to links."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from urllib.parse import quote, urlencode
 
 from flask import request
 
-from mtango_gevent.api.exchange import config, context
 from mtango_gevent.api.query import check_name, quoted
+from mtango_gevent.api.request_context import app_state, config, current
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost, find_host
 from mtango_gevent.errors import ApiError, BadRequest
 
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{1,5})?")
+HOST_HEADER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{1,5})?")
 
-# An address, with or without the brackets that it has in front of a port.
+# An IPv6 address, with or without brackets.
 _IPV6 = re.compile(r"(\[)?[0-9A-Fa-f:.]{2,45}(?(1)\])")
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
-# Methods that may change something: they have to name the Tango host that they mean.
+# Methods of requests that may change something: their URL has to name the Tango host itself.
 _WRITING = ("PUT", "POST", "DELETE")
 
 HOST = "/hosts/<host>/<port>"
@@ -30,31 +30,35 @@ DEVICE = HOST + "/devices/<domain>/<family>/<member>"
 
 
 def resolve(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Replace the parts of the URL by what they stand for: `tango_host`, and `device` where there is one.
+    """Replace the parts of the URL by `tango_host`, or by `device` where they name one. Calls no device or database.
 
-    Asks nothing of Tango. Raises BadRequest for names that cannot be, ApiError 404 for a host that is not served.
+    Raises BadRequest for impossible names, and ApiError 404 for a Tango host that is not served.
     """
-    if not values or request.method == "OPTIONS":  # a preflight asks for nothing, and must succeed to show what fails
+    if not values or request.method == "OPTIONS":  # a page may read a failure only if the preflight has succeeded
         return
-    if "property_name" in values:  # a path, of which werkzeug leaves the slash at the end
+    if "property_name" in values:  # a path, of which werkzeug keeps the slash at the end
         values["property_name"] = values["property_name"].removesuffix("/")
     for kind, name in values.items():
         if kind != "port" and not (kind == "host" and _IPV6.fullmatch(name)):
             check_name(kind, name)
     if "host" not in values:
         return
-    tango_host = _find_host(values.pop("host"), values.pop("port"))
+    host = find_tango_host(values.pop("host"), values.pop("port"), writing=request.method in _WRITING)
     if "domain" in values:
-        name = "/".join(values.pop(part) for part in ("domain", "family", "member"))
-        values["device"] = Device(tango_host, name)
+        device = Device(host, "/".join(values.pop(part) for part in ("domain", "family", "member")))
+        values["device"], current().device = device, device.full_name
     else:
-        values["tango_host"] = tango_host
+        values["tango_host"] = host
 
 
-def _find_host(host: str, port: str) -> TangoHost:
+def find_tango_host(host: str, port: str, writing: bool = False) -> TangoHost:
+    """Return the Tango host that a URL names. writing: for a request that may change something.
+
+    Raises BadRequest for an impossible port, and ApiError 404 for a Tango host that is not served.
+    """
     if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536):
-        raise BadRequest(f"the port {quoted(port)} is not a number from 1 to 65535")
-    found = find_host(context().client, host, int(port), writing=request.method in _WRITING)
+        raise BadRequest(f"expected a port from 1 to 65535, got {quoted(port)}")
+    found = find_host(app_state().client, host, int(port), writing)
     if found is None:
         listed = "nor is it in" if config().tango_hosts else "and nothing is written to another one that is not in"
         description = f"the Tango host {quoted(f'{host}:{port}')} is not TANGO_HOST, {listed} MTANGO_TANGO_HOSTS"
@@ -63,21 +67,22 @@ def _find_host(host: str, port: str) -> TangoHost:
 
 
 def base(version: str) -> str:
-    """The absolute URL of one version of the API, without a slash at the end."""
+    """Return the absolute URL of a version of the API, without a slash at the end."""
     return f"{_root()}{quote(request.script_root)}{config().app_base}/{version}"
 
 
 def _root() -> str:
-    """Scheme and host as the client used them, or as a trusted proxy says. Raises BadRequest for an impossible Host.
+    """Return scheme and host of the request, as a trusted proxy says where there is one.
 
-    werkzeug's `host_url` would be without a host then, and also for names with `_`, which containers have.
+    Raises BadRequest for an impossible Host or scheme. werkzeug's `host_url` has no host then, nor for names with `_`,
+    which containers have.
     """
     server = f"{request.environ['SERVER_NAME']}:{request.environ['SERVER_PORT']}"
     host = request.environ.get("HTTP_HOST", server)
-    if not _HOST.fullmatch(host):
-        raise BadRequest(f"the header Host, {quoted(host)}, is not a name or address with or without a port")
+    if not HOST_HEADER.fullmatch(host):
+        raise BadRequest(f"expected a name or address in the header Host, with or without a port, got {quoted(host)}")
     if request.scheme not in _DEFAULT_PORTS:
-        raise BadRequest(f"the header X-Forwarded-Proto, {quoted(request.scheme)}, is neither http nor https")
+        raise BadRequest(f"expected http or https in the header X-Forwarded-Proto, got {quoted(request.scheme)}")
     return f"{request.scheme}://{host.removesuffix(_DEFAULT_PORTS[request.scheme])}"
 
 
@@ -90,20 +95,20 @@ def of_devices(version: str, host: TangoHost) -> str:
 
 
 def of_device(version: str, device: Device, name: str) -> str:
-    """name: the device's name as it shall stand in the link."""
+    """Return the URL of a device. name: the spelling of the device's name in it."""
     return f"{of_devices(version, device.host)}/{path(name)}"
 
 
-# The name of a device as several parts of a path.
+# Quote the name of a device as several segments of a path.
 path = functools.lru_cache(maxsize=10_000)(quote)
 
 
 def segment(name: str) -> str:
-    """A name as one part of a path."""
+    """Quote a name as one segment of a path."""
     return quote(name, safe="")
 
 
 def with_parameter(name: str, value: str) -> str:
-    """The URL of this request with one parameter of its query changed."""
+    """Return the URL of this request with one parameter of its query changed."""
     parameters = [(key, text) for key, text in request.args.items(multi=True) if key != name]
     return f"{_root()}{quote(request.script_root + request.path)}?{urlencode([*parameters, (name, value)])}"

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def write_refusal(app: Flask, connection: Connection, status: int, reason: str, description: str) -> None:
     """Answer as the application answers its failures: in JSON, with CORS headers."""
-    from mtango_gevent.api import cors  # and with it PyTango, which gunicorn must not load before the fork
-    from mtango_gevent.errors import body, entry
+    from mtango_gevent.errors import body, entry  # and with it PyTango, which gunicorn must not load before the fork
 
+    cors = app.extensions["mtango_cors"]
     if status in (414, 431) and connection.is_preflight():  # after its failure the request itself would not be sent
         status, reason, text = 200, "OK", ""
     else:
@@ -29,7 +29,7 @@ def write_refusal(app: Flask, connection: Connection, status: int, reason: str, 
         ("Content-Type", "application/json"),
         ("Content-Length", len(text)),
         ("x-mtango", f"mtango-gevent {__version__}"),
-        *cors.headers_of_refusal(app, connection),
+        *cors.headers_of_refusal(connection.header, connection.is_preflight(), connection.head_is_complete),
     ]
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
     connection.socket.sendall(f"HTTP/1.1 {status} {reason}\r\n{lines}\r\n{text}".encode("ascii"))

@@ -9,7 +9,7 @@ import pytest
 from webtest import TestApp
 
 from mtango_gevent import limits
-from mtango_gevent.api.exchange import Context
+from mtango_gevent.api.request_context import AppState
 from tests.conftest import DEMO_DEVICE
 
 FORM = "application/x-www-form-urlencoded"
@@ -61,7 +61,7 @@ def test_names_of_no_attribute_are_few_calls_however_many_there_are(client: Test
 
 def test_an_attribute_that_has_just_come_is_known(client: TestApp, demo_url: str) -> None:
     """The list of attributes, which is kept for a while, is not the last word."""
-    context: Context = client.app.extensions["mtango"]
+    context: AppState = client.app.extensions["mtango"]
     context.client.attributes.ask(DEMO_DEVICE, "attributes", list)
     assert [info["name"] for info in client.get(f"{demo_url}/attributes/info?attr=ampli").json] == ["ampli"]
 

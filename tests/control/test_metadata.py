@@ -22,8 +22,8 @@ from mtango_gevent.metrics import CacheMetrics, own
 from mtango_gevent.values import set_configuration
 from tests.control.concurrency import new_device
 from tests.hubs import in_a_hub
-from tests.live.conftest import wait_until
 from tests.patched_process import in_patched_process
+from tests.waiting import wait_until
 
 DEVICE = "a/b/c"
 

@@ -9,13 +9,11 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import pictures, query, reply, urls, writes
-from mtango_gevent.api.exchange import config, current
+from mtango_gevent.api import failures, freshness, pictures, query, reply, timestamps, urls, writes
 from mtango_gevent.api.rc3 import configuration
-from mtango_gevent.api.repeats import Question
 from mtango_gevent.api.reply import Rendered
+from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.reads import Reading
 from mtango_gevent.errors import (
     ApiError,
     DevFailed,
@@ -40,7 +38,8 @@ def list_attributes(device: Device) -> Response:
     name = device.find_name()
     infos = device.list_attributes(config().metadata_max_age)
     return reply.collection(
-        infos, lambda info: reply.item(read_text(info, "name"), lambda: _shape_attribute(device, name, info))
+        infos,
+        lambda info: failures.shape_item(read_text(info, "name"), lambda: _shape_attribute(device, name, info)),
     )
 
 
@@ -55,36 +54,27 @@ def show_attribute(device: Device, attribute: str) -> Response:
 
 @blueprint.get("/<attribute>/value")
 def read_value(device: Device, attribute: str) -> Response:
-    """An image also as a picture, where the client asks for one (`Accept`)."""
-    question = Question(device.full_name, lambda: device.read_value(attribute), lambda item: _render(device, item))
-    reading = _ask(question)
+    """Answer an image also as a picture, where the client asks for one (`Accept`)."""
+    reading = device.read_value(attribute)
     return answer_value(device, reading.items, reading.began)
 
 
-def _ask(question: Question, *parameters: str) -> Reading[Any]:
-    """For the first time; without other parameters than those it may be asked again by its URL alone."""
-    reading = question.read()
-    if query.has_only(*parameters):
-        current().question = question
-    return reading
-
-
-def answer_value(device: Device, item: Any, began: float = reply.LONG_AGO) -> Response:
+def answer_value(device: Device, item: Any, began: float = freshness.LONG_AGO) -> Response:
     """A value, an image also as a picture. began: when it began to be read, unless it is not to be used again."""
     picture = pictures.wanted(item)
     if not picture:
         return _answer_in_json(device, item, began)
-    response = reply.momentary(pictures.answer(item, picture), _time_of(item), began)
+    response = freshness.add_value_headers(pictures.answer(item, picture), _time_of(item), began)
     response.headers["Vary"] = "Accept"
     return response
 
 
-def _answer_in_json(device: Device, item: Any, began: float = reply.LONG_AGO) -> Response:
-    return reply.rendered(_render(device, item, query.filtered), began)
+def _answer_in_json(device: Device, item: Any, began: float = freshness.LONG_AGO) -> Response:
+    return reply.rendered(render_value(device, item, query.filtered), began)
 
 
-def _render(device: Device, item: Any, sent: Callable[[Any], Any] | None = None) -> Rendered:
-    return reply.render(_shape_value(device, item), sent, _time_of(item), "Accept")
+def render_value(device: Device, item: Any, select: Callable[[Any], Any] | None = None) -> Rendered:
+    return reply.render(_shape_value(device, item), select, _time_of(item), "Accept")
 
 
 def _time_of(item: Any) -> int | None:
@@ -99,12 +89,11 @@ def _time_of(item: Any) -> int | None:
 def read_values(device: Device) -> Response:
     """Those named by `attr`, in one Tango call and in that order; each fails for itself."""
     names = query.names("attr", "attribute")
-    question = Question(device.full_name, lambda: device.read_values(names), lambda items: _render_all(device, items))
-    reading = _ask(question, "attr")
+    reading = device.read_values(names)
     return reply.collection(reading.items, lambda item: _shape_value(device, item), reading.began)
 
 
-def _render_all(device: Device, items: Sequence[Any]) -> Rendered:
+def render_values(device: Device, items: Sequence[Any]) -> Rendered:
     return reply.render([_shape_value(device, item) for item in items])
 
 
@@ -116,7 +105,7 @@ def write_value(device: Device, attribute: str) -> Response:
         _check(device, attribute, sent)
         return _later(device, f"write of {attribute}", lambda: _write(device, attribute, sent))
     _write(device, attribute, sent)
-    with reply.after_a_change(_NOT_READ_BACK):
+    with failures.after_change(_NOT_READ_BACK):
         return _answer_in_json(device, device.read_attribute(attribute, past_polling=True))
 
 
@@ -213,19 +202,19 @@ def _argument(device: Device, info: Any, sent: RawInput) -> Any:
 
 def _later(device: Device, about: str, job: Callable[[], object]) -> Response:
     device.later(about, job)
-    return reply.nothing()
+    return reply.no_content()
 
 
 @blueprint.get("/<attribute>/history")
 def read_history(device: Device, attribute: str) -> Response:
     items = device.read_attribute_history(attribute)
-    return reply.collection(items, lambda item: _shape_record(device, item), reply.came())
+    return reply.collection(items, lambda item: _shape_record(device, item), request_started())
 
 
 def _shape_record(device: Device, item: Any) -> dict[str, Any]:
     """A value of the past: a failure has its own time, which one of now has not."""
     shown, time = _shape_value(device, item), _time_of(item)
-    return shown if time is None else {**shown, "timestamp": reply.timestamp(time)}
+    return shown if time is None else {**shown, "timestamp": timestamps.from_milliseconds(time)}
 
 
 def _shape_value(device: Device, item: Any) -> dict[str, Any]:
@@ -238,15 +227,15 @@ def _shape_value(device: Device, item: Any) -> dict[str, Any]:
             "name": name,
             "value": _shape_bare_value(device, item),
             "quality": values.enum_name(item, "quality"),
-            "timestamp": reply.timestamp(values.milliseconds(item.time)),
+            "timestamp": timestamps.from_milliseconds(values.milliseconds(item.time)),
         }
     except Exception as error:
-        return reply.unshown_item(name, error)
+        return failures.unshown_item(name, error)
 
 
 def _shape_failure(device: Device, name: str, failure: ApiError | DevFailed) -> dict[str, Any]:
     lost = isinstance(failure, DevFailed) and status_of(failure) == 503
-    return reply.failed_item(device.spell_attribute(name, ask=not lost), describe(failure))
+    return failures.failed_item(device.spell_attribute(name, ask=not lost), describe(failure))
 
 
 def _shape_bare_value(device: Device, item: Any) -> Any:
@@ -280,7 +269,7 @@ def change_info(device: Device, attribute: str) -> Response:
         change(device.ask_attribute(attribute))
         return _later(device, f"configuration of {attribute}", lambda: device.configure_attribute(attribute, change))
     info = device.configure_attribute(attribute, change)
-    with reply.after_a_change("it was changed, but cannot be shown"):
+    with failures.after_change("it was changed, but cannot be shown"):
         return reply.metadata(_shape_info(info))
 
 
@@ -303,8 +292,8 @@ def _shape_info(info: Any) -> dict[str, Any]:
 
 def _shape_info_or_failure(name: str, info: Any | None) -> dict[str, Any]:
     if info is None:
-        return reply.failed_item(name, describe(_not_found(name)))
-    return reply.item(read_text(info, "name"), lambda: _shape_info(info))
+        return failures.failed_item(name, describe(_not_found(name)))
+    return failures.shape_item(read_text(info, "name"), lambda: _shape_info(info))
 
 
 def _by_name(infos: Collection[Any]) -> dict[str, Any]:

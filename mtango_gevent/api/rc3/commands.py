@@ -7,8 +7,8 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import reply, urls, writes
-from mtango_gevent.api.exchange import config
+from mtango_gevent.api import failures, reply, timestamps, urls, writes
+from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import describe_stack
 from mtango_gevent.text import read_text
@@ -22,7 +22,7 @@ def list_commands(device: Device) -> Response:
     name = device.find_name()
     return reply.collection(
         device.list_commands(),
-        lambda info: reply.item(read_text(info, "cmd_name"), lambda: _shape_command(device, name, info)),
+        lambda info: failures.shape_item(read_text(info, "cmd_name"), lambda: _shape_command(device, name, info)),
     )
 
 
@@ -39,10 +39,10 @@ def run_command(device: Device, command: str) -> Response:
     if writes.asynchronous():
         device.with_command(command, lambda info: _argument(device, info, sent))
         device.later(f"command {command}", lambda: device.with_command(command, lambda info: _run(device, info, sent)))
-        return reply.nothing()
+        return reply.no_content()
     info, (data_type, output) = device.with_command(command, lambda info: (info, _run(device, info, sent)))
     name = read_text(info, "cmd_name")
-    with reply.after_a_change("the command has run, but its output cannot be shown"):
+    with failures.after_change("the command has run, but its output cannot be shown"):
         return reply.value({"name": name, **_shape_output(name, data_type, output)})
 
 
@@ -64,7 +64,7 @@ def _argument(device: Device, info: Any, sent: RawInput) -> Any:
 def read_history(device: Device, command: str) -> Response:
     info = device.describe_command(command)
     items = device.read_command_history(read_text(info, "cmd_name"))
-    return reply.collection(items, lambda item: _shape_record(info, item), reply.came())
+    return reply.collection(items, lambda item: _shape_record(info, item), request_started())
 
 
 def _shape_command(device: Device, device_name: str, info: Any) -> dict[str, Any]:
@@ -90,11 +90,11 @@ def _shape_command(device: Device, device_name: str, info: Any) -> dict[str, Any
 def _shape_record(info: Any, item: Any) -> dict[str, Any]:
     """An output of the past, or the failure in its place; a failure has its own time too."""
     name = read_text(info, "cmd_name")
-    timestamp = reply.timestamp(values.milliseconds(item.get_date()))
+    timestamp = timestamps.from_milliseconds(values.milliseconds(item.get_date()))
     if item.has_failed():
-        return {**reply.failed_item(name, describe_stack(item.get_err_stack())), "timestamp": timestamp}
+        return {**failures.failed_item(name, describe_stack(item.get_err_stack())), "timestamp": timestamp}
     return {
-        **reply.item(name, lambda: {"name": name, **_shape_output(name, info.out_type, item.extract())}),
+        **failures.shape_item(name, lambda: {"name": name, **_shape_output(name, info.out_type, item.extract())}),
         "timestamp": timestamp,
     }
 

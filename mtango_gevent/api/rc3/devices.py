@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent.api import reply, urls
-from mtango_gevent.api.exchange import config
+from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import DeviceInfo
 from mtango_gevent.errors import DevFailed

@@ -7,9 +7,9 @@ import time
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import connection, failures, query, reply
-from mtango_gevent.api.exchange import config
+from mtango_gevent.api import connection, error_handlers, failures, query, reply, timestamps
 from mtango_gevent.api.rc3.attributes import answer_value
+from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.events.buffer import Event
 from mtango_gevent.control.events.cursor import Cursor
@@ -41,7 +41,9 @@ def wait_for_event(device: Device, attribute: str, kind: str) -> Response:
     try:
         listener = device.listen(attribute, kind)
     except DevFailed as failure:
-        return _with_cursor(failures.answer_tango_failure(failure), last if isinstance(last, Cursor) else Cursor.now())
+        return _with_cursor(
+            error_handlers.answer_tango_failure(failure), last if isinstance(last, Cursor) else Cursor.now()
+        )
     with listener:
         response = _answer_initial(device, listener) if initial else _answer_next(device, listener, kind, last, seconds)
         if listener.lost != 0:
@@ -56,7 +58,7 @@ def _last() -> Cursor | int | None:
         return query.whole_number("last")
     cursor = Cursor.parse(text)
     if cursor is None:
-        raise BadRequest(f"last={query.quoted(text)} is neither a timestamp nor an {CURSOR} of an answer")
+        raise BadRequest(f"last: expected a timestamp or the {CURSOR} of an answer, got {query.quoted(text)}")
     return cursor
 
 
@@ -69,8 +71,8 @@ def _answer_initial(device: Device, listener: Listener) -> Response:
     try:
         item = device.read_value(listener.attribute, kept=False).items
     except DevFailed as failure:
-        return failures.answer_tango_failure(failure)
-    listener.note(reply.timestamp(values.milliseconds(item.time)))
+        return error_handlers.answer_tango_failure(failure)
+    listener.note(timestamps.from_milliseconds(values.milliseconds(item.time)))
     return answer_value(device, item)
 
 
@@ -78,16 +80,16 @@ def _answer_next(device: Device, listener: Listener, kind: str, last: Cursor | i
     if isinstance(last, Cursor):
         listener.follow(last)
     elif last is not None:
-        listener.go_behind(last, reply.unit())
+        listener.go_behind(last, timestamps.unit())
     event = _next(listener, seconds)
     if event is None:
         return _answer_nothing(device, listener, kind, seconds)
-    listener.note(reply.timestamp(event.time))
+    listener.note(timestamps.from_milliseconds(event.time))
     if event.failure is None:
         return answer_value(device, event.item)
     if isinstance(last, int):  # told once, also to a client that keeps timestamps of values only
         listener.note(last)
-    return failures.answer_tango_failure(DevFailed(*event.failure.args), event.time)
+    return error_handlers.answer_tango_failure(DevFailed(*event.failure.args), event.time)
 
 
 def _answer_nothing(device: Device, listener: Listener, kind: str, seconds: float) -> Response:
@@ -95,8 +97,8 @@ def _answer_nothing(device: Device, listener: Listener, kind: str, seconds: floa
     ended = "before the server stops; ask again" if listener.stopping else f"within {seconds:g} s"
     name, now = f"{device.name}/{listener.attribute}", int(time.time() * 1000)
     nothing = tango_failure("API_EventTimeout", f"no {kind} event of {name} {ended}")
-    listener.note(reply.timestamp(now))
-    return reply.json(reply.failure(describe(nothing), now))
+    listener.note(timestamps.from_milliseconds(now))
+    return reply.json(failures.failure_body(describe(nothing), now))
 
 
 def _next(listener: Listener, seconds: float) -> Event | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from mtango_gevent.api import query, reply, urls
-from mtango_gevent.api.exchange import config, context
+from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.control.host import TangoHost, list_hosts
 
 blueprint = Blueprint("hosts", __name__)
@@ -19,7 +19,7 @@ def show_entry() -> Response:
 @blueprint.get("/hosts")
 def show_hosts() -> Response:
     """An object: clients take its first value for the URL to begin with."""
-    return reply.metadata({f"{h.host}:{h.port}": urls.of_host("rc3", h) for h in list_hosts(context().client)})
+    return reply.metadata({f"{h.host}:{h.port}": urls.of_host("rc3", h) for h in list_hosts(app_state().client)})
 
 
 @blueprint.get(urls.HOST)

@@ -9,8 +9,8 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import reply, urls, writes
-from mtango_gevent.api.exchange import config
+from mtango_gevent.api import failures, reply, timestamps, urls, writes
+from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
 
 blueprint = Blueprint("pipes", __name__)
@@ -36,9 +36,9 @@ def write_pipe(device: Device, pipe: str) -> Response:
     blob = values.blob_argument({"name": pipe, **writes.document()}, config().text_encoding)
     if writes.asynchronous():
         device.later(f"pipe {pipe}", lambda: device.write_pipe(pipe, blob))
-        return reply.nothing()
+        return reply.no_content()
     device.write_pipe(pipe, blob)
-    with reply.after_a_change("it was written, but could not be read back"):
+    with failures.after_change("it was written, but could not be read back"):
         return _answer_pipe(device, pipe)
 
 
@@ -49,17 +49,17 @@ def _answer_pipe(device: Device, pipe: str) -> Response:
         {
             "name": name,
             "size": len(elements),
-            "timestamp": reply.timestamp(int(time * 1000)),
+            "timestamp": timestamps.from_milliseconds(int(time * 1000)),
             "data": _shape_elements(elements),
             "_links": {"_self": url},
         },
-        reply.came(),
+        request_started(),
     )
 
 
 def _shape_elements(elements: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """One that cannot be shown is a failure in its place."""
-    return [reply.item(element["name"], functools.partial(_shape_element, element)) for element in elements]
+    return [failures.shape_item(element["name"], functools.partial(_shape_element, element)) for element in elements]
 
 
 def _shape_element(element: dict[str, Any]) -> dict[str, Any]:

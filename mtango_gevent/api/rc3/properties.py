@@ -8,8 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import query, reply, writes
-from mtango_gevent.api.exchange import config
+from mtango_gevent.api import failures, query, reply, writes
+from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.properties import Found
 from mtango_gevent.errors import DevFailed, NotFound, describe
@@ -54,12 +54,12 @@ def put_property(device: Device, property_name: str) -> Response:
 @blueprint.delete(_ONE)
 def delete_property(device: Device, property_name: str) -> Response:
     device.properties().delete(property_name)
-    return reply.nothing()
+    return reply.no_content()
 
 
 def _shape_item(name: str, found: Found) -> dict[str, Any]:
     """One of several: a failure in its place."""
-    return reply.item(name, lambda: _shape_property(name, found))
+    return failures.shape_item(name, lambda: _shape_property(name, found))
 
 
 def _shape_property(wanted: str, found: Found) -> dict[str, Any]:
@@ -107,16 +107,16 @@ def put_attribute_property(device: Device, attribute: str, property_name: str) -
 @of_attributes.delete(_ONE)
 def delete_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     device.attribute_properties(attribute).delete(property_name)
-    return reply.nothing()
+    return reply.no_content()
 
 
 def _shape_attribute_properties(found: Found) -> Any:
     if config().rc3_mode == "strict":
         return {
-            name: reply.failure(describe(texts)) if isinstance(texts, DevFailed) else texts
+            name: failures.failure_body(describe(texts)) if isinstance(texts, DevFailed) else texts
             for name, texts in found.items()
         }
-    return [reply.item(name, functools.partial(_shape_emptiness, name, found)) for name in found]
+    return [failures.shape_item(name, functools.partial(_shape_emptiness, name, found)) for name in found]
 
 
 def _shape_emptiness(name: str, found: Found) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _now_or_later(device: Device, put: Callable[[], Found], shape: Callable[[Fou
     """What is answered is what the database holds afterwards; a property may be called as a parameter of reads is."""
     if writes.asynchronous():
         device.later("properties", lambda: _raise_failures(put()))
-        return reply.nothing()
+        return reply.no_content()
     return reply.json(shape(put()))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from mtango_gevent.api import Context
+from mtango_gevent.api import AppState
 from mtango_gevent.demo.embedded import ServerProcess
 from tests.conftest import CHANGING_DEVICE
 from tests.live.conftest import wait_until
@@ -42,7 +42,7 @@ def until_back(client: TestApp, url: str) -> None:
 
 
 def metadata_calls(client: TestApp) -> int:
-    context: Context = client.app.extensions["mtango"]
+    context: AppState = client.app.extensions["mtango"]
     return int(metric_value(context.metrics, "mtango_tango_calls_total", kind="metadata"))
 
 
@@ -52,6 +52,7 @@ def test_labels_that_another_client_changes_are_seen(client: TestApp, url: str, 
     wait_until(lambda: value(client, url) == "open", SOON)
 
 
+@pytest.mark.slow
 def test_labels_that_a_restart_changes_are_seen(
     client: TestApp, url: str, server: ServerProcess, witness: Witness
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_configuration_that_another_client_changes_is_seen_at_once(
     assert client.get(f"{url}/attributes/info?attr=typed").json[0]["label"] == "new"
 
 
+@pytest.mark.slow
 def test_an_argument_of_a_type_that_a_restart_has_changed_is_taken(
     client: TestApp, url: str, server: ServerProcess, witness: Witness
 ) -> None:
@@ -86,6 +88,7 @@ def put_both(client: TestApp, url: str, text: str) -> tuple[Any, Any]:
     return output, client.put(f"{url}/attributes/typed/value?v={text}").json["value"]
 
 
+@pytest.mark.slow
 def test_an_output_has_the_type_that_the_device_gives_it(
     client: TestApp, url: str, server: ServerProcess, witness: Witness
 ) -> None:
@@ -96,6 +99,7 @@ def test_an_output_has_the_type_that_the_device_gives_it(
         assert output == ({"name": "Take", "output": 5} if answers == "true" else {"name": "Take"})
 
 
+@pytest.mark.slow
 def test_a_value_that_fits_the_old_type_is_sent_as_the_new_one(
     client: TestApp, url: str, server: ServerProcess, witness: Witness
 ) -> None:
@@ -129,7 +133,7 @@ def test_an_event_keeps_the_label_of_its_time(client: TestApp, url: str, witness
 
 def send_mode(client: TestApp, witness: Witness, mode: int) -> None:
     """Have the device send an event, and wait until the gateway has it."""
-    context: Context = client.app.extensions["mtango"]
+    context: AppState = client.app.extensions["mtango"]
     came = context.client.events.info()["received"]
     witness.runs(CHANGING_DEVICE, "SetMode", mode)
     wait_until(lambda: context.client.events.info()["received"] > came)

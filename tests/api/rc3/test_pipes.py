@@ -168,7 +168,7 @@ NESTED = '{"name": "b", "data": [{"name": "x", "type": "DevPipeBlob", "value": [
         ('{"data": [{"name": "x", "type": "DevLong", "value": [1, 2]}]}', ["x", "one value"]),
         ('{"data": [{"name": "x", "type": "DevLong", "value": [1.5]}]}', ["x", "1.5"]),
         ('{"data": [{"name": "x", "type": "DevPipeBlob", "value": [5]}]}', ["x", "blob"]),
-        (NESTED, ["nested too deeply"]),
+        (NESTED, ["expected at most 50 blobs within each other"]),
     ],
 )
 def test_what_is_no_blob_is_refused(client: TestApp, types_url: str, body: str, words: list[str]) -> None:

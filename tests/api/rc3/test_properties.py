@@ -171,15 +171,15 @@ def test_what_is_read_can_be_put_back(client: TestApp, device_url: str) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "words"),
     [
-        ("", "", ["nothing to write"]),
-        ("?replace=true", "", ["nothing to write"]),
+        ("", "", ["got neither"]),
+        ("?replace=true", "", ["got neither"]),
         ("", "no json", ["JSON"]),
         ("", "5", ["5"]),
         ("", "[5]", ["name"]),
         ("", '{"new": []}', ["new", "DELETE"]),
         ("", '{"new": {"a": 1}}', ["new", "texts"]),
         ("", '{"new": [null]}', ["null"]),
-        ("", '{"": ["1"]}', ["empty"]),
+        ("", '{"": ["1"]}', ["1 to 255 characters"]),
         ("/new", "", ["new", "DELETE"]),
         ("/new", "[]", ["DELETE"]),
         ("/new", "[true]", ["true"]),

@@ -210,7 +210,7 @@ def test_a_body_in_latin_1_is_read_as_it_says(
         ("long_scalar", '"0.99999999999999999999"', ["whole number"]),
         ("long64_scalar", '"4503599627370497.3"', ["whole number"]),
         ("long64_scalar", '"9.223372036854775807e18"', ["whole number"]),
-        ("double_scalar", "", ["nothing to write"]),
+        ("double_scalar", "", ["got neither"]),
         ("boolean_scalar", "maybe", ["true or false"]),
         ("string_scalar", "€", ["Latin-1"]),
         ("string_scalar", "a\0b", ["NUL"]),
@@ -449,7 +449,7 @@ def test_one_attribute_twice_in_two_spellings_is_written_twice(
 @pytest.mark.parametrize("query", ["", "?async=false"])
 def test_nothing_to_write_is_refused(client: TestApp, types_url: str, query: str) -> None:
     refusal = client.put(f"{types_url}/attributes/value{query}", status=400).json
-    assert "nothing to write" in refusal["errors"][0]["description"]
+    assert "got neither" in refusal["errors"][0]["description"]
 
 
 def test_a_device_out_of_reach_fails_all(client: TestApp, host_url: str) -> None:

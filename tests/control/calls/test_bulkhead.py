@@ -10,9 +10,9 @@ import gevent
 
 from mtango_gevent.errors import tango_failure
 from tests.control.concurrency import NativeEvent, native_sleep, new_client, outcomes, reasons
-from tests.live.conftest import wait_until
 from tests.metric_values import metric_value, metric_values
 from tests.patched_process import in_patched_process
+from tests.waiting import wait_until
 
 
 @in_patched_process

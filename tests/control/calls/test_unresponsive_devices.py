@@ -10,8 +10,8 @@ import pytest
 
 from mtango_gevent.errors import tango_failure
 from tests.control.concurrency import Item, NativeEvent, native_sleep, new_client, outcomes, reasons
-from tests.live.conftest import wait_until
 from tests.patched_process import in_patched_process
+from tests.waiting import wait_until
 
 
 @in_patched_process

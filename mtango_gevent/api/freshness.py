@@ -1,0 +1,74 @@
+"""Caching headers: how long a client may use a response again, and 304 where it has the response already.
+
+If-Modified-Since is ignored: dates of HTTP are whole seconds, and values change more often.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+
+from flask import Response, request
+from werkzeug.http import generate_etag, http_date, quote_etag
+
+from mtango_gevent.api.request_context import config
+
+# The time of reading of a value that is never fresh.
+LONG_AGO = -math.inf
+
+
+def add_value_headers(response: Response, modified: int | None = None, began: float = LONG_AGO) -> Response:
+    """Add the caching headers of a value.
+
+    modified: the value's time, milliseconds since the epoch; began: when the gateway began to read it
+    (time.perf_counter()), from when on it is fresh for as long as the settings say.
+    """
+    date = last_modified(modified)
+    if date:
+        response.headers["Last-Modified"] = date
+    return add_headers(response, left_of_value(began))
+
+
+def add_headers(response: Response, left: float) -> Response:
+    """Add the caching headers to the response to a GET, and make it a 304 where If-None-Match has its ETag.
+
+    left: seconds for which the response is fresh.
+    """
+    if request.method not in ("GET", "HEAD"):
+        return response
+    tagged = left > 0 and response.status_code == 200  # one ETag for several parts would mean equal wholes
+    response.headers.update(headers(left, response.get_data() if tagged else None))
+    if tagged and request.if_none_match.contains_weak(response.get_etag()[0] or ""):
+        response.status_code = 304
+        response.set_data(b"")
+    return response
+
+
+def headers(left: float, body: bytes | None = None) -> list[tuple[str, str]]:
+    """Return the caching headers of a response that is fresh for `left` seconds, rounded down as HTTP has whole ones.
+
+    body: adds the ETag of this body.
+    """
+    whole = int(max(0.0, left))
+    expires = _date(int(time.time()) + whole)
+    found = [("Cache-Control", f"max-age={whole}" if whole else "no-cache"), ("Expires", expires or "0")]
+    return found if body is None else [*found, ("ETag", quote_etag(generate_etag(body)))]
+
+
+def left_of_value(began: float) -> float:
+    """Return for how many more seconds a value is fresh; 0 or less where it is not. began: as in add_value_headers."""
+    return config().value_max_age - (time.perf_counter() - began)
+
+
+def last_modified(milliseconds: int | None) -> str | None:
+    """Return a time since the epoch as HTTP writes it; None without a time and for a year that HTTP cannot write."""
+    return None if milliseconds is None else _date(milliseconds // 1000)
+
+
+@functools.lru_cache(maxsize=256)
+def _date(second: int) -> str | None:
+    try:
+        return http_date(second)
+    except (ValueError, OverflowError):
+        return None

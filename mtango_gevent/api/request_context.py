@@ -1,0 +1,84 @@
+"""The request context: id, timing and outcome of the request that the current greenlet or thread serves."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import re
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from mtango_gevent.config import Config
+from mtango_gevent.control.calls import measure_calls
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.metrics import Metrics
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+# A request id of the client is repeated in a header and a log line.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True)
+class AppState:
+    """State of one application: settings, Tango client, metrics.
+
+    in_force: values of settings that gunicorn's command line has changed; the worker fills it in.
+    """
+
+    config: Config
+    client: TangoClient
+    in_force: dict[str, object] = dataclasses.field(default_factory=dict)
+
+    @property
+    def metrics(self) -> Metrics:
+        return self.client.metrics
+
+
+class RequestContext:
+    """A request from its arrival until its response begins.
+
+    id: the client's X-Request-ID, or a random one; began: time of arrival (time.perf_counter()).
+    tango_time: the time that its Tango calls have taken; outcome: `ok`, or why the request failed.
+    route: the URL rule, `none` without one; device: full name of the device in the URL, `-` without one.
+    failure: an error from before Flask was called, which Flask has to answer.
+    """
+
+    __slots__ = ("began", "device", "environ", "failure", "id", "outcome", "route", "state", "tango_time")
+
+    def __init__(self, state: AppState, environ: WSGIEnvironment) -> None:
+        given = environ.get("HTTP_X_REQUEST_ID")
+        self.id = given if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
+        self.state, self.environ = state, environ
+        self.began = time.perf_counter()
+        self.tango_time = measure_calls()
+        self.outcome, self.route, self.device = "ok", "none", "-"
+        self.failure: Exception | None = None
+
+
+_current: ContextVar[RequestContext] = ContextVar("request_context")
+
+# Return the context of the request that the current greenlet or thread serves.
+current = _current.get
+
+
+def begin(state: AppState, environ: WSGIEnvironment) -> RequestContext:
+    """Create the context of a request, and make it the current one."""
+    request = RequestContext(state, environ)
+    _current.set(request)
+    return request
+
+
+def app_state() -> AppState:
+    return current().state
+
+
+def config() -> Config:
+    return current().state.config
+
+
+def request_started() -> float:
+    """Return when the request arrived, before anything was read for it (time.perf_counter())."""
+    return current().began
