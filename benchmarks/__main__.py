@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks import plot, race, report, verdicts
 from benchmarks.contestants import GATEWAY, ROOT, before
 from benchmarks.figures import Rows
+from benchmarks.link import DELAYS
 from benchmarks.scene import prepared
 from benchmarks.workloads import WORKLOADS
 
@@ -30,14 +31,17 @@ def main() -> int:
     checkouts = {GATEWAY.name: ROOT, **{rival.name: rival.folder for rival in rivals}}
     about, rows = report.circumstances(checkouts, options.rounds, options.seconds), Rows([])
     failed = False
-    with prepared() as system:
-        for workload in (each for each in WORKLOADS if each.name in options.workloads):
-            print(workload.title, "...", file=sys.stderr, flush=True)
-            try:
-                rows.all.extend(race.run(workload, rivals, system, options.rounds, options.seconds))
-            except Exception as error:  # whatever it was, the others are still worth measuring
-                print(f"{workload.title} was not measured: {error!r}", file=sys.stderr, flush=True)
-                failed = True
+    for link in options.links:
+        with prepared(link) as system:
+            for workload in (
+                each.over(link, options.no_yardsticks) for each in WORKLOADS if each.name in options.workloads
+            ):
+                print(workload.title, "...", file=sys.stderr, flush=True)
+                try:
+                    rows.all.extend(race.run(workload, rivals, system, options.rounds, options.seconds))
+                except Exception as error:  # whatever it was, the others are still worth measuring
+                    print(f"{workload.title} was not measured: {error!r}", file=sys.stderr, flush=True)
+                    failed = True
     _write(options.out, about, rows)
     return int(failed or any(row.errors for row in rows.all if row.contestant == GATEWAY.name))
 
@@ -58,6 +62,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of each contestant with each load")
     parser.add_argument("--seconds", type=int, default=2, help="of each round, as wrk counts in whole ones")
     parser.add_argument("--workloads", nargs="*", choices=names, metavar="NAME", help="; ".join(names))
+    parser.add_argument("--links", nargs="*", choices=list(DELAYS), default=["loopback"], help="; ".join(DELAYS))
+    parser.add_argument("--no-yardsticks", action="store_true", help="the gateway, and another checkout, alone")
     parser.add_argument("--against", type=_checkout, metavar="DIR", help="another checkout, in the same rounds")
     parser.add_argument("--out", type=Path, default=ROOT / "build/bench", metavar="DIR", help="where results go")
     options = parser.parse_args()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.link import DELAYS, Link
 from benchmarks.workloads import ARRAYS, MANY, SCALARS, SPREAD
 from mtango_gevent.demo.embedded import EmbeddedTango
 
@@ -17,17 +18,20 @@ PYTHON_SERVER = [sys.executable, str(Path(__file__).parent / "devices.py")]
 
 
 @contextlib.contextmanager
-def prepared() -> Iterator[EmbeddedTango]:
+def prepared(link_name: str) -> Iterator[EmbeddedTango]:
     """TANGO_HOST names it. The scalars are those of the C++ TangoTest, where that is installed."""
+    link = Link(3, DELAYS[link_name])
     scalars = dict.fromkeys(SCALARS, "TangoTest")
-    with EmbeddedTango() as system:
+    with link.relayed(), EmbeddedTango() as system:
         os.environ["TANGO_HOST"] = system.tango_host
-        system.add_server([*PYTHON_SERVER, "arrays"], "MtangoBench/arrays", {ARRAYS: "Arrays"})
-        system.add_server([*PYTHON_SERVER, "plain"], "MtangoBench/plain", dict.fromkeys(SPREAD, "Plain"))
+        system.add_server([*PYTHON_SERVER, "arrays", *link.options()], "MtangoBench/arrays", {ARRAYS: "Arrays"})
+        system.add_server(
+            [*PYTHON_SERVER, "plain", *link.options()], "MtangoBench/plain", dict.fromkeys(SPREAD, "Plain")
+        )
         if CPP_SERVER:
-            system.add_server([CPP_SERVER, "bench"], "TangoTest/bench", scalars)
+            system.add_server([CPP_SERVER, "bench", *link.options()], "TangoTest/bench", scalars)
         else:
-            system.add_server([*PYTHON_SERVER, "scalars"], "MtangoBench/scalars", scalars)
+            system.add_server([*PYTHON_SERVER, "scalars", *link.options()], "MtangoBench/scalars", scalars)
         _make_many_known()
         yield system
 
@@ -40,4 +44,6 @@ def _make_many_known() -> None:
         info = tango.DbDevInfo()
         info.name, info._class, info.server = name, "Many", "Many/bench"
         devices.append(info)
-    tango.Database().add_server("Many/bench", devices, with_dserver=True)
+    database = tango.Database()
+    database.set_timeout_millis(60_000)
+    database.add_server("Many/bench", devices, with_dserver=True)

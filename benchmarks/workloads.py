@@ -59,6 +59,15 @@ class Workload:
     values: int = 1
     yardsticks: tuple[str, ...] = (*SERVED, LOOP)
 
+    def over(self, link: str, alone: bool = False) -> Workload:
+        """The same over a link; alone: without yardsticks."""
+        named = (
+            self
+            if link == "loopback"
+            else dataclasses.replace(self, name=f"{self.name}@{link}", title=f"{self.title}, {link}")
+        )
+        return dataclasses.replace(named, yardsticks=()) if alone else named
+
 
 def _read(device: str, attribute: str) -> Request:
     return Request(f"/{device}/attributes/{attribute}/value", (device, "read_attribute", [attribute]))

@@ -156,6 +156,14 @@ def came_too_late(failure: tango.DevFailed) -> bool:
     return any(error.reason in _LATE or _CORBA_TIMED_OUT in error.desc for error in failure.args)
 
 
+def is_late(error: BaseException | None, seconds: float, late_after: float) -> bool:
+    """Return whether a call that took so many seconds failed as its target could not be reached in time.
+
+    After `late_after` seconds any failure to reach it is late; an earlier one may be about another device.
+    """
+    return isinstance(error, tango.DevFailed) and seconds >= late_after and status_of(error) == 503
+
+
 def describe(failure: Exception) -> list[dict[str, str]]:
     """Return the list `errors` of a failure body: an entry for each level of the stack, root cause first."""
     if isinstance(failure, tango.DevFailed):

@@ -19,15 +19,26 @@ from mtango_gevent.config import Config
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
 from tests.witness import Witness, summoned
 
+TESTS = Path(__file__).parent
 CPP_SERVER = shutil.which("TangoTest", path=f"{os.environ.get('PATH', '')}:/usr/lib/tango")
 DEMO_DEVICE, CPP_DEVICE, TYPES_DEVICE, SENDER_DEVICE = "sys/tg_test/1", "test/cpp/1", "demo/types/1", "test/sender/1"
 CHANGING_DEVICE = "test/changing/1"
 # How many examples of each kind hypothesis tries, other ones each time (`make fuzz`); 0: some, and always the same.
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
-settings.register_profile("tests", max_examples=EXAMPLES or 100, derandomize=not EXAMPLES, deadline=None, database=None)
+settings.register_profile("tests", max_examples=EXAMPLES or 50, derandomize=not EXAMPLES, deadline=None, database=None)
 settings.load_profile("tests")
 
+# The markers of the tests in each folder.
+FOLDERS = {"browser": ["browser"], "deploy": ["deploy"], "faults": ["live", "slow"], "live": ["live"]}
+
 HAS_PIPES = hasattr(tango.DeviceProxy, "read_pipe")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker in FOLDERS.get(item.path.relative_to(TESTS).parts[0], ()):
+            item.add_marker(marker)
 
 
 def pytest_report_header() -> str:

@@ -43,6 +43,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_everybody_is_measured_and_nobody_fails(results: Path) -> None:
     rows = json.loads((results / "figures.json").read_text())["rows"]
     assert [(row["workload"], row["contestant"]) for row in rows] == [
@@ -57,6 +58,7 @@ def test_everybody_is_measured_and_nobody_fails(results: Path) -> None:
         assert each["peak"] > 10 << 20, row
 
 
+@pytest.mark.slow
 def test_a_run_says_where_and_with_what(results: Path) -> None:
     found = json.loads((results / "figures.json").read_text())
     assert found["machine"]["cores"] > 0
@@ -65,6 +67,7 @@ def test_a_run_says_where_and_with_what(results: Path) -> None:
     assert found["date"] in (results / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_table_has_a_line_for_each_row_and_the_plot_can_be_read(results: Path) -> None:
     lines = (results / "table.md").read_text().splitlines()
     assert sum(line.startswith("| PUT of a scalar ") for line in lines) == 6

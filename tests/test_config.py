@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -133,19 +132,3 @@ def test_a_wrong_setting_stops_the_start_with_one_line() -> None:
         assert ended.returncode != 0
         assert ended.stderr.strip().count("\n") == 0
         assert "MTANGO_PORT = 'x'" in ended.stderr
-
-
-def shown(default: object) -> str:
-    """A default as the README writes it."""
-    if isinstance(default, tuple):
-        default = ",".join(default)
-    elif isinstance(default, bool):
-        default = str(default).lower()
-    return f"`{default}`" if default != "" else "none"
-
-
-def test_every_setting_is_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    for field in dataclasses.fields(Config):
-        row = f"| `MTANGO_{field.name.upper()}` | {shown(field.default)} | {field.metadata['sentence']} |"
-        assert row in readme

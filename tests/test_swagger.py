@@ -27,7 +27,8 @@ from mtango_gevent import create_app
 from mtango_gevent.config import Config
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.conftest import HAS_PIPES
-from tests.live.conftest import wait_until
+from tests.sampling import sampled
+from tests.waiting import wait_until
 
 FOLDER = Path(__file__).parent.parent / "swagger"
 TEXTS = {name: (FOLDER / f"{name}.yml").read_text("utf-8") for name in ("main", "rc3", "sys")}
@@ -669,7 +670,7 @@ def test_failure_is_what_tango_refuses(client: TestApp, request_: Request) -> No
 
 
 @pytest.mark.usefixtures("restored")
-@pytest.mark.parametrize("request_", [request for _, request in TABLE], ids=str)
+@pytest.mark.parametrize("request_", sampled([request for _, request in TABLE]), ids=str)
 def test_reply_with_other_settings_is_as_described(other_client: TestApp, app: Flask, request_: Request) -> None:
     find_operation(app, request_).check_reply(ask_and_wait(other_client, request_))
 

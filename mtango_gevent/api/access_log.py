@@ -28,7 +28,7 @@ def write(request: RequestContext, status: int, length: int, seconds: float) -> 
             status=status,
             bytes=length,
             duration=round(seconds * 1000, 3),
-            tango=round(request.tango_time.tango_seconds * 1000, 3),
+            tango=round(request.tango_time.seconds * 1000, 3),
             device=request.device,
             outcome=request.outcome,
         ),

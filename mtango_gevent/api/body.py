@@ -21,7 +21,7 @@ def read_body() -> None:
     _check_codings()
     seconds, length = config().body_timeout, request.content_length
     try:
-        body = app_state().client.green.within(seconds, request.get_data)
+        body = app_state().client.concurrency.call_within(seconds, request.get_data)
     except TimeoutError:
         raise ApiError(408, "MTANGO_Http408", f"the body did not come within {seconds:g} s") from None
     except RequestEntityTooLarge:

@@ -43,9 +43,9 @@ def _problems() -> Iterator[str]:
     client = app_state().client
     if client.events.stopping:
         yield "the server stops"
-    calls = client.green.partitions.calls.slots
-    if calls.free <= 0:  # below 0 where a quick call was slow after all (see Slots.overdraw)
-        in_vain = client.green.info()["abandoned"]
+    calls = client.partitions.calls.semaphore
+    if calls.free <= 0:
+        in_vain = client.pool_info()["abandoned"]
         yield f"all {calls.limit} threads for calls of devices are busy, {in_vain} calls in vain"
     name = "Tango's database"
     try:
@@ -67,7 +67,7 @@ def _warnings() -> Iterator[str]:
 
 def _trouble(client: TangoClient, server: DatabaseServer) -> str | None:
     try:
-        client.green.within(_SECONDS, lambda: server.run("DbInfo"))
+        client.concurrency.call_within(_SECONDS, lambda: server.run("DbInfo"))
     except DevFailed as failure:
         return f"Tango's database at {server.name}: {in_one_line(failure)}"
     except TimeoutError:

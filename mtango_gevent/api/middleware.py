@@ -35,7 +35,7 @@ class Middleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         context = request_context.begin(self._state, environ)
         self._state.figures.count("requests")
-        self._state.client.keep_up()
+        self._state.client.apply_pending_clears()
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             return start_response(status, self._finish(context, status[:3], headers), *error)
@@ -76,7 +76,7 @@ class Middleware:
             ("X-Request-ID", context.id),
             (
                 "Server-Timing",
-                f"total;dur={seconds * 1000:.1f}, tango;dur={context.tango_time.tango_seconds * 1000:.1f}",
+                f"total;dur={seconds * 1000:.1f}, tango;dur={context.tango_time.seconds * 1000:.1f}",
             ),
         )
         return complete

@@ -77,7 +77,7 @@ def java_image(item: Any) -> Any:
 
 
 def _encode(item: Any, picture_format: str) -> bytes:
-    return app_state().client.green.partitions.pictures.run(_draw, (item.value, picture_format))
+    return app_state().client.partitions.pictures.call("picture", _draw, item.value, picture_format)
 
 
 def _draw(pixels: Any, picture_format: str) -> bytes:

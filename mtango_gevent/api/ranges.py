@@ -55,5 +55,5 @@ def requested_part(total: int) -> Part | None:
     if span is None or (span.start == 0 and span.stop >= total):
         return None
     if span.start >= total:
-        raise BadRequest(f"expected a range that begins below {total}, the number of items, got {span}")
+        raise BadRequest(f"range: expected a beginning below {total}, the number of items, got {span}")
     return Part(span, total)

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from mtango_gevent.config import Config
-from mtango_gevent.control.calls.bulkhead import Spent, count_time
+from mtango_gevent.control.calls import measure_calls
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.workers import Figures
 
@@ -53,7 +53,7 @@ class RequestContext:
         self.id = given if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
         self.state, self.environ = state, environ
         self.began = time.perf_counter()
-        self.tango_time = Spent()
+        self.tango_time = measure_calls()
         self.outcome, self.route, self.device = "ok", "none", "-"
         self.failure: Exception | None = None
 
@@ -67,7 +67,6 @@ current = _current.get
 def begin(state: AppState, environ: WSGIEnvironment) -> RequestContext:
     """Create the context of a request, and make it the current one."""
     request = RequestContext(state, environ)
-    count_time(request.tango_time)
     _current.set(request)
     return request
 

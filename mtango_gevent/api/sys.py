@@ -97,7 +97,7 @@ def clean_cache(cache: str) -> Response:
     """Whichever worker has the next request, it has an empty cache."""
     _check(cache)
     app_state().figures.board.clean(*(workers.CACHES if cache == "devices" else ["attributes"]))
-    app_state().client.keep_up()
+    app_state().client.apply_pending_clears()
     return reply.no_content()
 
 

@@ -8,10 +8,9 @@ import socket
 from typing import Any
 
 import gevent.socket
-from gevent import monkey
 
 from mtango_gevent.control.cache import Cache
-from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.control.calls import Concurrency, getaddrinfo
 
 # Seconds that a lookup may take, and for which its result and its failure are kept.
 _LOOKUP_SECONDS = 1.0
@@ -26,8 +25,6 @@ _LOCAL = "localhost"
 # Stands for every address of this machine, so that `localhost` and the name of the machine are the same.
 _THIS_MACHINE = "this machine"
 
-_getaddrinfo = monkey.get_original("socket", "getaddrinfo")
-
 
 def plain(host: str) -> str:
     """`host` in lower case, without the brackets of an IPv6 address."""
@@ -37,8 +34,8 @@ def plain(host: str) -> str:
 class Addresses:
     """Addresses of hosts by name. A lookup holds up its caller only, and no longer than _LOOKUP_SECONDS."""
 
-    def __init__(self, green: Green) -> None:
-        self._green = green
+    def __init__(self, concurrency: Concurrency) -> None:
+        self._concurrency = concurrency
         self._known = Cache(_MOST_NAMES, _LIFETIME)
         self._failed = Cache(_MOST_NAMES, _FAILURE_LIFETIME)
 
@@ -60,9 +57,9 @@ class Addresses:
 
     def _look_up(self, name: str) -> frozenset[str]:
         # gevent's own resolver uses threads; a thread without a hub must not get a hub by asking it.
-        look_up: Any = gevent.socket.getaddrinfo if self._green.at_home() else _getaddrinfo
+        look_up: Any = gevent.socket.getaddrinfo if self._concurrency.in_hub() else getaddrinfo
         try:
-            found = self._green.within(_LOOKUP_SECONDS, lambda: look_up(name, None, type=socket.SOCK_STREAM))
+            found = self._concurrency.call_within(_LOOKUP_SECONDS, lambda: look_up(name, None, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError, TimeoutError):
             return frozenset()
         return frozenset(_canonical(str(address[0])) for *_, address in found)

@@ -7,9 +7,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.bulkhead import Bulkhead
-from mtango_gevent.control.calls.threads import Call
+from mtango_gevent.control.calls import Bulkhead, Call, NativeLock
 from mtango_gevent.errors import DevFailed, tango_failure
 
 T = TypeVar("T")
@@ -44,7 +42,7 @@ class Attempts:
         it by the time those before it are through. Raises what `find_bulkhead` and `make` raise (to all who wait), and
         DevFailed at the deadline.
         """
-        if bulkhead.in_executor_context():
+        if bulkhead.in_hub():
             return self.share(key, bulkhead, find_bulkhead, make)
         with self._guard:
             lock = self._locks.setdefault(key, NativeLock())
@@ -53,7 +51,7 @@ class Attempts:
             if found is not None:
                 return found
             find_bulkhead()
-            return bulkhead.run(make, kind=self._kind)
+            return bulkhead.call(self._kind, make)
 
     def share(
         self,
@@ -61,14 +59,13 @@ class Attempts:
         bulkhead: Bulkhead,
         find_bulkhead: Callable[[], Bulkhead],
         make: Callable[[], T],
-        what: Hashable = None,
     ) -> T:
-        """The same, in the hub's greenlets only. what: as that of the call."""
+        """The same, in the hub's greenlets only."""
         running = self.running(key)
         return (
             self.follow(running, bulkhead)
             if running
-            else _wait(self._start(key, bulkhead, find_bulkhead, make, what), bulkhead)
+            else _wait(self._start(key, bulkhead, find_bulkhead, make), bulkhead)
         )
 
     def running(self, key: Hashable) -> Call | None:
@@ -81,8 +78,7 @@ class Attempts:
     def follow(self, running: Call, bulkhead: Bulkhead) -> Any:
         """What that attempt gives, until the deadline of `bulkhead`. Raises what it raises, and what
         `bulkhead.run` does."""
-        bulkhead.admit(self._kind)
-        bulkhead.join(running)
+        bulkhead.health.admit(self._kind)
         return _wait(running, bulkhead)
 
     def _forget(self, key: Hashable, attempt: Call) -> None:
@@ -95,9 +91,8 @@ class Attempts:
         bulkhead: Bulkhead,
         find_bulkhead: Callable[[], Bulkhead],
         make: Callable[[], T],
-        what: Hashable,
     ) -> Call:
-        attempt = self._running[key] = Call(bulkhead, self._kind, make, (), {}, what)
+        attempt = self._running[key] = bulkhead.prepare(self._kind, make)
         attempt.result.rawlink(lambda _: self._forget(key, attempt))
         try:
             find_bulkhead().start(attempt)

@@ -8,8 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.control.calls import Concurrency, NativeLock
 from mtango_gevent.errors import DevFailed, in_one_line, tango_failure
 
 logger = logging.getLogger(__name__)
@@ -25,8 +24,8 @@ class Background:
     limit: how many may wait for one device.
     """
 
-    def __init__(self, green: Green, limit: int) -> None:
-        self._green = green
+    def __init__(self, concurrency: Concurrency, limit: int) -> None:
+        self._concurrency = concurrency
         self._limit = limit
         self._queues: dict[str, deque[tuple[str, Job]]] = {}
         self._guard = NativeLock()
@@ -49,7 +48,7 @@ class Background:
         """Return the queue of a device, whose greenlet or thread is started; there is no queue that has none."""
         queue: deque[tuple[str, Job]] = deque()
         try:
-            self._green.spawn(self._work, device, queue)  # which waits for the guard
+            self._concurrency.spawn(self._work, device, queue)  # which waits for the guard
         except RuntimeError as error:
             raise tango_failure("MTANGO_PoolExhausted", f"the machine has no thread for it: {error}") from None
         self._queues[device] = queue
@@ -65,7 +64,7 @@ class Background:
         """Wait until all jobs are done, but no longer than that; those that are not by then are logged."""
         until = time.monotonic() + seconds
         while self._queues and time.monotonic() < until:
-            self._green.sleep(_LOOK_EVERY)
+            self._concurrency.sleep(_LOOK_EVERY)
         with self._guard:
             for device, queue in self._queues.items():
                 logger.error("async requests of %s not done: %d, and perhaps one that has begun", device, len(queue))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable
 from typing import Any, TypeVar
 
 from cachetools import TTLCache
-from gevent import monkey
 
+from mtango_gevent.control.calls import NativeLock
 from mtango_gevent.workers import CacheFigures
 
 T = TypeVar("T")
-
-NativeLock: type[threading.Lock] = monkey.get_original("threading", "Lock")
 
 
 class Cache:

@@ -9,16 +9,23 @@ import weakref
 from collections.abc import Callable, Sequence
 
 import tango
+from tango.gevent_executor import set_global_executor
 
 from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.addresses import Addresses
 from mtango_gevent.control.background import Background
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.bulkhead import Bulkhead
-from mtango_gevent.control.calls.bulkheads import Bulkheads
-from mtango_gevent.control.calls.device_bulkhead import DeviceBulkhead
-from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.control.calls import (
+    Bulkhead,
+    BulkheadExecutor,
+    BulkheadRegistry,
+    CallCounter,
+    Concurrency,
+    DeviceBulkhead,
+    NativeLock,
+    Partitions,
+    ThreadPool,
+)
 from mtango_gevent.control.database import Address, Database, DatabaseServer
 from mtango_gevent.control.events.hub import EventHub
 from mtango_gevent.control.metadata import Metadata
@@ -39,22 +46,29 @@ class TangoClient:
     def __init__(self, config: Config, figures: Figures | None = None) -> None:
         self.config = config
         self.figures = workers.own() if figures is None else figures
-        self.green = Green(config, self.figures)
-        self.background = Background(self.green, config.async_limit)
-        self.events = EventHub(config, self.green, self.plain_proxy)
+        self.concurrency = Concurrency()
+        self.pool = ThreadPool(self.concurrency)
+        self.counter = CallCounter(self.figures, config.metrics_devices)
+        self.partitions = Partitions(config, self.pool, self.counter)
+        self.bulkheads = BulkheadRegistry(config, self.pool, self.partitions, self.counter, self._probe, self._ping)
+        self.executor = BulkheadExecutor(self.partitions.whole, self.concurrency)
+        self.concurrency.on_start(lambda: set_global_executor(self.executor))
+        self.background = Background(self.concurrency, config.async_limit)
+        self.events = EventHub(config, self.concurrency, self.partitions, self.plain_proxy)
         proxies = CacheFigures(self.figures, "devices", config.cache_size)
         self.proxies = ProxyCache(config.cache_size, config.cache_idle, proxies)
-        self.bulkheads = Bulkheads(self.green, self._probe, self._ping)
         self.reads = Reads(config.value_max_age, config.value_memory)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         attributes = CacheFigures(self.figures, "attributes", METADATA_SIZE)
-        signal = self.green.signal
+        signal = self.concurrency.signal
         self.attributes = Metadata(METADATA_SIZE, config.metadata_lifetime, signal, attributes)
         self.descriptions = Metadata(METADATA_SIZE, config.metadata_lifetime, signal)
-        self.watch = ConfigurationWatch(self.green, self.plain_proxy, self.bulkhead, self.attributes, self.descriptions)
+        self.watch = ConfigurationWatch(
+            self.concurrency, self.partitions, self.plain_proxy, self.bulkhead, self.attributes, self.descriptions
+        )
         self.names = Metadata(METADATA_SIZE, config.cache_idle, signal)
-        self.addresses = Addresses(self.green)
+        self.addresses = Addresses(self.concurrency)
         self._databases: dict[str, Database] = {}
         self._database_servers: dict[str, DatabaseServer] = {}
 
@@ -109,20 +123,21 @@ class TangoClient:
         past_polling: the one whose reads the device answers itself, also where polling has kept a value.
         """
         bulkhead, name = self.bulkhead(url), _past_polling(url) if past_polling else url
-        if bulkhead.server and bulkhead.server.silent_since and not self.bulkheads.is_database(url):
+        if bulkhead.is_silent and not self.bulkheads.is_database(url):
             with contextlib.suppress(DevFailed):  # it may have been moved to another one
-                self.bulkheads.lead(bulkhead, find_server(False))
+                self.bulkheads.assign_server(bulkhead, find_server(False))
         if bulkhead.connected_through and bulkhead.connected_through != self._through(url):
             self._forget_proxies(url)
 
         def connect() -> tango.DeviceProxy:
             assert bulkhead.server is not None
-            with bulkhead.server.connecting():
+            with bulkhead.server.health.connecting():
                 # tango.gevent.DeviceProxy would ask PyTango's global executor how to do what is done here already.
                 bulkhead.connected_through = self._through(url)
+                executor = BulkheadExecutor(bulkhead, self.concurrency)
                 full_name = bulkhead.connected_through + url
                 proxy = self._ready(
-                    tango.DeviceProxy(full_name, green_mode=tango.GreenMode.Gevent, threadpool=bulkhead)
+                    tango.DeviceProxy(full_name, green_mode=tango.GreenMode.Gevent, threadpool=executor)
                 )
             if past_polling:
                 proxy.set_source(tango.DevSource.DEV)
@@ -133,7 +148,7 @@ class TangoClient:
             # lock that all other connections need.
             server = find_server(True)
             if not self.bulkheads.is_database(url):
-                self.bulkheads.lead(bulkhead, server)
+                self.bulkheads.assign_server(bulkhead, server)
             assert bulkhead.server is not None
             return bulkhead.server.connection_bulkhead()
 
@@ -165,18 +180,29 @@ class TangoClient:
         with self._guard:
             return self._configuring.setdefault(url, NativeLock())
 
-    def keep_up(self) -> None:
+    def apply_pending_clears(self) -> None:
         """Empty the caches that a worker, this one or another, has been asked to empty."""
         for cache in self.figures.to_clean():
             {"devices": self._forget_devices, "attributes": self.attributes.clear}[cache]()
+
+    def pool_info(self) -> dict[str, int]:
+        """Return figures of the thread pool: threads, calls in flight, calls that were refused or came too late."""
+        return {
+            "threads": self.pool.threads,
+            "in_flight": self.pool.in_flight,
+            "maxsize": self.config.pool_size,
+            "abandoned": self.pool.abandoned,
+            "refused": self.counter.refused,
+            "timed_out": self.counter.timed_out,
+        }
 
     def publish(self) -> None:
         """Bring the figures of this process up to date, for all who ask for those of the server."""
         self.proxies.count()
         self.attributes.count()
-        self.figures.publish("pool", {**self.green.info(), "waiting": self.bulkheads.waiting()})
+        self.figures.publish("pool", {**self.pool_info(), "waiting": self.bulkheads.waiting()})
         self.figures.publish("circuits", self.bulkheads.info())
-        self.figures.report(self.bulkheads.report())
+        self.figures.report(self.bulkheads.status())
         self.figures.publish("events", self.events.info())
         self.figures.publish("async", self.background.info())
         self.figures.publish_resources()

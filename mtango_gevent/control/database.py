@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import tango
 
-from mtango_gevent.control.calls.device_bulkhead import DeviceBulkhead
+from mtango_gevent.control.calls import DeviceBulkhead
 from mtango_gevent.errors import DevFailed, came_too_late, status_of
 
 logger = logging.getLogger(__name__)
@@ -45,10 +45,10 @@ class DatabaseServer:
     @property
     def silent(self) -> bool:
         """Whether the server is known to be frozen or out of reach, or too slow."""
-        return self._bulkhead.is_open or bool(self._bulkhead.server and self._bulkhead.server.silent_since)
+        return self._bulkhead.is_open or self._bulkhead.is_silent
 
     def run(self, command: str, *arguments: Any) -> Any:
-        return self._bulkhead.run(self.run_here, (command, *arguments), kind="database")
+        return self._bulkhead.call("database", self.run_here, command, *arguments)
 
     def ping(self) -> None:
         """In a thread. A new connection asks the server's ORB only, which a long command does not hold up."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import tango
 
 from mtango_gevent.control.background import Job
-from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.control.device_metadata import DescribedDevice
 from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.control.events.source import SUBSCRIBES_WITHOUT_READING, Source
@@ -96,20 +96,19 @@ class Device(DescribedDevice):
 
     def read_attribute(self, name: str, past_polling: bool = False) -> tango.DeviceAttribute:
         """For the caller alone. past_polling: of this moment, also where polling has kept one from before."""
-        read, what = self._proxy(past_polling).read_attribute, ("read_attribute", folded(name), past_polling)
-        return self.host.client.bulkhead(self._url()).run(read, (self._taken(name),), what=what)
+        return self._call("read", self._proxy(past_polling).read_attribute, self._taken(name))
 
     def read_back(self, names: Sequence[str]) -> list[Any]:
         """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""
+        if not names:
+            return []
         taken = [self._taken(name) for name in names]
-        return read_together(self._proxy(past_polling=True), names, taken) if names else []
+        return self._call("read", read_together, self._proxy(past_polling=True), names, taken)
 
     def write_attribute(self, info: tango.AttributeInfoEx, value: Any, about: str) -> None:
         """Write what values.attribute_argument made. about: what a failure is to say besides Tango's words."""
         try:  # with its configuration at hand PyTango does not ask for it, which would hold the GIL
-            self._change(
-                "write", read_text(info, "name"), lambda proxy: proxy.write_attribute(info, value), past_polling=True
-            )
+            self._change("write", lambda proxy: proxy.write_attribute(info, value), past_polling=True)
         except tango.DevFailed as failure:
             raise explained(failure, about) from None
 
@@ -129,7 +128,7 @@ class Device(DescribedDevice):
 
         def connected_bulkhead() -> Bulkhead:
             self._proxy()  # made where connections to a server are few
-            return client.green.partitions.subscribing if SUBSCRIBES_WITHOUT_READING else bulkhead
+            return client.partitions.subscribing if SUBSCRIBES_WITHOUT_READING else bulkhead
 
         source = Source(
             url,
@@ -151,8 +150,7 @@ class Device(DescribedDevice):
         """
         arguments = [] if info.in_type == tango.CmdArgType.DevVoid else [ready_argument(info.in_type, argument)]
         name = raw_text(info, "cmd_name")
-        about = read_text(info, "cmd_name")
-        return self._change("command", about, lambda proxy: output(proxy.command_inout_raw(name, *arguments)))
+        return self._change("command", lambda proxy: output(proxy.command_inout_raw(name, *arguments)))
 
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
@@ -183,7 +181,7 @@ class Device(DescribedDevice):
         """
         self.check_pipes()
         try:
-            _, elements = self._proxy().read_pipe(name)
+            _, elements = self._call("pipe", self._proxy().read_pipe, name)
         except UnicodeDecodeError as error:  # in pipes alone PyTango takes texts for UTF-8, which Tango's are not
             raise tango_failure("MTANGO_NotDecodable", f"PyTango cannot decode pipe {name}: {error}") from None
         return canonical_name(name, self.list_pipes()) or name, elements, time.time()
@@ -191,13 +189,17 @@ class Device(DescribedDevice):
     def write_pipe(self, name: str, blob: tuple[str, list[dict[str, Any]]]) -> None:
         """Write a root blob: its name, and elements with name, dtype and value. Raises as read_pipe does."""
         self.check_pipes()
-        self._change("pipe", name, lambda proxy: proxy.write_pipe(name, blob))
+        self._change("pipe", lambda proxy: proxy.write_pipe(name, blob))
 
     # --- the ways to the device ---
 
     def later(self, about: str, job: Job) -> None:
         """Have `job` done without waiting for it, after those that wait already. Raises DevFailed when too many do."""
         self.host.client.background.add(self._url(), f"{about} of {self.full_name}", job)
+
+    def _call(self, kind: str, function: Callable[..., T], *arguments: Any) -> T:
+        """Call `function` in the bulkhead of the device; kind: the label in metrics."""
+        return self.host.client.bulkhead(self._url()).call(kind, function, *arguments)
 
     def _share(self, what: Hashable, read: Callable[[tango.DeviceProxy], T], kept: bool = True) -> Reading[T]:
         """What `read` gives, now or to somebody else; what: the same for reads that are the same."""
@@ -209,8 +211,8 @@ class Device(DescribedDevice):
         except Exception as error:
             raise not_converted(error) from None
 
-    def _change(self, kind: str, name: str, change: Callable[[tango.DeviceProxy], T], past_polling: bool = False) -> T:
-        """For calls after which reads may give something else; kind: what it is counted as, if not by the bulkhead."""
+    def _change(self, kind: str, change: Callable[[tango.DeviceProxy], T], past_polling: bool = False) -> T:
+        """Make a call after which reads may give something else. kind: the label in metrics."""
         client, url = self.host.client, self._url()
         bulkhead, proxy = client.bulkhead(url), self._proxy(past_polling)
 
@@ -219,7 +221,7 @@ class Device(DescribedDevice):
                 return change(proxy)
 
         try:
-            return bulkhead.run(change_and_tell, kind=bulkhead.kind or kind, what=(kind, folded(name)))
+            return bulkhead.call(kind, change_and_tell)
         except tango.DevFailed as failure:
             raise with_outcome(failure) from None
         except Exception as error:
@@ -228,7 +230,7 @@ class Device(DescribedDevice):
     def _read_history(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
         """PyTango does not make those methods green."""
         try:
-            return self.host.client.bulkhead(self._url()).run(ask, (self._proxy(),), kind="history")
+            return self._call("history", ask, self._proxy())
         except tango.DevFailed:
             raise
         except Exception as error:

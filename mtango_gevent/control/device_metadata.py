@@ -202,7 +202,7 @@ class DescribedDevice:
             return ask(proxy)
 
         proxy, bulkhead = self._proxy(), self.host.client.bulkhead(self._url())
-        return bulkhead.metadata.run(ping_and_ask if METADATA_HOLDS_GIL else ask, (proxy,))
+        return bulkhead.metadata.call("metadata", ping_and_ask if METADATA_HOLDS_GIL else ask, proxy)
 
 
 def _takes_the_same_argument(one: tango.CommandInfo, other: tango.CommandInfo) -> bool:

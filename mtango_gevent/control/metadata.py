@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 
 from mtango_gevent.control.cache import Cache
-from mtango_gevent.control.calls.signal import Signal
+from mtango_gevent.control.calls import Signal
 from mtango_gevent.control.generations import Generations
 from mtango_gevent.control.single_flight import SingleFlight
 from mtango_gevent.names import folded

@@ -8,7 +8,7 @@ from typing import Any
 
 from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import Cache
-from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.workers import CacheFigures
 
 

@@ -16,8 +16,7 @@ import tango
 from cachetools import TLRUCache
 
 from mtango_gevent.control.attempts import Attempts
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls import Bulkhead, NativeLock
 from mtango_gevent.control.events.buffer import size
 from mtango_gevent.control.generations import Generations
 
@@ -74,8 +73,8 @@ class Reads:
             found = self._find(key)
             if found is not None:
                 return found
-        green = bulkhead.in_executor_context()
-        if green:
+        in_hub = bulkhead.in_hub()
+        if in_hub:
             running = self._attempts.running(key)
             if running:
                 return self._attempts.follow(running, bulkhead)
@@ -86,9 +85,9 @@ class Reads:
             began = time.perf_counter()
             return self._keep(key, Reading(read(proxy), began))
 
-        if green:
-            return self._attempts.share(key, bulkhead, lambda: bulkhead, make, what)
-        return bulkhead.run(make, kind="read")
+        if in_hub:
+            return self._attempts.share(key, bulkhead, lambda: bulkhead, make)
+        return bulkhead.call("read", make)
 
     @contextlib.contextmanager
     def changing(self, url: str) -> Iterator[None]:

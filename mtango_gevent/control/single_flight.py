@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.signal import Signal
+from mtango_gevent.control.calls import NativeLock, Signal
 from mtango_gevent.errors import DevFailed
 
 T = TypeVar("T")

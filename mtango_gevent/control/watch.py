@@ -18,8 +18,7 @@ from typing import Any
 
 import tango
 
-from mtango_gevent.control.calls.bulkhead import Bulkhead
-from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.control.calls import Bulkhead, Concurrency, Partitions
 from mtango_gevent.control.metadata import Metadata, attribute_key
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import folded
@@ -56,13 +55,15 @@ class ConfigurationWatch:
 
     def __init__(
         self,
-        green: Green,
+        concurrency: Concurrency,
+        partitions: Partitions,
         connect: Callable[[str], tango.DeviceProxy],
         bulkhead: Callable[[str], Bulkhead],
         attributes: Metadata,
         descriptions: Metadata,
     ) -> None:
-        self._green, self._connect, self._bulkhead = green, connect, bulkhead
+        self._concurrency, self._partitions = concurrency, partitions
+        self._connect, self._bulkhead = connect, bulkhead
         self._attributes, self._descriptions = attributes, descriptions
         self._watched: dict[tuple[str, str | None], _Watched] = {}
         self._at_work = False
@@ -70,7 +71,7 @@ class ConfigurationWatch:
 
     def use(self, url: str, attribute: str) -> None:
         """The configuration of an attribute is in use: subscribe to its changes, without waiting for that."""
-        if not self._green.at_home():
+        if not self._concurrency.in_hub():
             return
         for key in ((url, None), (url, folded(attribute))):
             known = self._watched.get(key)
@@ -78,10 +79,10 @@ class ConfigurationWatch:
                 known.used = time.monotonic()
             elif len(self._watched) < MOST:
                 self._watched[key] = watched = _Watched(*key, time.monotonic())
-                self._green.spawn(self._begin, watched)
+                self._concurrency.spawn(self._begin, watched)
         if not self._at_work:
             self._at_work = True
-            self._green.spawn(self._work)
+            self._concurrency.spawn(self._work)
 
     def end(self) -> None:
         """Unsubscribe from all. An interpreter that ends while events come in is aborted."""
@@ -93,7 +94,7 @@ class ConfigurationWatch:
     def _begin(self, watched: _Watched) -> None:
         bulkhead = self._bulkhead(watched.url)
         try:
-            bulkhead.run(self._subscribe, (watched,), kind="subscription", through=self._green.partitions.watching)
+            bulkhead.call("subscription", self._subscribe, watched, through=self._partitions.watching)
         except DevFailed as refusal:
             watched.refused = time.monotonic()
             logger.debug("no configuration events of %s: %s", watched.url, refusal.args[0].reason)
@@ -121,7 +122,7 @@ class ConfigurationWatch:
     def _work(self) -> None:
         try:
             while self._watched:
-                self._green.sleep(_LOOK_SECONDS)
+                self._concurrency.sleep(_LOOK_SECONDS)
                 self._look()
         finally:
             self._at_work = False
@@ -132,12 +133,12 @@ class ConfigurationWatch:
             if watched.used < long_ago or (watched.refused is not None and watched.refused < long_ago):
                 del self._watched[key]
                 if watched.end:
-                    self._green.spawn(self._unsubscribe, watched)
+                    self._concurrency.spawn(self._unsubscribe, watched)
 
     def _unsubscribe(self, watched: _Watched) -> None:
         assert watched.end
         try:
-            self._green.partitions.watching.run(watched.end, kind="subscription")
+            self._partitions.watching.call("subscription", watched.end)
         except DevFailed as failure:
             logger.warning("cannot end the configuration events of %s: %s", watched.url, failure.args[0].reason)
 

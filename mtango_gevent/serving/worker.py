@@ -145,7 +145,7 @@ class GatewayWorker(GeventWorker):
         """The housekeeping of the worker, which goes on whatever fails."""
         client = self.client
         while self.alive:
-            for task in (client.keep_up, client.publish, self._close_late):
+            for task in (client.apply_pending_clears, client.publish, self._close_late):
                 self._attempt(task)
             self._leaving.wait(_KEEP_UP_EVERY)
         self._attempt(client.events.stop)

@@ -58,10 +58,10 @@ def test_a_server_that_stops_is_not_ready(make_client: Callable[..., TestApp]) -
     assert client.get("/readyz", status=503).json["problems"] == ["the server stops"]
 
 
-def test_a_server_with_more_calls_than_threads_is_not_ready(make_client: Callable[..., TestApp]) -> None:
+def test_a_server_without_a_free_thread_is_not_ready(make_client: Callable[..., TestApp]) -> None:
     client = make_client()
-    slots = client.app.extensions["mtango"].client.green.partitions.calls.slots
-    while slots.has_room:
-        slots.overdraw()
-    assert slots.free == -1
+    slots = client.app.extensions["mtango"].client.partitions.calls.semaphore
+    while slots.try_acquire():
+        pass
+    assert slots.free == 0
     assert "threads for calls of devices are busy" in client.get("/readyz", status=503).json["problems"][0]

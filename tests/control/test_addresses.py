@@ -46,7 +46,7 @@ def test_localhost_and_addresses_need_no_lookup(monkeypatch: pytest.MonkeyPatch,
     def fail(*_arguments: object, **_keywords: object) -> None:
         raise socket.gaierror
 
-    monkeypatch.setattr(addresses, "_getaddrinfo", fail)
+    monkeypatch.setattr(addresses, "getaddrinfo", fail)
     assert TangoClient(Config()).addresses.are_same("localhost", other)
 
 
@@ -71,7 +71,7 @@ def test_slow_lookup_delays_only_its_caller_and_is_not_repeated_at_once() -> Non
         assert not client.addresses.are_same("127.0.0.1", "slow.invalid")
         return time.monotonic() - began
 
-    client.green.at_home()
+    client.concurrency.in_hub()
     assert client.addresses.are_same("127.0.0.1", "localhost")
     gevent.get_hub().resolver = SlowResolver()
     gevent.spawn(count)

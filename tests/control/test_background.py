@@ -11,20 +11,20 @@ import tango
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.background import Background
-from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.control.calls import Concurrency
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import tango_failure
 from tests.hubs import in_a_hub
 
 
 @pytest.fixture
-def green() -> Green:
-    return TangoClient(Config()).green
+def concurrency() -> Concurrency:
+    return TangoClient(Config()).concurrency
 
 
 @pytest.fixture
-def background(green: Green) -> Background:
-    return Background(green, 10)
+def background(concurrency: Concurrency) -> Background:
+    return Background(concurrency, 10)
 
 
 def raising(make_error: Callable[[], BaseException]) -> Callable[[], None]:
@@ -101,13 +101,13 @@ def test_a_log_that_raises_stops_no_jobs(background: Background) -> None:
 
 @in_a_hub
 def test_a_job_for_which_there_is_no_thread_is_refused_and_the_next_one_done(
-    background: Background, green: Green, monkeypatch: pytest.MonkeyPatch
+    background: Background, concurrency: Concurrency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spawn(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr(green, "spawn", spawn)
+        patch.setattr(concurrency, "spawn", spawn)
         with pytest.raises(tango.DevFailed, match="MTANGO_PoolExhausted"):
             background.add("a/b/c", "one", lambda: None)
     assert background.info()["waiting"] == 0

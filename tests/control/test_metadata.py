@@ -16,16 +16,15 @@ import pytest
 
 from mtango_gevent import workers
 from mtango_gevent.control import device_metadata
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.signal import GreenletSignal, Signal, ThreadSignal, Waker
+from mtango_gevent.control.calls import GreenletSignal, NativeLock, Signal, ThreadSignal, Waker
 from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.values import set_configuration
 from mtango_gevent.workers import CacheFigures
 from tests.control.concurrency import new_device
 from tests.hubs import in_a_hub
-from tests.live.conftest import wait_until
 from tests.patched_process import in_patched_process
+from tests.waiting import wait_until
 
 DEVICE = "a/b/c"
 
@@ -221,7 +220,7 @@ def test_event_of_tango_discards_the_labels_that_another_client_has_changed() ->
 
     assert labels() == ["off", "on"]
     wait_until(lambda: len(client.watch._watched) == 2 and all(each.end for each in client.watch._watched.values()))
-    client.green.threads.run(change_labels)
+    client.partitions.whole.call("other", change_labels)
     wait_until(lambda: labels() == ["closed", "open"])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mtango_gevent import workers
 from mtango_gevent.config import Config
-from mtango_gevent.control.calls.executor import Bulkhead
+from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.workers import CacheFigures
@@ -20,7 +20,7 @@ from tests.patched_process import in_patched_process
 
 @pytest.fixture
 def bulkhead() -> Bulkhead:
-    return TangoClient(Config()).green.threads
+    return TangoClient(Config()).partitions.whole
 
 
 def test_the_least_recently_used_proxy_is_let_go(bulkhead: Bulkhead) -> None:
@@ -106,7 +106,7 @@ def test_callers_of_a_connection_get_an_answer_when_the_one_that_makes_it_is_kil
     client = new_client(device_limit=1, queue_timeout=10)
     bulkhead, release = client.bulkhead("connecting"), NativeEvent()
     arguments = client.proxies.get, "a/b/c", bulkhead, lambda: bulkhead, object
-    busy = gevent.spawn(bulkhead.run, release.wait)
+    busy = gevent.spawn(bulkhead.call, "other", release.wait)
     gevent.sleep(0.01)
     first = gevent.spawn(outcome_of, *arguments)
     gevent.sleep(0.01)

@@ -58,7 +58,7 @@ def test_reads_of_the_same_value_in_flight_are_one_call() -> None:
     assert len({id(outcome.failure) for outcome in broken}) == 5  # a copy for each caller
     get("one")
     assert made == ["one", "other", "broken", "one"]
-    info = client.green.info()
+    info = client.pool_info()
     assert (info["in_flight"], info["abandoned"]) == (0, 0)
 
 
@@ -83,38 +83,6 @@ def test_reader_does_not_join_a_read_from_before_a_change_or_from_before_its_end
     assert [reader.get() for reader in readers] == ["before", "before", "meanwhile", "meanwhile", "after", "after"]
 
 
-def test_what_was_answered_at_once_is_asked_while_the_hub_waits_and_holds_it_for_milliseconds_when_it_is_slow(
-    patched: Callable[..., dict], slow_devices: list[str], witness: Witness
-) -> None:
-    found = patched("quick", slow_devices[0])
-    witness.runs(slow_devices[0], "Init")
-    assert (found["quick"], found["made"], found["values"]) == ([True, False], 1, [0.0])
-    assert 1 <= len(found["turns"]) < 20
-    assert max(found["turns"]) < 0.1  # a read takes 0.3 s
-
-
-def test_what_is_quick_is_found_out_in_rounds_and_tried_again_by_and_by() -> None:
-    bulkhead = TangoClient(Config()).bulkhead("a/b/c")
-    assert not bulkhead.is_quick("x")
-    bulkhead.note_time("x", 0.5, in_round=False)
-    assert not bulkhead.is_quick("x")
-    bulkhead.note_time("x", 0.004, in_round=False)
-    assert bulkhead.is_quick("x")
-    bulkhead.note_time("x", 5.0, in_round=True)  # once is bad luck
-    assert bulkhead.is_quick("x")
-    for _ in range(10):
-        bulkhead.note_time("x", 5.0, in_round=True)
-    assert not bulkhead.is_quick("x")
-    bulkhead.note_time("x", 0.0001, in_round=False)
-    assert not bulkhead.is_quick("x")
-    for _ in range(500):
-        bulkhead.note_time("x", 0.0001, in_round=False)
-    assert bulkhead.is_quick("x")
-    for number in range(10_000):
-        bulkhead.note_time(("x", str(number)), 0.0, in_round=False)
-    assert 1 <= sum(bulkhead.is_quick(("x", str(number))) for number in range(10_000)) <= 1000
-
-
 @in_patched_process
 def test_each_reader_waits_until_its_own_deadline_and_leaves_the_read_to_the_others() -> None:
     client = new_client(call_deadline=0.4, device_limit=1)
@@ -131,7 +99,7 @@ def test_each_reader_waits_until_its_own_deadline_and_leaves_the_read_to_the_oth
     assert reasons([first.get()]) == ["MTANGO_CallTimedOut"]
     release.set()
     assert second.get().value.items.value is True
-    info = client.green.info()
+    info = client.pool_info()
     assert (info["in_flight"], info["abandoned"], info["timed_out"]) == (0, 0, 1)
 
 

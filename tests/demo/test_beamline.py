@@ -8,7 +8,7 @@ import pytest
 import tango
 from tango import DevState
 
-from tests.demo.waiting import wait_until
+from tests.waiting import wait_until
 
 
 @pytest.fixture

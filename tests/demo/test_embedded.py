@@ -34,6 +34,7 @@ def no_more_processes() -> Iterator[None]:
     assert family() == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_more_processes")
 def test_stop_leaves_nothing() -> None:
     running = EmbeddedTango()
@@ -68,6 +69,7 @@ def test_it_listens_on_the_loopback_only(embedded: EmbeddedTango) -> None:
         assert set(listening) == {"127.0.0.1"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_more_processes")
 def test_a_data_folder_can_be_used_again(tmp_path: Path) -> None:
     data = tmp_path / "not" / "there yet"
@@ -87,6 +89,7 @@ def test_a_data_folder_can_be_used_again(tmp_path: Path) -> None:
     assert data.is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_more_processes")
 def test_one_object_can_be_started_again(tmp_path: Path) -> None:
     running = EmbeddedTango(tmp_path)
@@ -98,6 +101,7 @@ def test_one_object_can_be_started_again(tmp_path: Path) -> None:
         running.stop()
 
 
+@pytest.mark.slow
 def test_the_port_can_be_chosen() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -117,6 +121,7 @@ def test_a_taken_port_is_said_at_once_and_in_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(failure.value)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_more_processes")
 @pytest.mark.parametrize(
     ("content", "reason"), [(b"no database " * 100, "file is not a database"), (b"", "Incompatible SQLite schema")]
@@ -130,6 +135,7 @@ def test_a_broken_database_fails_with_the_end_of_its_log(tmp_path: Path, content
     assert time.monotonic() - before < 10
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_more_processes")
 def test_a_device_of_another_server_is_left_alone(tmp_path: Path) -> None:
     with EmbeddedTango(tmp_path):

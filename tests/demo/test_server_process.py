@@ -11,7 +11,7 @@ import pytest
 import tango
 
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerFailed, ServerProcess
-from tests.demo.waiting import wait_until
+from tests.waiting import wait_until
 
 CODE = """
 import sys
@@ -71,6 +71,7 @@ def test_it_ends_when_stopped(server: ServerProcess, plain: tango.DeviceProxy) -
     assert not answers(plain)
 
 
+@pytest.mark.slow
 def test_it_can_be_restarted(server: ServerProcess, plain: tango.DeviceProxy) -> None:
     first = server.pid
     server.restart()
@@ -79,6 +80,7 @@ def test_it_can_be_restarted(server: ServerProcess, plain: tango.DeviceProxy) ->
     wait_until(lambda: answers(plain))  # the proxy finds it again
 
 
+@pytest.mark.slow
 def test_killed_it_is_gone_and_can_be_started_again(server: ServerProcess, plain: tango.DeviceProxy) -> None:
     server.kill()
     assert not server.running
@@ -87,6 +89,7 @@ def test_killed_it_is_gone_and_can_be_started_again(server: ServerProcess, plain
     wait_until(lambda: answers(plain))
 
 
+@pytest.mark.slow
 def test_frozen_it_does_not_answer_until_thawed(server: ServerProcess, plain: tango.DeviceProxy) -> None:
     plain.ping()
     server.freeze()
@@ -96,12 +99,14 @@ def test_frozen_it_does_not_answer_until_thawed(server: ServerProcess, plain: ta
     wait_until(lambda: answers(plain))
 
 
+@pytest.mark.slow
 def test_frozen_it_can_be_stopped(server: ServerProcess) -> None:
     server.freeze()
     server.stop()
     assert not server.running
 
 
+@pytest.mark.slow
 def test_the_database_keeps_its_port_when_restarted(
     embedded: EmbeddedTango, server: ServerProcess, plain: tango.DeviceProxy
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 import tango
 
 from mtango_gevent.demo.embedded import EmbeddedTango
-from tests.demo.waiting import wait_until
+from tests.waiting import wait_until
 
 HAVE_PIPES = hasattr(tango.CmdArgType, "DevPipeBlob")
 

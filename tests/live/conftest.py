@@ -9,10 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -20,15 +19,11 @@ import psutil
 import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango, free_port
+from tests.waiting import wait_until
+
+__all__ = ["Gateway", "free_port", "served", "wait_until"]
 
 ROOT = Path(__file__).parents[2]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"waited {seconds} s for {condition}"
-        time.sleep(0.02)
 
 
 @dataclasses.dataclass

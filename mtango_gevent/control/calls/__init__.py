@@ -1,1 +1,38 @@
-"""How a blocking call of Tango is made."""
+"""How blocking Tango calls are made: through bulkheads, in native threads, with the hub left to other greenlets.
+
+Every call is `bulkhead.call(kind, function, *arguments)`, of a device's bulkhead or of a partition of the pool.
+"""
+
+from mtango_gevent.control.calls.bulkhead import UNLIMITED, Bulkhead, Times
+from mtango_gevent.control.calls.call import Call
+from mtango_gevent.control.calls.call_time import CallTime, measure_calls
+from mtango_gevent.control.calls.concurrency import Concurrency
+from mtango_gevent.control.calls.counter import CallCounter
+from mtango_gevent.control.calls.executor import BulkheadExecutor
+from mtango_gevent.control.calls.native import NativeLock, getaddrinfo
+from mtango_gevent.control.calls.partitions import Partitions
+from mtango_gevent.control.calls.registry import BulkheadRegistry, DeviceBulkhead
+from mtango_gevent.control.calls.signals import GreenletSignal, Signal, ThreadSignal, Waker
+from mtango_gevent.control.calls.threads import ThreadPool
+
+__all__ = [
+    "UNLIMITED",
+    "Bulkhead",
+    "BulkheadExecutor",
+    "BulkheadRegistry",
+    "Call",
+    "CallCounter",
+    "CallTime",
+    "Concurrency",
+    "DeviceBulkhead",
+    "GreenletSignal",
+    "NativeLock",
+    "Partitions",
+    "Signal",
+    "ThreadPool",
+    "ThreadSignal",
+    "Times",
+    "Waker",
+    "getaddrinfo",
+    "measure_calls",
+]

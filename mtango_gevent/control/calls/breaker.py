@@ -1,4 +1,4 @@
-"""The circuit breaker of a device, and what is known of its calls."""
+"""The circuit breaker of a device."""
 
 from __future__ import annotations
 
@@ -7,45 +7,49 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from mtango_gevent.errors import DevFailed, status_of, tango_failure
+from mtango_gevent.errors import DevFailed, is_late, tango_failure
 from mtango_gevent.text import from_utf8
 
 logger = logging.getLogger(__name__)
 
-# Who does not answer is not asked by us any more, once nobody has wanted to know for so many seconds.
+# Seconds without a caller after which a device or server that does not answer is not asked any more.
 FORGET_AFTER = 60.0
 
-_MOST_TEXT = 200
+_MAX_TEXT = 200
 
 
 class CircuitBreaker:
-    """Of one device. Closed, until `open_after` calls in a row have come too late; open, until it answers again.
+    """Closed, until `open_after` calls in a row have come too late; open, until the device answers again.
 
-    late_after: seconds after which what says that a device is out of reach has come late. What says so sooner costs
-    nobody anything, and may be what the device has to say of others.
-    A call that began before the last answer came proves nothing.
+    late_after: seconds after which a failure to reach the device is late. An earlier one may be what the device itself
+    says about another one. A call that began before the last answer came proves nothing.
     """
 
     def __init__(self, name: str, open_after: int, late_after: float) -> None:
         self.name = name
         self.in_flight = self.calls = self.timeouts = 0
         self.seconds = 0.0  # that all calls together took
-        self.last_error: tuple[float, str] | None = None  # (when, since the epoch, what)
+        self.last_error: tuple[float, str] | None = None  # (seconds since the epoch, text)
         self.opened = 0.0  # since the epoch; 0 when closed
-        self.next_try: float | None = None  # when it is asked again, by time.perf_counter(); None while it is
+        self.next_try: float | None = None  # when it is probed again, by time.perf_counter(); None while it is
         self._open_after, self._late_after = open_after, late_after
         self._late = 0  # in a row
         self._answered = 0.0
 
     @property
     def state(self) -> str:
-        """closed, open, or half-open while it is asked whether it is back."""
+        """closed, open, or half-open while the device is probed."""
         if not self.opened:
             return "closed"
         return "open" if self.next_try else "half-open"
 
-    def check(self) -> None:
-        """Raises DevFailed, MTANGO_CircuitOpen, where no call is to be made."""
+    @property
+    def is_used(self) -> bool:
+        """Whether the device has ever been called."""
+        return self.calls > 0 or self.in_flight > 0
+
+    def raise_if_open(self) -> None:
+        """Raise DevFailed, MTANGO_CircuitOpen, while the circuit is open."""
         if self.opened:
             left = self._seconds_left()
             when = "is under way" if left is None else f"in {left:.1f} s"
@@ -53,35 +57,39 @@ class CircuitBreaker:
             raise open_failure(self.name, self.opened, f"has not answered {self._late} calls in a row: {error}", when)
 
     def begin(self) -> None:
-        """A call has a thread now."""
+        """A call has a thread."""
         self.in_flight += 1
 
-    def give_up(self, began: float, error: DevFailed) -> None:
-        """A call that began then, by time.perf_counter(), is waited for no more."""
+    def withdraw(self) -> None:
+        """A call that was to have a thread has got none."""
+        self.in_flight -= 1
+
+    def on_timeout(self, began: float, error: DevFailed) -> None:
+        """A call that began then, by time.perf_counter(), has not ended by its deadline."""
         self._note(error)
         self._count_late(began)
 
-    def end(self, began: float, error: BaseException | None, given_up: bool = False) -> bool:
-        """A call has ended, perhaps after it was given up. Gives whether it came too late."""
+    def end(self, began: float, error: BaseException | None, timed_out: bool = False) -> bool:
+        """A call has ended, perhaps after `on_timeout`. Return whether it was late."""
         seconds = time.perf_counter() - began
         self.in_flight -= 1
         self.calls += 1
         self.seconds += seconds
-        late = isinstance(error, DevFailed) and seconds >= self._late_after and status_of(error) == 503
-        if isinstance(error, DevFailed) and not given_up:
+        late = is_late(error, seconds, self._late_after)
+        if isinstance(error, DevFailed) and not timed_out:
             self._note(error)
         if not late:
             self._answer()
-        elif not given_up:
+        elif not timed_out:
             self._count_late(began)
         return late
 
     def reset(self) -> None:
-        """As if it had never failed."""
+        """Close the circuit."""
         self._late, self.opened = 0, 0.0
 
-    def figures(self) -> dict[str, Any]:
-        """What is known, for a row of reports.py."""
+    def status(self) -> dict[str, Any]:
+        """Return its part of the device status."""
         when, text = self.last_error or (None, None)
         return {
             "state": self.state,
@@ -99,7 +107,7 @@ class CircuitBreaker:
 
     def _note(self, error: DevFailed) -> None:
         root = error.args[0]
-        self.last_error = time.time(), from_utf8(f"{root.reason}: {root.desc}")[:_MOST_TEXT]
+        self.last_error = time.time(), from_utf8(f"{root.reason}: {root.desc}")[:_MAX_TEXT]
 
     def _answer(self) -> None:
         self._answered, self._late = time.perf_counter(), 0
@@ -118,5 +126,6 @@ class CircuitBreaker:
 
 
 def open_failure(name: str, since: float, why: str, retry: str) -> DevFailed:
+    """Return the failure of a call that is not made, as its target is known not to answer."""
     clock = datetime.fromtimestamp(since, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return tango_failure("MTANGO_CircuitOpen", f"{name} {why}; it is left alone since {clock}, the next try {retry}")

@@ -1,250 +1,190 @@
-"""Bulkheads: the ways to devices, each with its limits. What goes wrong on one is kept from the others.
+"""Bulkheads: limits on calls, so that one device, server or kind of work cannot use up the threads of the others.
 
-Every call is counted here, once: those that it makes itself, in its thread, are parts of it.
+This is the way of every Tango call: circuit breakers, places in the bulkheads of the device, its server and its
+partition of the pool, a thread, and back to the caller.
 """
 
 from __future__ import annotations
 
-import functools
-import math
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
-from tango.gevent_executor import GeventExecutor
-from tango.green import AbstractExecutor
+import gevent
+import tango
 
-from mtango_gevent.control.calls.rounds import PATIENCE, QUICK
-from mtango_gevent.control.calls.semaphore import Slots
-from mtango_gevent.control.calls.threads import Call, calling
-from mtango_gevent.errors import DevFailed
+from mtango_gevent.control.calls.call import Call, calling
+from mtango_gevent.control.calls.call_time import timed
+from mtango_gevent.control.calls.health import Health
+from mtango_gevent.control.calls.semaphore import Semaphore
+from mtango_gevent.control.calls.threads import ThreadPool, out_of_threads
+from mtango_gevent.errors import DevFailed, tango_failure
 
-if TYPE_CHECKING:
-    from mtango_gevent.control.calls.executor import Green
-    from mtango_gevent.control.calls.server_health import ServerHealth
+T = TypeVar("T")
 
-# Seconds, waiting for the GIL included, within which a call has to end to be tried in a round.
-_WORTH_A_TRY = 0.005
-
-# Seconds between two looks at whether the server of a call is known not to answer.
-_LOOK_EVERY = 0.1
-
-# Things whose times are known, of one bulkhead.
-_MOST_TIMES = 1000
-
-T = TypeVar("T", bound=Callable[..., Any])
-
-# What PyTango's green methods do; of their names what comes after `__DeviceProxy__`.
-_KINDS = {
-    "read_attribute": "read",
-    "read_attributes": "read",
-    "write_attribute": "write",
-    "command_inout": "command",
-    "read_pipe": "pipe",
-    "write_pipe": "pipe",
-}
+# Seconds between two checks whether the server of a call is known not to answer.
+_SERVER_CHECK_PERIOD = 0.1
 
 
-class Spent:
-    """Time that Tango calls have taken, waiting for their turn included; in seconds."""
+class Times(NamedTuple):
+    """Limits in seconds, None for none: `queue_timeout` of the wait for places, `deadline` of the call after it."""
 
-    __slots__ = ("tango_seconds",)
-
-    def __init__(self) -> None:
-        self.tango_seconds = 0.0
+    queue_timeout: float | None
+    deadline: float | None
 
 
-_spent: ContextVar[Spent | None] = ContextVar("spent", default=None)
+UNLIMITED = Times(None, None)
 
 
-# Has the time of this greenlet's (or thread's) calls counted, from here on.
-count_time = _spent.set
+class Bulkhead:
+    """Admits `limit` calls at a time; `queue` may wait, any number if None.
 
-
-def _counted(make: T) -> T:
-    """The time that it takes is counted. No context manager, as those cost more than all else here."""
-
-    @functools.wraps(make)
-    def make_and_count(*arguments: Any) -> Any:
-        spent, began = _spent.get(), time.perf_counter()
-        try:
-            return make(*arguments)
-        finally:
-            if spent:
-                spent.tango_seconds += time.perf_counter() - began
-
-    return cast(T, make_and_count)
-
-
-class Bulkhead(GeventExecutor):
-    """An executor in PyTango's sense that admits `limit` calls at a time; `queue` may wait, all if None.
-
-    parent: the wider bulkhead that it leads into, in which its calls count too.
-    queue_timeout: seconds to wait for slots; deadline: seconds for a call. None is without end.
-    kind: what its calls are counted as; None is what each of them does. refusal: the reason when there is no slot.
+    health: that of the target of its calls. parent: the wider bulkhead in which its calls need a place too.
+    shares: whether it leaves room in the parent for others, see Semaphore. refusal: the reason when there is no place.
     """
-
-    device = ""  # whose calls it has, if it is one's
-    server: ServerHealth | None = None  # its, once it is known
-    patience: float | None = None  # seconds without an answer after which the server is pinged, and given up if silent
 
     def __init__(
         self,
-        green: Green,
         name: str,
         limit: int,
+        pool: ThreadPool,
+        health: Health,
+        times: Times,
         parent: Bulkhead | None = None,
-        kind: str | None = None,
+        shares: bool = False,
         queue: int | None = None,
         refusal: str = "MTANGO_DeviceBusy",
     ) -> None:
-        AbstractExecutor.__init__(self)  # GeventExecutor's own would make a hub and a pool here and now
-        self._green = green
         self.name = name
-        self.kind = kind
-        self.refusal = refusal
-        self.slots = Slots(limit, queue)
-        self._seconds: dict[Hashable, float] = {}
-        self.timed(green.config.queue_timeout, green.config.call_deadline)
+        self.health = health
+        self.times = times
         self.parent = parent
+        self.refusal = refusal
+        self.semaphore = Semaphore(limit, queue, parent.semaphore if parent and shares else None)
+        self._pool = pool
 
-    def timed(self, queue_timeout: float | None, deadline: float | None) -> Bulkhead:
-        """Itself, with other times than those of the settings."""
-        self.queue_timeout, self.deadline = queue_timeout, deadline
-        return self
+    def call(self, kind: str, function: Callable[..., T], *arguments: Any, through: Bulkhead | None = None) -> T:
+        """Return what `function` returns, called in a thread while other greenlets run.
 
-    @property
-    def loop(self) -> Any:
-        """Into which PyTango's own `submit` brings callbacks, from whatever thread they come."""
-        return self._green.loop
-
-    def in_executor_context(self) -> bool:
-        return self._green.at_home()
-
-    @property
-    def has_room(self) -> bool:
-        """Whether this bulkhead and all it leads into have room for a call that is back at once, see Slots."""
-        return self.slots.has_room and (self.parent is None or self.parent.has_room)
-
-    def overdraw(self, call: Call) -> None:
-        """Have a slot of each of them taken for a call that is not."""
-        each: Bulkhead | None = self
-        while each is not None:
-            each.slots.overdraw()
-            call.slots.append(each.slots)
-            each = each.parent
-
-    def run(
-        self,
-        fn: Callable[..., Any],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        wait: bool | None = None,
-        timeout: float | None = None,
-        kind: str | None = None,
-        through: Bulkhead | None = None,
-        what: Hashable = None,
-    ) -> Any:
-        """Call `fn` off the hub and wait for it cooperatively; without a hub, call it here.
-
-        wait=False gives an AsyncResult; timeout, in seconds, takes the place of the bulkhead's deadline and raises
-        gevent.Timeout: both as PyTango documents it. kind: what the call is counted as, if not by the bulkhead
-        or the name
-        of `fn`. through: the bulkhead whose limits and times hold, if it is another one. what: as that of the call.
-        Raises besides what `fn` raises, DevFailed (MTANGO_DeviceBusy, MTANGO_CircuitOpen, MTANGO_PoolExhausted,
-        MTANGO_CallTimedOut).
+        Where there is no hub, and within another call, it is called directly. kind: the label in metrics, such as
+        read, write, command, metadata. through: the bulkhead whose places and times are used instead.
+        Raises what `function` raises, and DevFailed: MTANGO_CircuitOpen, MTANGO_DeviceBusy, MTANGO_PoolExhausted,
+        MTANGO_CallTimedOut.
         """
         if calling.get():
-            return fn(*args, **(kwargs or {}))
-        kind = kind or self.kind or _KINDS.get(getattr(fn, "__name__", "").rpartition("__")[2], "other")
-        return self._make(Call(self, kind, fn, args, kwargs or {}, what), through or self, wait, timeout)
+            return function(*arguments)
+        call, bulkhead = self.prepare(kind, function, *arguments), through or self
+        if not self.in_hub():
+            return _call_here(call)
+        bulkhead.start(call)
+        return bulkhead.wait(call)
 
-    @_counted
-    def _make(self, call: Call, way: Bulkhead, wait: bool | None, timeout: float | None) -> Any:
-        if not self.in_executor_context():
-            return self._green.make_here(call)
-        self._green.start(call, way)
-        if wait is False:
-            return call.result
-        return self._green.wait(call, way) if timeout is None else call.result.get(timeout=timeout)
+    def in_hub(self) -> bool:
+        """Return whether the caller is a greenlet, whose calls are made in threads."""
+        return self._pool.concurrency.in_hub()
 
-    @_counted
+    def prepare(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Call:
+        """Return a call to the target of this bulkhead, to be started in this or another one."""
+        return Call(self.health, kind, function, arguments)
+
+    @timed
     def start(self, call: Call) -> None:
-        self._green.start(call, self)
-
-    def join(self, call: Call) -> None:
-        self._green.join(call)
-
-    @_counted
-    def wait(self, call: Call) -> Any:
-        return self._green.wait(call, self)
-
-    def watch(self, call: Call) -> None:
-        """Wait for the end of a call. Raises DevFailed as soon as its server is known not to answer."""
-        result = call.result
-        if self.patience is not None:
-            result.wait(self.patience)
-            if not result.ready():
-                self.trouble()
-            while not result.ready():
-                self.check()
-                result.wait(_LOOK_EVERY)
-        result.wait()
-
-    def count(self, kind: str, outcome: str, seconds: float | None) -> None:
-        """A call that has ended, or been given up; seconds: how long it took, None where it was not made."""
-        green = self._green
-        device = [self.device] if green.config.metrics_devices else []
-        green.figures.count_labelled("mtango_tango_calls_total", kind, outcome, *device)
-        if seconds is not None:
-            green.figures.time_labelled(seconds, "mtango_tango_call_duration_seconds", kind)
-
-    def admit(self, kind: str) -> None:
-        """Raises DevFailed, MTANGO_CircuitOpen, counted as of that kind, where no call is to be made."""
+        """Start a call in a thread. Raises DevFailed where it is not to be made, or has no place in time."""
+        call.health.admit(call.kind)
         try:
-            self.check()
-        except DevFailed:
-            self.count(kind, "open", None)
+            if self._acquire_places(call):
+                call.health.admit(call.kind)  # again, since a circuit may have opened meanwhile
+            self._pool.submit(call)
+        except BaseException as error:
+            call.release()
+            if isinstance(error, RuntimeError):
+                call.refuse()
+                raise out_of_threads(error) from None
             raise
+        call.health.started()
 
-    # --- how long what takes ---
+    @timed
+    def wait(self, call: Call) -> Any:
+        """Return the value of a call. Raises its error, and DevFailed at the deadline: its thread then goes on."""
+        if not call.result.ready():
+            silence = self._wait_until_deadline(call)
+            if not call.result.ready():
+                raise self._abandon(call, silence or f" within {self.times.deadline:g} s")
+        return call.result.get()
 
-    def is_quick(self, what: Hashable) -> bool:
-        """Whether it is to be expected that this is answered at once."""
-        return self._seconds.get(what, math.inf) < QUICK
+    def _acquire_places(self, call: Call) -> bool:
+        """Acquire a place in this bulkhead, its parent and so on; return whether that took a while.
 
-    def note_time(self, what: Hashable, seconds: float, in_round: bool) -> None:
-        """Of a call that has ended, in its thread. Beside the hub it had to wait for the GIL: then a short time says
-        little, but that it may be worth another try in a round."""
-        if len(self._seconds) >= _MOST_TIMES:  # of names that somebody makes up
-            self._seconds.clear()
-        known = self._seconds.get(what, 0.0)
-        if in_round:
-            self._seconds[what] = known + (min(seconds, PATIENCE) - known) / 16
-        elif seconds < _WORTH_A_TRY:
-            self._seconds[what] = 0.995 * known
+        In this order a call that waits for its device holds no place that other devices need.
+        """
+        began, waited, bulkhead = time.perf_counter(), False, self
+        while bulkhead is not None:
+            if not bulkhead.semaphore.try_acquire():
+                waited = True
+                self._wait_for_place(call, bulkhead, began)
+            call.held.append(bulkhead.semaphore)
+            bulkhead = bulkhead.parent
+        call.began = time.perf_counter()
+        call.health.counter.waited(call.began - began)
+        return waited
 
-    # --- what is known of whether anybody answers: here of the server, a DeviceBulkhead knows more ---
+    def _wait_for_place(self, call: Call, bulkhead: Bulkhead, began: float) -> None:
+        timeout = self.times.queue_timeout
+        left = None if timeout is None else max(0.0, timeout - (time.perf_counter() - began))
+        if bulkhead.semaphore.acquire(left):
+            return
+        waited = time.perf_counter() - began
+        call.health.counter.waited(waited)
+        call.refuse()
+        limit = bulkhead.semaphore.limit
+        raise tango_failure(bulkhead.refusal, f"none of {limit} calls to {bulkhead.name} ended within {waited:.1f} s")
 
-    def check(self) -> None:
-        """Raises DevFailed, MTANGO_CircuitOpen, where no call is to be made."""
-        if self.server:
-            self.server.check()
+    def _wait_until_deadline(self, call: Call) -> str:
+        """Wait for the end of a call; return why not to wait any more before the deadline."""
+        timer = gevent.Timeout.start_new(self.times.deadline)
+        try:
+            _wait_for_answer(call)
+        except DevFailed as silence:
+            return f": {silence.args[0].desc}"
+        except gevent.Timeout as expired:
+            if expired is not timer:
+                raise
+        finally:
+            timer.close()
+        return ""
 
-    def begun(self, call: Call) -> None:
-        """The call has a thread."""
+    def _abandon(self, call: Call, why: str) -> tango.DevFailed:
+        failure = tango_failure("MTANGO_CallTimedOut", f"no answer from {self.name}{why}")
+        call.health.counter.timed_out += 1
+        call.count("timed_out")
+        if call.in_thread and not call.abandoned:
+            self._pool.abandon(call)
+            call.health.on_timeout(call.began, failure)
+        return failure
 
-    def refused(self) -> None:
-        """A call has had no slots in time."""
-        self.trouble()
 
-    def given_up(self, call: Call, failure: DevFailed) -> None:
-        """The call has not ended, and nobody waits for it any more."""
-        self.trouble()
+@timed
+def _call_here(call: Call) -> Any:
+    """Make `call` in this thread, which it blocks. Raises DevFailed where none is to be made now."""
+    call.health.admit(call.kind)
+    call.began = time.perf_counter()
+    call.health.started()
+    token = calling.set(True)
+    try:
+        call.run()
+    finally:
+        calling.reset(token)
+    return call.conclude()
 
-    def ended(self, call: Call, error: BaseException | None) -> None:
-        """The call has ended, given up or not."""
 
-    def trouble(self) -> None:
-        """Somebody does not answer; a device's bulkheads have its server looked after."""
+def _wait_for_answer(call: Call) -> None:
+    """Wait for the end of a call. Raises DevFailed as soon as its server is known not to answer."""
+    result, health = call.result, call.health
+    if health.patience is not None:
+        result.wait(health.patience)
+        if not result.ready():
+            health.check_server()
+        while not result.ready():
+            health.raise_if_open()
+            result.wait(_SERVER_CHECK_PERIOD)
+    result.wait()

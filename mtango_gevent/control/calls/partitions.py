@@ -1,45 +1,46 @@
-"""Which part of the pool each kind of work has."""
+"""The partitions of the thread pool: work that is stuck takes the threads of its own partition only."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from mtango_gevent.control.calls.bulkhead import Bulkhead
-
-if TYPE_CHECKING:
-    from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.config import Config
+from mtango_gevent.control.calls.bulkhead import UNLIMITED, Bulkhead, Times
+from mtango_gevent.control.calls.counter import CallCounter
+from mtango_gevent.control.calls.health import Health
+from mtango_gevent.control.calls.threads import ThreadPool
 
 
 class Partitions:
-    """Parts of the pool: six of a tenth each, the rest for calls. What gets stuck takes the threads of its own part.
+    """10 % of the pool each for metadata, databases, connections, events, probes and pings; the rest for calls.
 
-    calls: what devices are asked and told. metadata: what their servers know of them. databases.
-    connections: to servers that may answer; lost: to those that did not, the last time.
-    events: attributes that send none, which are read; silent: of devices that did not answer; unsubscribing.
-    watching: subscribing to configuration events, which one frozen server can hold up for seconds.
-    subscribing: a part of that for metadata, as only servers answer it; hundreds of requests may come at once.
-    pictures: encoding them. probes: of open devices; pings: of servers.
+    calls: reads, writes and commands. metadata: questions that device servers answer by themselves.
+    connections: to servers that may answer; unreachable: connections to those that did not, the last time.
+    events: polling of attributes that send none; unresponsive: polling of devices that did not answer the last time.
+    unsubscribing: one thread. watching: configuration events, one thread, which a frozen server holds up for seconds.
+    subscribing: a part of metadata's; hundreds of requests may subscribe at once, and wait for that until the deadline.
+    pictures: encoding, on a few threads, as each takes a processor. probes: of open devices; pings: of servers.
+    whole: the pool itself, without limits of time.
     """
 
-    def __init__(self, green: Green) -> None:
-        tenth = max(1, green.config.pool_size // 10)
-        few = max(1, tenth // 4)
+    def __init__(self, config: Config, pool: ThreadPool, counter: CallCounter) -> None:
+        size, tenth = config.pool_size, max(1, config.pool_size // 10)
+        few, health = max(1, tenth // 4), Health(counter)
+        limited = Times(config.queue_timeout, config.call_deadline)
+        patient = Times(config.call_deadline, config.call_deadline)
 
-        def part(name: str, limit: int) -> Bulkhead:
-            return Bulkhead(green, name, max(1, limit), green.threads, refusal="MTANGO_PoolExhausted")
+        def partition(name: str, limit: int, times: Times = limited, parent: Bulkhead | None = None) -> Bulkhead:
+            return Bulkhead(name, max(1, limit), pool, health, times, parent, refusal="MTANGO_PoolExhausted")
 
-        self.calls = part("the threads for calls", green.config.pool_size - 6 * tenth - few)
-        self.metadata = part("the threads for metadata", tenth)
-        self.subscribing = Bulkhead(
-            green, "the threads for subscribing", max(1, tenth // 2), self.metadata, refusal="MTANGO_PoolExhausted"
-        ).timed(green.config.call_deadline, green.config.call_deadline)
-        self.databases = part("the threads for databases", tenth)
-        self.connections = part("the threads for connections", tenth - few)
-        self.lost = part("the threads for connections after a failure", few)
-        self.events = part("the threads for polling", tenth - few - 2).timed(None, None)
-        self.silent = part("the threads for polling after a failure", few).timed(None, None)
-        self.unsubscribing = part("the thread for unsubscribing", 1).timed(None, None)
-        self.watching = part("the thread for configuration events", 1).timed(None, None)
-        self.pictures = part("the threads for pictures", few)  # each takes a processor: never all of them
-        self.probes = part("the threads for probes", tenth).timed(None, None)
-        self.pings = part("the threads for pings", tenth).timed(None, None)
+        self.whole = whole = partition("the gateway's threads", size, UNLIMITED)
+        self.calls = partition("the threads for calls", size - 6 * tenth - few, parent=whole)
+        self.metadata = partition("the threads for metadata", tenth, parent=whole)
+        self.subscribing = partition("the threads for subscribing", tenth // 2, patient, self.metadata)
+        self.databases = partition("the threads for databases", tenth, parent=whole)
+        self.connections = partition("the threads for connections", tenth - few, parent=whole)
+        self.unreachable = partition("the threads for connections after a failure", few, parent=whole)
+        self.events = partition("the threads for polling", tenth - few - 2, UNLIMITED, whole)
+        self.unresponsive = partition("the threads for polling after a failure", few, UNLIMITED, whole)
+        self.unsubscribing = partition("the thread for unsubscribing", 1, UNLIMITED, whole)
+        self.watching = partition("the thread for configuration events", 1, UNLIMITED, whole)
+        self.pictures = partition("the threads for pictures", few, parent=whole)
+        self.probes = partition("the threads for probes", tenth, UNLIMITED, whole)
+        self.pings = partition("the threads for pings", tenth, UNLIMITED, whole)

@@ -1,4 +1,4 @@
-"""Slots: how many calls may be in flight at a time, and who waits for the next."""
+"""A bounded semaphore with a queue, for the greenlets of one hub."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections import deque
 from gevent.event import Event
 
 
-class Slots:
-    """`limit` of them; whoever finds none waits in a queue of `queue` places, without end if None.
+class Semaphore:
+    """Admits `limit` holders at a time and `queue` waiting ones, any number if None.
 
-    wider: if given, slots that each call takes as well, of which enough is to be left for others: while one is taken,
-    no more are than half of those that are free there. For the greenlets of one hub.
+    parent: a semaphore that each holder acquires as well, shared with others. To leave room for them, a semaphore that
+    has a holder admits a further one only while it has fewer than half of the parent's free places.
     """
 
-    __slots__ = ("_narrower", "_waiting", "limit", "queue", "taken", "wider")
+    __slots__ = ("_children", "_waiting", "limit", "parent", "queue", "taken")
 
-    def __init__(self, limit: int, queue: int | None = None) -> None:
+    def __init__(self, limit: int, queue: int | None = None, parent: Semaphore | None = None) -> None:
         self.limit = limit
         self.queue = queue
-        self.wider: Slots | None = None
+        self.parent = parent
         self.taken = 0
         self._waiting: deque[Event] = deque()
-        self._narrower: dict[Slots, None] = {}  # those who wait there may have room when one is free here
+        self._children: dict[Semaphore, None] = {}  # with greenlets that may be admitted when a place is free here
 
     @property
     def waiting(self) -> int:
@@ -32,58 +32,49 @@ class Slots:
     def free(self) -> int:
         return self.limit - self.taken
 
-    @property
-    def has_room(self) -> bool:
-        """Whether there may be one more call in flight than there are slots, for who is back at once."""
-        return self.taken <= self.limit
-
-    def overdraw(self) -> None:
-        """Take that one more."""
-        self.taken += 1
-
-    def take(self) -> bool:
-        """Whether there was one for who does not wait."""
-        if self._waiting or not self._is_free():
+    def try_acquire(self) -> bool:
+        """Acquire a place without waiting; return whether there was one."""
+        if self._waiting or not self._has_place():
             return False
         self.taken += 1
         return True
 
     def acquire(self, timeout: float | None) -> bool:
-        """Whether there was one within so many seconds; None waits without end."""
-        if self.take():
+        """Return whether a place was acquired within so many seconds; None waits without limit."""
+        if self.try_acquire():
             return True
         if timeout == 0 or (self.queue is not None and len(self._waiting) >= self.queue):
             return False
         turn = Event()
         self._waiting.append(turn)
-        if self.wider:
-            self.wider._narrower[self] = None
+        if self.parent:
+            self.parent._children[self] = None
         try:
             turn.wait(timeout)
-        except BaseException:  # given up, perhaps just as it had its turn
+        except BaseException:  # the greenlet was killed, perhaps just as it was admitted
             if turn.is_set():
                 self.release()
             else:
                 self._waiting.remove(turn)
             raise
-        if turn.is_set():  # not what wait() gives: the time may have ended as the turn came
+        if turn.is_set():  # not what wait() returns: the time may have ended as the turn came
             return True
         self._waiting.remove(turn)
         return False
 
     def release(self) -> None:
-        """Give one back, to who waits for it first."""
+        """Give a place back, and admit the first of those that wait."""
         self.taken -= 1
-        self._serve()
-        for narrower in tuple(self._narrower):
-            narrower._serve()
+        self._admit_waiting()
+        for child in tuple(self._children):
+            child._admit_waiting()
 
-    def _serve(self) -> None:
-        while self._waiting and self._is_free():
+    def _admit_waiting(self) -> None:
+        while self._waiting and self._has_place():
             self.taken += 1
             self._waiting.popleft().set()
-        if self.wider and not self._waiting:
-            self.wider._narrower.pop(self, None)
+        if self.parent and not self._waiting:
+            self.parent._children.pop(self, None)
 
-    def _is_free(self) -> bool:
-        return self.taken < self.limit and (self.wider is None or not self.taken or self.taken < self.wider.free // 2)
+    def _has_place(self) -> bool:
+        return self.taken < self.limit and (self.parent is None or not self.taken or self.taken < self.parent.free // 2)

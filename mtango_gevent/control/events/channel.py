@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from mtango_gevent.control.calls.signal import Signal
+from mtango_gevent.control.calls import Signal
 from mtango_gevent.control.events.buffer import Event, EventBuffer
 from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.control.events.source import Source

@@ -16,9 +16,7 @@ import tango
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.attempts import Attempts
-from mtango_gevent.control.cache import NativeLock
-from mtango_gevent.control.calls.bulkhead import Bulkhead
-from mtango_gevent.control.calls.executor import Green
+from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
 from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.control.events.poller import EventPoller
 from mtango_gevent.control.events.source import Key, Source
@@ -29,9 +27,16 @@ from mtango_gevent.errors import DevFailed, tango_failure
 class EventHub:
     """The subscriptions of one application. One guard for all of it, held for work on them only, never for Tango's."""
 
-    def __init__(self, config: Config, green: Green, connect: Callable[[str], tango.DeviceProxy]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        concurrency: Concurrency,
+        partitions: Partitions,
+        connect: Callable[[str], tango.DeviceProxy],
+    ) -> None:
         self.config = config
-        self.green = green
+        self.concurrency = concurrency
+        self.partitions = partitions
         self.connect = connect
         self.guard = NativeLock()
         self.listeners = self.received = self.missed = self.dropped = 0
@@ -140,7 +145,7 @@ class EventHub:
     def _settle(self, subscription: Subscription) -> None:
         left = subscription.settled - time.monotonic()
         if left > 0:
-            self.green.sleep(left)
+            self.concurrency.sleep(left)
 
     def _take_place(self) -> None:
         """Before anything is waited for, so that the limit holds. Raises DevFailed where as many listen as may."""

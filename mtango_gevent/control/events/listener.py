@@ -111,7 +111,7 @@ class Listener:
         """Return the next event; None if there is none within that time, or before the server stops."""
         until = time.monotonic() + seconds
         while True:
-            signal = self._hub.green.signal()
+            signal = self._hub.concurrency.signal()
             event = self._channel.take(self, signal)
             if event is not None:
                 return event

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.control.events.subscription import Subscription
 from mtango_gevent.errors import DevFailed, status_of
 
@@ -40,7 +40,7 @@ class EventPoller:
         with self._hub.guard:
             begin, self._at_work = not self._at_work, True
         if begin:
-            self._hub.green.spawn(self._work)
+            self._hub.concurrency.spawn(self._work)
 
     def read_first(self, subscription: Subscription) -> None:
         """Read the value of a new subscription, without holding up its listeners."""
@@ -49,12 +49,12 @@ class EventPoller:
             if not subscription.is_new or url in self._polled_now or url in self._lost_until:
                 return  # the next look does it
             self._polled_now.add(url)
-        self._hub.green.spawn(self._poll, url, [subscription])
+        self._hub.concurrency.spawn(self._poll, url, [subscription])
 
     def _work(self) -> None:
         try:
             while self._goes_on():
-                self._hub.green.sleep(self._hub.config.event_poll_period)
+                self._hub.concurrency.sleep(self._hub.config.event_poll_period)
                 self._look()
         except BaseException:  # of ours: the next one to listen begins anew
             self._at_work = False
@@ -77,14 +77,14 @@ class EventPoller:
                 polled.setdefault(url, []).append(subscription)
         ended = self._hub.take_ended(self._polled_now)
         if ended:
-            self._hub.green.spawn(self._unsubscribe, ended)
+            self._hub.concurrency.spawn(self._unsubscribe, ended)
         for url, subscriptions in polled.items():
             self._polled_now.add(url)
-            self._hub.green.spawn(self._poll, url, subscriptions)
+            self._hub.concurrency.spawn(self._poll, url, subscriptions)
 
     def _poll(self, url: str, subscriptions: Iterable[Subscription]) -> None:
-        partitions, lost = self._hub.green.partitions, None
-        bulkhead = partitions.silent if url in self._lost_until else partitions.events
+        partitions, lost = self._hub.partitions, None
+        bulkhead = partitions.unresponsive if url in self._lost_until else partitions.events
         try:
             for subscription in subscriptions:
                 lost = _poll_or_fail(subscription, bulkhead, lost)
@@ -97,7 +97,7 @@ class EventPoller:
     def _unsubscribe(self, ended: Iterable[tuple[str, Callable[[], None]]]) -> None:
         for name, unsubscribe in ended:
             try:
-                self._hub.green.partitions.unsubscribing.run(unsubscribe, kind="subscription")
+                self._hub.partitions.unsubscribing.call("subscription", unsubscribe)
             except DevFailed as failure:
                 logger.warning("cannot unsubscribe from %s: %s", name, failure.args[0].reason)
 
@@ -107,7 +107,7 @@ def _poll_or_fail(subscription: Subscription, bulkhead: Bulkhead, lost: DevFaile
     try:
         if lost:
             raise lost
-        subscription.source.bulkhead.run(subscription.poll, kind="read", through=bulkhead)
+        subscription.source.bulkhead.call("read", subscription.poll, through=bulkhead)
     except DevFailed as failure:
         subscription.fail(failure)
         return failure if status_of(failure) == 503 else None

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import tango
 
-from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import folded
 from mtango_gevent.text import raw_text, read_text

@@ -113,6 +113,7 @@ def test_an_attribute_that_is_removed_and_added_again(
     wait_until(lambda: follower.hears(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["DevRestart", "RestartServer"])
 def test_devices_that_are_restarted_by_their_server(
     follow: Callable[..., Follower], sender: str, witness: Witness, command: str
@@ -137,6 +138,7 @@ def comes_by_event(follower: Follower, sender: str, witness: Witness) -> bool:
     return follower.hears(witness.reads(sender, "Position")) and not follower.is_reading
 
 
+@pytest.mark.slow
 def test_a_device_that_moves_to_another_server(
     follow: Callable[..., Follower], tango_system: EmbeddedTango, witness: Witness
 ) -> None:
@@ -170,6 +172,7 @@ def walled(tango_system: EmbeddedTango, witness: Witness) -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("silence", [1, 3600], ids=["the value has changed", "Tango says so"])
 def test_a_device_server_whose_event_ports_are_closed_is_read(
     follow: Callable[..., Follower], walled: str, witness: Witness, silence: float

@@ -42,7 +42,7 @@ def test_it_opens_after_so_many_calls_in_a_row(circuit: CircuitBreaker) -> None:
     circuit.next_try = time.perf_counter() + 0.5
     assert circuit.state == "open"
     with pytest.raises(tango.DevFailed) as raised:
-        circuit.check()
+        circuit.raise_if_open()
     (error,) = raised.value.args
     assert error.reason == "MTANGO_CircuitOpen"
     for said in ("a/b/c", "3 calls", "API_DeviceTimedOut: too late", "since 20", "next try in 0."):
@@ -50,7 +50,7 @@ def test_it_opens_after_so_many_calls_in_a_row(circuit: CircuitBreaker) -> None:
     circuit.next_try = None
     assert circuit.state == "half-open"
     with pytest.raises(tango.DevFailed, match="next try is under way"):
-        circuit.check()
+        circuit.raise_if_open()
 
 
 @pytest.mark.parametrize("answer", [None, REFUSAL, ValueError("of PyTango")])
@@ -58,7 +58,7 @@ def test_any_answer_closes_it(circuit: CircuitBreaker, answer: Exception | None)
     open_it(circuit)
     call(circuit, answer)
     assert circuit.state == "closed"
-    circuit.check()
+    circuit.raise_if_open()
 
 
 def test_calls_that_began_before_the_last_answer_prove_nothing(circuit: CircuitBreaker) -> None:
@@ -72,8 +72,8 @@ def test_a_call_that_was_given_up_counts_once(circuit: CircuitBreaker) -> None:
     for _ in range(2):
         circuit.begin()
         began = time.perf_counter() - 5
-        circuit.give_up(began, LATE)
-        circuit.end(began, LATE, given_up=True)
+        circuit.on_timeout(began, LATE)
+        circuit.end(began, LATE, timed_out=True)
     assert (circuit.state, circuit.timeouts, circuit.calls, circuit.in_flight) == ("closed", 2, 2, 0)
 
 
@@ -91,12 +91,12 @@ def test_cleaning_closes_it(circuit: CircuitBreaker) -> None:
     open_it(circuit)
     circuit.reset()
     assert circuit.state == "closed"
-    circuit.check()
+    circuit.raise_if_open()
 
 
 def test_its_figures_keep_no_exception(circuit: CircuitBreaker) -> None:
     call(circuit, REFUSAL)
-    figures = circuit.figures()
+    figures = circuit.status()
     assert figures["last_error"] == "API_AttrNotFound: no such attribute"
     assert figures["last_error_time"] == pytest.approx(time.time(), abs=60)
     assert (figures["calls"], figures["timeouts"], figures["open_since"], figures["next_try"]) == (1, 0, None, None)

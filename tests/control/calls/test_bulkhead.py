@@ -10,8 +10,8 @@ import gevent
 
 from mtango_gevent.errors import tango_failure
 from tests.control.concurrency import NativeEvent, native_sleep, new_client, outcomes, reasons
-from tests.live.conftest import wait_until
 from tests.patched_process import in_patched_process
+from tests.waiting import wait_until
 
 
 @in_patched_process
@@ -28,26 +28,26 @@ def test_device_has_at_most_device_limit_calls_in_flight_and_others_wait_for_que
         now -= 1
 
     began = time.monotonic()
-    assert reasons(outcomes(bulkhead.run, 10, work)) == ["MTANGO_DeviceBusy"] * 8
-    assert client.bulkhead("d/e/f").run(int, ("7",)) == 7
+    assert reasons(outcomes(bulkhead.call, 10, "other", work)) == ["MTANGO_DeviceBusy"] * 8
+    assert client.bulkhead("d/e/f").call("other", int, "7") == 7
     assert time.monotonic() - began < 3 * 1.0
     assert most == 2
-    assert client.green.info()["refused"] == 8
+    assert client.pool_info()["refused"] == 8
 
 
 @in_patched_process
 def test_late_call_frees_its_caller_at_once_and_its_slot_when_its_thread_ends() -> None:
     client = new_client(device_limit=1, call_deadline=0.2, queue_timeout=0.1)
     bulkhead, release = client.bulkhead("a/b/c"), NativeEvent()
-    assert reasons(outcomes(bulkhead.run, 1, release.wait)) == ["MTANGO_CallTimedOut"]
-    info = client.green.info()
+    assert reasons(outcomes(bulkhead.call, 1, "other", release.wait)) == ["MTANGO_CallTimedOut"]
+    info = client.pool_info()
     assert (info["in_flight"], info["abandoned"]) == (1, 1)
-    assert reasons(outcomes(bulkhead.run, 1, int)) == ["MTANGO_DeviceBusy"]
+    assert reasons(outcomes(bulkhead.call, 1, "other", int)) == ["MTANGO_DeviceBusy"]
 
     release.set()
-    wait_until(lambda: not client.green.info()["in_flight"])
-    assert bulkhead.run(int, ("7",)) == 7
-    info = client.green.info()
+    wait_until(lambda: not client.pool_info()["in_flight"])
+    assert bulkhead.call("other", int, "7") == 7
+    info = client.pool_info()
     assert (info["in_flight"], info["abandoned"], info["timed_out"]) == (0, 0, 1)
 
 
@@ -59,11 +59,11 @@ def test_each_call_is_counted_once_with_its_outcome() -> None:
     def fail() -> None:
         raise tango_failure("API_DeviceTimedOut", "of Tango")
 
-    bulkhead.run(lambda: bulkhead.run(int, ("7",), kind="inner"), kind="outer")
+    bulkhead.call("outer", lambda: bulkhead.call("inner", int, "7"))
     with contextlib.suppress(ValueError):
-        bulkhead.run(int, ("x",))
-    outcomes(bulkhead.run, 1, fail)
-    outcomes(bulkhead.run, 2, native_sleep, (1,))
+        bulkhead.call("other", int, "x")
+    outcomes(bulkhead.call, 1, "other", fail)
+    outcomes(bulkhead.call, 2, "other", native_sleep, 1)
     native_sleep(0.7)
     gevent.sleep(0.1)
     outcomes(client.proxies.get, 3, "a/b/c", bulkhead, lambda: bulkhead, object)
@@ -87,15 +87,15 @@ def test_pool_is_bounded_and_metadata_has_threads_of_its_own() -> None:
     client = new_client(pool_size=9, queue_timeout=0.1)
     bulkheads = [client.bulkhead(f"a/b/{number}") for number in range(3)]
     release = NativeEvent()
-    busy = [gevent.spawn(bulkhead.run, release.wait) for bulkhead in bulkheads[:2]]
+    busy = [gevent.spawn(bulkhead.call, "other", release.wait) for bulkhead in bulkheads[:2]]
     gevent.sleep(0)
-    assert reasons(outcomes(bulkheads[2].run, 1, int)) == ["MTANGO_PoolExhausted"]
-    assert bulkheads[2].metadata.run(int, ("7",)) == 7
+    assert reasons(outcomes(bulkheads[2].call, 1, "other", int)) == ["MTANGO_PoolExhausted"]
+    assert bulkheads[2].metadata.call("other", int, "7") == 7
 
     release.set()
     gevent.joinall(busy)
-    assert client.green.info()["threads"] == 3
-    assert bulkheads[2].run(int, ("7",)) == 7
+    assert client.pool_info()["threads"] == 3
+    assert bulkheads[2].call("other", int, "7") == 7
 
 
 def test_bulkheads_of_unused_devices_are_forgotten() -> None:

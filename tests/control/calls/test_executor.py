@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import gevent
 import pytest
 
+from mtango_gevent.control.calls import threads
 from mtango_gevent.serving.check import lets_others_run
-from tests.control.concurrency import native_sleep, native_thread_id, new_client, new_device, outcomes, reasons
+from tests.control.concurrency import (
+    NativeEvent,
+    native_sleep,
+    native_thread_id,
+    new_client,
+    new_device,
+    outcomes,
+    reasons,
+)
 from tests.patched_process import in_patched_process
 
 
@@ -29,13 +36,13 @@ def test_green_calls_yield_with_the_gateways_executor_and_not_with_pytangos() ->
 def test_call_of_a_greenlet_runs_in_the_pool_and_call_of_a_native_thread_runs_there() -> None:
     bulkhead = new_client().bulkhead("a/b/c")
     hub_thread = native_thread_id()
-    assert gevent.spawn(bulkhead.run, native_thread_id).get() != hub_thread
-    assert bulkhead.run(native_thread_id) != hub_thread
+    assert gevent.spawn(bulkhead.call, "other", native_thread_id).get() != hub_thread
+    assert bulkhead.call("other", native_thread_id) != hub_thread
 
     def run_here() -> tuple[int, int]:
-        return native_thread_id(), bulkhead.run(native_thread_id)
+        return native_thread_id(), bulkhead.call("other", native_thread_id)
 
-    outer, inner = bulkhead.run(run_here)
+    outer, inner = bulkhead.call("other", run_here)
     assert outer == inner
     foreign, ran_in = gevent.get_hub().threadpool.spawn(run_here).get()
     assert foreign == ran_in
@@ -45,7 +52,7 @@ def test_call_of_a_greenlet_runs_in_the_pool_and_call_of_a_native_thread_runs_th
 def test_error_of_a_call_reaches_its_caller() -> None:
     """And nothing is printed: see `in_patched_process`."""
     with pytest.raises(ValueError, match="invalid literal"):
-        new_client().bulkhead("a/b/c").run(int, ("x",))
+        new_client().bulkhead("a/b/c").call("other", int, "x")
 
 
 @pytest.mark.skipif(
@@ -55,7 +62,7 @@ def test_error_of_a_call_reaches_its_caller() -> None:
 @in_patched_process
 def test_green_objects_of_an_embedding_program_have_none_of_the_gateways_limits() -> None:
     client = new_client(device_limit=1, queue_timeout=0.01, call_deadline=0.01)
-    executor = client.green.threads
+    executor = client.executor
     later = executor.run(native_sleep, (0.2,), wait=False)
     assert reasons(outcomes(executor.run, 8, native_sleep, (0.1,))) == []
     with pytest.raises(gevent.Timeout):
@@ -68,22 +75,49 @@ def test_green_objects_of_an_embedding_program_have_none_of_the_gateways_limits(
 
 def test_call_without_a_hub_runs_in_its_own_thread() -> None:
     client = new_client()
-    assert client.bulkhead("a/b/c").run(int, ("7",)) == 7
-    assert client.green.info()["threads"] == 0
+    assert client.bulkhead("a/b/c").call("other", int, "7") == 7
+    assert client.pool_info()["threads"] == 0
 
 
-def test_quick_calls_share_a_thread_and_wait_for_none_that_is_not_quick_after_all(
-    patched: Callable[[str], dict],
-) -> None:
-    found = patched("rounds")
-    assert (found["threads"], found["others"]) == (1, 4)
-    assert (found["info"]["in_flight"], found["slots"], found["in_flight"]) == (2, [0, 2, 0], 2)
-    assert (found["waiting"], found["ended"]) == ([True, False], [True, True, True])
-    assert (found["after"]["in_flight"], found["slots_after"]) == (0, [0, 0, 0])
-    assert found["calls"] == [[24, 0], [24, 0], [23, 0]]
+@in_patched_process
+def test_quick_calls_need_few_threads_and_calls_behind_a_hang_get_more() -> None:
+    client = new_client(pool_size=100, device_limit=20, queue_timeout=10, call_deadline=10)
+    bulkhead, release = client.bulkhead("a/b/c"), NativeEvent()
+    outcomes(bulkhead.call, 20, "other", int)
+    assert client.pool_info()["threads"] <= threads.FEW
+    held = [gevent.spawn(bulkhead.call, "other", release.wait) for _ in range(12)]
+    assert len(outcomes(bulkhead.call, 8, "other", int)) == 8
+    info = client.pool_info()
+    assert info["in_flight"] == 12
+    assert 12 < info["threads"] <= 20
+    gevent.sleep(2 * threads._SHRINK_AFTER)
+    release.set()
+    gevent.joinall(held)
+    info = client.pool_info()
+    assert (info["in_flight"], info["threads"]) == (0, threads.FEW)
 
 
-def test_without_a_thread_quick_calls_are_refused_as_all_are(patched: Callable[[str], dict]) -> None:
-    found = patched("threadless")
-    assert (found["refused"], found["found"], found["slots"]) == (["MTANGO_PoolExhausted"], [7, 7, 7], 0)
-    assert (found["info"]["in_flight"], found["info"]["refused"]) == (0, 3)
+@in_patched_process
+def test_call_without_a_thread_is_refused() -> None:
+    """The machine has no thread, neither the first one nor one behind calls that hang; then it has."""
+    client = new_client(pool_size=100, device_limit=20)
+    bulkhead, start_thread, release = client.bulkhead("a/b/c"), threads.start_thread, NativeEvent()
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threads.start_thread = refuse
+    refused = outcomes(bulkhead.call, 3, "other", int, "7")
+    threads.start_thread = start_thread
+    held = [gevent.spawn(bulkhead.call, "other", release.wait) for _ in range(threads.FEW)]
+    gevent.sleep(0.01)
+    threads.start_thread = refuse
+    refused += outcomes(bulkhead.call, 3, "other", int, "7")
+    threads.start_thread = start_thread
+    assert reasons(refused) == ["MTANGO_PoolExhausted"] * 6
+    assert [outcome.value for outcome in outcomes(bulkhead.call, 3, "other", int, "7")] == [7, 7, 7]
+    release.set()
+    gevent.joinall(held)
+    info = client.pool_info()
+    assert (bulkhead.semaphore.taken, bulkhead.health.breaker.in_flight) == (0, 0)
+    assert (info["in_flight"], info["refused"]) == (0, 6)

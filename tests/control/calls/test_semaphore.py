@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 import pytest
 
-from mtango_gevent.control.calls.semaphore import Slots
+from mtango_gevent.control.calls.semaphore import Semaphore
 
 
 def with_a_hub(test: Callable[..., None]) -> Callable[..., None]:
@@ -26,7 +26,7 @@ def with_a_hub(test: Callable[..., None]) -> Callable[..., None]:
 
 @with_a_hub
 def test_there_are_so_many_and_who_waits_has_the_next_in_his_turn() -> None:
-    slots, got = Slots(2), []
+    slots, got = Semaphore(2), []
 
     def take(number: int) -> None:
         assert slots.acquire(None)
@@ -45,7 +45,7 @@ def test_there_are_so_many_and_who_waits_has_the_next_in_his_turn() -> None:
 
 @with_a_hub
 def test_who_has_waited_long_enough_goes_without() -> None:
-    slots = Slots(1)
+    slots = Semaphore(1)
     assert slots.acquire(0)
     assert not slots.acquire(0)
     assert not slots.acquire(0.01)
@@ -56,7 +56,7 @@ def test_who_has_waited_long_enough_goes_without() -> None:
 
 @with_a_hub
 def test_the_queue_has_an_end() -> None:
-    slots = Slots(1, queue=2)
+    slots = Semaphore(1, queue=2)
     slots.acquire(0)
     waiting = [gevent.spawn(slots.acquire, 10) for _ in range(2)]
     gevent.sleep(0)
@@ -70,7 +70,7 @@ def test_the_queue_has_an_end() -> None:
 @pytest.mark.parametrize("had_its_turn", [False, True])
 @with_a_hub
 def test_who_is_killed_while_he_waits_takes_nothing_with_him(had_its_turn: bool) -> None:
-    slots = Slots(1)
+    slots = Semaphore(1)
     slots.acquire(0)
     waiting = gevent.spawn(slots.acquire, 10)
     gevent.sleep(0)
@@ -82,11 +82,10 @@ def test_who_is_killed_while_he_waits_takes_nothing_with_him(had_its_turn: bool)
 
 @with_a_hub
 def test_however_many_get_stuck_something_is_left_for_others() -> None:
-    wide = Slots(40)
+    wide = Semaphore(40)
     taken = []
     for _ in range(5):
-        narrow = Slots(16)
-        narrow.wider = wide
+        narrow = Semaphore(16, parent=wide)
         count = 0
         while narrow.acquire(0) and wide.acquire(0):
             count += 1
@@ -97,7 +96,7 @@ def test_however_many_get_stuck_something_is_left_for_others() -> None:
 
 @with_a_hub
 def test_a_turn_that_comes_as_the_time_ends_is_taken() -> None:
-    slots = Slots(1)
+    slots = Semaphore(1)
     for _ in range(200):
         slots.acquire(0)
         waiting = gevent.spawn(slots.acquire, 0.001)
@@ -111,8 +110,8 @@ def test_a_turn_that_comes_as_the_time_ends_is_taken() -> None:
 
 @with_a_hub
 def test_who_waits_for_room_that_others_leave_has_it_when_they_do() -> None:
-    wide, one, other = Slots(14), Slots(8), Slots(8)
-    one.wider = other.wider = wide
+    wide = Semaphore(14)
+    one, other = Semaphore(8, parent=wide), Semaphore(8, parent=wide)
     for slots, number in ((one, 3), (other, 4), (wide, 7)):
         for _ in range(number):
             assert slots.acquire(0)
@@ -122,4 +121,4 @@ def test_who_waits_for_room_that_others_leave_has_it_when_they_do() -> None:
     wide.release()
     waiting.join(1)
     assert waiting.value is True
-    assert (one.taken, one.waiting, wide._narrower) == (4, 0, {})
+    assert (one.taken, one.waiting, wide._children) == (4, 0, {})

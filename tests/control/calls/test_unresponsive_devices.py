@@ -10,8 +10,8 @@ import pytest
 
 from mtango_gevent.errors import tango_failure
 from tests.control.concurrency import Item, NativeEvent, native_sleep, new_client, outcomes, reasons
-from tests.live.conftest import wait_until
 from tests.patched_process import in_patched_process
+from tests.waiting import wait_until
 
 
 @in_patched_process
@@ -39,25 +39,25 @@ def test_device_that_hangs_is_refused_at_once_until_a_probe_comes_back() -> None
         assert reasons(outcomes(read_value, 10)) == [reason] * 10
         assert time.monotonic() - began < seconds
 
-    bulkhead._probe = probe
+    bulkhead.health._probe = probe
     check_reads("MTANGO_CallTimedOut", 3 * 1)
     check_reads("MTANGO_CallTimedOut", 3 * 1)
     check_reads("MTANGO_CircuitOpen", 0.5)
-    figures = bulkhead.figures()
+    figures = bulkhead.status()
     assert (figures["state"], figures["timeouts"], figures["in_flight"]) == ("open", 2, 2)
 
     wait_until(lambda: probed)
     check_reads("MTANGO_CircuitOpen", 0.5)
-    assert bulkhead.figures()["state"] == "half-open"
+    assert bulkhead.status()["state"] == "half-open"
 
     release.set()
     wait_until(lambda: not bulkhead.is_open)
     assert [outcome.value for outcome in outcomes(read_value, 10)] == [7] * 10
     assert (probed, made) == (1, 3)
-    wait_until(lambda: not client.green.info()["in_flight"])
-    figures = bulkhead.figures()
+    wait_until(lambda: not client.pool_info()["in_flight"])
+    figures = bulkhead.status()
     assert (figures["state"], figures["in_flight"], figures["waiting"]) == ("closed", 0, 0)
-    assert client.green.info()["abandoned"] == 0
+    assert client.pool_info()["abandoned"] == 0
 
 
 @in_patched_process
@@ -74,14 +74,14 @@ def test_each_device_whose_circuit_is_open_is_probed_in_its_turn() -> None:
 
     bulkheads = [client.bulkhead(f"a/b/{number}") for number in range(10)]
     for number, bulkhead in enumerate(bulkheads):
-        bulkhead._probe = functools.partial(probe, number)
-        outcomes(bulkhead.run, 1, probe, (number,))
+        bulkhead.health._probe = functools.partial(probe, number)
+        outcomes(bulkhead.call, 1, "other", probe, number)
     assert all(bulkhead.is_open for bulkhead in bulkheads)
 
     hanging.discard(9)
 
     def is_closed() -> bool:
-        outcomes(bulkheads[0].run, 1, int)
+        outcomes(bulkheads[0].call, 1, "other", int)
         return not bulkheads[9].is_open
 
     wait_until(is_closed)
@@ -98,19 +98,19 @@ def test_devices_of_a_server_that_does_not_answer_a_ping_are_refused_until_it_do
     client.bulkheads._ping = lambda url: url == "a/b/3" or release.wait()
     first, second, healthy = bulkheads = [client.bulkhead(f"a/b/{number}") for number in (1, 2, 3)]
     for bulkhead, server in zip(bulkheads, ("frozen", "frozen", "healthy"), strict=True):
-        client.bulkheads.lead(bulkhead, server)
+        client.bulkheads.assign_server(bulkhead, server)
     calls = first.metadata if kind == "metadata" else first
-    assert reasons(outcomes(calls.run, 1, release.wait)) == ["MTANGO_CallTimedOut"]
-    assert reasons(outcomes(healthy.run, 1, native_sleep, (0.5,))) == ["MTANGO_CallTimedOut"]
+    assert reasons(outcomes(calls.call, 1, "other", release.wait)) == ["MTANGO_CallTimedOut"]
+    assert reasons(outcomes(healthy.call, 1, "other", native_sleep, 0.5)) == ["MTANGO_CallTimedOut"]
 
-    wait_until(lambda: first.server.silent_since)
-    assert reasons(outcomes(second.run, 1, int)) == ["MTANGO_CircuitOpen"]
-    assert reasons(outcomes(second.metadata.run, 1, int)) == ["MTANGO_CircuitOpen"]
+    wait_until(lambda: first.is_silent)
+    assert reasons(outcomes(second.call, 1, "other", int)) == ["MTANGO_CircuitOpen"]
+    assert reasons(outcomes(second.metadata.call, 1, "other", int)) == ["MTANGO_CircuitOpen"]
     client.publish()
     assert client.figures.get("circuits.servers") == 1
-    assert healthy.run(int, ("7",)) == 7
-    assert [bulkhead.figures()["state"] for bulkhead in bulkheads] == ["open", "open", "closed"]
+    assert healthy.call("other", int, "7") == 7
+    assert [bulkhead.status()["state"] for bulkhead in bulkheads] == ["open", "open", "closed"]
 
     release.set()
-    wait_until(lambda: not first.server.silent_since)
-    assert [bulkhead.run(int, ("7",)) for bulkhead in bulkheads] == [7, 7, 7]
+    wait_until(lambda: not first.is_silent)
+    assert [bulkhead.call("other", int, "7") for bulkhead in bulkheads] == [7, 7, 7]

@@ -25,8 +25,8 @@ from mtango_gevent.control.host import list_hosts
 from mtango_gevent.demo.embedded import EmbeddedTango
 from mtango_gevent.errors import tango_failure
 from tests.control.concurrency import new_device, outcomes, reasons
-from tests.live.conftest import wait_until
 from tests.patched_process import in_patched_process
+from tests.waiting import wait_until
 from tests.witness import Witness
 
 

@@ -1,33 +1,32 @@
-"""Signals for those who wait, given from whatever thread."""
+"""Signals that a greenlet or a thread waits for, set from any thread."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any, Protocol
 
-from gevent import monkey
 from gevent.event import Event
 
-_NativeEvent = monkey.get_original("threading", "Event")
+from mtango_gevent.control.calls.native import NativeEvent
 
-# Greenlets that are woken at a time. Hundreds may wait for one event; what else the hub has to do comes in between.
-_AT_A_TIME = 8
+# Greenlets that are woken at a time: hundreds may wait for one event, and the hub serves others in between.
+_WOKEN_AT_A_TIME = 8
 
 
 class Signal(Protocol):
     def set(self) -> None:
-        """From any thread."""
+        """Wake the waiting greenlet or thread."""
 
     def wait(self, seconds: float | None) -> bool:
-        """Whether it was set within that time; None waits without end."""
+        """Return whether it was set within that time; None waits without limit."""
         ...
 
 
 class ThreadSignal:
-    """For a thread."""
+    """A signal for a thread."""
 
     def __init__(self) -> None:
-        self._event = _NativeEvent()
+        self._event = NativeEvent()
         self.set = self._event.set
 
     def wait(self, seconds: float | None) -> bool:
@@ -35,7 +34,7 @@ class ThreadSignal:
 
 
 class GreenletSignal:
-    """For a greenlet of the hub that `waker` serves."""
+    """A signal for a greenlet of the hub that `waker` serves."""
 
     def __init__(self, waker: Waker) -> None:
         self._waker = waker
@@ -57,15 +56,15 @@ class Waker:
         self._scheduled = False
 
     def wake(self, event: Event) -> None:
-        """From any thread."""
+        """Set `event` in the hub; called from any thread."""
         self._due.append(event)
         if not self._scheduled:
             self._scheduled = True
             self._loop.run_callback_threadsafe(self._wake_some)
 
     def _wake_some(self) -> None:
-        self._scheduled = False  # before looking: what comes from now on is either seen here or schedules this again
-        for _ in range(min(_AT_A_TIME, len(self._due))):
+        self._scheduled = False  # before looking: a later event is either seen here or schedules this again
+        for _ in range(min(_WOKEN_AT_A_TIME, len(self._due))):
             self._due.popleft().set()
         if self._due:
             self._scheduled = True

@@ -1,0 +1,224 @@
+"""Write the generated parts of the reference pages; `make docs` runs it through cog, and a test checks the result.
+
+Each function returns Markdown. A page names the function in a comment: ``[[[cog out(generate.settings()) ]]]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mtango_gevent import limits
+from mtango_gevent.api import metrics as metrics_module
+from mtango_gevent.config import Config
+from mtango_gevent.errors import STATUS_OF_REASON
+from mtango_gevent.serving import cli
+
+ROOT = Path(__file__).parent.parent
+DEVICE = "/hosts/{host}/{port}/devices/{domain}/{family}/{member}"
+METHODS = ("get", "put", "post", "delete")
+
+# The failures that the gateway itself makes, in the order of the table: reason -> (status, meaning).
+# The status is None where STATUS_OF_REASON has it.
+REASONS: dict[str, tuple[str | None, str]] = {
+    "MTANGO_BadRequest": (
+        "400",
+        "A name, a parameter, a body or a value is not acceptable. The text says which, and why.",
+    ),
+    "MTANGO_NotFound": ("404", "There is no such cache, OpenAPI file or property."),
+    "MTANGO_UnknownTangoHost": (
+        "404",
+        "The Tango host in the URL is not served, or a write names another host than `TANGO_HOST`.",
+    ),
+    "MTANGO_NotAcceptable": ("406", "The value cannot be sent in any format that the `Accept` header allows."),
+    "MTANGO_Http408": ("408", "The body did not arrive within `MTANGO_BODY_TIMEOUT`."),
+    "MTANGO_Http413": ("413", "The body or the form is too large."),
+    "MTANGO_Http415": ("415", "The body has a `Content-Encoding` or a charset that is not supported."),
+    "MTANGO_Http501": ("501", "The body has a `Transfer-Encoding` other than `chunked`."),
+    "MTANGO_NotImplemented": ("501", "An optional package is not installed, or PyTango has no pipes."),
+    "MTANGO_InternalError": ("500", "A defect of the gateway. The log has a traceback with the same request id."),
+    "MTANGO_CircuitOpen": (None, "The circuit of the device or of its server is open: the call was not made."),
+    "MTANGO_DeviceBusy": (
+        None,
+        "Too many calls to the device or its server are in flight or in the queue: the call was not made.",
+    ),
+    "MTANGO_PoolExhausted": (None, "No thread was free within `MTANGO_QUEUE_TIMEOUT`: the call was not made."),
+    "MTANGO_CallTimedOut": (
+        None,
+        "The call took longer than `MTANGO_CALL_DEADLINE`. The outcome of a write or command is unknown.",
+    ),
+    "MTANGO_TooManyListeners": (None, "`MTANGO_EVENT_LIMIT` requests of the worker are waiting for events."),
+    "MTANGO_NotShown": (None, "The value was read but cannot be represented in JSON."),
+    "MTANGO_NotConverted": (None, "PyTango cannot convert the argument or the answer."),
+    "MTANGO_NotDecodable": (None, "PyTango cannot decode the texts of a pipe."),
+    "MTANGO_NotWritten": (
+        None,
+        "An earlier failure of the same request has stopped the rest: the item was not written.",
+    ),
+    "MTANGO_NotAddressable": (None, "The name of the property would match others in the database: it was left alone."),
+    "MTANGO_NotDeleted": (None, "The database did not delete the property."),
+    "MTANGO_UnknownType": (None, "The type of the value is not known to this PyTango."),
+}
+
+
+EXTRAS = {
+    "image": ("Pillow", "images as PNG and JPEG"),
+    "metrics": ("prometheus-client", "`/metrics`"),
+    "mtango-py": (
+        "google-re2",
+        "the parameters `domain`, `family` and `member` of mtango-py, which answer 501 without it",
+    ),
+    "demo": ("pytango-db", "`mtango-gevent demo`"),
+    "pipes": (
+        "PyTango 10.0.4",
+        "pipes, which later versions do not have: without it the list of pipes is empty, and a pipe answers 501",
+    ),
+}
+
+
+def settings() -> str:
+    """Every setting with its default and sentence."""
+    rows = [
+        (f"`MTANGO_{field.name.upper()}`", _default(field.default), field.metadata["sentence"])
+        for field in dataclasses.fields(Config)
+    ]
+    return _table(("Setting", "Default", "Meaning"), rows)
+
+
+def extras() -> str:
+    """The optional parts that setup.py names; each needs a row here."""
+    source = (ROOT / "setup.py").read_text("utf-8")
+    (block,) = re.findall(r"extras_require=\{(.*?)\n    \},", source, re.DOTALL)
+    names = re.findall(r'^ {8}"([\w-]+)":', block, re.MULTILINE)
+    rows = [(f"`{name}`", *EXTRAS[name]) for name in names if name != "dev"]
+    return _table(("Extra", "Installs", "For"), rows)
+
+
+def metrics() -> str:
+    """Every metric with its labels and help."""
+    rows = [
+        (f"`{name}`", ", ".join(f"`{label}`" for label in labels), about)
+        for name, labels, about in metrics_module.METRICS
+    ]
+    return _table(("Metric", "Labels", "Meaning"), rows)
+
+
+def failures() -> str:
+    """The gateway's own reasons, and the statuses of Tango's."""
+    statuses = {reason: str(status) for status, reasons in STATUS_OF_REASON.items() for reason in reasons}
+    own = [(f"`{reason}`", status or _status(statuses, reason), about) for reason, (status, about) in REASONS.items()]
+    tango = [(f"`{reason}`", status) for reason, status in sorted(statuses.items()) if reason not in REASONS]
+    return "\n\n".join(
+        [
+            _table(("Reason", "Status", "Meaning"), own).rstrip(),
+            "Reasons of Tango with a status of their own under `MTANGO_RC3_ERRORS=http`; all others are 400:",
+            _table(("Reason", "Status"), tango),
+        ]
+    )
+
+
+def _status(statuses: dict[str, str], reason: str) -> str:
+    return f"200, or {statuses.get(reason, '400')}"
+
+
+def command_line() -> str:
+    """The help of the command and of each subcommand."""
+    os.environ["COLUMNS"] = "80"  # argparse wraps its help to the terminal's width
+    parser = cli._parser()
+    (commands,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    texts = [parser.format_help(), *(command.format_help() for command in commands.choices.values())]
+    return "\n".join(f"```text\n{text.rstrip()}\n```\n" for text in texts)
+
+
+def numbers() -> str:
+    """The limits of one request."""
+    rows = [
+        ("Attributes, properties, labels or pipe elements named by a request", f"{limits.NAMES:,}"),
+        ("Times that a request names the same attribute", f"{limits.REPEATS:,}"),
+        ("Different `wildcard` parameters", f"{limits.WILDCARDS:,}"),
+        ("Parameters of a query or a form", f"{limits.PARAMETERS:,}"),
+        ("Bytes of a form (JSON may be larger)", f"{limits.FORM:,}"),
+        (
+            "Elements of a comma list, or of a JSON list that is not made of numbers, `true` and `false`",
+            f"{limits.ONE_BY_ONE:,}",
+        ),
+        ("Names of properties with `*` or `%` in a request", f"{limits.PATTERNS:,}"),
+        ("Texts of the properties in a request", f"{limits.LINES:,}"),
+        ("Bytes of one such text", f"{limits.LINE:,}"),
+    ]
+    return _table(("What", "At most"), rows)
+
+
+def api(name: str) -> str:
+    """Every operation of one OpenAPI file: summary, parameters, statuses."""
+    document = yaml.safe_load((ROOT / "swagger" / f"{name}.yml").read_text("utf-8"))
+    return "\n".join(_operations(document))
+
+
+def _operations(document: dict[str, Any]) -> Iterator[str]:
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield from _operation(document, path, method, item)
+
+
+def _operation(document: dict[str, Any], path: str, method: str, item: dict[str, Any]) -> Iterator[str]:
+    operation = item[method]
+    yield f"#### `{method.upper()} {path.replace(DEVICE, '{device}')}`\n"
+    yield f"{operation['summary']}.\n"
+    if operation.get("description"):
+        yield operation["description"].rstrip() + "\n"
+    parameters = [_resolved(document, each) for each in (*item.get("parameters", ()), *operation.get("parameters", ()))]
+    named = [f"`{each['name']}`" for each in parameters if each["in"] == "query"]
+    body = "requestBody" in operation
+    sent = [*named, *(["a body"] if body else [])]
+    yield f"Takes {', '.join(sent)}. " * bool(sent) + f"Answers {', '.join(operation['responses'])}.\n"
+
+
+def parameters(name: str) -> str:
+    """The query parameters that the operations of one OpenAPI file share."""
+    document = yaml.safe_load((ROOT / "swagger" / f"{name}.yml").read_text("utf-8"))
+    found = document["components"]["parameters"].values()
+    rows = [(f"`{each['name']}`", _line(each.get("description", ""))) for each in found if each["in"] == "query"]
+    return _table(("Parameter", "Meaning"), sorted(set(rows)))
+
+
+def _resolved(document: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference within the document."""
+    while "$ref" in item:
+        found: Any = document
+        for key in item["$ref"].removeprefix("#/").split("/"):
+            found = found[key]
+        item = found
+    return item
+
+
+def _line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip().replace("|", "\\|")
+
+
+def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    elif isinstance(value, bool):
+        value = str(value).lower()
+    return f"`{value}`" if value != "" else "none"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = tuple(head)
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines) + "\n"
+
+
+def write(text: str) -> None:
+    """Print the text with an empty line on each side, as Markdown wants it after a comment."""
+    sys.stdout.write(f"\n{text.rstrip()}\n\n")

@@ -1,0 +1,106 @@
+"""Spawn, sleep and signal: with greenlets in the worker's hub, with native threads where there is no hub."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import gevent
+import tango
+from gevent._hub_local import get_hub_if_exists  # the public get_hub() would make one
+
+from mtango_gevent.control.calls.native import get_ident, sleep, start_thread
+from mtango_gevent.control.calls.signals import GreenletSignal, Signal, ThreadSignal, Waker
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# How often this process has been forked from another one, since threads do not survive a fork.
+_forks = 0
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
+
+
+class Concurrency:
+    """The concurrency of one application: the hub whose greenlets it serves, or plain threads.
+
+    The hub is that of the first greenlet that asks, and is looked for again after a fork. The thread is known by its
+    native id: PyTango's own executor compares patched ids, which differ for each greenlet.
+    """
+
+    def __init__(self) -> None:
+        self.loop: Any = None
+        self._home: tuple[int, int] | None = None  # (native thread id, forks) of the hub
+        self._waker: Waker | None = None
+        self._on_start: list[Callable[[], None]] = []
+
+    def on_start(self, function: Callable[[], None]) -> None:
+        """Have `function` called in the hub before it is used first, and again after a fork."""
+        self._on_start.append(function)
+
+    def in_hub(self) -> bool:
+        """Return whether the caller is a greenlet of the hub."""
+        here = get_ident(), _forks
+        if here == self._home:
+            return True
+        if (self._home is not None and self._home[1] == here[1]) or get_hub_if_exists() is None:
+            return False
+        self._home, self.loop = here, gevent.get_hub().loop
+        self._waker = Waker(self.loop)
+        for function in self._on_start:
+            function()
+        return True
+
+    def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Run `function` in a new greenlet; in a new thread where there is no hub. Raises RuntimeError without one."""
+        if self.in_hub():
+            gevent.spawn(_run, function, *arguments)
+        else:
+            start_thread(_run_in_thread, (function, *arguments))
+
+    def call_within(self, seconds: float, function: Callable[[], T]) -> T:
+        """Return what `function` returns. Raises TimeoutError after that time, except in a thread."""
+        if not self.in_hub():
+            return function()
+        timer = gevent.Timeout.start_new(seconds)
+        try:
+            return function()
+        except gevent.Timeout as expired:
+            if expired is not timer:
+                raise
+            raise TimeoutError from None
+        finally:
+            timer.close()
+
+    def sleep(self, seconds: float) -> None:
+        """Suspend the calling greenlet or thread."""
+        (gevent.sleep if self.in_hub() else sleep)(seconds)
+
+    def signal(self) -> Signal:
+        """Return a new signal for the calling greenlet or thread to wait for."""
+        if not self.in_hub():
+            return ThreadSignal()
+        assert self._waker is not None
+        return GreenletSignal(self._waker)
+
+
+def _run(function: Callable[..., None], *arguments: Any) -> None:
+    """Log any error here: gevent would print the arguments, and printing a proxy calls its device."""
+    try:
+        function(*arguments)
+    except Exception:
+        logger.exception("%s failed", function.__qualname__)
+
+
+def _run_in_thread(function: Callable[..., None], *arguments: Any) -> None:
+    with tango.EnsureOmniThread():
+        _run(function, *arguments)

@@ -1,0 +1,24 @@
+"""Counts of calls: the one place where the calls write metrics."""
+
+from __future__ import annotations
+
+from mtango_gevent.workers import Figures
+
+
+class CallCounter:
+    """Counts every call once. with_device: whether the metric has the device as a label."""
+
+    def __init__(self, figures: Figures, with_device: bool) -> None:
+        self._figures, self._with_device = figures, with_device
+        self.refused = self.timed_out = 0
+
+    def count(self, kind: str, outcome: str, seconds: float | None, device: str) -> None:
+        """Count a call that has ended or timed out. seconds: its duration, None for one that was not made."""
+        labels = [device] if self._with_device else []
+        self._figures.count_labelled("mtango_tango_calls_total", kind, outcome, *labels)
+        if seconds is not None:
+            self._figures.time_labelled(seconds, "mtango_tango_call_duration_seconds", kind)
+
+    def waited(self, seconds: float) -> None:
+        """Count a wait for the places of bulkheads."""
+        self._figures.time_labelled(seconds, "mtango_tango_slot_wait_seconds")

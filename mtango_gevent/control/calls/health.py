@@ -1,0 +1,50 @@
+"""Health: whether the target of calls answers, as far as it is known."""
+
+from __future__ import annotations
+
+from mtango_gevent.control.calls.counter import CallCounter
+from mtango_gevent.errors import DevFailed
+
+
+class Health:
+    """The health of a target that is never given up, such as the gateway's own work.
+
+    device: the label of its calls in metrics.
+    patience: seconds after which a call without an answer has the server checked, and fails if the server is silent.
+    """
+
+    patience: float | None = None
+
+    def __init__(self, counter: CallCounter, device: str = "") -> None:
+        self.counter, self.device = counter, device
+
+    def admit(self, kind: str) -> None:
+        """Raise DevFailed, MTANGO_CircuitOpen, and count it, where no call is to be made."""
+        try:
+            self.raise_if_open()
+        except DevFailed:
+            self.count(kind, "open")
+            raise
+
+    def count(self, kind: str, outcome: str, seconds: float | None = None) -> None:
+        """Count a call that has ended, timed out or not been made."""
+        self.counter.count(kind, outcome, seconds, self.device)
+
+    def raise_if_open(self) -> None:
+        """Raise DevFailed, MTANGO_CircuitOpen, where no call is to be made."""
+
+    def started(self) -> None:
+        """A call has a thread."""
+
+    def withdrawn(self) -> None:
+        """A call that was to have a thread has got none."""
+
+    def on_timeout(self, began: float, failure: DevFailed) -> None:
+        """A call that began then, by time.perf_counter(), has not ended by its deadline."""
+        self.check_server()
+
+    def ended(self, began: float, error: BaseException | None, abandoned: bool) -> None:
+        """A call has ended, perhaps after its deadline."""
+
+    def check_server(self) -> None:
+        """Find out whether the server answers, without waiting for it."""
