@@ -113,7 +113,7 @@ def metrics() -> str:
 
 def failures() -> str:
     """The gateway's own reasons, and the statuses of Tango's."""
-    statuses = {reason: str(status) for status, reasons in STATUS_OF_REASON.items() for reason in reasons}
+    statuses = {reason: str(status) for reason, status in STATUS_OF_REASON.items()}
     own = [(f"`{reason}`", status or _status(statuses, reason), about) for reason, (status, about) in REASONS.items()]
     tango = [(f"`{reason}`", status) for reason, status in sorted(statuses.items()) if reason not in REASONS]
     return "\n\n".join(

@@ -70,12 +70,11 @@ def test_every_metric_has_a_row() -> None:
 def test_every_reason_has_a_row() -> None:
     page = read("failures.md")
     raised = set(re.findall(r'"(MTANGO_[A-Z][a-z]\w+)"', SOURCE))
-    known = raised.union(*STATUS_OF_REASON.values())
+    known = raised | STATUS_OF_REASON.keys()
     assert set(re.findall(r"^\| `(\w+_\w+)`", page, re.M)) == known
-    for status, reasons in STATUS_OF_REASON.items():
-        for reason in reasons:
-            (row,) = re.findall(rf"^\| `{reason}` \| (.*) \|$", page, re.M)
-            assert str(status) in row
+    for reason, status in STATUS_OF_REASON.items():
+        (row,) = re.findall(rf"^\| `{reason}` \| (.*) \|$", page, re.M)
+        assert str(status) in row
 
 
 def test_every_operation_is_listed() -> None:
