@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from mtango_gevent import __version__
-from mtango_gevent.api import metrics
+from mtango_gevent import __version__, metrics
 from mtango_gevent.config import FILE_VARIABLE, SETTINGS, Config
 from mtango_gevent.errors import STATUS_OF_REASON
 
