@@ -144,6 +144,14 @@ def test_cited_metrics_exist(page: Path) -> None:
 
 
 @each_page
+def test_cited_targets_exist(page: Path) -> None:
+    targets = re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    for span in code_spans(page):
+        for target in re.findall(r"^make ([a-z][\w-]*)", span):
+            assert target in targets, target
+
+
+@each_page
 def test_cited_functions_and_classes_exist(page: Path) -> None:
     foreign = dir(builtins) + FOREIGN
     for name in (name for span in code_spans(page) for name in re.findall(r"^([A-Za-z_]\w*)\(\)$", span)):
