@@ -78,7 +78,7 @@ each_server = pytest.mark.parametrize("server", [uwsgi, mod_wsgi])
 
 
 @each_server
-def test_it_reads_writes_and_waits_for_events(
+def test_wsgi_server_reads_writes_and_waits_for_events(
     server: Server, tango_system: EmbeddedTango, host_path: str, sender: str, pytango: PyTango, tmp_path: Path
 ) -> None:
     with server(tmp_path) as gateway, ThreadPoolExecutor(1) as threads:
@@ -98,7 +98,7 @@ def test_it_reads_writes_and_waits_for_events(
 
 
 @each_server
-def test_slow_devices_hold_up_nobody_else(
+def test_slow_devices_delay_no_other_requests(
     server: Server, slow_devices: list[str], host_path: str, tmp_path: Path
 ) -> None:
     with server(tmp_path) as gateway, ThreadPoolExecutor(4) as threads:
@@ -112,7 +112,7 @@ def test_slow_devices_hold_up_nobody_else(
 
 
 @each_server
-def test_it_ends_in_order_while_events_come(
+def test_wsgi_server_stops_while_events_come(
     server: Server, slow_devices: list[str], host_path: str, tmp_path: Path
 ) -> None:
     with server(tmp_path) as gateway, ThreadPoolExecutor(1) as threads:
