@@ -85,7 +85,7 @@ def wait_for_event(gateway: Gateway, host_path: str) -> Iterator[Callable[[str],
 
 
 @pytest.mark.parametrize("attribute", ["sent0", "silent"])
-def test_who_waits_for_a_device_that_dies_is_told(
+def test_listener_is_told_that_its_device_is_gone(
     gateway: Gateway,
     mortal: ServerProcess,
     wait_for_event: Callable[[str], Future[dict]],
@@ -135,7 +135,7 @@ def test_reading_many_frozen_devices_leaves_the_others_their_threads(
         server.stop()
 
 
-def test_a_frozen_device_server_holds_up_nobody_else(
+def test_frozen_device_server_delays_no_other_listeners(
     gateway: Gateway, mortal: ServerProcess, wait_for_event: Callable[[str], Future[dict]], pytango: PyTango
 ) -> None:
     gateway.clean()

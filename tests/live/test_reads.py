@@ -49,7 +49,7 @@ def slow(slow_devices: list[str], gateway: Gateway, pytango: PyTango, host_path:
     pytango.run(slow_devices[0], "Init")
 
 
-def test_who_reads_the_same_at_the_same_moment_has_the_same_value(slow: Slow) -> None:
+def test_concurrent_reads_of_an_attribute_share_one_value(slow: Slow) -> None:
     before = slow.reads()
     began = time.monotonic()
     answers = slow.get_together(["slow", "SLOW"] * (MANY // 2))
@@ -66,7 +66,7 @@ def test_different_reads_are_not_merged(slow: Slow) -> None:
     assert slow.reads() == before + 2
 
 
-def test_a_failure_is_everybodys_and_is_not_kept(slow: Slow) -> None:
+def test_failure_is_shared_by_concurrent_readers_and_is_not_kept(slow: Slow) -> None:
     before = slow.reads()
     answers = slow.get_together(["failing"] * MANY)
     assert {answer["errors"][0]["description"].split()[-1] for answer in answers} == {"broken"}
@@ -75,7 +75,7 @@ def test_a_failure_is_everybodys_and_is_not_kept(slow: Slow) -> None:
     assert slow.reads() == before + 2
 
 
-def test_who_reads_after_a_change_sees_it(gateway: Gateway, slow: Slow) -> None:
+def test_read_after_a_change_returns_the_new_value(gateway: Gateway, slow: Slow) -> None:
     with ThreadPoolExecutor(1) as threads:
         before = threads.submit(slow.get, "slow")
         wait_until(lambda: slow.in_progress() or before.done())
@@ -84,7 +84,7 @@ def test_who_reads_after_a_change_sees_it(gateway: Gateway, slow: Slow) -> None:
         assert before.result()["value"] in (0.1, 1.0)  # which of the two is first is the device's affair
 
 
-def test_a_client_that_goes_takes_the_read_from_nobody(gateway: Gateway, slow: Slow) -> None:
+def test_read_goes_on_when_one_of_its_clients_disconnects(gateway: Gateway, slow: Slow) -> None:
     before = slow.reads()
     leaving = gateway.connection()
     leaving.request("GET", f"/tango/rest{slow.path}/attributes/slow/value")

@@ -249,7 +249,7 @@ def test_qualities_have_the_names_that_tangojs_looks_for(tangojs: Tangojs, name:
 
 
 @pytest.mark.parametrize("name", ["throw_exception", "no_value"])
-def test_what_cannot_be_read_has_a_name_and_no_value(tangojs: Tangojs, name: str) -> None:
+def test_unreadable_attribute_has_a_name_and_no_value(tangojs: Tangojs, name: str) -> None:
     (answer,) = tangojs.read([name], DEMO_DEVICE)
     assert answer["name"] == name
     assert "value" not in answer
@@ -384,7 +384,7 @@ def test_texts_with_commas_need_quotes_in_an_array(tangojs: Tangojs, fresh_types
         assert pytango.read(fresh_types, "string_spectrum") == texts
 
 
-def test_what_follows_an_ampersand_is_another_attribute(tangojs: Tangojs, fresh_types: str, pytango: PyTango) -> None:
+def test_text_after_an_ampersand_is_another_attribute(tangojs: Tangojs, fresh_types: str, pytango: PyTango) -> None:
     written, failed = tangojs.write("string_scalar=a&b=c")
     assert (written["name"], written["value"]) == ("string_scalar", "a")
     assert (failed["name"], failed["errors"][0]["reason"]) == ("b", "API_AttrNotFound")
@@ -415,7 +415,7 @@ def test_each_of_many_is_written_or_fails_for_itself(tangojs: Tangojs, fresh_typ
         *("string_spectrum=%22open,x", "long_spectrum=1,,2"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_nothing_is_written(
+def test_value_that_does_not_fit_is_refused_and_nothing_is_written(
     tangojs: Tangojs, fresh_types: str, pytango: PyTango, query: str
 ) -> None:
     attribute = query.partition("=")[0]

@@ -267,7 +267,7 @@ def append(buffer: EventBuffer, event: Event) -> None:
         ([], 5, 1, 1),
     ],
 )
-def test_what_is_behind_a_time(times: list[int], last: int, unit: int, next_one: int) -> None:
+def test_buffer_finds_the_first_event_after_a_time(times: list[int], last: int, unit: int, next_one: int) -> None:
     buffer = EventBuffer(9, 100)
     for each in times:
         append(buffer, event(each))
@@ -301,7 +301,7 @@ def test_an_event_of_another_worker_is_recognised_by_the_time_of_the_device() ->
     assert [buffer.after(came) for came in (-1, 0, 1999, 3000)] == [0, 1, 2, 4]
 
 
-def test_a_cursor_is_what_it_was_when_it_comes_back() -> None:
+def test_cursor_survives_formatting_and_parsing() -> None:
     cursor = Cursor("0123456789ab", 12, 1795246250801123, 1795246250800999)
     assert Cursor.parse(str(cursor)) == cursor
     for text in ("e", "1795246250801", "e0123456789ab.12.1", "e0123456789AB.1.1.1", "e0123456789ab.1.1.1\n"):
