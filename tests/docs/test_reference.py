@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from mtango_gevent import __version__, metric_table
+from mtango_gevent import __version__, metrics
 from mtango_gevent.config import FILE_VARIABLE, SETTINGS, Config
 from mtango_gevent.errors import STATUS_OF_REASON
 
@@ -61,10 +61,10 @@ def test_every_setting_has_a_row() -> None:
 
 def test_every_metric_has_a_row() -> None:
     page = read("metrics.md")
-    for name, labels, about in metric_table.METRICS:
+    for name, labels, about in metrics.METRICS:
         listed = ", ".join(f"`{label}`" for label in labels)
         assert f"| `{name}` |{f' {listed}' if listed else ''} | {about} |" in page
-    assert set(re.findall(r"^\| `(mtango_\w+)`", page, re.M)) == {name for name, _, _ in metric_table.METRICS}
+    assert set(re.findall(r"^\| `(mtango_\w+)`", page, re.M)) == {name for name, _, _ in metrics.METRICS}
 
 
 def test_every_reason_has_a_row() -> None:
@@ -138,9 +138,17 @@ def test_cited_reasons_exist(page: Path) -> None:
 
 @each_page
 def test_cited_metrics_exist(page: Path) -> None:
-    known = {name for name, _, _ in metric_table.METRICS}
+    known = {name for name, _, _ in metrics.METRICS}
     for name in re.findall(r"\bmtango_(?!gevent)[a-z_]+[a-z]", prose(page)):
         assert name in known, name
+
+
+@each_page
+def test_cited_targets_exist(page: Path) -> None:
+    targets = re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    for span in code_spans(page):
+        for target in re.findall(r"^make ([a-z][\w-]*)", span):
+            assert target in targets, target
 
 
 @each_page
