@@ -1,4 +1,4 @@
-"""Four workers that answer as one server."""
+"""Four workers that answer as one gateway."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def four(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def ask(gateway: Gateway, path: str, times: int, kept: bool = True) -> int:
-    """How many answers came, over one connection or a new one each time."""
+    """Return the number of answers, over one connection or a new one each time."""
     connection, came = gateway.connection(), 0
     for _ in range(times):
         try:
@@ -47,11 +47,11 @@ def ask(gateway: Gateway, path: str, times: int, kept: bool = True) -> int:
 
 
 def figures(gateway: Gateway) -> dict:
-    """Over a new connection, of whichever worker takes it."""
+    """Return the statistics, from any worker, over a new connection."""
     return gateway.get("/sys/stats")
 
 
-def test_every_request_counts_whoever_answers(four: Gateway) -> None:
+def test_requests_of_all_workers_are_counted(four: Gateway) -> None:
     before = figures(four)["requests"]
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda number: ask(four, "", 250, kept=number % 2 == 0), range(16)))
@@ -63,7 +63,7 @@ def test_every_request_counts_whoever_answers(four: Gateway) -> None:
     assert len({worker["pid"] for worker in stats["workers"]}) == WORKERS
 
 
-def test_a_worker_that_is_killed_takes_no_count_with_it(four: Gateway) -> None:
+def test_counts_of_a_killed_worker_stay(four: Gateway) -> None:
     before = figures(four)["responses"]
     victim = figures(four)["workers"][0]["pid"]
     with ThreadPoolExecutor(8) as threads:
@@ -81,7 +81,7 @@ def test_a_worker_that_is_killed_takes_no_count_with_it(four: Gateway) -> None:
     assert looks == list(range(looks[0], looks[0] + 20))
 
 
-def test_one_cleaning_is_everybodys(four: Gateway, host_path: str) -> None:
+def test_clearing_a_cache_clears_it_in_all_workers(four: Gateway, host_path: str) -> None:
     path = f"{host_path}/devices/sys/tg_test/1/attributes/double_scalar/value"
 
     def cached_in_all() -> bool:
@@ -97,7 +97,7 @@ def test_one_cleaning_is_everybodys(four: Gateway, host_path: str) -> None:
     wait_until(lambda: all(worker["proxies"]["device"] == 0 for worker in figures(four)["workers"]))
 
 
-def test_how_a_device_does_is_known_of_all(four: Gateway, host_path: str) -> None:
+def test_device_status_includes_all_workers(four: Gateway, host_path: str) -> None:
     """Reads at the same moment are shared: here there is one at a time."""
 
     def calls() -> int:
@@ -109,7 +109,7 @@ def test_how_a_device_does_is_known_of_all(four: Gateway, host_path: str) -> Non
     wait_until(lambda: before + 200 <= calls() <= before + 200 + WORKERS)  # each has made a connection
 
 
-def test_what_a_worker_that_answers_nothing_does_is_seen(four: Gateway) -> None:
+def test_statistics_include_idle_workers(four: Gateway) -> None:
     stats = figures(four)
     for worker in stats["workers"]:
         assert worker["resource"]["max_resident_mem"] > 10_000
