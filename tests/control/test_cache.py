@@ -16,12 +16,12 @@ import pytest
 
 from mtango_gevent import workers
 from mtango_gevent.control import device_metadata
-from mtango_gevent.control.cache import Cache
+from mtango_gevent.control.cache import Cache, Route, SingleFlight
 from mtango_gevent.control.calls import GreenletSignal, NativeLock, Signal, ThreadSignal, Waker
 from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.values import set_configuration
 from mtango_gevent.workers import CacheFigures
-from tests.control.concurrency import new_device
+from tests.control.concurrency import NativeEvent, new_client, new_device, outcome_of, reasons
 from tests.hubs import in_a_hub
 from tests.patched_process import in_patched_process
 from tests.waiting import wait_until
@@ -200,6 +200,17 @@ def test_when_the_asking_greenlet_is_killed_the_next_one_asks() -> None:
     release.set()
     assert second.get(timeout=10) == "answer"
     assert asked == [first, second]
+
+
+@in_patched_process
+def test_call_that_its_leader_has_left_is_under_way_until_it_ends_and_is_not_joined() -> None:
+    client, release = new_client(call_deadline=0.2), NativeEvent()
+    flights, route = SingleFlight(client.concurrency.signal), Route(client.bulkhead("a/b/c"), "other")
+    assert reasons([outcome_of(flights.do, "key", lambda: release.wait(10), route)]) == ["MTANGO_CallTimedOut"]
+    assert flights
+    assert flights.join("key") is None
+    release.set()
+    wait_until(lambda: not flights)
 
 
 @pytest.mark.usefixtures("changing_server")
