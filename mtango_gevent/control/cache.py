@@ -20,8 +20,8 @@ from cachetools import TLRUCache
 
 from mtango_gevent.control.calls import Bulkhead, NativeLock, Signal
 from mtango_gevent.errors import DevFailed
+from mtango_gevent.metrics import CacheMetrics
 from mtango_gevent.names import folded
-from mtango_gevent.workers import CacheFigures
 
 T = TypeVar("T")
 
@@ -167,7 +167,7 @@ class Cache(Generic[T]):
     A value whose call began before `forget` or `clear` is neither stored nor joined after it: such a change begins a
     new generation of the device. Concurrent callers share one call. None cannot be a value, and failures are not kept.
     renew: each use begins the lifetime anew. weigh: returns what a value takes of `size`, math.inf if it is not to be
-    kept. figures: where hits, misses and the number of values are counted. make_signal: as for SingleFlight.
+    kept. metrics: where hits, misses and the number of values are counted. make_signal: as for SingleFlight.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Cache(Generic[T]):
         make_signal: Callable[[], Signal],
         renew: bool = False,
         weigh: Callable[[T], float] | None = None,
-        figures: CacheFigures | None = None,
+        metrics: CacheMetrics | None = None,
     ) -> None:
         self._entries: TLRUCache[tuple[str, Hashable], _Entry] = TLRUCache(
             size,
@@ -186,7 +186,7 @@ class Cache(Generic[T]):
             (lambda entry: weigh(entry.value)) if weigh else None,
         )
         self._renew = renew
-        self._figures = figures
+        self._metrics = metrics
         self._flights = SingleFlight(make_signal)
         self._numbers = itertools.count(1)
         self._generations: dict[str, int] = {}
@@ -213,8 +213,8 @@ class Cache(Generic[T]):
             if entry and self._renew:
                 self._entries[device, detail] = entry._replace(asked=now)
         is_fresh = entry is not None and now - entry.asked < max_age
-        if self._figures:
-            (self._figures.hit if is_fresh else self._figures.miss)()
+        if self._metrics:
+            (self._metrics.hit if is_fresh else self._metrics.miss)()
         return entry.value if entry and is_fresh else None
 
     def peek(self, device: str, detail: Hashable = None) -> T | None:
@@ -252,11 +252,11 @@ class Cache(Generic[T]):
         self.count()
 
     def count(self) -> None:
-        """Update the number of values in the figures."""
-        if self._figures:
+        """Update the number of values in the metrics."""
+        if self._metrics:
             with self._guard:
                 self._entries.expire()
-                self._figures.size(len(self._entries))
+                self._metrics.size(len(self._entries))
 
     def _ask(self, device: str, detail: Hashable, generation: int, ask: Callable[[], T]) -> T:
         asked = time.monotonic()

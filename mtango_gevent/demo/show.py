@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 from mtango_gevent.config import Config
 from mtango_gevent.demo.embedded import EmbeddedTango, EmbeddedTangoError
 from mtango_gevent.demo.server_process import stop_session
-from mtango_gevent.serving import command as server
 from mtango_gevent.serving import interpreter
 
 # Far longer than a start takes, so that only a gateway that will never answer gets there.
@@ -59,7 +58,7 @@ def run(bind: Address, workers: int, tango_port: int, data: Path | None) -> int:
 
 def _serve(tango: EmbeddedTango, bind: Address, environment: dict[str, str]) -> int:
     # In a session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
-    gateway = subprocess.Popen(server.command(), env=environment, start_new_session=True)
+    gateway = subprocess.Popen(interpreter.gateway_command(), env=environment, start_new_session=True)
     tango.keep(gateway.pid)
     try:
         path = Config.load(environment).app_base

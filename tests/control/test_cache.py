@@ -14,13 +14,12 @@ import gevent
 import gevent.event
 import pytest
 
-from mtango_gevent import workers
 from mtango_gevent.control import device_metadata
 from mtango_gevent.control.cache import Cache, Route, SingleFlight
 from mtango_gevent.control.calls import GreenletSignal, NativeLock, Signal, ThreadSignal, Waker
 from mtango_gevent.errors import DevFailed, tango_failure
+from mtango_gevent.metrics import CacheMetrics, own
 from mtango_gevent.values import set_configuration
-from mtango_gevent.workers import CacheFigures
 from tests.control.concurrency import NativeEvent, new_client, new_device, outcome_of, reasons
 from tests.hubs import in_a_hub
 from tests.patched_process import in_patched_process
@@ -75,12 +74,12 @@ def ended(threads: list[threading.Thread]) -> None:
 
 
 def test_an_answer_is_asked_for_once_in_its_lifetime() -> None:
-    figures, asked = workers.own(), []
-    cache = Cache[Any](9, 60, ThreadSignal, figures=CacheFigures(figures, "attributes", 9))
+    metrics, asked = own(), []
+    cache = Cache[Any](9, 60, ThreadSignal, metrics=CacheMetrics(metrics, "attributes", 9))
     for _ in range(3):
         assert cache.get(DEVICE, "key", lambda: asked.append(1) or "answer") == "answer"
     assert len(asked) == 1
-    assert figures.get("attributes.hits") == 2
+    assert metrics.read()[0]["attributes"]["hits"] == 2
     cache.clear()
     cache.get(DEVICE, "key", lambda: asked.append(1) or "answer")
     assert len(asked) == 2

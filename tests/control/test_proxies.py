@@ -10,12 +10,11 @@ from typing import Any
 import gevent
 import pytest
 
-from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.cache import Cache, Route
 from mtango_gevent.control.calls import Bulkhead, ThreadSignal
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.workers import CacheFigures
+from mtango_gevent.metrics import CacheMetrics, own
 from tests.control.concurrency import NativeEvent, native_sleep, new_client, new_device, outcome_of, outcomes, reasons
 from tests.patched_process import in_patched_process
 
@@ -31,14 +30,14 @@ def proxy_of(cache: Cache[Any], name: str, bulkhead: Bulkhead, connect: Callable
 
 
 def test_the_least_recently_used_proxy_is_let_go(bulkhead: Bulkhead) -> None:
-    figures = workers.own()
-    cache = Cache[Any](2, 60, ThreadSignal, renew=True, figures=CacheFigures(figures, "devices", 2))
+    metrics = own()
+    cache = Cache[Any](2, 60, ThreadSignal, renew=True, metrics=CacheMetrics(metrics, "devices", 2))
     first = proxy_of(cache, "a", bulkhead, object)
     proxy_of(cache, "b", bulkhead, object)
     assert proxy_of(cache, "a", bulkhead, object) is first
     proxy_of(cache, "c", bulkhead, object)
     assert proxy_of(cache, "a", bulkhead, object) is first
-    assert [figures.get(f"devices.{figure}") for figure in ("hits", "misses", "currsize", "maxsize")] == [2, 3, 2, 2]
+    assert metrics.read()[0]["devices"] == {"hits": 2, "misses": 3, "currsize": 2, "maxsize": 2}
 
 
 def test_a_proxy_that_is_used_stays_and_one_that_is_not_goes(bulkhead: Bulkhead) -> None:
@@ -97,7 +96,7 @@ def test_twenty_callers_of_one_device_make_one_connection() -> None:
     found = outcomes(proxy_of, 20, client.proxies, "a/b/c", bulkhead, connect)
     assert len(made) == 1
     assert len({id(outcome.value) for outcome in found}) == 1
-    assert client.figures.get("devices.currsize") >= 1
+    assert client.metrics.read()[0]["devices"]["currsize"] >= 1
 
 
 @in_patched_process
