@@ -80,7 +80,7 @@ class EventHub:
         raise tango_failure("MTANGO_DeviceBusy", f"the subscription to {source.attribute} has just been given up")
 
     def info(self) -> dict[str, int]:
-        """Return figures: subscriptions, how many of them are polled, listeners, and the counters of events."""
+        """Return metrics: subscriptions, how many of them are polled, listeners, and the counters of events."""
         subscriptions = self._poller.subscriptions()
         return {
             "subscriptions": len(subscriptions),
