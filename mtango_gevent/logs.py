@@ -1,18 +1,17 @@
-"""Log lines: one for each request, as a text or as JSON, with nothing in it that a client could have broken it with."""
+"""Log lines: the one for each request, and their format as JSON. A client cannot break a line or forge a part of it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import logging
-import os
 import time
 from typing import Any
 
 
 @dataclasses.dataclass(slots=True)
 class AccessLine:
-    """What there is to say of one request. Times in milliseconds; outcome: `ok`, or why not."""
+    """The log line of a request: a message for `logging`. Times in milliseconds; outcome: `ok`, or the failure."""
 
     id: str
     client: str
@@ -33,33 +32,8 @@ class AccessLine:
         return text.encode("unicode_escape").decode("ascii")
 
 
-_LINE = dict(logging.LogRecord("", logging.INFO, "", 0, None, (), None).__dict__)
-os.register_at_fork(after_in_child=lambda: _LINE.update(process=os.getpid()))
-
-
-def log(logger: logging.Logger, line: AccessLine) -> None:
-    """`logger.info(line)`, for half its price: nobody wants to know where in the code and in which thread it was."""
-    if logger.isEnabledFor(logging.INFO):
-        now = time.time()
-        record = logging.LogRecord.__new__(logging.LogRecord)
-        record.__dict__.update(_LINE, name=logger.name, msg=line, created=now, msecs=int(now % 1 * 1000))
-        logger.handle(record)
-
-
-class TextFormatter(logging.Formatter):
-    """As many lines have the same second, its text is made once."""
-
-    _second, _text = 0, ""
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-        second = int(record.created)
-        if second != self._second:
-            self._second, self._text = second, super().formatTime(record, datefmt)
-        return self._text
-
-
 class JsonFormatter(logging.Formatter):
-    """A JSON object in each line."""
+    """A JSON object for each line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -74,13 +48,13 @@ class JsonFormatter(logging.Formatter):
             line["message"] = record.getMessage()
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)  # in ASCII: terminals know control characters beyond it too
+        return json.dumps(line, default=str)  # in ASCII, as terminals obey control characters beyond it too
 
 
 def in_json(level: str) -> dict[str, Any]:
-    """For gunicorn's setting `logconfig_dict`: all lines, its own too."""
+    """Return gunicorn's setting `logconfig_dict` for a log in JSON, gunicorn's own lines included."""
     logger = {"level": level, "handlers": ["stderr"], "propagate": False}
-    silent = {"level": "CRITICAL", "handlers": [], "propagate": False}  # gunicorn's line for each request, beside ours
+    silent = {"level": "CRITICAL", "handlers": [], "propagate": False}  # gunicorn's own access log
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -7,7 +7,7 @@ import logging
 from urllib.parse import quote
 
 from mtango_gevent.api.request_context import RequestContext
-from mtango_gevent.logs import AccessLine, log
+from mtango_gevent.logs import AccessLine
 
 _logger = logging.getLogger("mtango_gevent.access")
 
@@ -18,8 +18,7 @@ _QUERY = "%!$&'()*+,;=:@/?-._~"
 def write(request: RequestContext, status: int, length: int, seconds: float) -> None:
     """Log a request. length: bytes of the body; seconds: from the request's arrival to its response."""
     environ = request.environ
-    log(
-        _logger,
+    _logger.info(
         AccessLine(
             id=request.id,
             client=_quoted(environ.get("REMOTE_ADDR") or "-", ":.[]%"),  # a proxy may forward any text

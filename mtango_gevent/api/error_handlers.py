@@ -29,7 +29,7 @@ def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) ->
 
     milliseconds: when it happened, since the epoch; None is now.
     """
-    app_state().figures.count("failures")
+    app_state().metrics.count("mtango_http_failures_total")
     current().outcome = "failed: " + " < ".join(from_utf8(error.reason) for error in failure.args)
     if config().rc3_errors == "tango":
         return reply.json(failure_body(describe(failure), milliseconds))
@@ -40,7 +40,7 @@ def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) ->
 
 
 def answer_refusal(error: ApiError) -> Response:
-    app_state().figures.count("failures")
+    app_state().metrics.count("mtango_http_failures_total")
     current().outcome = f"refused: {error.description}"
     response = _answer(error, error.status)
     response.headers.update(error.headers)
@@ -64,7 +64,7 @@ def answer_http_error(error: HTTPException) -> Response:
 
 def answer_internal_error(error: Exception) -> Response:
     """Answer an error of the gateway itself, and log its traceback."""
-    app_state().figures.count("failures")
+    app_state().metrics.count("mtango_http_failures_total")
     current().outcome = f"broken: {type(error).__name__}"
     line = f"{request.method} {request.path}, request {current().id}"
     logger.exception("%s", line.encode("unicode_escape").decode("ascii"))

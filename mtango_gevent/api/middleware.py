@@ -16,7 +16,7 @@ from mtango_gevent.api import access, access_log, request_context
 from mtango_gevent.api.cors import METHODS, CorsPolicy
 from mtango_gevent.api.fast_values import FastValues
 from mtango_gevent.api.request_context import AppState, RequestContext, current
-from mtango_gevent.series import OTHER
+from mtango_gevent.metrics import OTHER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -34,7 +34,7 @@ class Middleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         context = request_context.begin(self._state, environ)
-        self._state.figures.count("requests")
+        self._state.metrics.begin_request()
         self._state.client.apply_pending_clears()
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
@@ -83,12 +83,10 @@ class Middleware:
 
     def _count(self, context: RequestContext, status: str, seconds: float) -> None:
         """Count the request by labels that a client cannot invent, as the value of a label is kept for ever."""
-        figures, method = self._state.figures, context.environ["REQUEST_METHOD"]
+        method = context.environ["REQUEST_METHOD"]
         if method not in METHODS:
             method = OTHER
-        figures.count("responses")
-        figures.count_labelled("mtango_http_requests_total", context.route, method, status)
-        figures.time_labelled(seconds, "mtango_http_request_duration_seconds", context.route, method)
+        self._state.metrics.end_request(seconds, context.route, method, status)
 
 
 def enter_flask(_endpoint: str | None, _values: dict[str, Any] | None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import measure_calls
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.workers import Figures
+from mtango_gevent.metrics import Metrics
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -33,8 +33,8 @@ class AppState:
     in_force: dict[str, object] = dataclasses.field(default_factory=dict)
 
     @property
-    def figures(self) -> Figures:
-        return self.client.figures
+    def metrics(self) -> Metrics:
+        return self.client.metrics
 
 
 class RequestContext:

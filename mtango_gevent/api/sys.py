@@ -1,4 +1,4 @@
-"""mtango-py's system API: figures, caches, settings. Contract: rc3, section 9."""
+"""The system API of mtango-py: statistics, caches, settings. Contract: rc3, section 9."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from mtango_gevent import __version__, reports, workers
+from mtango_gevent import __version__
 from mtango_gevent.api import reply, urls
 from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.control.host import tango_host_variable
 from mtango_gevent.errors import NotFound
+from mtango_gevent.scoreboard import CACHES
 
 blueprint = Blueprint("sys", __name__)
 
@@ -24,8 +25,8 @@ def show_entry() -> Response:
         {
             "stats": f"{base}/stats",
             "devices": f"{base}/devices",
-            "gc": [f"{base}/clean/{cache}" for cache in workers.CACHES],
-            "active": [f"{base}/active/{cache}" for cache in workers.CACHES],
+            "gc": [f"{base}/clean/{cache}" for cache in CACHES],
+            "active": [f"{base}/active/{cache}" for cache in CACHES],
             "config": f"{base}/config",
             "version": f"mtango-gevent {__version__}",
         }
@@ -34,27 +35,26 @@ def show_entry() -> Response:
 
 @blueprint.get("/stats")
 def show_statistics() -> Response:
-    """Of the server: all its workers, those that have gone included, whichever of them answers."""
-    app_state().client.publish()
-    total, each = app_state().figures.board.read()
+    """Show the statistics of the gateway and of each worker. Counters include workers that have ended."""
+    total, workers = _read()
     now = time.time()
     return reply.value(
         {
-            **_shape_figures(workers.grouped(total)),
-            "running_since": app_state().figures.board.since,
+            **_shape_figures(total),
+            "running_since": app_state().metrics.scoreboard.started,
             "time": now,
-            "workers": [_shape_worker(workers.grouped(worker), now) for worker in each],
+            "workers": [_shape_worker(worker, now) for worker in workers],
         }
     )
 
 
 def _shape_worker(worker: dict[str, Any], now: float) -> dict[str, Any]:
-    caches = {cache: worker[cache] for cache in workers.CACHES}
+    caches = {cache: worker[cache] for cache in CACHES}
     return {"pid": worker["pid"], "age": now - worker["since"], **_shape_figures(worker), "cache": caches}
 
 
 def _shape_figures(figures: dict[str, Any]) -> dict[str, Any]:
-    """In mtango-py's shape."""
+    """Return figures in mtango-py's shape."""
     return {
         **{key: figures[key] for key in ("requests", "responses", "failures")},
         "proxies": {"device": figures["devices"]["currsize"], "attribute": figures["attributes"]["currsize"]},
@@ -64,10 +64,9 @@ def _shape_figures(figures: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/devices")
 def show_devices() -> Response:
-    """How each device does that has been asked, as all workers know it."""
+    """Show the status of each device that was called, from all workers."""
     app_state().client.publish()
-    rows = reports.merged(app_state().figures.board.reports.read())
-    return reply.value([_shape_device(row) for row in rows])
+    return reply.value([_shape_device(row) for row in app_state().metrics.scoreboard.read_devices()])
 
 
 def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/config")
 def show_config() -> Response:
-    """What is in force, also where gunicorn's command line decided."""
+    """Show the settings in force, including those from gunicorn's command line."""
     settings = {**dataclasses.asdict(config()), **app_state().in_force}
     return reply.metadata({**settings, "version": __version__, "TANGO_HOST": tango_host_variable()})
 
@@ -85,22 +84,26 @@ def show_config() -> Response:
 @blueprint.get("/cache/<cache>")
 @blueprint.get("/active/<cache>")
 def show_cache(cache: str) -> Response:
-    """Hits, misses, currsize, maxsize: of the device proxies, or of the attribute configurations, of all workers."""
+    """Show hits, misses, currsize and maxsize of the device proxies or the attribute configurations of all workers."""
     _check(cache)
-    app_state().client.publish()
-    total, _ = app_state().figures.board.read()
-    return reply.value(workers.grouped(total)[cache])
+    total, _ = _read()
+    return reply.value(total[cache])
 
 
 @blueprint.get("/clean/<cache>")
 def clean_cache(cache: str) -> Response:
-    """Whichever worker has the next request, it has an empty cache."""
+    """Have each worker clear the cache before its next request."""
     _check(cache)
-    app_state().figures.board.clean(*(workers.CACHES if cache == "devices" else ["attributes"]))
+    app_state().metrics.scoreboard.request_clear(*(CACHES if cache == "devices" else ["attributes"]))
     app_state().client.apply_pending_clears()
     return reply.no_content()
 
 
+def _read() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    app_state().client.publish()
+    return app_state().metrics.read()
+
+
 def _check(cache: str) -> None:
-    if cache not in workers.CACHES:
-        raise NotFound(f"no cache of that name: there are {' and '.join(workers.CACHES)}")
+    if cache not in CACHES:
+        raise NotFound(f"no such cache: expected {' or '.join(CACHES)}")

@@ -7,14 +7,15 @@ import functools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tango
 from tango.gevent_executor import set_global_executor
 
-from mtango_gevent import workers
 from mtango_gevent.config import Config
 from mtango_gevent.control.addresses import Addresses
 from mtango_gevent.control.background import Background
+from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import (
     Bulkhead,
     BulkheadExecutor,
@@ -27,14 +28,12 @@ from mtango_gevent.control.calls import (
     ThreadPool,
 )
 from mtango_gevent.control.database import Address, Database, DatabaseServer
-from mtango_gevent.control.events.hub import EventHub
-from mtango_gevent.control.metadata import Metadata
+from mtango_gevent.control.events import ConfigurationWatch, EventHub
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
-from mtango_gevent.control.watch import ConfigurationWatch
 from mtango_gevent.errors import DevFailed
+from mtango_gevent.metrics import CacheMetrics, Metrics, own
 from mtango_gevent.names import local_name
-from mtango_gevent.workers import CacheFigures, Figures
 
 # Entries of each cache of metadata: room for the attributes of thousands of devices, a few hundred bytes each.
 METADATA_SIZE = 100_000
@@ -43,31 +42,31 @@ METADATA_SIZE = 100_000
 class TangoClient:
     """Executor, proxies and caches of one application. Makes no connection by itself, so it may be made anywhere."""
 
-    def __init__(self, config: Config, figures: Figures | None = None) -> None:
+    def __init__(self, config: Config, metrics: Metrics | None = None) -> None:
         self.config = config
-        self.figures = workers.own() if figures is None else figures
+        self.metrics = metrics or own(config.metrics_devices)
         self.concurrency = Concurrency()
+        signal = self.concurrency.signal
         self.pool = ThreadPool(self.concurrency)
-        self.counter = CallCounter(self.figures, config.metrics_devices)
+        self.counter = CallCounter(self.metrics, config.metrics_devices)
         self.partitions = Partitions(config, self.pool, self.counter)
         self.bulkheads = BulkheadRegistry(config, self.pool, self.partitions, self.counter, self._probe, self._ping)
         self.executor = BulkheadExecutor(self.partitions.whole, self.concurrency)
         self.concurrency.on_start(lambda: set_global_executor(self.executor))
         self.background = Background(self.concurrency, config.async_limit)
         self.events = EventHub(config, self.concurrency, self.partitions, self.plain_proxy)
-        proxies = CacheFigures(self.figures, "devices", config.cache_size)
-        self.proxies = ProxyCache(config.cache_size, config.cache_idle, proxies)
-        self.reads = Reads(config.value_max_age, config.value_memory)
+        proxies = CacheMetrics(self.metrics, "devices", config.cache_size)
+        self.proxies = ProxyCache(config.cache_size, config.cache_idle, signal, proxies)
+        self.reads = Reads(config.value_max_age, config.value_memory, signal)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
-        attributes = CacheFigures(self.figures, "attributes", METADATA_SIZE)
-        signal = self.concurrency.signal
-        self.attributes = Metadata(METADATA_SIZE, config.metadata_lifetime, signal, attributes)
-        self.descriptions = Metadata(METADATA_SIZE, config.metadata_lifetime, signal)
+        attributes = CacheMetrics(self.metrics, "attributes", METADATA_SIZE)
+        self.attributes = Cache[Any](METADATA_SIZE, config.metadata_lifetime, signal, figures=attributes)
+        self.descriptions = Cache[Any](METADATA_SIZE, config.metadata_lifetime, signal)
         self.watch = ConfigurationWatch(
             self.concurrency, self.partitions, self.plain_proxy, self.bulkhead, self.attributes, self.descriptions
         )
-        self.names = Metadata(METADATA_SIZE, config.cache_idle, signal)
+        self.names = Cache[str](METADATA_SIZE, config.cache_idle, signal)
         self.addresses = Addresses(self.concurrency)
         self._databases: dict[str, Database] = {}
         self._database_servers: dict[str, DatabaseServer] = {}
@@ -166,7 +165,7 @@ class TangoClient:
     def _forget_proxies(self, url: str) -> None:
         self.bulkhead(url).connected_through = ""
         for name in (url, _past_polling(url)):
-            self.proxies.discard(name)
+            self.proxies.forget(name)
 
     def _ready(self, proxy: tango.DeviceProxy) -> tango.DeviceProxy:
         # A proxy of a frozen server is made without complaint, and then connects in the next method, whichever that
@@ -182,7 +181,7 @@ class TangoClient:
 
     def apply_pending_clears(self) -> None:
         """Empty the caches that a worker, this one or another, has been asked to empty."""
-        for cache in self.figures.to_clean():
+        for cache in self.metrics.slot.pending_clears():
             {"devices": self._forget_devices, "attributes": self.attributes.clear}[cache]()
 
     def pool_info(self) -> dict[str, int]:
@@ -197,15 +196,15 @@ class TangoClient:
         }
 
     def publish(self) -> None:
-        """Bring the figures of this process up to date, for all who ask for those of the server."""
+        """Publish the metrics that other parts of this process count, and the status of its devices, to all workers."""
         self.proxies.count()
         self.attributes.count()
-        self.figures.publish("pool", {**self.pool_info(), "waiting": self.bulkheads.waiting()})
-        self.figures.publish("circuits", self.bulkheads.info())
-        self.figures.report(self.bulkheads.status())
-        self.figures.publish("events", self.events.info())
-        self.figures.publish("async", self.background.info())
-        self.figures.publish_resources()
+        self.metrics.publish("pool", {**self.pool_info(), "waiting": self.bulkheads.waiting()})
+        self.metrics.publish("circuits", self.bulkheads.info())
+        self.metrics.publish("events", self.events.info())
+        self.metrics.publish("async", self.background.info())
+        self.metrics.publish_resources()
+        self.metrics.slot.write_devices(self.bulkheads.status())
 
     def _forget_devices(self) -> None:
         self.proxies.clear()

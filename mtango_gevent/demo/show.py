@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 from mtango_gevent.config import Config
 from mtango_gevent.demo.embedded import EmbeddedTango, EmbeddedTangoError
 from mtango_gevent.demo.server_process import stop_session
-from mtango_gevent.serving import command as server
 from mtango_gevent.serving import interpreter
 
 # Seconds; far longer than a start takes.
@@ -60,7 +59,7 @@ def run(bind: Address, workers: int, tango_port: int, data: Path | None) -> int:
 
 def _serve(tango: EmbeddedTango, bind: Address, environment: dict[str, str]) -> int:
     # In a session of its own, so that Ctrl-C reaches only this process, which stops the others in order.
-    gateway = subprocess.Popen(server.command(), env=environment, start_new_session=True)
+    gateway = subprocess.Popen(interpreter.gateway_command(), env=environment, start_new_session=True)
     tango.reap(gateway.pid)
     try:
         path = Config.load(environment).app_base

@@ -1,1 +1,1 @@
-"""How the gateway is run: command line, gunicorn, logs."""
+"""Running the gateway: command line, gunicorn worker, checks."""

@@ -1,4 +1,4 @@
-"""What `mtango-gevent check` looks at. Runs in a process that is patched as a gunicorn gevent worker is."""
+"""The checks of `mtango-gevent check`, in a process that is patched as a gunicorn gevent worker is."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mtango_gevent.control.device import PIPES
 from mtango_gevent.control.host import TangoHost, list_hosts
 from mtango_gevent.text import from_utf8
 
-# Enough calls that a few lucky ones among blocking ones do not count as success.
+# Calls in the test of yielding: among so many blocking ones a few that yield by chance do not count as success.
 _CALLS = 20
 
 
 def run(config: Config) -> int:
-    """Print one line for each thing that was looked at; 0 if all is well, else 1."""
+    """Print a line for each check; return 0 if all succeed, else 1."""
     client = TangoClient(config)
     print(f"PyTango      {tango.__version__}; gevent {gevent.__version__}")
     print(f"optional     {optional_parts()}")
@@ -46,7 +46,6 @@ def optional_parts() -> str:
     """Return which optional parts are installed, and the extras that install the others."""
     parts = (
         ("pictures", "image", find_spec("PIL") is not None),
-        ("metrics", "metrics", find_spec("prometheus_client") is not None),
         ("expressions", "mtango-py", find_spec("re2") is not None),
         ("pipes", "pipes", PIPES),
     )
@@ -54,7 +53,7 @@ def optional_parts() -> str:
 
 
 def _answers(host: TangoHost) -> bool:
-    """Whether one of the servers of its database answers, which is enough. Prints a line for each."""
+    """Print a line for each server of the host's database; return whether at least one answers."""
     answers = [_server_answers(server) for server in host.database.servers]
     return any(answers)
 
@@ -69,7 +68,7 @@ def _server_answers(server: DatabaseServer) -> bool:
 
 
 def lets_others_run(ask: Callable[[], object]) -> bool:
-    """Whether another greenlet runs while one does nothing but `ask` Tango, again and again."""
+    """Return whether other greenlets run while one calls `ask` again and again."""
     ran = 0
 
     def count() -> None:

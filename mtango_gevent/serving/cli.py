@@ -11,12 +11,11 @@ from pathlib import Path
 
 from mtango_gevent import __version__
 from mtango_gevent.config import Config, ConfigError
-from mtango_gevent.serving import command as server
 from mtango_gevent.serving import interpreter
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one of the commands and give its exit status."""
+    """Run one of the commands and return its exit status."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -50,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(_: argparse.Namespace) -> int:
-    Config.load()  # a wrong setting is better said before gunicorn's banner than after it
-    command = server.command()
+    Config.load()  # report a wrong setting before gunicorn's banner
+    command = interpreter.gateway_command()
     os.execve(command[0], command, interpreter.environment())
 
 
@@ -79,7 +78,7 @@ def _check(_: argparse.Namespace) -> int:
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:
-    """An argument's type, of which argparse says what is wrong."""
+    """Return the type of an argument, a whole number from `low` to `high`, for argparse."""
 
     def number(text: str) -> int:
         if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):

@@ -1,4 +1,4 @@
-"""How long a server that is told to stop takes. gunicorn's configuration reads this before the fork."""
+"""Times of a graceful stop. gunicorn's configuration reads this before the fork."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 from mtango_gevent.config import Config
 
-# Tango calls, one after the other, of the longest request for one thing: the first write of an attribute connects to
-# the database and twice to the device, finds its server, reads the configuration and labels, writes and reads.
+# Consecutive Tango calls of the longest request, the first write of an attribute: it connects to the database and twice
+# to the device, finds the server, reads the configuration and the labels, writes and reads.
 _CALLS = 8
 
 # Seconds in which a worker cuts off the remaining requests and ends.

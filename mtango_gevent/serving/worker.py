@@ -1,6 +1,6 @@
-"""The gunicorn worker: the gevent one, which knows besides how to leave, and whom not to wait for.
+"""Gevent worker with graceful shutdown: it ends long polls and idle connections at once.
 
-gunicorn reads this before the fork: no PyTango here.
+gunicorn reads this module before the fork: it does not import PyTango.
 """
 
 from __future__ import annotations
@@ -14,46 +14,48 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.event import Event
 from gunicorn import util
-from gunicorn.http import parser
+from gunicorn.http import parser, wsgi
 from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
-from mtango_gevent.serving import response as gunicorn_response
 from mtango_gevent.serving import stopping
 from mtango_gevent.serving.connections import LINGER_SECONDS, Connections, Reader, raise_descriptor_limit
+from mtango_gevent.serving.refusals import write_refusal
+from mtango_gevent.serving.response import GatewayResponse
 
 if TYPE_CHECKING:
     from mtango_gevent.control.client import TangoClient
 
 logger = logging.getLogger(__name__)
 
-# How often a worker tells the others of itself, and looks what it is told.
-_KEEP_UP_EVERY = 0.5
+# Seconds between two rounds of the worker's housekeeping.
+_HOUSEKEEPING_PERIOD = 0.5
 
-# For how long a client may begin a request on a connection, not knowing yet that the worker leaves.
+# Seconds in which a client may still begin a request on a connection after the worker was told to stop.
 _GRACE = 0.5
 
-_LOOK_EVERY = 0.1
+# Seconds between two looks at idle connections while the worker stops.
+_STOPPING_PERIOD = 0.1
 
 # Bytes of a body that are read in one go.
-_PIECE = 16 << 10
+_CHUNK = 16 << 10
 
 
 class GatewayWorker(GeventWorker):
-    """Once it is to leave, requests that only wait are ended, and so are connections without a request."""
+    """Serve the gateway; bound connections, heads and bodies, which gunicorn does not."""
 
     def init_process(self) -> None:
-        gunicorn_response.install()
-        self._leaving = Event()  # before there are signals
+        self._stopping = Event()  # before there are signals
         self._failure = ""  # the last one of the housekeeping
         self._connections = Connections(checks=self.cfg.proxy_protocol in (False, "off"))
         self._limit_connections()
+        wsgi.Response = GatewayResponse  # pyright: ignore[reportAttributeAccessIssue]
         parser.SocketUnreader = functools.partial(Reader, self._connections)  # pyright: ignore[reportAttributeAccessIssue]
         super().init_process()
 
     def _limit_connections(self) -> None:
-        """Keep the pool of connections larger than their limit: gevent stops accepting when it is full."""
+        """Keep the pool of connections larger than their limit: gevent stops accepting when the pool is full."""
         possible = raise_descriptor_limit(self.worker_connections)
         if possible < self.worker_connections:
             text = "room for %d connections instead of %d: the process may open too few files (ulimit -n)"
@@ -65,29 +67,29 @@ class GatewayWorker(GeventWorker):
         util.write_error = self._write_refusal
         self.wsgi.extensions["mtango"].in_force.update(self._settings_in_force())
         seconds = stopping.time_for_requests(self.client.config, self.cfg.graceful_timeout)
-        self.cfg.set("graceful_timeout", seconds)  # of the worker, which gunicorn kills after its own
-        gevent.spawn(self._keep_up)
+        self.cfg.set("graceful_timeout", seconds)  # of this worker; the master keeps its own, after which it kills
+        gevent.spawn(self._keep_house)
         super().run()
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         super().handle_exit(sig, frame)
-        gevent.spawn(self._leaving.set)
+        gevent.spawn(self._stopping.set)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         with self._connections.opened(client):
             super().handle(listener, client, addr)
 
     def timeout_ctx(self) -> contextlib.AbstractContextManager[None]:
-        """Note that the connection waits for a request; the housekeeping bounds the wait (`_close_late`)."""
+        """Note that the connection waits for a request. The housekeeping bounds the wait, see `_close_late`."""
         self._connections.await_request()
         return contextlib.nullcontext()
 
     def handle_http2(self, *arguments: Any, **keywords: Any) -> None:
-        self._connections.begin_request()  # of which gunicorn hands on one after the other
+        self._connections.begin_request()  # gunicorn serves the streams of a connection one after the other
         super().handle_http2(*arguments, **keywords)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
-        """Answer a request that cannot be parsed, in such a way that its client sees the answer."""
+        """Answer a request that cannot be parsed, and let its client read the answer."""
         connection = self._connections.current()
         if isinstance(exc, (LimitRequestLine, LimitRequestHeaders)):
             connection.read_head()
@@ -95,18 +97,19 @@ class GatewayWorker(GeventWorker):
         connection.linger()
 
     def _write_refusal(self, sock: Any, status: int, reason: str, description: str) -> None:
-        """In place of gunicorn's function, whose answer is HTML and no page of another origin can read."""
+        """Take the place of gunicorn's function, which answers HTML without CORS headers."""
         app: Any = self.wsgi
-        gunicorn_response.write_refusal(app, self._connections.current(), status, reason, description)
+        write_refusal(app, self._connections.current(), status, reason, description)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        """Serve a request. Raises StopIteration to close its connection."""
         self._connections.begin_request()
         sock.settimeout(self.client.config.send_timeout)
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except TimeoutError:
-            self.log.warning("%s does not read what it has asked for", addr)
-            raise StopIteration from None  # which ends the connection
+            self.log.warning("%s does not read its response", addr)
+            raise StopIteration from None
         finally:
             sock.settimeout(None)
             if req.must_close or not self._discard_rest(sock, req.body):
@@ -118,21 +121,21 @@ class GatewayWorker(GeventWorker):
         Return false if the rest does not end in time, or the client pauses. gunicorn would read it before the next
         request, without a limit.
         """
-        if isinstance(body.reader, LengthReader) and not body.reader.length:  # as of nearly all
+        if isinstance(body.reader, LengthReader) and not body.reader.length:  # nothing is left
             return True
         config = self.client.config
         sock.settimeout(LINGER_SECONDS)
         timeout = gevent.Timeout(config.body_timeout, False)  # pyright: ignore[reportArgumentType]
         with timeout, contextlib.suppress(ParseException, TimeoutError):
-            for _ in range(2 * config.body_limit // _PIECE + 1):
-                if not body.read(_PIECE):
+            for _ in range(2 * config.body_limit // _CHUNK + 1):
+                if not body.read(_CHUNK):
                     sock.settimeout(None)
                     return True
                 gevent.sleep(0)
         return False
 
     def _settings_in_force(self) -> dict[str, Any]:
-        """Return those settings of the gateway that gunicorn's command line may have changed."""
+        """Return the settings that gunicorn's command line may have changed."""
         name: Any = self.sockets[0].getsockname()
         host, port = name[:2] if isinstance(name, tuple) else (f"unix:{name}", None)
         return {"host": host, "port": port, "workers": self.cfg.workers, "max_requests": self.cfg.max_requests}
@@ -141,18 +144,20 @@ class GatewayWorker(GeventWorker):
     def client(self) -> TangoClient:
         return self.wsgi.extensions["mtango"].client
 
-    def _keep_up(self) -> None:
-        """The housekeeping of the worker, which goes on whatever fails."""
+    # --- housekeeping ---
+
+    def _keep_house(self) -> None:
+        """Do the worker's housekeeping, which goes on whatever fails."""
         client = self.client
         while self.alive:
             for task in (client.apply_pending_clears, client.publish, self._close_late):
                 self._attempt(task)
-            self._leaving.wait(_KEEP_UP_EVERY)
+            self._stopping.wait(_HOUSEKEEPING_PERIOD)
         self._attempt(client.events.stop)
         gevent.sleep(_GRACE)
         while True:
             self._attempt(functools.partial(self._connections.close_idle, _GRACE))
-            gevent.sleep(_LOOK_EVERY)
+            gevent.sleep(_STOPPING_PERIOD)
 
     def _attempt(self, task: Callable[[], object]) -> None:
         """Run a part of the housekeeping; log its failure, but the same one only once in a row."""

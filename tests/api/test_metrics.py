@@ -9,11 +9,10 @@ from typing import Any
 
 import orjson
 import pytest
+from prometheus_client import parser
 from webtest import TestApp
 
-from mtango_gevent.api import metrics
-
-parser = pytest.importorskip("prometheus_client.parser")
+from mtango_gevent.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 DEVICE = "/tango/rest/rc3/hosts/<host>/<port>/devices/<domain>/<family>/<member>"
@@ -115,12 +114,6 @@ def test_devices_are_labels_only_where_a_setting_says_so(make_client: Callable[.
         assert ("tg_test" in scrape(client)) == devices
 
 
-def test_a_setting_that_was_another_one_before_a_reload_splits_no_count() -> None:
-    without, three = {("read", "ok"): [2]}, {("read", "ok", "a/b/c"): [3], ("read", "ok", "d/e/f"): [4]}
-    assert metrics._fitting({**without, **three}, 2) == {("read", "ok"): [9]}
-    assert metrics._fitting({**without, **three}, 3) == {("read", "ok", ""): [2], **three}
-
-
 def test_the_figures_are_those_of_the_system_api(client: TestApp, demo_url: str) -> None:
     for _ in range(3):
         client.get(f"{demo_url}/attributes/ampli/info")
@@ -139,13 +132,7 @@ def test_the_figures_are_those_of_the_system_api(client: TestApp, demo_url: str)
 def test_every_metric_of_the_table_is_shown_and_nothing_else(client: TestApp) -> None:
     client.get("/tango/rest")
     shown = set(re.findall(r"^# TYPE (mtango_\w+)", scrape(client), re.M))
-    assert shown == {name for name, _, _ in metrics.METRICS}
-
-
-def test_nothing_is_counted_that_is_not_shown(client: TestApp, demo_url: str) -> None:
-    client.get(f"{demo_url}/state")
-    counted = {key[0] for key in client.app.extensions["mtango"].figures.board.read_series()}
-    assert counted <= {name for name, _, _ in metrics.METRICS}
+    assert shown == {name for name, _, _ in METRICS}
 
 
 def test_the_dashboard_draws_what_there_is(client: TestApp, demo_url: str) -> None:
@@ -157,7 +144,7 @@ def test_the_dashboard_draws_what_there_is(client: TestApp, demo_url: str) -> No
     drawn = {name for expression in expressions for name in re.findall(r"\bmtango_\w+", expression)}
     known = {sample.name for sample in figures.samples}
     assert drawn <= known
-    assert {name.removesuffix("_bucket") for name in drawn} == {name for name, _, _ in metrics.METRICS}
+    assert {name.removesuffix("_bucket") for name in drawn} == {name for name, _, _ in METRICS}
     rows = [panel["title"] for panel in panels if panel["type"] == "row"]
     assert rows == ["Requests", "Tango", "Events", "Caches", "Workers"]
     assert len({panel["id"] for panel in panels}) == len(panels)
@@ -172,10 +159,3 @@ def test_openmetrics_is_answered_to_who_asks_for_it(client: TestApp) -> None:
     answer = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.content_type == "application/openmetrics-text"
     assert answer.text.endswith("# EOF\n")
-
-
-def test_without_prometheus_client_only_metrics_are_missing(client: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "prometheus", None)
-    answer = client.get("/metrics", status=501)
-    assert "the extra `metrics`" in answer.json["errors"][0]["description"]
-    assert client.get("/tango/rest/sys/stats").json["requests"] == 2

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from prometheus_client import parser
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 
@@ -18,8 +19,6 @@ from .test_workers import ask, figures
 
 WORKERS = 4
 PATH = "/rc3/hosts/{}/devices/sys/tg_test/1/attributes/double_scalar/value"
-
-parser = pytest.importorskip("prometheus_client.parser")
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ def test_check_says_what_it_found(tango_system: EmbeddedTango) -> None:
     ended = run("check", MTANGO_PORT="8123", MTANGO_TYPO="1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     pipes = "pipes: yes" if HAS_PIPES else "pipes: no (extra pipes)"
-    optional = f"optional     pictures: yes, metrics: yes, expressions: yes, {pipes}\n"
+    optional = f"optional     pictures: yes, expressions: yes, {pipes}\n"
     for said in ("PyTango ", optional, f"{tango_system.tango_host}: TANGO Database", "green calls  yield"):
         assert said in ended.stdout
     assert "port = 8123" in ended.stdout
@@ -115,8 +115,8 @@ def test_check_says_what_it_found(tango_system: EmbeddedTango) -> None:
 
 
 def test_check_names_the_extras_of_parts_that_are_not_installed(tmp_path: Path) -> None:
-    ended = run("check", PYTHONPATH=without(tmp_path, "PIL", "prometheus_client", "re2"), TANGO_HOST="127.0.0.1:1")
-    said = "pictures: no (extra image), metrics: no (extra metrics), expressions: no (extra mtango-py), pipes: "
+    ended = run("check", PYTHONPATH=without(tmp_path, "PIL", "re2"), TANGO_HOST="127.0.0.1:1")
+    said = "pictures: no (extra image), expressions: no (extra mtango-py), pipes: "
     assert f"optional     {said}" in ended.stdout
     assert "Traceback" not in ended.stderr
 

@@ -6,6 +6,7 @@ partition of the pool, a thread, and back to the caller.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -17,6 +18,7 @@ from mtango_gevent.control.calls.call import Call, calling
 from mtango_gevent.control.calls.call_time import timed
 from mtango_gevent.control.calls.health import Health
 from mtango_gevent.control.calls.semaphore import Semaphore
+from mtango_gevent.control.calls.signals import Signal
 from mtango_gevent.control.calls.threads import ThreadPool, out_of_threads
 from mtango_gevent.errors import DevFailed, tango_failure
 
@@ -109,8 +111,32 @@ class Bulkhead:
         if not call.result.ready():
             silence = self._wait_until_deadline(call)
             if not call.result.ready():
-                raise self._abandon(call, silence or f" within {self.times.deadline:g} s")
+                raise self._abandon(call, silence)
         return call.result.get()
+
+    @timed
+    def join(self, kind: str, signal: Signal) -> None:
+        """Wait for the end of another caller's call as for that of an own one; `signal` tells it.
+
+        Raises DevFailed: MTANGO_CircuitOpen, MTANGO_CallTimedOut.
+        """
+        health, deadline = self.health, self.times.deadline
+        health.admit(kind)
+        left = math.inf if deadline is None else deadline
+        until, silence = time.monotonic() + left, None
+        first = left if health.patience is None else min(left, health.patience)
+        if signal.wait(None if first == math.inf else first):
+            return
+        health.check_server()
+        try:
+            while (left := until - time.monotonic()) > 0:
+                health.raise_if_open()
+                if signal.wait(min(left, _SERVER_CHECK_PERIOD)):
+                    return
+        except DevFailed as failure:
+            silence = f": {failure.args[0].desc}"
+        health.counter.timed_out += 1
+        raise self._late(silence)
 
     def _acquire_places(self, call: Call) -> bool:
         """Acquire a place in this bulkhead, its parent and so on; return whether that took a while.
@@ -153,14 +179,18 @@ class Bulkhead:
             timer.close()
         return ""
 
-    def _abandon(self, call: Call, why: str) -> tango.DevFailed:
-        failure = tango_failure("MTANGO_CallTimedOut", f"no answer from {self.name}{why}")
+    def _abandon(self, call: Call, silence: str | None) -> tango.DevFailed:
+        failure = self._late(silence)
         call.health.counter.timed_out += 1
         call.count("timed_out")
         if call.in_thread and not call.abandoned:
             self._pool.abandon(call)
             call.health.on_timeout(call.began, failure)
         return failure
+
+    def _late(self, silence: str | None) -> tango.DevFailed:
+        why = silence or f" within {self.times.deadline:g} s"
+        return tango_failure("MTANGO_CallTimedOut", f"no answer from {self.name}{why}")
 
 
 @timed

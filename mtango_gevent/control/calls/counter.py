@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from mtango_gevent.workers import Figures
+from mtango_gevent.metrics import Metrics
 
 
 class CallCounter:
     """Counts every call once. with_device: whether the metric has the device as a label."""
 
-    def __init__(self, figures: Figures, with_device: bool) -> None:
-        self._figures, self._with_device = figures, with_device
+    def __init__(self, metrics: Metrics, with_device: bool) -> None:
+        self._metrics, self._with_device = metrics, with_device
         self.refused = self.timed_out = 0
 
     def count(self, kind: str, outcome: str, seconds: float | None, device: str) -> None:
         """Count a call that has ended or timed out. seconds: its duration, None for one that was not made."""
         labels = [device] if self._with_device else []
-        self._figures.count_labelled("mtango_tango_calls_total", kind, outcome, *labels)
+        self._metrics.count("mtango_tango_calls_total", kind, outcome, *labels)
         if seconds is not None:
-            self._figures.time_labelled(seconds, "mtango_tango_call_duration_seconds", kind)
+            self._metrics.observe(seconds, "mtango_tango_call_duration_seconds", kind)
 
     def waited(self, seconds: float) -> None:
         """Count a wait for the places of bulkheads."""
-        self._figures.time_labelled(seconds, "mtango_tango_slot_wait_seconds")
+        self._metrics.observe(seconds, "mtango_tango_slot_wait_seconds")

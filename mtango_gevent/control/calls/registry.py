@@ -19,7 +19,7 @@ from mtango_gevent.control.calls.partitions import Partitions
 from mtango_gevent.control.calls.server_health import ServerHealth
 from mtango_gevent.control.calls.threads import ThreadPool
 from mtango_gevent.names import local_name
-from mtango_gevent.reports import Row
+from mtango_gevent.scoreboard import DeviceStatus
 
 # Seconds without an answer after which a database is pinged: another one may have to be asked.
 _DATABASE_PATIENCE = 1.0
@@ -87,7 +87,7 @@ class DeviceBulkhead(Bulkhead):
         """Whether the server of the device does not answer."""
         return self.health.silent_since > 0
 
-    def status(self) -> Row:
+    def status(self) -> DeviceStatus:
         """Return a row of the device status. Times are seconds, points in time seconds since the epoch."""
         silent_since = self.health.silent_since
         return {
@@ -160,7 +160,7 @@ class BulkheadRegistry:
         """Return the number of calls that wait for a place."""
         return sum(bulkhead.waiting for bulkhead in self._all())
 
-    def status(self) -> list[Row]:
+    def status(self) -> list[DeviceStatus]:
         """Return the status of each device that has been called: open ones first, then those with most calls."""
         rows = [bulkhead.status() for bulkhead in self._all() if bulkhead.health.breaker.is_used]
         return sorted(rows, key=lambda row: (row["state"] == "closed", -row["calls"]))

@@ -11,6 +11,7 @@ from mtango_gevent.api import AppState
 from mtango_gevent.demo.embedded import ServerProcess
 from tests.conftest import CHANGING_DEVICE
 from tests.live.conftest import wait_until
+from tests.metric_values import metric_value
 from tests.witness import Witness
 
 # Seconds within which a change is seen; three times what is promised.
@@ -42,8 +43,7 @@ def until_back(client: TestApp, url: str) -> None:
 
 def metadata_calls(client: TestApp) -> int:
     context: AppState = client.app.extensions["mtango"]
-    series = context.figures.board.read_series()
-    return sum(found[0] for key, found in series.items() if key[:2] == ("mtango_tango_calls_total", "metadata"))
+    return int(metric_value(context.metrics, "mtango_tango_calls_total", kind="metadata"))
 
 
 def test_labels_that_another_client_changes_are_seen(client: TestApp, url: str, witness: Witness) -> None:

@@ -107,7 +107,7 @@ def test_devices_of_a_server_that_does_not_answer_a_ping_are_refused_until_it_do
     assert reasons(outcomes(second.call, 1, "other", int)) == ["MTANGO_CircuitOpen"]
     assert reasons(outcomes(second.metadata.call, 1, "other", int)) == ["MTANGO_CircuitOpen"]
     client.publish()
-    assert client.figures.get("circuits.servers") == 1
+    assert client.metrics.read()[0]["circuits"]["servers"] == 1
     assert healthy.call("other", int, "7") == 7
     assert [bulkhead.status()["state"] for bulkhead in bulkheads] == ["open", "open", "closed"]
 

@@ -1,4 +1,4 @@
-"""What the gateway's worker writes is, byte for byte, what gunicorn would have written."""
+"""The worker's response is, byte for byte, the same as gunicorn's."""
 
 from __future__ import annotations
 
@@ -16,14 +16,10 @@ PLAIN = [("Content-Type", "application/json"), ("Vary", "Origin")]
 
 
 class Socket:
-    """Takes a few bytes at a time from who does not insist."""
+    """Collects what is written."""
 
     def __init__(self) -> None:
         self.received = b""
-
-    def send(self, data: bytes) -> int:
-        self.received += data[:50]
-        return len(data[:50])
 
     def sendall(self, data: bytes) -> None:
         self.received += data
@@ -66,7 +62,7 @@ def size(length: int) -> tuple[str, str]:
         ("200 OK", [*PLAIN, ("Connection", "close"), ("X-Spaces", " some "), size(1)], [b"1"]),
     ],
 )
-def test_it_writes_what_gunicorn_writes(
+def test_response_is_the_same_as_gunicorns(
     monkeypatch: pytest.MonkeyPatch,
     method: str,
     status: str,
@@ -74,15 +70,15 @@ def test_it_writes_what_gunicorn_writes(
     pieces: Sequence[bytes],
 ) -> None:
     monkeypatch.setattr(util, "http_date", lambda: "Sat, 21 Nov 2026 00:00:00 GMT")
-    for _ in range(2):  # by now its headers are known
+    for _ in range(2):  # the second time its headers are known
         ours = written(GatewayResponse, status, headers, pieces, method)
         assert ours == written(wsgi.Response, status, headers, pieces, method)
 
 
-def test_what_is_no_header_is_refused_however_many_were_sound() -> None:
+def test_invalid_headers_are_refused_after_many_valid_ones() -> None:
     for number in range(2000):
         written(GatewayResponse, "200 OK", [("X-Number", str(number)), size(1)], [b"1"], "GET")
-    assert len(GatewayResponse._sound) <= 1000
+    assert len(GatewayResponse._valid) <= 1000
     for header in [("X-Number", "1\r\nX-Other: 2"), ("X Number", "1")]:
         with pytest.raises((errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, ValueError)):
             written(GatewayResponse, "200 OK", [header, size(1)], [b"1"], "GET")
