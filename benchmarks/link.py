@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mtango_gevent.demo.embedded import free_port
+from mtango_gevent.demo.embedded import EmbeddedTango, free_port
 
 DELAYS = {"loopback": 0, "lan": 100}
 """Microseconds in each direction, by link."""
@@ -28,13 +28,16 @@ class Link:
         self._ports = [(free_port(), free_port()) for _ in range(servers if delay else 0)]
         self._unused = list(self._ports)
 
-    def options(self) -> Sequence[str]:
-        """Return the options of one more server."""
+    def add_server(
+        self, system: EmbeddedTango, command: Sequence[str], server: str, devices: Mapping[str, str]
+    ) -> None:
+        """Start one more server, as `system.add_server` does."""
         if not self.delay:
-            return []
+            system.add_server(command, server, devices)
+            return
         published, listening = self._unused.pop()
-        here = "giop:tcp:127.0.0.1:"
-        return ["-ORBendPoint", f"{here}{listening}", "-ORBendPointPublish", f"{here}{published}"]
+        publish = ["-ORBendPointPublish", f"giop:tcp:127.0.0.1:{published}"]
+        system.add_server([*command, *publish], server, devices, listening)
 
     @contextlib.contextmanager
     def relayed(self) -> Iterator[None]:

@@ -24,14 +24,12 @@ def prepared(link_name: str) -> Iterator[EmbeddedTango]:
     scalars = dict.fromkeys(SCALARS, "TangoTest")
     with link.relayed(), EmbeddedTango() as system:
         os.environ["TANGO_HOST"] = system.tango_host
-        system.add_server([*PYTHON_SERVER, "arrays", *link.options()], "MtangoBench/arrays", {ARRAYS: "Arrays"})
-        system.add_server(
-            [*PYTHON_SERVER, "plain", *link.options()], "MtangoBench/plain", dict.fromkeys(SPREAD, "Plain")
-        )
+        link.add_server(system, [*PYTHON_SERVER, "arrays"], "MtangoBench/arrays", {ARRAYS: "Arrays"})
+        link.add_server(system, [*PYTHON_SERVER, "plain"], "MtangoBench/plain", dict.fromkeys(SPREAD, "Plain"))
         if CPP_SERVER:
-            system.add_server([CPP_SERVER, "bench", *link.options()], "TangoTest/bench", scalars)
+            link.add_server(system, [CPP_SERVER, "bench"], "TangoTest/bench", scalars)
         else:
-            system.add_server([*PYTHON_SERVER, "scalars", *link.options()], "MtangoBench/scalars", scalars)
+            link.add_server(system, [*PYTHON_SERVER, "scalars"], "MtangoBench/scalars", scalars)
         _make_many_known()
         yield system
 

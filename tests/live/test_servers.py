@@ -181,7 +181,7 @@ def test_the_demo_says_what_to_try(demo: Demo) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_demo_takes_everything_down(demo: Demo, number: signal.Signals) -> None:
-    assert len(demo.family) >= 5  # database, device server, keeper, gunicorn and its workers
+    assert len(demo.family) >= 5  # database, device server, process reaper, gunicorn and its workers
     demo.process.send_signal(number)
     assert demo.process.wait(30) == 0
     assert not psutil.wait_procs(demo.family, 10)[1]

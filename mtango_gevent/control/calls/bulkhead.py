@@ -14,8 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import gevent
 import tango
 
-from mtango_gevent.control.calls.call import Call, calling
-from mtango_gevent.control.calls.call_time import timed
+from mtango_gevent.control.calls.call import Call, add_call_time, calling
 from mtango_gevent.control.calls.health import Health
 from mtango_gevent.control.calls.semaphore import Semaphore
 from mtango_gevent.control.calls.signals import Signal
@@ -89,13 +88,30 @@ class Bulkhead:
         """Return a call to the target of this bulkhead, to be started in this or another one."""
         return Call(self.health, kind, function, arguments)
 
-    @timed
     def start(self, call: Call) -> None:
         """Start a call in a thread. Raises DevFailed where it is not to be made, or has no place in time."""
-        call.health.admit(call.kind)
+        began = time.perf_counter()
+        try:
+            self._start(call)
+        finally:
+            add_call_time(began)
+
+    def wait(self, call: Call) -> Any:
+        """Return the value of a call. Raises its error, and DevFailed at the deadline: its thread then goes on."""
+        began = time.perf_counter()
+        try:
+            silence = "" if call.result.ready() else self._wait_until_deadline(call)
+        finally:
+            add_call_time(began)
+        if not call.result.ready():
+            raise self._abandon(call, silence)
+        return call.result.get()
+
+    def _start(self, call: Call) -> None:
+        call.admit()
         try:
             if self._acquire_places(call):
-                call.health.admit(call.kind)  # again, since a circuit may have opened meanwhile
+                call.admit()  # again, since a circuit may have opened meanwhile
             self._pool.submit(call)
         except BaseException as error:
             call.release()
@@ -105,38 +121,38 @@ class Bulkhead:
             raise
         call.health.started()
 
-    @timed
-    def wait(self, call: Call) -> Any:
-        """Return the value of a call. Raises its error, and DevFailed at the deadline: its thread then goes on."""
-        if not call.result.ready():
-            silence = self._wait_until_deadline(call)
-            if not call.result.ready():
-                raise self._abandon(call, silence)
-        return call.result.get()
-
-    @timed
     def join(self, kind: str, signal: Signal) -> None:
         """Wait for the end of another caller's call as for that of an own one; `signal` tells it.
 
         Raises DevFailed: MTANGO_CircuitOpen, MTANGO_CallTimedOut.
         """
+        self.prepare(kind, signal.wait).admit()
+        began = time.perf_counter()
+        try:
+            silence = self._wait_for_signal(signal)
+        finally:
+            add_call_time(began)
+        if silence is not None:
+            self.health.counter.timed_out += 1
+            raise self._late(silence)
+
+    def _wait_for_signal(self, signal: Signal) -> str | None:
+        """Return None once the signal is set, or else why not to wait any more: an empty text at the deadline."""
         health, deadline = self.health, self.times.deadline
-        health.admit(kind)
         left = math.inf if deadline is None else deadline
-        until, silence = time.monotonic() + left, None
+        until = time.monotonic() + left
         first = left if health.patience is None else min(left, health.patience)
         if signal.wait(None if first == math.inf else first):
-            return
+            return None
         health.check_server()
-        try:
-            while (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0:
+            try:
                 health.raise_if_open()
-                if signal.wait(min(left, _SERVER_CHECK_PERIOD)):
-                    return
-        except DevFailed as failure:
-            silence = f": {failure.args[0].desc}"
-        health.counter.timed_out += 1
-        raise self._late(silence)
+            except DevFailed as failure:
+                return f": {failure.args[0].desc}"
+            if signal.wait(min(left, _SERVER_CHECK_PERIOD)):
+                return None
+        return ""
 
     def _acquire_places(self, call: Call) -> bool:
         """Acquire a place in this bulkhead, its parent and so on; return whether that took a while.
@@ -179,7 +195,7 @@ class Bulkhead:
             timer.close()
         return ""
 
-    def _abandon(self, call: Call, silence: str | None) -> tango.DevFailed:
+    def _abandon(self, call: Call, silence: str) -> tango.DevFailed:
         failure = self._late(silence)
         call.health.counter.timed_out += 1
         call.count("timed_out")
@@ -188,15 +204,14 @@ class Bulkhead:
             call.health.on_timeout(call.began, failure)
         return failure
 
-    def _late(self, silence: str | None) -> tango.DevFailed:
+    def _late(self, silence: str) -> tango.DevFailed:
         why = silence or f" within {self.times.deadline:g} s"
         return tango_failure("MTANGO_CallTimedOut", f"no answer from {self.name}{why}")
 
 
-@timed
 def _call_here(call: Call) -> Any:
     """Make `call` in this thread, which it blocks. Raises DevFailed where none is to be made now."""
-    call.health.admit(call.kind)
+    call.admit()
     call.began = time.perf_counter()
     call.health.started()
     token = calling.set(True)
@@ -204,6 +219,7 @@ def _call_here(call: Call) -> Any:
         call.run()
     finally:
         calling.reset(token)
+        add_call_time(call.began)
     return call.conclude()
 
 

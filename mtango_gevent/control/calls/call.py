@@ -19,6 +19,32 @@ T = TypeVar("T")
 calling: ContextVar[bool] = ContextVar("calling", default=False)
 
 
+class CallTime:
+    """The seconds that the calls of one request take, waiting included."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+
+_call_time: ContextVar[CallTime | None] = ContextVar("call_time", default=None)
+
+
+def measure_calls() -> CallTime:
+    """Return a new sum, to which the calls of this greenlet or thread are added from here on."""
+    call_time = CallTime()
+    _call_time.set(call_time)
+    return call_time
+
+
+def add_call_time(began: float) -> None:
+    """Add the time since `began`, by time.perf_counter(), to that of the current request."""
+    call_time = _call_time.get()
+    if call_time:
+        call_time.seconds += time.perf_counter() - began
+
+
 class Call:
     """A call of `function`, counted as `kind`; its outcome is told to the `health` of its target.
 
@@ -46,6 +72,15 @@ class Call:
     def claimed(self) -> bool:
         """Whether a thread has begun with it."""
         return not self._unclaimed
+
+    def admit(self) -> None:
+        """Raise DevFailed, MTANGO_CircuitOpen, and count it, where the target is known not to answer."""
+        try:
+            self.health.raise_if_open()
+        except DevFailed:
+            self.began = 0.0
+            self.count("open")
+            raise
 
     def claim(self) -> bool:
         """Return whether the caller is the only one to do so: a thread that runs it, or the hub that withdraws it."""
@@ -102,7 +137,8 @@ class Call:
         """Count the call, once: one that ends after its deadline has timed out."""
         if not self._counted:
             self._counted = True
-            self.health.count(self.kind, outcome, time.perf_counter() - self.began if self.began else None)
+            seconds = time.perf_counter() - self.began if self.began else None
+            self.health.counter.count(self.kind, outcome, seconds, self.health.device)
 
     def _tell_outcome(self) -> None:
         self.health.ended(self.began, self._error, self.abandoned)

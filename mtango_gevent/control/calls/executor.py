@@ -43,8 +43,10 @@ class BulkheadExecutor(GeventExecutor):
     ) -> Any:
         """Call `fn`, as PyTango documents it: wait=False gives an AsyncResult, and `timeout`, in seconds, takes the
         place of the bulkhead's deadline and raises gevent.Timeout."""
+        if calling.get():
+            return fn(*args, **(kwargs or {}))
         function = functools.partial(fn, *args, **(kwargs or {}))
-        if calling.get() or not self.in_executor_context() or (wait is not False and timeout is None):
+        if not self.in_executor_context() or (wait is not False and timeout is None):
             return self._bulkhead.call("other", function)
         call = self._bulkhead.prepare("other", function)
         self._bulkhead.start(call)

@@ -18,18 +18,6 @@ class Health:
     def __init__(self, counter: CallCounter, device: str = "") -> None:
         self.counter, self.device = counter, device
 
-    def admit(self, kind: str) -> None:
-        """Raise DevFailed, MTANGO_CircuitOpen, and count it, where no call is to be made."""
-        try:
-            self.raise_if_open()
-        except DevFailed:
-            self.count(kind, "open")
-            raise
-
-    def count(self, kind: str, outcome: str, seconds: float | None = None) -> None:
-        """Count a call that has ended, timed out or not been made."""
-        self.counter.count(kind, outcome, seconds, self.device)
-
     def raise_if_open(self) -> None:
         """Raise DevFailed, MTANGO_CircuitOpen, where no call is to be made."""
 
