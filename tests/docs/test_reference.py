@@ -15,7 +15,9 @@ import yaml
 
 from mtango_gevent import __version__, metric_table
 from mtango_gevent.config import FILE_VARIABLE, SETTINGS, Config
+from mtango_gevent.control.calls import breaker, threads
 from mtango_gevent.errors import STATUS_OF_REASON
+from mtango_gevent.serving import stopping
 
 from .pages import DEPLOY_PAGES, DOCS, PAGES, ROOT, code_spans, prose
 
@@ -182,6 +184,16 @@ def headings(page: Path) -> set[str]:
     """Return the anchors that Markdown gives to the headings of a page."""
     found = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.M)
     return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in found}
+
+
+def test_numbers_that_pages_state_are_those_of_the_code() -> None:
+    """Constants and defaults in the running text, which no generated table has."""
+    config = Config()
+    assert stopping.graceful_timeout(config) == 53
+    assert (threads.FEW, threads.GROW_AFTER, breaker.FORGET_AFTER) == (4, 0.005, 60)
+    assert (config.device_limit, config.open_after, config.retry_after, config.queue_timeout) == (4, 3, 1, 1)
+    assert (config.tango_timeout, config.call_deadline, config.event_silence) == (3, 5, 10)
+    assert f"version: {__version__}\n" in (ROOT / "swagger/sys.yml").read_text("utf-8")
 
 
 def test_every_page_is_in_the_navigation_and_in_reach() -> None:
