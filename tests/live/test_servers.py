@@ -25,6 +25,8 @@ from tests.witness import Witness
 
 from .conftest import Gateway, free_port, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "mtango_gevent"]
 ROOT = Path(__file__).parents[2]
 
