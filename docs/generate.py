@@ -104,7 +104,7 @@ def metrics() -> str:
     """Every metric with its labels and help."""
     rows = [
         (f"`{name}`", ", ".join(f"`{label}`" for label in labels), about)
-        for name, labels, about in metrics_module.METRICS
+        for name, labels, about in metric_table.METRICS
     ]
     return _table(("Metric", "Labels", "Meaning"), rows)
 

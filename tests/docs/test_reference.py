@@ -63,10 +63,10 @@ def test_every_setting_has_a_row() -> None:
 
 def test_every_metric_has_a_row() -> None:
     page = read("metrics.md")
-    for name, labels, about in metrics.METRICS:
+    for name, labels, about in metric_table.METRICS:
         listed = ", ".join(f"`{label}`" for label in labels)
         assert f"| `{name}` |{f' {listed}' if listed else ''} | {about} |" in page
-    assert set(re.findall(r"^\| `(mtango_\w+)`", page, re.M)) == {name for name, _, _ in metrics.METRICS}
+    assert set(re.findall(r"^\| `(mtango_\w+)`", page, re.M)) == {name for name, _, _ in metric_table.METRICS}
 
 
 def test_every_reason_has_a_row() -> None:
@@ -140,7 +140,7 @@ def test_cited_reasons_exist(page: Path) -> None:
 
 @each_page
 def test_cited_metrics_exist(page: Path) -> None:
-    known = {name for name, _, _ in metrics.METRICS}
+    known = {name for name, _, _ in metric_table.METRICS}
     for name in re.findall(r"\bmtango_(?!gevent)[a-z_]+[a-z]", prose(page)):
         assert name in known, name
 
