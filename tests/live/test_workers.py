@@ -1,4 +1,4 @@
-"""Four workers that answer as one gateway."""
+"""Four workers that answer as one server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def four(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def ask(gateway: Gateway, path: str, times: int, kept: bool = True) -> int:
-    """Return the number of answers, over one connection or a new one each time."""
+    """How many answers came, over one connection or a new one each time."""
     connection, came = gateway.connection(), 0
     for _ in range(times):
         try:
@@ -47,7 +47,7 @@ def ask(gateway: Gateway, path: str, times: int, kept: bool = True) -> int:
 
 
 def figures(gateway: Gateway) -> dict:
-    """Return the statistics, from any worker, over a new connection."""
+    """Over a new connection, of whichever worker takes it."""
     return gateway.get("/sys/stats")
 
 
@@ -63,7 +63,7 @@ def test_requests_of_all_workers_are_counted(four: Gateway) -> None:
     assert len({worker["pid"] for worker in stats["workers"]}) == WORKERS
 
 
-def test_counts_of_a_killed_worker_stay(four: Gateway) -> None:
+def test_a_worker_that_is_killed_takes_no_count_with_it(four: Gateway) -> None:
     before = figures(four)["responses"]
     victim = figures(four)["workers"][0]["pid"]
     with ThreadPoolExecutor(8) as threads:
@@ -81,7 +81,7 @@ def test_counts_of_a_killed_worker_stay(four: Gateway) -> None:
     assert looks == list(range(looks[0], looks[0] + 20))
 
 
-def test_clearing_a_cache_clears_it_in_all_workers(four: Gateway, host_path: str) -> None:
+def test_clearing_caches_reaches_all_workers(four: Gateway, host_path: str) -> None:
     path = f"{host_path}/devices/sys/tg_test/1/attributes/double_scalar/value"
 
     def cached_in_all() -> bool:
@@ -97,7 +97,7 @@ def test_clearing_a_cache_clears_it_in_all_workers(four: Gateway, host_path: str
     wait_until(lambda: all(worker["proxies"]["device"] == 0 for worker in figures(four)["workers"]))
 
 
-def test_device_status_includes_all_workers(four: Gateway, host_path: str) -> None:
+def test_how_a_device_does_is_known_of_all(four: Gateway, host_path: str) -> None:
     """Reads at the same moment are shared: here there is one at a time."""
 
     def calls() -> int:
@@ -109,7 +109,7 @@ def test_device_status_includes_all_workers(four: Gateway, host_path: str) -> No
     wait_until(lambda: before + 200 <= calls() <= before + 200 + WORKERS)  # each has made a connection
 
 
-def test_statistics_include_idle_workers(four: Gateway) -> None:
+def test_stats_include_workers_without_requests(four: Gateway) -> None:
     stats = figures(four)
     for worker in stats["workers"]:
         assert worker["resource"]["max_resident_mem"] > 10_000
