@@ -1,4 +1,4 @@
-"""Metrics of four workers are those of one server."""
+"""Metrics of four workers, which count as one gateway."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def four(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def all_run(gateway: Gateway) -> bool:
-    """A worker that does not yet would not see a signal that it is sent."""
+    """Return whether all workers run; one that is still starting would ignore a signal."""
     workers = figures(gateway)["workers"]
     return len(workers) == WORKERS and all(worker["resource"]["max_resident_mem"] for worker in workers)
 
 
 def scrape(gateway: Gateway, name: str, **labels: str) -> float:
-    """The sum of the samples of that name, over a new connection, of whichever worker takes it."""
+    """Return the sum of the samples of that name, from any worker, over a new connection."""
     with urllib.request.urlopen(f"http://127.0.0.1:{gateway.port}/metrics", timeout=30) as reply:
         families = parser.text_string_to_metric_families(reply.read().decode())
     samples = (sample for family in families for sample in family.samples if sample.name == name)
@@ -68,7 +68,7 @@ def test_requests_and_calls_of_all_workers_are_counted(four: Gateway, tango_syst
     assert scrape(four, "mtango_workers") == WORKERS
 
 
-def test_a_worker_that_is_killed_takes_no_count_with_it(four: Gateway) -> None:
+def test_counts_of_a_killed_worker_stay(four: Gateway) -> None:
     before = requests(four, "")
     for times in range(1, 4):
         assert ask_often(four, "") == 2000

@@ -221,7 +221,7 @@ def test_a_listener_is_told_that_tango_has_lost_events(device: Device, pytango: 
     missed.err, missed.errors = True, tango_failure("API_MissedEvents", "queue full")
     hub = device.host.client.events
     with device.listen("sent0", "change") as listener:
-        (subscription,) = hub.subscriptions()
+        (subscription,) = hub._poller.subscriptions()
         subscription._receive(subscription._serial, missed)
         for lost in (None, 0):
             pytango.run(device.name, "SendOne", "change")
