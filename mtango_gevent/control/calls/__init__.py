@@ -4,7 +4,7 @@ Every call is `bulkhead.call(kind, function, *arguments)`, of a device's bulkhea
 """
 
 from mtango_gevent.control.calls.bulkhead import UNLIMITED, Bulkhead, Times
-from mtango_gevent.control.calls.call import Call, CallTime, measure_calls
+from mtango_gevent.control.calls.call import Call, CallTime, measure_calls, with_reasons
 from mtango_gevent.control.calls.concurrency import Concurrency
 from mtango_gevent.control.calls.counter import CallCounter
 from mtango_gevent.control.calls.executor import BulkheadExecutor
@@ -34,4 +34,5 @@ __all__ = [
     "Waker",
     "getaddrinfo",
     "measure_calls",
+    "with_reasons",
 ]

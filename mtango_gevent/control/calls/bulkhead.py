@@ -6,16 +6,17 @@ partition of the pool, a thread, and back to the caller.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-import gevent
 import tango
 
 from mtango_gevent.control.calls.call import Call, add_call_time, calling
 from mtango_gevent.control.calls.health import Health
 from mtango_gevent.control.calls.semaphore import Semaphore
+from mtango_gevent.control.calls.signals import Signal
 from mtango_gevent.control.calls.threads import ThreadPool, out_of_threads
 from mtango_gevent.errors import DevFailed, tango_failure
 
@@ -96,14 +97,27 @@ class Bulkhead:
 
     def wait(self, call: Call) -> Any:
         """Return the value of a call. Raises its error, and DevFailed at the deadline: its thread then goes on."""
-        began = time.perf_counter()
-        try:
-            silence = "" if call.result.ready() else self._wait_until_deadline(call)
-        finally:
-            add_call_time(began)
-        if not call.result.ready():
-            raise self._abandon(call, silence or f" within {self.times.deadline:g} s")
-        return call.result.get()
+        failure = self._wait_for_end(call, call.health)
+        if failure is None or call.result.ready():  # it may have ended just after its deadline
+            return call.result.get()
+        call.health.counter.timed_out += 1
+        call.count("timed_out")
+        if call.in_thread and not call.abandoned:
+            self._pool.abandon(call)
+            call.health.on_timeout(call.began, failure)
+        raise failure
+
+    def join(self, kind: str, signal: Signal) -> None:
+        """Wait for another caller's call, whose end is told by `signal`, as for an own one.
+
+        Raises DevFailed: MTANGO_CircuitOpen, MTANGO_CallTimedOut.
+        """
+        Call(self.health, kind, bool, ()).admit()
+        failure = self._wait_for_end(signal, self.health)
+        if failure is not None:
+            self.health.counter.timed_out += 1
+            self.health.check_server()
+            raise failure
 
     def _start(self, call: Call) -> None:
         call.admit()
@@ -146,28 +160,14 @@ class Bulkhead:
         limit = bulkhead.semaphore.limit
         raise tango_failure(bulkhead.refusal, f"none of {limit} calls to {bulkhead.name} ended within {waited:.1f} s")
 
-    def _wait_until_deadline(self, call: Call) -> str:
-        """Wait for the end of a call; return why not to wait any more before the deadline."""
-        timer = gevent.Timeout.start_new(self.times.deadline)
+    def _wait_for_end(self, end: Call | Signal, health: Health) -> tango.DevFailed | None:
+        """Wait until the deadline, or until the server is known not to answer; return why it was not worth waiting."""
+        began, deadline = time.perf_counter(), self.times.deadline
         try:
-            _wait_for_answer(call)
-        except DevFailed as silence:
-            return f": {silence.args[0].desc}"
-        except gevent.Timeout as expired:
-            if expired is not timer:
-                raise
+            why = _wait_until(end, health, math.inf if deadline is None else deadline)
         finally:
-            timer.close()
-        return ""
-
-    def _abandon(self, call: Call, why: str) -> tango.DevFailed:
-        failure = tango_failure("MTANGO_CallTimedOut", f"no answer from {self.name}{why}")
-        call.health.counter.timed_out += 1
-        call.count("timed_out")
-        if call.in_thread and not call.abandoned:
-            self._pool.abandon(call)
-            call.health.on_timeout(call.began, failure)
-        return failure
+            add_call_time(began)
+        return None if why is None else tango_failure("MTANGO_CallTimedOut", f"no answer from {self.name}{why}")
 
 
 def _call_here(call: Call) -> Any:
@@ -184,14 +184,17 @@ def _call_here(call: Call) -> Any:
     return call.conclude()
 
 
-def _wait_for_answer(call: Call) -> None:
-    """Wait for the end of a call. Raises DevFailed as soon as its server is known not to answer."""
-    result, health = call.result, call.health
-    if health.patience is not None:
-        result.wait(health.patience)
-        if not result.ready():
-            health.check_server()
-        while not result.ready():
+def _wait_until(end: Call | Signal, health: Health, deadline: float) -> str | None:
+    """Wait that many seconds for the end, in steps if the target's health says so; return why there was none."""
+    until = time.monotonic() + deadline
+    left = min(deadline, health.patience)
+    while not end.wait(None if left == math.inf else left):
+        left = min(until - time.monotonic(), _SERVER_CHECK_PERIOD)
+        if left <= 0:
+            return f" within {deadline:g} s"
+        health.check_server()
+        try:
             health.raise_if_open()
-            result.wait(_SERVER_CHECK_PERIOD)
-    result.wait()
+        except DevFailed as silence:
+            return f": {silence.args[0].desc}"
+    return None

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from gevent.event import AsyncResult
 
 from mtango_gevent.control.calls.health import Health
 from mtango_gevent.control.calls.semaphore import Semaphore
 from mtango_gevent.errors import DevFailed, came_too_late, tango_failure
+
+T = TypeVar("T")
 
 # Whether this thread makes a call. Calls within a call are made directly, as parts of it.
 calling: ContextVar[bool] = ContextVar("calling", default=False)
@@ -90,12 +92,14 @@ class Call:
     def run(self) -> None:
         """Make the call, in the current thread, and keep its outcome."""
         try:
-            self._value = self._function(*self._arguments)
-        except RuntimeError as error:  # PyTango 10.0 raises this for a failure without any reasons
-            nameless = "unidentifiable C++ exception" in str(error)
-            self._error = tango_failure("API_DeviceFailure", "the device gave no reason") if nameless else error
+            self._value = with_reasons(self._function, *self._arguments)
         except BaseException as error:  # whatever it is, it belongs to the caller
             self._error = error
+
+    def wait(self, seconds: float | None) -> bool:
+        """Return whether the call ends within that time; None waits without limit."""
+        self.result.wait(seconds)
+        return self.result.ready()
 
     def finish(self) -> None:
         """Hand the outcome over, in the hub."""
@@ -144,6 +148,16 @@ class Call:
     def _tell_outcome(self) -> None:
         self.health.ended(self.began, self._error, self.abandoned)
         self.count(_outcome(self._error))
+
+
+def with_reasons(function: Callable[..., T], *arguments: Any) -> T:
+    """Call `function`, and give a failure without reasons one: PyTango 10.0 raises RuntimeError for it."""
+    try:
+        return function(*arguments)
+    except RuntimeError as error:
+        if "unidentifiable C++ exception" not in str(error):
+            raise
+        raise tango_failure("API_DeviceFailure", "the device gave no reason") from None
 
 
 def _outcome(error: BaseException | None) -> str:
