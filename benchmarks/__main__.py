@@ -1,4 +1,4 @@
-"""Measures the gateway beside its yardsticks: `python -m benchmarks --rounds 5 --seconds 2`; see README, "Speed".
+"""Measure the gateway beside its yardsticks: `python -m benchmarks`; see docs/how-to/benchmark.md.
 
 The exit status is 1 if a request of the gateway failed or a workload was not measured; what does not hold is said, and
 fails nothing.

@@ -41,7 +41,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_NotAcceptable": ("406", "The value cannot be sent in any format that the `Accept` header allows."),
     "MTANGO_Http408": ("408", "The body did not arrive within `MTANGO_BODY_TIMEOUT`."),
     "MTANGO_Http413": ("413", "The body or the form is too large."),
-    "MTANGO_Http415": ("415", "The body has a `Content-Encoding` or a charset that is not supported."),
+    "MTANGO_Http415": ("415", "The body has a `Content-Encoding`."),
     "MTANGO_Http501": ("501", "The body has a `Transfer-Encoding` other than `chunked`."),
     "MTANGO_NotImplemented": ("501", "An optional package is not installed, or PyTango has no pipes."),
     "MTANGO_InternalError": ("500", "A defect of the gateway. The log has a traceback with the same request id."),
@@ -61,7 +61,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_NotDecodable": (None, "PyTango cannot decode the texts of a pipe."),
     "MTANGO_NotWritten": (
         None,
-        "An earlier failure of the same request has stopped the rest: the item was not written.",
+        "The gateway could not write the item. Others of the same request may have been written.",
     ),
     "MTANGO_NotAddressable": (None, "The name of the property would match others in the database: it was left alone."),
     "MTANGO_NotDeleted": (None, "The database did not delete the property."),
@@ -113,9 +113,8 @@ def metrics() -> str:
 
 def failures() -> str:
     """The gateway's own reasons, and the statuses of Tango's."""
-    statuses = {reason: str(status) for status, reasons in STATUS_OF_REASON.items() for reason in reasons}
-    own = [(f"`{reason}`", status or _status(statuses, reason), about) for reason, (status, about) in REASONS.items()]
-    tango = [(f"`{reason}`", status) for reason, status in sorted(statuses.items()) if reason not in REASONS]
+    own = [(f"`{reason}`", status or _status(reason), about) for reason, (status, about) in REASONS.items()]
+    tango = [(f"`{reason}`", str(status)) for reason, status in STATUS_OF_REASON.items() if reason not in REASONS]
     return "\n\n".join(
         [
             _table(("Reason", "Status", "Meaning"), own).rstrip(),
@@ -125,8 +124,8 @@ def failures() -> str:
     )
 
 
-def _status(statuses: dict[str, str], reason: str) -> str:
-    return f"200, or {statuses.get(reason, '400')}"
+def _status(reason: str) -> str:
+    return f"200, or {STATUS_OF_REASON.get(reason, 400)}"
 
 
 def command_line() -> str:

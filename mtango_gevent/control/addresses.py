@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import time
 from typing import Any
 
 import gevent.socket
+from cachetools import TLRUCache
 
-from mtango_gevent.control.cache import Cache
-from mtango_gevent.control.calls import Concurrency, getaddrinfo
+from mtango_gevent.control.calls import Concurrency, NativeLock, getaddrinfo
 
 # Seconds that a lookup may take, and for which its result and its failure are kept.
 _LOOKUP_SECONDS = 1.0
@@ -36,8 +37,8 @@ class Addresses:
 
     def __init__(self, concurrency: Concurrency) -> None:
         self._concurrency = concurrency
-        self._known = Cache(_MOST_NAMES, _LIFETIME)
-        self._failed = Cache(_MOST_NAMES, _FAILURE_LIFETIME)
+        self._known: TLRUCache[str, frozenset[str]] = TLRUCache(_MOST_NAMES, _expiry, time.monotonic)
+        self._guard = NativeLock()  # held for dictionary work only
 
     def are_same(self, one: str, other: str) -> bool:
         """Return whether both names mean the same machine. A name without an address is the same as itself only."""
@@ -49,10 +50,12 @@ class Addresses:
             return frozenset({_THIS_MACHINE})
         with contextlib.suppress(ValueError):  # an address; a name has to be looked up
             return frozenset({_canonical(name)})
-        found: frozenset[str] | None = self._known.peek(name) or self._failed.peek(name)
+        with self._guard:
+            found = self._known.get(name)
         if found is None:
             found = self._look_up(name)
-            (self._known if found else self._failed).store(name, found)
+            with self._guard:
+                self._known[name] = found
         return found
 
     def _look_up(self, name: str) -> frozenset[str]:
@@ -63,6 +66,10 @@ class Addresses:
         except (OSError, UnicodeError, TimeoutError):
             return frozenset()
         return frozenset(_canonical(str(address[0])) for *_, address in found)
+
+
+def _expiry(_name: str, addresses: frozenset[str], now: float) -> float:
+    return now + (_LIFETIME if addresses else _FAILURE_LIFETIME)
 
 
 def _canonical(text: str) -> str:

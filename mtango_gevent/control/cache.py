@@ -1,64 +1,281 @@
-"""A cache with an age limit and figures, for threads as for greenlets."""
+"""The cache of proxies, readings and metadata, with single flight: concurrent callers with the same key share one call.
+
+Single flight here has a leader for the beginning of a call only. The leader decides how the call is made (a bulkhead,
+a thread) and waits for it until its own deadline; the result is stored, and the others are woken, where the call ends:
+in its thread. So a leader that is late or killed ends nobody's call, and a call may be one Tango call in a thread as
+well as a function that makes several of them. Sharing the future of a call would do for the former only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, TypeVar
+import contextlib
+import itertools
+import math
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from cachetools import TTLCache
+from cachetools import TLRUCache
 
-from mtango_gevent.control.calls import NativeLock
+from mtango_gevent.control.calls import NativeLock, Signal
+from mtango_gevent.errors import DevFailed
 from mtango_gevent.metrics import CacheMetrics
+from mtango_gevent.names import folded
 
 T = TypeVar("T")
 
+# How the leader makes a call, and how another caller waits for its end; both raise DevFailed, the latter when late.
+Lead: TypeAlias = Callable[[Callable[[], T]], T]
+Join: TypeAlias = Callable[[Signal], object]
 
-class Cache:
-    """At most `size` values by key, each for `lifetime` seconds; with `renew` its time begins anew at each use.
+# Devices whose own generation is remembered, about a hundred bytes each.
+MOST_DEVICES = 10_000
 
-    None cannot be a value. figures: where uses are counted, if anywhere.
+
+class _Flight(Generic[T]):
+    """A call that is under way, and the callers that wait for its end. begun: whether its function has been called."""
+
+    __slots__ = ("begun", "failure", "result", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[Signal] = []
+        self.result: T | None = None
+        self.failure: Exception | None = None
+        self.begun = False
+
+
+class SingleFlight:
+    """At most one call at a time for each key, for greenlets and threads.
+
+    make_signal: returns a new signal that its caller, greenlet or thread, can wait for.
     """
 
-    def __init__(self, size: int, lifetime: float, renew: bool = False, figures: CacheMetrics | None = None) -> None:
-        self._values: TTLCache[Hashable, Any] = TTLCache(size, lifetime)
+    def __init__(self, make_signal: Callable[[], Signal]) -> None:
+        self._make_signal = make_signal
+        self._flights: dict[Hashable, _Flight[Any]] = {}
+        self._guard = NativeLock()  # held for dictionary work only
+
+    def __bool__(self) -> bool:
+        """Return whether any call is under way."""
+        return bool(self._flights)
+
+    def do(self, key: Hashable, function: Callable[[], T], lead: Lead[T] | None = None, join: Join | None = None) -> T:
+        """Return what `function` returns, or what a call for the same key returns that is under way.
+
+        `function` must not return None. Without `lead` it is called here, and without `join` the others wait without
+        limit. A failure is raised to all callers that wait; when the leader is killed before `function` has been
+        called, or while it calls it here, the next caller leads.
+        """
+        while True:
+            result = self.join(key, join)
+            if result is not None:
+                return result
+            with self._guard:
+                if key in self._flights:  # a thread was faster
+                    continue
+                flight = self._flights[key] = _Flight[T]()
+            return self._lead(key, flight, function, lead)
+
+    def join(self, key: Hashable, join: Join | None = None) -> Any | None:
+        """Return what the call for that key returns that is under way, or None if there is none or it is given up."""
+        with self._guard:
+            flight = self._flights.get(key)
+            if flight is None:
+                return None
+            signal = self._make_signal()
+            flight.waiting.append(signal)
+        if join:
+            join(signal)
+        else:
+            signal.wait(None)
+        if flight.failure is not None:
+            raise _copy(flight.failure)
+        return flight.result
+
+    def _lead(self, key: Hashable, flight: _Flight[T], function: Callable[[], T], lead: Lead[T] | None) -> T:
+        def run() -> T:
+            flight.begun = True
+            try:
+                result = function()
+            except BaseException as error:
+                self._end(key, flight, failure=error)
+                raise
+            self._end(key, flight, result)
+            return result
+
+        try:
+            return lead(run) if lead else run()
+        except BaseException as error:
+            if flight.begun:  # it has ended, or goes on for those that have joined
+                self._forget(key, flight)
+            else:
+                self._end(key, flight, failure=error)
+            raise
+
+    def _end(
+        self, key: Hashable, flight: _Flight[T], result: T | None = None, failure: BaseException | None = None
+    ) -> None:
+        """Wake the callers that wait. Without a result and without an Exception, as when killed, the next one leads."""
+        self._forget(key, flight)
+        flight.result = result
+        flight.failure = _copy(failure) if isinstance(failure, Exception) else None
+        with self._guard:
+            waiting, flight.waiting = flight.waiting, []
+        for signal in waiting:
+            signal.set()
+
+    def _forget(self, key: Hashable, flight: _Flight[T]) -> None:
+        """Let no more callers join a call."""
+        with self._guard:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+
+
+def _copy(failure: Exception) -> Exception:
+    """Return the failure without its traceback, which grows at each raise and keeps alive all that its frames hold."""
+    return DevFailed(*failure.args) if isinstance(failure, DevFailed) else failure
+
+
+class _Entry(NamedTuple):
+    """A value of a generation of its device. asked: when its call began, or when it was used last (`renew`)."""
+
+    value: Any
+    asked: float
+    generation: int
+
+
+class Cache(Generic[T]):
+    """Values by device and detail, each kept for `lifetime` seconds after its call began, at most `size` of them.
+
+    A value whose call began before `forget` or `clear` is neither stored nor joined after it: such a change begins a
+    new generation of the device. Concurrent callers share one call. None cannot be a value, and failures are not kept.
+    renew: each use begins the lifetime anew. weigh: returns what a value takes of `size`, math.inf if it is not to be
+    kept. figures: where hits, misses and the number of values are counted. make_signal: as for SingleFlight.
+    """
+
+    def __init__(
+        self,
+        size: float,
+        lifetime: float,
+        make_signal: Callable[[], Signal],
+        renew: bool = False,
+        weigh: Callable[[T], float] | None = None,
+        figures: CacheMetrics | None = None,
+    ) -> None:
+        self._entries: TLRUCache[tuple[str, Hashable], _Entry] = TLRUCache(
+            size,
+            lambda _key, entry, _now: entry.asked + lifetime,
+            time.monotonic,
+            (lambda entry: weigh(entry.value)) if weigh else None,
+        )
         self._renew = renew
         self._figures = figures
-        self._guard = NativeLock()  # held for dictionary work only, never while anything is waited for
+        self._flights = SingleFlight(make_signal)
+        self._numbers = itertools.count(1)
+        self._generations: dict[str, int] = {}
+        self._default = 0  # generation of all devices without one of their own
+        self._guard = NativeLock()  # held for dictionary work only
 
-    def find(self, key: Hashable) -> Any | None:
-        """What is kept under `key`, or None; counted."""
+    def get(
+        self,
+        device: str,
+        detail: Hashable,
+        ask: Callable[[], T],
+        max_age: float = math.inf,
+        lead: Lead[T] | None = None,
+        join: Join | None = None,
+    ) -> T:
+        """Return the kept value if it is at most `max_age` seconds old, else what `do` returns."""
+        found = self.find(device, detail, max_age)
+        return self.do(device, detail, ask, lead, join) if found is None else found
+
+    def find(self, device: str, detail: Hashable = None, max_age: float = math.inf) -> T | None:
+        """Return the kept value if it is at most `max_age` seconds old, and count a hit or a miss."""
+        now = time.monotonic()
         with self._guard:
-            value = self._values.get(key)
-            if value is not None and self._renew:
-                self._values[key] = value
+            entry = self._find(device, detail)
+            if entry and self._renew:
+                self._entries[device, detail] = entry._replace(asked=now)
+        is_fresh = entry is not None and now - entry.asked < max_age
         if self._figures:
-            (self._figures.miss if value is None else self._figures.hit)()
-        return value
+            (self._figures.hit if is_fresh else self._figures.miss)()
+        return entry.value if entry and is_fresh else None
 
-    def peek(self, key: Hashable) -> Any | None:
-        """The same, as if nobody had looked."""
+    def peek(self, device: str, detail: Hashable = None) -> T | None:
+        """Return the kept value, without counting or renewing it."""
         with self._guard:
-            return self._values.get(key)
+            entry = self._find(device, detail)
+        return entry and entry.value
 
-    def store(self, key: Hashable, value: T) -> T:
-        with self._guard:
-            self._values[key] = value
-        self.count()
-        return value
+    def do(
+        self,
+        device: str,
+        detail: Hashable,
+        ask: Callable[[], T],
+        lead: Lead[T] | None = None,
+        join: Join | None = None,
+    ) -> T:
+        """Return and keep what `ask` returns, in a call shared by concurrent callers. Raises what `ask` raises.
 
-    def discard(self, key: Hashable) -> None:
+        lead, join: as for SingleFlight.
+        """
+        generation = self._generation(device)
+        return self._flights.do(
+            (device, generation, detail), lambda: self._ask(device, detail, generation, ask), lead, join
+        )
+
+    def join(self, device: str, detail: Hashable, join: Join | None = None) -> T | None:
+        """Return what a call returns that is under way, or None if there is none."""
+        return self._flights.join((device, self._generation(device), detail), join)
+
+    def ask(self, device: str, detail: Hashable, ask: Callable[[], T]) -> T:
+        """Return and keep what `ask` returns now, in a call of its own."""
+        return self._ask(device, detail, self._generation(device), ask)
+
+    def forget(self, device: str) -> None:
+        """Drop all values of a device."""
+        if len(self._generations) >= MOST_DEVICES:
+            self.clear()
         with self._guard:
-            self._values.pop(key, None)
-        self.count()
+            self._generations[device] = next(self._numbers)
 
     def clear(self) -> None:
+        """Drop all values."""
         with self._guard:
-            self._values.clear()
+            self._default = next(self._numbers)
+            self._generations.clear()
+            self._entries.clear()
         self.count()
 
     def count(self) -> None:
-        """Bring its size among the figures up to date."""
+        """Update the number of values in the figures."""
         if self._figures:
             with self._guard:
-                self._values.expire()
-                self._figures.size(len(self._values))
+                self._entries.expire()
+                self._figures.size(len(self._entries))
+
+    def _ask(self, device: str, detail: Hashable, generation: int, ask: Callable[[], T]) -> T:
+        asked = time.monotonic()
+        value = ask()
+        with self._guard, contextlib.suppress(ValueError):  # larger than the cache
+            if generation == self._generation(device):
+                self._entries[device, detail] = _Entry(value, asked, generation)
+        self.count()
+        return value
+
+    def _find(self, device: str, detail: Hashable) -> _Entry | None:
+        entry = self._entries.get((device, detail))
+        return entry if entry and entry.generation == self._generation(device) else None
+
+    def _generation(self, device: str) -> int:
+        return self._generations.get(device, self._default)
+
+
+def attribute_key(name: str) -> tuple[str, str]:
+    """Return the detail under which the configuration of an attribute is kept."""
+    return "attribute", folded(name)
+
+
+def command_key(name: str) -> tuple[str, str]:
+    """Return the detail under which the description of a command is kept."""
+    return "command", folded(name)

@@ -7,6 +7,7 @@ import functools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tango
 from tango.gevent_executor import set_global_executor
@@ -14,6 +15,7 @@ from tango.gevent_executor import set_global_executor
 from mtango_gevent.config import Config
 from mtango_gevent.control.addresses import Addresses
 from mtango_gevent.control.background import Background
+from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import (
     Bulkhead,
     BulkheadExecutor,
@@ -26,11 +28,9 @@ from mtango_gevent.control.calls import (
     ThreadPool,
 )
 from mtango_gevent.control.database import Address, Database, DatabaseServer
-from mtango_gevent.control.events.hub import EventHub
-from mtango_gevent.control.metadata import Metadata
+from mtango_gevent.control.events import ConfigurationWatch, EventHub
 from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
-from mtango_gevent.control.watch import ConfigurationWatch
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.metrics import CacheMetrics, Metrics, own
 from mtango_gevent.names import local_name
@@ -46,6 +46,7 @@ class TangoClient:
         self.config = config
         self.metrics = metrics or own(config.metrics_devices)
         self.concurrency = Concurrency()
+        signal = self.concurrency.signal
         self.pool = ThreadPool(self.concurrency)
         self.counter = CallCounter(self.metrics, config.metrics_devices)
         self.partitions = Partitions(config, self.pool, self.counter)
@@ -55,18 +56,17 @@ class TangoClient:
         self.background = Background(self.concurrency, config.async_limit)
         self.events = EventHub(config, self.concurrency, self.partitions, self.plain_proxy)
         proxies = CacheMetrics(self.metrics, "devices", config.cache_size)
-        self.proxies = ProxyCache(config.cache_size, config.cache_idle, proxies)
-        self.reads = Reads(config.value_max_age, config.value_memory)
+        self.proxies = ProxyCache(config.cache_size, config.cache_idle, signal, proxies)
+        self.reads = Reads(config.value_max_age, config.value_memory, signal)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         attributes = CacheMetrics(self.metrics, "attributes", METADATA_SIZE)
-        signal = self.concurrency.signal
-        self.attributes = Metadata(METADATA_SIZE, config.metadata_lifetime, signal, attributes)
-        self.descriptions = Metadata(METADATA_SIZE, config.metadata_lifetime, signal)
+        self.attributes = Cache[Any](METADATA_SIZE, config.metadata_lifetime, signal, figures=attributes)
+        self.descriptions = Cache[Any](METADATA_SIZE, config.metadata_lifetime, signal)
         self.watch = ConfigurationWatch(
             self.concurrency, self.partitions, self.plain_proxy, self.bulkhead, self.attributes, self.descriptions
         )
-        self.names = Metadata(METADATA_SIZE, config.cache_idle, signal)
+        self.names = Cache[str](METADATA_SIZE, config.cache_idle, signal)
         self.addresses = Addresses(self.concurrency)
         self._databases: dict[str, Database] = {}
         self._database_servers: dict[str, DatabaseServer] = {}
@@ -165,7 +165,7 @@ class TangoClient:
     def _forget_proxies(self, url: str) -> None:
         self.bulkhead(url).connected_through = ""
         for name in (url, _past_polling(url)):
-            self.proxies.discard(name)
+            self.proxies.forget(name)
 
     def _ready(self, proxy: tango.DeviceProxy) -> tango.DeviceProxy:
         # A proxy of a frozen server is made without complaint, and then connects in the next method, whichever that

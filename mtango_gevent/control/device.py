@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import time
 import warnings
@@ -14,8 +15,7 @@ import tango
 from mtango_gevent.control.background import Job
 from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.control.device_metadata import DescribedDevice
-from mtango_gevent.control.events.listener import Listener
-from mtango_gevent.control.events.source import SUBSCRIBES_WITHOUT_READING, Source
+from mtango_gevent.control.events import SUBSCRIBES_WITHOUT_READING, Listener, Source
 from mtango_gevent.control.host import DeviceInfo, ready_argument
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
@@ -138,6 +138,7 @@ class Device(DescribedDevice):
             read=lambda: self.read_attribute(attribute),
             describe=lambda: self.ask_attribute(attribute),
             labels=self.enum_labels,
+            follow_labels=functools.partial(client.watch.hold, url),
         )
         return client.events.listen(source, connected_bulkhead)
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import tango
 
+from mtango_gevent.control.cache import attribute_key, command_key
 from mtango_gevent.control.host import TangoHost
-from mtango_gevent.control.metadata import attribute_key, command_key
 from mtango_gevent.control.records import StateRecord
 from mtango_gevent.errors import BadRequest, DevFailed, explained, tango_failure, with_outcome
 from mtango_gevent.names import as_pytango_takes_it, canonical_name

@@ -1,4 +1,4 @@
-"""The cache of device proxies: least recently used, with an idle time, and one connection attempt per device."""
+"""The cache of device proxies: least recently used, with an idle time, and one connection at a time per device."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from mtango_gevent.control.attempts import Attempts
 from mtango_gevent.control.cache import Cache
-from mtango_gevent.control.calls import Bulkhead
+from mtango_gevent.control.calls import Bulkhead, Signal
 from mtango_gevent.metrics import CacheMetrics
 
 
 class ProxyCache:
-    """Device proxies by name. `size`: how many; `idle`: seconds without use after which one is let go."""
+    """Device proxies by name. `size`: how many; `idle`: seconds without use after which one is dropped.
 
-    def __init__(self, size: int, idle: float, figures: CacheMetrics | None = None) -> None:
-        self._proxies = Cache(size, idle, renew=True, figures=figures)
-        self._attempts = Attempts("connection")
-        self.count = self._proxies.count
-        self.peek = self._proxies.peek
-        self.discard = self._proxies.discard
+    make_signal: as for SingleFlight.
+    """
+
+    def __init__(
+        self, size: int, idle: float, make_signal: Callable[[], Signal], figures: CacheMetrics | None = None
+    ) -> None:
+        self._cache = Cache[Any](size, idle, make_signal, renew=True, figures=figures)
+        self.count = self._cache.count
+        self.peek = self._cache.peek
+        self.forget = self._cache.forget
+        self.clear = self._cache.clear
 
     def get(
         self, name: str, bulkhead: Bulkhead, find_bulkhead: Callable[[], Bulkhead], connect: Callable[[], Any]
     ) -> Any:
-        """The proxy of `name`, whose calls take `bulkhead`; if there is none, made by `connect` where
-        `find_bulkhead` says.
+        """Return the proxy with that name, else what `connect` returns, called in the bulkhead of `find_bulkhead`.
 
-        Callers that come while it is being made wait for that attempt, each until its own deadline.
-        Raises what `find_bulkhead` and `connect` raise (to all who wait), and DevFailed at the deadline.
+        bulkhead: that of the device's calls; callers that wait for the connection of another one do so until its
+        deadline. Raises what `find_bulkhead` and `connect` raise, to all that wait, and DevFailed at the deadline.
         """
-        proxy = self._proxies.find(name)
-        if proxy is not None:
-            return proxy
-        find = functools.partial(self._proxies.peek, name)
-        return self._attempts.join(name, bulkhead, find_bulkhead, find, lambda: self._proxies.store(name, connect()))
 
-    def clear(self) -> None:
-        self._proxies.clear()
+        def lead(run: Callable[[], Any]) -> Any:
+            return bulkhead.call("connection", run, through=find_bulkhead())
+
+        return self._cache.get(name, None, connect, lead=lead, join=functools.partial(bulkhead.join, "connection"))

@@ -1,38 +1,35 @@
-"""Reads: one Tango call for all who ask a device for the same meanwhile, and for who comes soon after, if that may be.
+"""Reads: one Tango call for concurrent callers, whose reading is kept for a while if the settings allow it.
 
-A value that was read before a change of its device by this process is not returned after it: each read belongs to a
-generation of its device, which ends when such a change begins and again when it ends.
+A write, command or configuration change discards the readings of its device, when it begins and again when it ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 import tango
-from cachetools import TLRUCache
 
-from mtango_gevent.control.attempts import Attempts
-from mtango_gevent.control.calls import Bulkhead, NativeLock
-from mtango_gevent.control.events.buffer import size
-from mtango_gevent.control.generations import Generations
+from mtango_gevent.control.cache import Cache
+from mtango_gevent.control.calls import Bulkhead, Signal, with_reasons
+from mtango_gevent.control.records import value_size
 
 T = TypeVar("T")
-# Device, its generation, what is read.
-Key: TypeAlias = tuple[str, int, Hashable]
 
-# Bytes that a value which is kept takes besides its own: PyTango's object, its key, its places in the cache.
+# Bytes that a kept reading takes besides its value: PyTango's object, the key, the entries of the cache.
 _OVERHEAD = 2_000
 
 
 @dataclasses.dataclass
 class Reading(Generic[T]):
-    """What a device answered; began: when the Tango call did, by time.perf_counter().
+    """The values of one Tango call. began: the time of the call, by time.perf_counter().
 
-    rendered: what the first of those who share it has made of it, for the others.
+    rendered: what the first caller that shares the reading has made of it, for the others.
     """
 
     items: T
@@ -41,16 +38,15 @@ class Reading(Generic[T]):
 
 
 class Reads:
-    """max_age: seconds for which a reading is kept, from its beginning on; memory: bytes that all of them may take."""
+    """max_age: seconds for which a reading is kept, from its beginning on; memory: bytes of all that are kept.
 
-    def __init__(self, max_age: float, memory: int) -> None:
-        self._max_age = max_age
-        self._kept: TLRUCache[Key, Reading[Any]] = TLRUCache(
-            memory, lambda _, reading, __: reading.began + max_age, time.perf_counter, _size
-        )
-        self._generations = Generations()
-        self._attempts = Attempts("read")
-        self._guard = NativeLock()  # held for dictionary work only
+    make_signal: as for SingleFlight.
+    """
+
+    def __init__(self, max_age: float, memory: int, make_signal: Callable[[], Signal]) -> None:
+        self._cache = Cache[Reading[Any]](memory, max_age, make_signal, weigh=_weigh)
+        self._keeps = max_age > 0
+        self.clear = self._cache.clear
 
     def get(
         self,
@@ -61,69 +57,42 @@ class Reads:
         read: Callable[[tango.DeviceProxy], T],
         kept: bool = True,
     ) -> Reading[T]:
-        """What `read` gives with the proxy of `connect`, called in the device's `bulkhead`, or has just given others.
+        """Return what `read` returns with the proxy of `connect`, or has just returned to other callers.
 
-        what: the same for reads that are the same. kept: whether a reading from before will do, if it is not too old.
-        Callers join a read that is in flight, and wait until their own deadline; threads without a hub read each for
-        itself, as all they could do is wait for each other. A failure is that of all who have joined, and is not kept.
-        Raises what `connect` and `read` raise, and DevFailed at the deadline.
+        what: equal for equal reads. kept: whether a kept reading may be returned. Callers join a read that is under
+        way, each until the deadline of the device's `bulkhead`. Raises what `connect` and `read` raise, to all that
+        wait, and DevFailed at the deadline.
         """
-        key = self._key(url, what)
-        if kept and self._max_age:
-            found = self._find(key)
+        if kept and self._keeps:
+            found = self._cache.find(url, what)
             if found is not None:
                 return found
-        in_hub = bulkhead.in_hub()
-        if in_hub:
-            running = self._attempts.running(key)
-            if running:
-                return self._attempts.follow(running, bulkhead)
+        join = functools.partial(bulkhead.join, "read")
+        found = self._cache.join(url, what, join)  # needs no connection of its own
+        if found is not None:
+            return found
         proxy = connect()
-        key = self._key(url, what)  # meanwhile changes may have been made
 
-        def make() -> Reading[T]:
+        def read_now() -> Reading[T]:
             began = time.perf_counter()
-            return self._keep(key, Reading(read(proxy), began))
+            return Reading(with_reasons(read, proxy), began)
 
-        if in_hub:
-            return self._attempts.share(key, bulkhead, lambda: bulkhead, make)
-        return bulkhead.call("read", make)
+        return self._cache.do(url, what, read_now, functools.partial(bulkhead.call, "read"), join)
 
     @contextlib.contextmanager
     def changing(self, url: str) -> Iterator[None]:
-        """Around a Tango call, in its thread, that may change what reads of the device give."""
-        self._generations.end(url)
+        """Discard the readings of a device, before and after a Tango call that may change them, in its thread."""
+        self._cache.forget(url)
         try:
             yield
         finally:
-            self._generations.end(url)
-
-    def clear(self) -> None:
-        with self._guard:
-            self._kept.clear()
-        self._generations.end_all()
-
-    def _key(self, url: str, what: Hashable) -> Key:
-        return url, self._generations.of(url), what
-
-    def _find(self, key: Key) -> Reading[Any] | None:
-        with self._guard:
-            return self._kept.get(key)
-
-    def _keep(self, key: Key, reading: Reading[T]) -> Reading[T]:
-        if self._max_age and not _has_failure(reading.items):
-            with self._guard, contextlib.suppress(ValueError):  # larger than all that may be kept
-                self._kept[key] = reading
-        return reading
+            self._cache.forget(url)
 
 
-def _has_failure(items: Any) -> bool:
-    return any(item.has_failed for item in _attributes(items))
-
-
-def _size(reading: Reading[Any]) -> int:
-    return sum(_OVERHEAD + size(item) for item in _attributes(reading.items))
-
-
-def _attributes(items: tango.DeviceAttribute | Sequence[tango.DeviceAttribute]) -> Sequence[tango.DeviceAttribute]:
-    return items if isinstance(items, Sequence) else [items]
+def _weigh(reading: Reading[Any]) -> float:
+    """Return the bytes that a reading takes; one with a failed attribute is not kept."""
+    items = reading.items
+    attributes: Sequence[tango.DeviceAttribute] = items if isinstance(items, Sequence) else [items]
+    if any(item.has_failed for item in attributes):
+        return math.inf
+    return sum(_OVERHEAD + value_size(item) for item in attributes)

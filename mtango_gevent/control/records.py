@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,3 +85,14 @@ def output(data: tango.DeviceData) -> tuple[tango.CmdArgType, Any]:
         if failure.args[0].reason != "API_EmptyDeviceData":
             raise
         return tango.CmdArgType.DevVoid, None
+
+
+def value_size(item: tango.DeviceAttribute) -> int:
+    """Return about how many bytes the value of an attribute takes."""
+    return _size(item.value) + _size(item.w_value)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, (tuple, list)):
+        return sum(map(_size, value))
+    return getattr(value, "nbytes", None) or sys.getsizeof(value)

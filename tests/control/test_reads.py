@@ -10,6 +10,7 @@ import gevent
 import pytest
 
 from mtango_gevent.config import Config
+from mtango_gevent.control.calls import ThreadSignal
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
@@ -104,7 +105,7 @@ def test_each_reader_waits_until_its_own_deadline_and_leaves_the_read_to_the_oth
 
 
 def test_a_value_is_kept_from_the_beginning_of_its_read(get: Callable[..., Any]) -> None:
-    reads = Reads(0.3, 1 << 20)
+    reads = Reads(0.3, 1 << 20, ThreadSignal)
     assert get(reads, "x", lambda: Item(1)).value == 1
     assert get(reads, "x", lambda: Item(2)).value == 1
     assert get(reads, "x", lambda: Item(2), kept=False).value == 2
@@ -114,8 +115,8 @@ def test_a_value_is_kept_from_the_beginning_of_its_read(get: Callable[..., Any])
 
 
 def test_without_an_age_and_after_a_failure_nothing_is_kept(get: Callable[..., Any]) -> None:
-    assert [get(Reads(0, 1 << 20), "x", lambda n=n: Item(n)).value for n in range(3)] == [0, 1, 2]
-    reads = Reads(60, 1 << 20)
+    assert [get(Reads(0, 1 << 20, ThreadSignal), "x", lambda n=n: Item(n)).value for n in range(3)] == [0, 1, 2]
+    reads = Reads(60, 1 << 20, ThreadSignal)
     with pytest.raises(ZeroDivisionError):
         get(reads, "x", lambda: 1 / 0)
     assert get(reads, "x", lambda: [Item(1), Item(2, has_failed=True)])[0].value == 1
@@ -124,7 +125,7 @@ def test_without_an_age_and_after_a_failure_nothing_is_kept(get: Callable[..., A
 
 
 def test_a_change_ends_what_was_kept_of_its_device_when_it_begins_and_when_it_ends(get: Callable[..., Any]) -> None:
-    reads = Reads(60, 1 << 20)
+    reads = Reads(60, 1 << 20, ThreadSignal)
     get(reads, "x", lambda: Item(1))
     get(reads, "x", lambda: Item(1), url="d/e/f")
     with reads.changing("a/b/c"):
@@ -135,7 +136,7 @@ def test_a_change_ends_what_was_kept_of_its_device_when_it_begins_and_when_it_en
 
 
 def test_a_read_that_began_before_a_change_is_not_kept_after_it(get: Callable[..., Any]) -> None:
-    reads = Reads(60, 1 << 20)
+    reads = Reads(60, 1 << 20, ThreadSignal)
 
     def read() -> Item:
         with reads.changing("a/b/c"):
@@ -146,12 +147,12 @@ def test_a_read_that_began_before_a_change_is_not_kept_after_it(get: Callable[..
 
 
 def test_kept_values_take_no_more_memory_than_they_may_and_those_too_large_none(get: Callable[..., Any]) -> None:
-    reads = Reads(60, 100_000)
+    reads = Reads(60, 100_000, ThreadSignal)
     get(reads, "large", lambda: Item("x" * 100_000))
     for number in range(1000):
         get(reads, f"x{number}", lambda: Item("x" * 1000))
-    assert reads._kept.currsize <= 100_000
-    assert 20 <= len(reads._kept) <= 100
+    assert reads._cache._entries.currsize <= 100_000
+    assert 20 <= len(reads._cache._entries) <= 100
     assert get(reads, "x999", lambda: Item("new")).value != "new"
     assert get(reads, "x0", lambda: Item("new")).value == "new"
     assert get(reads, "large", lambda: Item("new")).value == "new"
@@ -160,20 +161,20 @@ def test_kept_values_take_no_more_memory_than_they_may_and_those_too_large_none(
 def test_however_many_devices_are_changed_few_are_remembered_and_none_has_its_old_value_back(
     get: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mtango_gevent.control.generations.MOST_DEVICES", 10)
-    reads = Reads(60, 1 << 20)
+    monkeypatch.setattr("mtango_gevent.control.cache.MOST_DEVICES", 10)
+    reads = Reads(60, 1 << 20, ThreadSignal)
     for number in range(100):
         url = f"a/b/{number}"
         assert get(reads, "x", lambda: Item("old"), url=url).value == "old"
         with reads.changing(url):
             pass
-        assert len(reads._generations._devices) <= 10
+        assert len(reads._cache._generations) <= 10
     assert {get(reads, "x", lambda: Item("new"), url=f"a/b/{number}").value for number in range(100)} == {"new"}
-    assert not reads._attempts
+    assert not reads._cache._flights
 
 
 def test_cleaning_forgets_what_was_kept(get: Callable[..., Any]) -> None:
-    reads = Reads(60, 1 << 20)
+    reads = Reads(60, 1 << 20, ThreadSignal)
     get(reads, "x", lambda: Item(1))
     reads.clear()
     assert get(reads, "x", lambda: Item(2)).value == 2

@@ -25,6 +25,8 @@ class Demo:
 
     port: int
     tango_port: int
+    commands: Path
+    """A folder with the command `mtango-gevent` of this checkout."""
 
     def adapt(self, text: str) -> str:
         """Return a text of the documentation with the ports of this demo."""
@@ -40,7 +42,7 @@ class Demo:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("MTANGO_")}
         return {
             **ours,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{self.commands}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "TANGO_HOST": f"127.0.0.1:{self.tango_port}",
@@ -50,7 +52,10 @@ class Demo:
 
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    port, log = free_port(), tmp_path_factory.mktemp("demo") / "log"
+    port, folder = free_port(), tmp_path_factory.mktemp("demo")
+    log, program = folder / "log", folder / "mtango-gevent"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m mtango_gevent "$@"\n', "utf-8")
+    program.chmod(0o755)
     command = [sys.executable, "-m", "mtango_gevent", "demo", "--bind", f"127.0.0.1:{port}"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
@@ -58,7 +63,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         wait_until(lambda: "Try:" in log.read_text() or process.poll() is not None)
         found = re.search(r"TANGO_HOST=127\.0\.0\.1:(\d+)", log.read_text())
         assert found, log.read_text()
-        yield Demo(port, int(found[1]))
+        yield Demo(port, int(found[1]), folder)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)

@@ -11,9 +11,7 @@ from mtango_gevent.api import connection, error_handlers, failures, query, reply
 from mtango_gevent.api.rc3.attributes import answer_value
 from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.events.buffer import Event
-from mtango_gevent.control.events.cursor import Cursor
-from mtango_gevent.control.events.listener import Listener
+from mtango_gevent.control.events import Cursor, Event, Listener
 from mtango_gevent.errors import BadRequest, DevFailed, describe, tango_failure
 
 blueprint = Blueprint("events", __name__)

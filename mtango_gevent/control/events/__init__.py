@@ -1,1 +1,12 @@
-"""Events of Tango, and the clients that listen to them."""
+"""Tango's events, for any number of clients that wait for them.
+
+hub -> poller -> subscription -> channel -> buffer; configuration.py drops cached metadata that has changed.
+"""
+
+from mtango_gevent.control.events.buffer import Cursor, Event
+from mtango_gevent.control.events.channel import Listener
+from mtango_gevent.control.events.configuration import ConfigurationWatch
+from mtango_gevent.control.events.hub import EventHub
+from mtango_gevent.control.events.source import SUBSCRIBES_WITHOUT_READING, Source
+
+__all__ = ["SUBSCRIBES_WITHOUT_READING", "ConfigurationWatch", "Cursor", "Event", "EventHub", "Listener", "Source"]

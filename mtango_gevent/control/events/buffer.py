@@ -1,31 +1,68 @@
-"""The last events of one attribute, numbered, for any number of readers."""
+"""The last events of one attribute, numbered, and the cursors with which clients continue behind one of them."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
+import re
 import time
 from collections import deque
-from typing import Any
 
 import tango
 
 from mtango_gevent import values
-from mtango_gevent.control.events.cursor import Cursor, microseconds
+from mtango_gevent.control.records import value_size
 from mtango_gevent.errors import DevFailed
 
-# How much later or earlier, in microseconds, one event arrives in another worker at most.
+_CURSOR = re.compile(r"e([0-9a-f]{12})\.([0-9]{1,15})\.([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
+
+_NO_GENERATION = "0" * 12
+
+# Microseconds between the arrivals of one event in two workers, at most.
 _SAME_EVENT = 2_000_000
+
+
+def microseconds() -> int:
+    """Return the time of the gateway's clock, which all workers share, in microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Cursor:
+    """A position behind an event, or before the first one.
+
+    `number` is the position in the channel that made the cursor (`generation`). Another channel of the same attribute,
+    in another worker or after a restart, has other numbers: it finds the event by `mark`, the device's time of the
+    value, or else by `came`, the time at which the event arrived or the answer without an event was made. Both are
+    microseconds since the epoch; `mark` is 0 for a failure and where there is no event.
+    """
+
+    generation: str
+    number: int
+    came: int
+    mark: int
+
+    @classmethod
+    def now(cls) -> Cursor:
+        """Return the cursor of an answer without a subscription."""
+        return cls(_NO_GENERATION, 0, microseconds(), 0)
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor | None:
+        found = _CURSOR.fullmatch(text)
+        return cls(found[1], *(int(part) for part in found.groups()[1:])) if found else None
+
+    def __str__(self) -> str:
+        return f"e{self.generation}.{self.number}.{self.came}.{self.mark}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """A value, or the failure to have one."""
+    """A value, or the failure to read it."""
 
     item: tango.DeviceAttribute | None
     failure: DevFailed | None
     time: int
-    """Milliseconds since the epoch: of the value as the device says, of a failure as it came."""
+    """Milliseconds since the epoch: the device's time of a value, the time of arrival of a failure."""
 
     size: int
     """About how many bytes the value takes."""
@@ -34,37 +71,36 @@ class Event:
     """The device's time of the value in microseconds since the epoch; 0 for a failure."""
 
     after_gap: bool = False
-    """Whether Tango says that events before it are lost."""
+    """Whether Tango has lost events before this one."""
 
     came: int = dataclasses.field(default_factory=microseconds)
-    """When it arrived, by the gateway's clock: microseconds since the epoch."""
+    """The time of arrival by the gateway's clock, in microseconds since the epoch."""
 
     @classmethod
     def of_value(cls, item: tango.DeviceAttribute) -> Event:
         mark = item.time.tv_sec * 1_000_000 + item.time.tv_usec
-        return cls(item, None, values.milliseconds(item.time), size(item), mark)
+        return cls(item, None, values.milliseconds(item.time), value_size(item), mark)
 
     @classmethod
     def of_failure(cls, failure: DevFailed) -> Event:
-        """A copy of it: one that has been raised holds what was there then, proxies too."""
+        """Keep a copy of the failure: one that has been raised keeps alive the frames it passed, proxies included."""
         return cls(None, DevFailed(*failure.args), int(time.time() * 1000), 0)
 
 
 class EventBuffer:
-    """At most `length` events and `memory` bytes of them, but always the last one; who guards it is the owner's affair.
+    """At most `length` events and `memory` bytes of events, but always the last one. The caller locks it.
 
-    first: number of the oldest event; end: number of the next to come. The first event has number 1. Number 0 is for
-    the value that was there before any event, where that becomes known in time.
+    first: number of the oldest event; end: number of the next event. The first event has number 1. Number 0 is the
+    value from before the first event, if it becomes known in time.
     """
 
     def __init__(self, length: int, memory: int) -> None:
         self.first = self.origin = 1
         self._events: deque[Event] = deque()
         self._length = length
-        self._memory = self._free = memory
+        self._free = memory
 
     def __bool__(self) -> bool:
-        """Whether anything has come."""
         return bool(self._events)
 
     @property
@@ -72,7 +108,7 @@ class EventBuffer:
         return self.first + len(self._events)
 
     def begin_with(self, event: Event) -> bool:
-        """Keep the value that was there before any event, unless an event has come already; return whether it is."""
+        """Store the value from before the first event, unless an event has arrived; return whether it is stored."""
         if self.end > 1 or not self.origin:
             return False
         self.first = self.origin = 0
@@ -89,13 +125,18 @@ class EventBuffer:
     def __getitem__(self, number: int) -> Event:
         return self._events[number - self.first]
 
+    def get(self, number: int) -> Event | None:
+        """Return the event with that number, or None if it is not kept."""
+        return self[number] if self.first <= number < self.end else None
+
     def last(self) -> Event | None:
         return self._events[-1] if self._events else None
 
     def behind(self, time: int, unit: int) -> int:
-        """The number of what came after the last event of that time, else after the last one that is older.
+        """Return the number behind the last event with that time, else behind the last older event.
 
-        Times need not be in order: those of values are the device's, those of failures the gateway's.
+        time: in units of `unit` milliseconds. Times are not in order: those of values are the device's, those of
+        failures the gateway's.
         """
         times = [event.time // unit for event in self._events]
         older = [index for index, each in enumerate(times) if each <= time]
@@ -103,7 +144,7 @@ class EventBuffer:
         return self.first + (same or older or [-1])[-1] + 1
 
     def same_event(self, cursor: Cursor) -> int | None:
-        """The number of the event that a cursor of another channel stands behind, if it is kept here."""
+        """Return the number of the event that another channel's cursor stands behind, or None if it is not kept."""
         found = [
             (abs(event.came - cursor.came), number)
             for number, event in enumerate(self._events, self.first)
@@ -112,16 +153,5 @@ class EventBuffer:
         return min(found)[1] if found else None
 
     def after(self, came: int) -> int:
-        """The number of the first event that arrived after that time, in microseconds."""
+        """Return the number of the first event that arrived after that time, in microseconds since the epoch."""
         return next((number for number, event in enumerate(self._events, self.first) if event.came > came), self.end)
-
-
-def size(item: tango.DeviceAttribute) -> int:
-    """About how many bytes its value takes."""
-    return _size(item.value) + _size(item.w_value)
-
-
-def _size(value: Any) -> int:
-    if isinstance(value, (tuple, list)):
-        return sum(map(_size, value))
-    return getattr(value, "nbytes", None) or sys.getsizeof(value)

@@ -1,4 +1,4 @@
-"""A channel: the events of one source that have come, and the requests that listen to them."""
+"""A channel distributes the events of one source; a listener is one request that follows them."""
 
 from __future__ import annotations
 
@@ -6,108 +6,260 @@ import dataclasses
 import secrets
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from types import TracebackType
 
-from mtango_gevent.control.calls import Signal
-from mtango_gevent.control.events.buffer import Event, EventBuffer
-from mtango_gevent.control.events.listener import Listener
+from mtango_gevent.config import Config
+from mtango_gevent.control.calls import NativeLock, Signal
+from mtango_gevent.control.events.buffer import Cursor, Event, EventBuffer, microseconds
 from mtango_gevent.control.events.source import Source
 
-if TYPE_CHECKING:
-    from mtango_gevent.control.events.hub import EventHub
-
-# Timestamps of answers that are remembered, with the positions that they stand for.
+# Timestamps of answers that a channel remembers, with the positions that they stand for.
 _NOTED = 256
 
 
-class Channel:
-    """generation: marks the cursors of this channel. retired: new listeners get another channel."""
+class EventCounters:
+    """Totals of all channels of a process.
 
-    def __init__(self, hub: EventHub, source: Source) -> None:
+    received: events from Tango; missed: reports of Tango that it has lost events; dropped: events that left the buffer
+    before a listener took them.
+    """
+
+    def __init__(self) -> None:
+        self.received = self.missed = self.dropped = 0
+        self._guard = NativeLock()
+
+    def add(self, received: int = 0, missed: int = 0, dropped: int = 0) -> None:
+        with self._guard:
+            self.received, self.missed = self.received + received, self.missed + missed
+            self.dropped += dropped
+
+
+class Channel:
+    """The buffered events of one source, for any number of listeners.
+
+    generation: marks the cursors of this channel. retired: new listeners get another channel.
+    make_signal: returns a signal that its caller, greenlet or thread, can wait for.
+    """
+
+    def __init__(
+        self, source: Source, config: Config, make_signal: Callable[[], Signal], counters: EventCounters
+    ) -> None:
         self.source = source
-        self.buffer = EventBuffer(hub.config.event_buffer, hub.config.event_memory)
         self.generation = secrets.token_hex(6)
         self.listeners = 0
         self.unheard_since = time.monotonic()
-        self.retired = False
-        self._hub = hub
+        self.retired = self.stopping = False
+        self._buffer = EventBuffer(config.event_buffer, config.event_memory)
+        self._guard = NativeLock()  # for the buffer and the listeners; held for dictionary work only
+        self._make_signal, self._counters = make_signal, counters
         self._waiting: set[Signal] = set()
         self._noted: OrderedDict[int, int] = OrderedDict()
-        self._ended = self._gap = False
+        self._closed = self._gap = False
 
-    def listen(self, position: int) -> Listener | None:
-        """Listen from event number `position` on; None when the channel has ended."""
-        with self._hub.guard:
-            if self._ended:
+    # --- for the hub ---
+
+    @property
+    def end(self) -> int:
+        """The number of the next event."""
+        with self._guard:
+            return self._buffer.end
+
+    def listen(self, position: int, on_leave: Callable[[], None]) -> Listener | None:
+        """Return a listener from event number `position` on, or None if the channel is closed.
+
+        on_leave: called when the listener ends.
+        """
+        with self._guard:
+            if self._closed:
                 return None
             self.listeners += 1
-            self._hub.listeners += 1
-        return Listener(self._hub, self, position)
-
-    def leave(self) -> None:
-        with self._hub.guard:
-            self.listeners -= 1
-            self._hub.listeners -= 1
-            self._hub.places -= 1
-            self.unheard_since = time.monotonic()
+        return Listener(self, position, on_leave)
 
     def is_unheard(self, since: float) -> bool:
-        """Whether no request has listened since that time (time.monotonic())."""
+        """Return whether there has been no listener since that time (time.monotonic())."""
         return not self.listeners and self.unheard_since <= since
 
-    def take(self, listener: Listener, signal: Signal) -> Event | None:
-        """The next event of a listener; without one, `signal` tells when to ask again."""
-        with self._hub.guard:
-            event = listener.take(self.buffer)
+    def close(self) -> bool:
+        """Accept no more listeners, unless there are some; return whether the channel is closed."""
+        with self._guard:
+            self._closed = not self.listeners
+            return self._closed
+
+    def stop(self) -> None:
+        """End the waiting of all listeners."""
+        self.stopping = True
+        self._wake()
+
+    # --- for the subscription ---
+
+    def _last(self) -> Event | None:
+        with self._guard:
+            return self._buffer.last()
+
+    def _begin_with(self, event: Event) -> bool:
+        """Store the value from before the first event, unless an event has arrived; return whether it is stored."""
+        with self._guard:
+            stored = self._buffer.begin_with(event)
+        if stored:
+            self._wake()
+        return stored
+
+    def _push(self, event: Event) -> None:
+        with self._guard:
+            self._buffer.append(dataclasses.replace(event, after_gap=True) if self._gap else event)
+            self._gap = False
+        self._counters.add(received=1)
+        self._wake()
+
+    def _miss(self) -> None:
+        """Mark the next event: Tango has lost events before it."""
+        self._gap = True
+        self._counters.add(missed=1)
+
+    # --- for listeners ---
+
+    def _leave(self) -> None:
+        with self._guard:
+            self.listeners -= 1
+            self.unheard_since = time.monotonic()
+
+    def _take(self, listener: Listener, signal: Signal) -> Event | None:
+        """Return the next event of a listener; if there is none, `signal` is set when one arrives."""
+        with self._guard:
+            event = listener.take(self._buffer)
             if event is None:
                 self._waiting.add(signal)
             return event
 
-    def kept(self, number: int) -> Event | None:
-        """The event of that number, if it is kept."""
-        with self._hub.guard:
-            return self.buffer[number] if self.buffer.first <= number < self.buffer.end else None
+    def _get(self, number: int) -> Event | None:
+        with self._guard:
+            return self._buffer.get(number)
 
-    def forget(self, signal: Signal) -> None:
-        with self._hub.guard:
+    def _forget(self, signal: Signal) -> None:
+        with self._guard:
             self._waiting.discard(signal)
 
-    def wake(self) -> None:
-        """Wake all listeners that wait."""
-        with self._hub.guard:
+    def _wake(self) -> None:
+        with self._guard:
             waiting, self._waiting = self._waiting, set()
         for signal in waiting:
             signal.set()
 
-    def note(self, timestamp: int, position: int) -> None:
-        """Remember the position of a client that was answered with a timestamp."""
-        with self._hub.guard:
+    def _note(self, timestamp: int, position: int) -> None:
+        with self._guard:
             self._noted[timestamp] = position
             self._noted.move_to_end(timestamp)
             if len(self._noted) > _NOTED:
                 self._noted.popitem(last=False)
 
-    def noted(self, timestamp: int) -> int | None:
-        with self._hub.guard:
+    def _find_noted(self, timestamp: int) -> int | None:
+        with self._guard:
             return self._noted.get(timestamp)
 
-    def _begin_with(self, event: Event) -> bool:
-        """Keep the value that was there before any event, unless an event has come already; return whether it is."""
-        with self._hub.guard:
-            first = self.buffer.begin_with(event)
-        if first:
-            self.wake()
-        return first
 
-    def _push(self, event: Event) -> None:
-        with self._hub.guard:
-            self.buffer.append(dataclasses.replace(event, after_gap=True) if self._gap else event)
-            self._gap = False
-            self._hub.received += 1
-        self.wake()
+class Listener:
+    """A position in the events of a channel; a context manager, at whose end it leaves the channel.
 
-    def _miss(self) -> None:
-        """Events have been lost on their way."""
-        with self._hub.guard:
-            self._gap = True
-            self._hub.missed += 1
+    lost: number of events that left the buffer before this listener took them; None if events may have been lost and
+    their number is unknown.
+    """
+
+    def __init__(self, channel: Channel, position: int, on_leave: Callable[[], None]) -> None:
+        self._channel = channel
+        self._position = position
+        self._on_leave = on_leave
+        self._seek: Callable[[EventBuffer], int] | None = None  # finds the position once an event has arrived
+        self._followed: Cursor | None = None
+        self.lost: int | None = 0
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._channel._leave()
+        self._on_leave()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether waiting is over because the gateway stops."""
+        return self._channel.stopping
+
+    @property
+    def attribute(self) -> str:
+        """The name of the attribute in the device's spelling."""
+        return self._channel.source.attribute
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where the client's next request is to continue."""
+        if self._seek:  # still unknown, as no event has arrived
+            return self._followed or Cursor(self._channel.generation, 0, microseconds(), 0)
+        event = self._channel._get(self._position - 1)
+        came, mark = (event.came, event.mark) if event else (microseconds(), 0)
+        return Cursor(self._channel.generation, self._position, came, mark)
+
+    def go_behind(self, time: int, unit: int) -> None:
+        """Continue behind the answer with that timestamp, else behind the last older event.
+
+        time: in units of `unit` milliseconds. A timestamp that was answered here (`note`) stands for the position of
+        its client, whatever the device's clock says.
+        """
+        noted = self._channel._find_noted(time)
+        if noted is None:
+            self._seek = lambda buffer: buffer.behind(time, unit)
+        else:
+            self._position = noted
+
+    def note(self, timestamp: int) -> None:
+        """Remember that a client with that timestamp has received all events until here."""
+        self._channel._note(timestamp, self._position)
+
+    def follow(self, cursor: Cursor) -> None:
+        """Continue behind a cursor: exactly, if it is of this channel or its event is kept here too.
+
+        Otherwise continue with the events that have arrived since, and report that events may have been lost.
+        """
+        if cursor.generation == self._channel.generation:
+            self._position = min(cursor.number, self._channel.end)
+            return
+
+        def seek(buffer: EventBuffer) -> int:
+            same = buffer.same_event(cursor)
+            if same is not None:
+                return same + 1
+            self.lost = None
+            return buffer.after(cursor.came)
+
+        self._seek, self._followed = seek, cursor
+
+    def take(self, buffer: EventBuffer) -> Event | None:
+        """Return the next event that is kept, or None; the caller holds the channel's lock."""
+        if self._seek and buffer:
+            self._position, self._seek = self._seek(buffer), None
+        if self._seek or self._position >= buffer.end or not buffer:
+            return None
+        dropped = max(0, buffer.first - max(self._position, buffer.origin))
+        if dropped:
+            self._channel._counters.add(dropped=dropped)
+        self._position = max(self._position, buffer.first)
+        event = buffer[self._position]
+        self._position += 1
+        self.lost = None if event.after_gap or self.lost is None else self.lost + dropped
+        return event
+
+    def next(self, seconds: float) -> Event | None:
+        """Wait for the next event; return None if none arrives within that time or before the gateway stops."""
+        until = time.monotonic() + seconds
+        while True:
+            signal = self._channel._make_signal()
+            event = self._channel._take(self, signal)
+            if event is not None:
+                return event
+            try:
+                if self.stopping or not signal.wait(until - time.monotonic()):
+                    return None
+            finally:
+                self._channel._forget(signal)

@@ -1,4 +1,4 @@
-"""The event hub: one source of events for each attribute and kind in a process, however many listen.
+"""The event hub: one subscription for each attribute and kind of event in a process, for any number of listeners.
 
 Contract: rc3, Decisions "Events".
 """
@@ -10,14 +10,14 @@ import contextlib
 import functools
 import time
 import weakref
-from collections.abc import Callable, Container
+from collections.abc import Callable
 
 import tango
 
 from mtango_gevent.config import Config
-from mtango_gevent.control.attempts import Attempts
+from mtango_gevent.control.cache import SingleFlight
 from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
-from mtango_gevent.control.events.listener import Listener
+from mtango_gevent.control.events.channel import EventCounters, Listener
 from mtango_gevent.control.events.poller import EventPoller
 from mtango_gevent.control.events.source import Key, Source
 from mtango_gevent.control.events.subscription import Subscription
@@ -25,7 +25,10 @@ from mtango_gevent.errors import DevFailed, tango_failure
 
 
 class EventHub:
-    """The subscriptions of one application. One guard for all of it, held for work on them only, never for Tango's."""
+    """The subscriptions of one application. connect: returns a new plain proxy of a device.
+
+    places: listeners, and requests that are about to listen.
+    """
 
     def __init__(
         self,
@@ -34,136 +37,119 @@ class EventHub:
         partitions: Partitions,
         connect: Callable[[str], tango.DeviceProxy],
     ) -> None:
-        self.config = config
-        self.concurrency = concurrency
-        self.partitions = partitions
-        self.connect = connect
-        self.guard = NativeLock()
-        self.listeners = self.received = self.missed = self.dropped = 0
-        self.places = 0  # that are taken by listeners, and by requests that are about to listen
+        self.places = 0
         self.stopping = False
-        self._subscriptions: dict[Key, Subscription] = {}
-        self._open: set[Subscription] = set()  # the retired ones too
-        self._left: list[tuple[str, Callable[[], None]]] = []  # (name, how to end a subscription of Tango's)
-        self._attempts = Attempts("subscription")
-        self._keeper = EventPoller(self)
+        self._config, self._concurrency, self._connect = config, concurrency, connect
+        self._guard = NativeLock()
+        self._subscriptions: weakref.WeakValueDictionary[Key, Subscription] = weakref.WeakValueDictionary()
+        self._flights = SingleFlight(concurrency.signal)
+        self._poller = EventPoller(config, concurrency, partitions, functools.partial(bool, self._flights))
+        self._counters = EventCounters()
         atexit.register(_end, weakref.ref(self))
 
     def listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead]) -> Listener:
-        """Listen to what comes after this call; `find_bulkhead` names the bulkhead to subscribe in. Raises DevFailed.
+        """Return a listener to the events after this call, subscribing if there is no subscription.
 
-        The listener's end gives its place back.
+        find_bulkhead: returns the bulkhead to subscribe in. Raises DevFailed, MTANGO_TooManyListeners beyond
+        `event_limit`, and what subscribing raises.
         """
         self._take_place()
         try:
             return self._listen(source, find_bulkhead)
         except BaseException:
-            with self.guard:
-                self.places -= 1
+            self._return_place()
             raise
 
     def _listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead]) -> Listener:
-        self._keeper.begin()
-        known = self._subscriptions.get(source.key)
+        self._poller.begin()
+        known = self._find(source.key)
         if known:
-            end = known.buffer.end
+            end = known.end
             self._settle(known)
-            listener = known.listen(end)
+            listener = known.listen(end, self._return_place)
             if listener:
                 return listener
-        find, make = functools.partial(self._subscriptions.get, source.key), functools.partial(self._subscribe, source)
-        new = self._attempts.join(source.key, source.bulkhead, find_bulkhead, find, make)
+        new = self._flights.do(
+            source.key,
+            functools.partial(self._subscribe, source),
+            lambda run: source.bulkhead.call("subscription", run, through=find_bulkhead()),
+            functools.partial(source.bulkhead.join, "subscription"),
+        )
         self._settle(new)
-        self._keeper.begin()  # in case it has found nothing to do meanwhile
-        listener = new.listen(1)  # number 0 is the value that was there already
+        self._poller.begin()  # it has ended if it found nothing to do meanwhile
+        listener = new.listen(1, self._return_place)  # number 0 is the value from before
         if listener:
-            self._keeper.read_first(new)
+            self._poller.read_first(new)
             return listener
         raise tango_failure("MTANGO_DeviceBusy", f"the subscription to {source.attribute} has just been given up")
 
     def info(self) -> dict[str, int]:
-        """Figures: attributes that are listened to, how many of them by reading, listeners; events that came, that
-        Tango has lost on their way, and that went before a listener had them."""
-        with self.guard:
-            return {
-                "subscriptions": len(self._open),
-                "polled": sum(subscription.polled for subscription in self._open),
-                "listeners": self.listeners,
-                "received": self.received,
-                "missed": self.missed,
-                "dropped": self.dropped,
-            }
-
-    def clear(self) -> None:
-        """Let all go, each once those who listen now have left."""
-        for subscription in list(self._subscriptions.values()):
-            self.retire(subscription)
-
-    def retire(self, subscription: Subscription) -> None:
-        """Whoever comes from now on gets another one."""
-        with self.guard:
-            if self._subscriptions.get(subscription.source.key) is subscription:
-                del self._subscriptions[subscription.source.key]
-            subscription.retired = True
-
-    def in_use(self) -> bool:
-        return bool(self._open or self._left or self._attempts)
+        """Return figures: subscriptions, how many of them are polled, listeners, and the counters of events."""
+        subscriptions = self._poller.subscriptions()
+        return {
+            "subscriptions": len(subscriptions),
+            "polled": sum(subscription.polled for subscription in subscriptions),
+            "listeners": sum(subscription.listeners for subscription in subscriptions),
+            "received": self._counters.received,
+            "missed": self._counters.missed,
+            "dropped": self._counters.dropped,
+        }
 
     def subscriptions(self) -> list[Subscription]:
-        """Also those that have been retired and are still listened to."""
-        with self.guard:
-            return list(self._open)
+        return self._poller.subscriptions()
 
-    def take_ended(self, busy: Container[str]) -> list[tuple[str, Callable[[], None]]]:
-        """(name, what is to be done) for those that are retired and not listened to; not those of `busy` devices."""
-        with self.guard:
-            ended = [each for each in self._open if each.retired and not each.listeners and each.source.url not in busy]
-            self._open.difference_update(ended)
-            left, self._left = self._left, []
-            ends = [(each.source.name, each.end()) for each in ended]
-        return left + [(name, end) for name, end in ends if end]
+    def clear(self) -> None:
+        """End all subscriptions, each when its listeners have left; new listeners get new ones."""
+        for subscription in self._poller.subscriptions():
+            subscription.retired = True
 
     def stop(self) -> None:
-        """Let nobody wait any more."""
+        """End the waiting of all listeners."""
         self.stopping = True
-        for subscription in self.subscriptions():
-            subscription.wake()
+        for subscription in self._poller.subscriptions():
+            subscription.stop()
 
     def end(self) -> None:
-        """Unsubscribe from all. An interpreter that ends while events come in is aborted."""
-        with self.guard:
-            left = [subscription.end() for subscription in self._open] + [end for _, end in self._left]
-        for unsubscribe in filter(None, left):
-            with contextlib.suppress(DevFailed):
-                unsubscribe()
+        """Unsubscribe from everything: an interpreter that exits while events arrive is aborted."""
+        for subscription in self._poller.subscriptions():
+            for unsubscribe in subscription.take_all():
+                with contextlib.suppress(DevFailed):
+                    unsubscribe()
 
-    def unsubscribe(self, name: str, unsubscribe: Callable[[], None]) -> None:
-        """Have an earlier subscription of Tango's ended, as soon as may be."""
-        with self.guard:
-            self._left.append((name, unsubscribe))
+    def _find(self, key: Key) -> Subscription | None:
+        known = self._subscriptions.get(key)
+        return None if known is None or known.retired else known
 
     def _settle(self, subscription: Subscription) -> None:
         left = subscription.settled - time.monotonic()
         if left > 0:
-            self.concurrency.sleep(left)
+            self._concurrency.sleep(left)
 
     def _take_place(self) -> None:
-        """Before anything is waited for, so that the limit holds. Raises DevFailed where as many listen as may."""
-        with self.guard:
+        """Count a request as listening before it waits for anything, so that the limit holds."""
+        with self._guard:
             taken = self.places
-            if taken < self.config.event_limit:
+            if taken < self._config.event_limit:
                 self.places += 1
                 return
         raise tango_failure("MTANGO_TooManyListeners", f"{taken} requests wait for events already")
 
+    def _return_place(self) -> None:
+        with self._guard:
+            self.places -= 1
+
     def _subscribe(self, source: Source) -> Subscription:
-        """In a thread of the pool."""
-        subscription = Subscription(self, source)
+        """Make a subscription, in a thread of the pool, unless another caller has just made it."""
+        known = self._find(source.key)
+        if known:
+            return known
+        subscription = Subscription(source, self._config, self._connect, self._concurrency.signal, self._counters)
         subscription.begin()
-        with self.guard:
-            subscription.unheard_since = time.monotonic()
-            self._subscriptions[source.key] = subscription
-            self._open.add(subscription)
+        subscription.unheard_since = time.monotonic()
+        self._subscriptions[source.key] = subscription
+        self._poller.add(subscription)
+        if self.stopping:
+            subscription.stop()
         return subscription
 
 

@@ -1,9 +1,8 @@
-"""The keeper of subscriptions: reads attributes that send no events, checks subscriptions that have been silent for
-long, and ends those without listeners.
+"""The event poller: reads attributes that send no events, checks silent subscriptions, ends those without listeners.
 
-One device or server that does not answer must not cost the others their threads: a device is read by one thread at a
-time, all together by a part of the pool, those that failed the last time by a smaller one; and one thread unsubscribes.
-What is found out about a device counts for its circuit, and an open one is not read.
+A device or server that does not answer must not occupy the threads of the others: one thread at a time reads a device,
+devices that failed the last time share a smaller partition of the pool, and one thread unsubscribes. The calls count
+for the device's circuit breaker, and a device whose circuit is open is not read.
 """
 
 from __future__ import annotations
@@ -11,83 +10,100 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
-from mtango_gevent.control.calls import Bulkhead
+from mtango_gevent.config import Config
+from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
 from mtango_gevent.control.events.subscription import Subscription
 from mtango_gevent.errors import DevFailed, status_of
 
-if TYPE_CHECKING:
-    from mtango_gevent.control.events.hub import EventHub
-
 logger = logging.getLogger(__name__)
 
-# For how long a device that is out of reach is not read again.
+# Seconds for which a device that did not answer is not read again.
 _REST_SECONDS = 3.0
 
 
 class EventPoller:
-    """At work as long as its hub has subscriptions."""
+    """The open subscriptions of a process, and the greenlet or thread that looks after them while there are any.
 
-    def __init__(self, hub: EventHub) -> None:
-        self._hub = hub
+    is_subscribing: returns whether a subscription is being made.
+    """
+
+    def __init__(
+        self, config: Config, concurrency: Concurrency, partitions: Partitions, is_subscribing: Callable[[], bool]
+    ) -> None:
+        self._config, self._concurrency, self._partitions = config, concurrency, partitions
+        self._is_subscribing = is_subscribing
+        self._guard = NativeLock()  # held for dictionary work only
+        self._open: set[Subscription] = set()  # retired ones too
         self._polled_now: set[str] = set()
-        self._lost_until: dict[str, float] = {}
-        self._at_work = False
+        self._lost_until: dict[str, float] = {}  # devices that did not answer
+        self._running = False
+
+    def add(self, subscription: Subscription) -> None:
+        with self._guard:
+            self._open.add(subscription)
+
+    def subscriptions(self) -> list[Subscription]:
+        """Return the open subscriptions, retired ones too."""
+        with self._guard:
+            return list(self._open)
 
     def begin(self) -> None:
-        """If it is not at work already."""
-        with self._hub.guard:
-            begin, self._at_work = not self._at_work, True
+        """Start looking after the subscriptions, unless that is running."""
+        with self._guard:
+            begin, self._running = not self._running, True
         if begin:
-            self._hub.concurrency.spawn(self._work)
+            self._concurrency.spawn(self._run)
 
     def read_first(self, subscription: Subscription) -> None:
-        """Read the value of a new subscription, without holding up its listeners."""
+        """Read the value from before the first event, without delaying the caller."""
         url = subscription.source.url
-        with self._hub.guard:
+        with self._guard:
             if not subscription.is_new or url in self._polled_now or url in self._lost_until:
-                return  # the next look does it
+                return  # the next look reads it
             self._polled_now.add(url)
-        self._hub.concurrency.spawn(self._poll, url, [subscription])
+        self._concurrency.spawn(self._poll, url, [subscription])
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
             while self._goes_on():
-                self._hub.concurrency.sleep(self._hub.config.event_poll_period)
+                self._concurrency.sleep(self._config.event_poll_period)
                 self._look()
-        except BaseException:  # of ours: the next one to listen begins anew
-            self._at_work = False
+        except BaseException:  # the next listener starts it again
+            self._running = False
             raise
 
     def _goes_on(self) -> bool:
-        with self._hub.guard:
-            self._at_work = self._hub.in_use()
-            return self._at_work
+        with self._guard:
+            self._running = bool(self._open) or self._is_subscribing()
+            return self._running
 
     def _look(self) -> None:
-        now, polled = time.monotonic(), dict[str, list[Subscription]]()
-        for subscription in self._hub.subscriptions():
+        now, polled, ended = time.monotonic(), dict[str, list[Subscription]](), list[tuple[str, Callable[[], None]]]()
+        for subscription in self.subscriptions():
             url = subscription.source.url
+            ended += [(subscription.source.name, end) for end in subscription.take_replaced()]
             if url in self._polled_now:  # the device is slower than the period
                 continue
-            if subscription.is_unheard(now - self._hub.config.event_linger):
-                self._hub.retire(subscription)
-            if subscription.is_due() and now >= self._lost_until.get(url, now):
+            if subscription.is_unheard(now - self._config.event_linger):
+                subscription.retired = True
+            if subscription.retired and subscription.close():
+                self._open.discard(subscription)
+                ended += [(subscription.source.name, end) for end in subscription.take_all()]
+            elif subscription.is_due() and now >= self._lost_until.get(url, now):
                 polled.setdefault(url, []).append(subscription)
-        ended = self._hub.take_ended(self._polled_now)
         if ended:
-            self._hub.concurrency.spawn(self._unsubscribe, ended)
+            self._concurrency.spawn(self._unsubscribe, ended)
         for url, subscriptions in polled.items():
             self._polled_now.add(url)
-            self._hub.concurrency.spawn(self._poll, url, subscriptions)
+            self._concurrency.spawn(self._poll, url, subscriptions)
 
     def _poll(self, url: str, subscriptions: Iterable[Subscription]) -> None:
-        partitions, lost = self._hub.partitions, None
-        bulkhead = partitions.unresponsive if url in self._lost_until else partitions.events
+        lost = None
+        partition = self._partitions.unresponsive if url in self._lost_until else self._partitions.events
         try:
             for subscription in subscriptions:
-                lost = _poll_or_fail(subscription, bulkhead, lost)
+                lost = _poll_or_fail(subscription, partition, lost)
         finally:
             self._lost_until.pop(url, None)
             if lost:
@@ -97,17 +113,17 @@ class EventPoller:
     def _unsubscribe(self, ended: Iterable[tuple[str, Callable[[], None]]]) -> None:
         for name, unsubscribe in ended:
             try:
-                self._hub.partitions.unsubscribing.call("subscription", unsubscribe)
+                self._partitions.unsubscribing.call("subscription", unsubscribe)
             except DevFailed as failure:
                 logger.warning("cannot unsubscribe from %s: %s", name, failure.args[0].reason)
 
 
-def _poll_or_fail(subscription: Subscription, bulkhead: Bulkhead, lost: DevFailed | None) -> DevFailed | None:
-    """Read it, unless the device is `lost` already; who listens is told of a failure. Gives the one that lost it."""
+def _poll_or_fail(subscription: Subscription, partition: Bulkhead, lost: DevFailed | None) -> DevFailed | None:
+    """Poll a subscription, unless its device did not answer before (`lost`); return the failure to answer."""
     try:
         if lost:
             raise lost
-        subscription.source.bulkhead.call("read", subscription.poll, through=bulkhead)
+        subscription.source.bulkhead.call("read", subscription.poll, through=partition)
     except DevFailed as failure:
         subscription.fail(failure)
         return failure if status_of(failure) == 503 else None

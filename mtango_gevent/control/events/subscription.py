@@ -1,6 +1,6 @@
-"""A subscription: has Tango send the events of one attribute, or reads the attribute where Tango sends none.
+"""A subscription: Tango sends the events of one attribute, or the attribute is read where Tango sends none.
 
-Tango's events come in a thread of Tango's, by a plain proxy.
+Tango calls back in a thread of its own.
 """
 
 from __future__ import annotations
@@ -8,30 +8,31 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
+import tango
+
+from mtango_gevent.config import Config
+from mtango_gevent.control.calls import Signal
 from mtango_gevent.control.events.buffer import Event
-from mtango_gevent.control.events.channel import Channel
+from mtango_gevent.control.events.channel import Channel, EventCounters
 from mtango_gevent.control.events.silence import Silence, differ
-from mtango_gevent.control.events.source import SETTLING_SECONDS, Source
+from mtango_gevent.control.events.source import SETTLING_SECONDS, Labels, Source
 from mtango_gevent.errors import DevFailed, status_of
 from mtango_gevent.values import attach_labels
 
-if TYPE_CHECKING:
-    from mtango_gevent.control.events.hub import EventHub
-
 logger = logging.getLogger(__name__)
 
-# For how long an attribute is read before the gateway subscribes to it again.
+# Seconds for which an attribute is read before the gateway subscribes to it again.
 _POLL_SECONDS = 60.0
 
-# Why Tango sends a failure: it has lost events on their way; the heartbeat of the device server is missing; the device
-# server has ceased to poll the attribute.
+# Reasons of the failures that Tango itself sends as events: it has lost events; the heartbeat of the device server is
+# missing; the device server does not poll the attribute any more.
 _MISSED, _SILENT, _NOT_POLLED = "API_MissedEvents", "API_EventTimeout", "API_PollObjNotFound"
 
-# Every ten seconds without a heartbeat Tango reports it, and reads the attribute and passes the value on as an event.
-# An event that comes within that time of the report does not prove that events come.
+# While the heartbeat is missing, Tango reports it every ten seconds, reads the attribute and passes the value on as an
+# event. An event within this many seconds of such a report does not prove that events arrive.
 _PROVES_NOTHING = 1.0
 
 # Seconds without such a report after which a new subscription is trusted before its first event.
@@ -39,97 +40,117 @@ _CALM = 30.0
 
 
 class Subscription(Channel):
-    """polled: whether the attribute is read at intervals, in place of events that do not come.
+    """A channel with its source.
 
-    settled: when events come, by time.monotonic().
+    connect: returns a new plain proxy of a device. polled: whether the attribute is read at intervals, in place of
+    events that do not arrive. settled: when events can arrive, by time.monotonic().
     """
 
-    def __init__(self, hub: EventHub, source: Source) -> None:
-        super().__init__(hub, source)
+    def __init__(
+        self,
+        source: Source,
+        config: Config,
+        connect: Callable[[str], tango.DeviceProxy],
+        make_signal: Callable[[], Signal],
+        counters: EventCounters,
+    ) -> None:
+        super().__init__(source, config, make_signal, counters)
         self.polled = False
         self.settled = 0.0
-        self._silence = Silence(hub.config.event_silence)
-        self._withheld: Event | None = None  # Tango's report, to be told where the attribute cannot be read either
+        self._connect = connect
+        self._allowed_silence = config.event_silence
+        self._silence = Silence(config.event_silence)
+        self._withheld: Event | None = None  # Tango's report, sent to listeners only if reading fails too
         self._silent_at = -_CALM
-        self._ask_again = 0.0
-        self._serial = 0  # of Tango's subscriptions, one in place of the other
+        self._subscribe_at = 0.0
+        self._serial = 0  # of Tango's subscriptions, which replace each other
         self._unsubscribe: Callable[[], None] | None = None
-        self._labels: Sequence[str] | None = None
+        self._replaced: list[Callable[[], None]] = []  # end Tango's earlier subscriptions
 
     def begin(self) -> None:
-        """Have events sent, in place of those of an earlier subscription. Blocks its thread. Raises DevFailed.
+        """Subscribe, in place of an earlier subscription. Blocks its thread. Raises DevFailed.
 
-        An attribute that sends none is polled from then on.
+        An attribute that sends no events is polled from then on.
         """
-        proxy, serial = self._hub.connect(self.source.url), self._serial + 1
-        self._ask_again = time.monotonic() + _POLL_SECONDS
+        serial = self._serial + 1
+        self._subscribe_at = time.monotonic() + _POLL_SECONDS
         try:
-            unsubscribe = self.source.subscribe(proxy, functools.partial(self._receive, serial), self._receive_labels)
+            unsubscribe = self.source.subscribe(
+                self._connect(self.source.url), functools.partial(self._receive, serial)
+            )
         except DevFailed as refusal:
             if status_of(refusal) != 400 or not self.source.readable:  # out of reach, or no such attribute
                 raise
             self.polled = True
             return
         self._serial, self.settled = serial, time.monotonic() + SETTLING_SECONDS
-        earlier, self._unsubscribe = self._unsubscribe, unsubscribe
-        if earlier:
-            self._hub.unsubscribe(self.source.name, earlier)
+        with self._guard:
+            self._replaced += [self._unsubscribe] if self._unsubscribe else []
+            self._unsubscribe = unsubscribe
         if time.monotonic() - self._silent_at >= _CALM:
             self._trust()
 
     def poll(self) -> None:
-        """Read the attribute, or subscribe to it again when it is time to. Blocks its thread. Raises DevFailed."""
-        if self.polled and time.monotonic() > self._ask_again:
+        """Read the attribute, or subscribe to it again when that is due. Blocks its thread. Raises DevFailed."""
+        if self.polled and time.monotonic() > self._subscribe_at:
             self.begin()
-        with self._hub.guard:
-            end = self.buffer.end
+        end = self.end
         item = self.source.read()
-        self._look_at(Event.of_value(attach_labels(item, self.source.labels(item))), end)
+        self._check(Event.of_value(attach_labels(item, self.source.labels(item))), end)
 
     def fail(self, failure: DevFailed) -> None:
-        """Reading has failed."""
-        self._look_at(Event.of_failure(failure), self.buffer.end)
+        """Take in that reading has failed."""
+        self._check(Event.of_failure(failure), self.end)
 
     def is_due(self) -> bool:
-        """Whether the attribute is to be read now."""
+        """Return whether the attribute is to be read now."""
         if self.polled or self.is_new:
             return True
-        listened = self.listeners or time.monotonic() - self.unheard_since < self._hub.config.event_silence
-        return bool(listened) and self.source.readable and self._silence.is_due()
+        return (
+            not self.is_unheard(time.monotonic() - self._allowed_silence)
+            and self.source.readable
+            and self._silence.is_due()
+        )
 
     @property
     def is_new(self) -> bool:
-        """Whether neither an event has come nor the value that was there before."""
-        return not self.buffer
+        """Whether neither an event has arrived nor the value from before the first event."""
+        return not self._buffer
 
-    def end(self) -> Callable[[], None] | None:
-        """Guarded. Gives what is still to be done, if anything is."""
-        self._ended = True
-        unsubscribe, self._unsubscribe = self._unsubscribe, None
-        return unsubscribe
+    def take_replaced(self) -> list[Callable[[], None]]:
+        """Return the functions that end Tango's earlier subscriptions."""
+        with self._guard:
+            replaced, self._replaced = self._replaced, []
+        return replaced
 
-    # --- what reading finds ---
+    def take_all(self) -> list[Callable[[], None]]:
+        """Return the functions that end all of Tango's subscriptions."""
+        with self._guard:
+            unsubscribe, self._unsubscribe = self._unsubscribe, None
+        return self.take_replaced() + ([unsubscribe] if unsubscribe else [])
 
-    def _look_at(self, found: Event, end: int) -> None:
-        """end: that of the buffer when the read began."""
+    # --- results of reading ---
+
+    def _check(self, found: Event, end: int) -> None:
+        """Compare what was read with the last event; end: number of the next event when the read began."""
         if self._begin_with(found):
             return
-        with self._hub.guard:
-            last, is_late = self.buffer.last(), self.buffer.end != end
-        if is_late:  # an event has come meanwhile, and is newer
+        with self._guard:
+            last, is_late = self._buffer.last(), self._buffer.end != end
+        if is_late:  # an event has arrived meanwhile, and is newer
             return
         if self.polled:
-            if found.item and last and last.failure:  # perhaps a restart, after which no events come
-                self._ask_again = 0.0
+            if found.item and last and last.failure:  # perhaps after a restart, with which the subscription ended
+                self._subscribe_at = 0.0
             if found.failure or differ(self.source.kind, last, found):
                 self._push(found)
         elif self._silence.is_broken(self.source.kind, last, found, self.source.describe):
             self._begin_polling(found, last)
 
     def _begin_polling(self, found: Event, last: Event | None) -> None:
-        logger.info("%s: no events come, the attribute is read", self.source.name)
+        logger.info("%s: no events arrive, the attribute is polled", self.source.name)
         self.polled = True
-        self._ask_again = time.monotonic() + _POLL_SECONDS
+        self._subscribe_at = time.monotonic() + _POLL_SECONDS
         withheld, self._withheld = self._withheld, None
         if found.failure:
             self._push(withheld or found)
@@ -137,19 +158,19 @@ class Subscription(Channel):
             self._push(found)
 
     def _trust(self) -> None:
-        """Events come."""
+        """Rely on events again."""
         if self.polled:
-            logger.info("%s: events come, the attribute is not read any more", self.source.name)
+            logger.info("%s: events arrive, the attribute is not polled any more", self.source.name)
         self.polled, self._withheld = False, None
         self._silence.heard()
 
-    # --- what Tango sends; nothing may escape from here ---
+    # --- callbacks of Tango, which no exception may leave ---
 
-    def _receive(self, serial: int, received: Any) -> None:
-        """Called by Tango, in the thread that subscribes or in one of its own."""
+    def _receive(self, serial: int, received: Any, labels: Labels = None) -> None:
+        """Take in an event; called in the thread that subscribes or in one of Tango's. labels: those of its value."""
         if serial < self._serial:
             return
-        reasons = {error.reason for error in received.errors} if received.err else set()
+        reasons = {error.reason for error in received.errors} if received.err else set[str]()
         if _MISSED in reasons:
             self._miss()
         elif reasons & {_SILENT, _NOT_POLLED}:
@@ -157,20 +178,16 @@ class Subscription(Channel):
         elif received.err:
             self._receive_event(Event.of_failure(DevFailed(*received.errors)), serial)
         elif received.attr_value is not None:
-            received.attr_value.name = self.source.attribute  # Tango puts that of its own channel there, in lower case
-            self._receive_event(Event.of_value(attach_labels(received.attr_value, self._labels)), serial)
-
-    def _receive_labels(self, labels: Sequence[str] | None) -> None:
-        """Called by Tango with the labels of an enumeration; they hold for the events that follow."""
-        self._labels = labels
+            received.attr_value.name = self.source.attribute  # Tango sets the name of its channel, in lower case
+            self._receive_event(Event.of_value(attach_labels(received.attr_value, labels)), serial)
 
     def _receive_report(self, report: Event, silent: bool) -> None:
-        """Tango says that no events come."""
+        """Take in Tango's report that no events arrive."""
         if silent:
             self._silent_at = time.monotonic()
         if not self.source.readable:
             self._push(report)
-            self._hub.retire(self)  # a new listener is told at once, and finds it again as soon as it is back
+            self.retired = True  # a new listener gets the failure at once, or a new subscription that works
         elif not self.polled:
             self._withheld = report
             self._silence.distrust()
@@ -179,8 +196,12 @@ class Subscription(Channel):
         subscribing = serial > self._serial
         if subscribing and self._begin_with(event):
             return
-        every = not self.polled and self.source.kind != "alarm"  # else reading may have found it, or it is no alarm
         if not subscribing and time.monotonic() - self._silent_at >= _PROVES_NOTHING:
             self._trust()
-        if every or event.failure or differ(self.source.kind, self.buffer.last(), event):
+        # A polled value may be this event already; Tango's change events are not all alarm events.
+        if (
+            (not self.polled and self.source.kind != "alarm")
+            or event.failure
+            or differ(self.source.kind, self._last(), event)
+        ):
             self._push(event)

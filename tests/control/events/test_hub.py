@@ -18,10 +18,10 @@ import tango
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.events.buffer import Event, EventBuffer, _size
-from mtango_gevent.control.events.cursor import Cursor
-from mtango_gevent.control.events.source import SUBSCRIBES_WITHOUT_READING
+from mtango_gevent.control.events import SUBSCRIBES_WITHOUT_READING, Cursor, Event
+from mtango_gevent.control.events.buffer import EventBuffer
 from mtango_gevent.control.host import list_hosts
+from mtango_gevent.control.records import _size
 from mtango_gevent.demo.embedded import EmbeddedTango
 from mtango_gevent.errors import tango_failure
 from tests.control.concurrency import new_device, outcomes, reasons

@@ -8,7 +8,7 @@ import numpy
 import pytest
 import tango
 
-from mtango_gevent.control.events.buffer import Event
+from mtango_gevent.control.events import Event
 from mtango_gevent.control.events.silence import Silence
 from mtango_gevent.errors import tango_failure
 

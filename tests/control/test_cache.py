@@ -1,4 +1,4 @@
-"""The cache of metadata: single flight and generations, in plain threads and in greenlets."""
+"""The cache: single flight and generations, in plain threads and in greenlets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import gevent.event
 import pytest
 
 from mtango_gevent.control import device_metadata
+from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import GreenletSignal, NativeLock, Signal, ThreadSignal, Waker
-from mtango_gevent.control.metadata import Metadata
 from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.metrics import CacheMetrics, own
 from mtango_gevent.values import set_configuration
@@ -47,8 +47,8 @@ class Question:
         self._release.set()
 
 
-def metadata(lifetime: float = 60) -> Metadata:
-    return Metadata(99, lifetime, ThreadSignal)
+def metadata(lifetime: float = 60) -> Cache[Any]:
+    return Cache[Any](99, lifetime, ThreadSignal)
 
 
 def in_threads(count: int, call: Callable[[], Any]) -> tuple[list[threading.Thread], list[Any]]:
@@ -75,7 +75,7 @@ def ended(threads: list[threading.Thread]) -> None:
 
 def test_an_answer_is_asked_for_once_in_its_lifetime() -> None:
     metrics, asked = own(), []
-    cache = Metadata(9, 60, ThreadSignal, CacheMetrics(metrics, "attributes", 9))
+    cache = Cache[Any](9, 60, ThreadSignal, figures=CacheMetrics(metrics, "attributes", 9))
     for _ in range(3):
         assert cache.get(DEVICE, "key", lambda: asked.append(1) or "answer") == "answer"
     assert len(asked) == 1
@@ -126,7 +126,7 @@ def test_concurrent_callers_share_a_failure() -> None:
     assert (question.asked, found) == (1, ["Broken"] * 8)
 
 
-def _waiting(cache: Metadata) -> list[Signal]:
+def _waiting(cache: Cache[Any]) -> list[Signal]:
     (flight,) = cache._flights._flights.values()
     return flight.waiting
 
@@ -152,7 +152,7 @@ def test_a_failure_keeps_nothing_alive_that_the_question_held() -> None:
 
 
 @pytest.mark.parametrize("drop", [lambda cache: cache.forget(DEVICE), lambda cache: cache.clear()], ids=["one", "all"])
-def test_an_answer_to_a_question_from_before_a_change_is_not_kept(drop: Callable[[Metadata], None]) -> None:
+def test_an_answer_to_a_question_from_before_a_change_is_not_kept(drop: Callable[[Cache[Any]], None]) -> None:
     """A slow read of a configuration must not overwrite what a later change has stored."""
     cache, slow = metadata(), Question("old")
     threads, found = in_threads(1, lambda: cache.get(DEVICE, "key", slow))
@@ -185,7 +185,7 @@ def test_a_change_of_one_device_leaves_the_others() -> None:
 @in_a_hub
 def test_when_the_asking_greenlet_is_killed_the_next_one_asks() -> None:
     waker = Waker(gevent.get_hub().loop)
-    cache, asked, release = Metadata(9, 60, lambda: GreenletSignal(waker)), [], gevent.event.Event()
+    cache, asked, release = Cache[Any](9, 60, lambda: GreenletSignal(waker)), [], gevent.event.Event()
 
     def ask() -> str:
         asked.append(gevent.getcurrent())
@@ -218,7 +218,9 @@ def test_event_of_tango_discards_the_labels_that_another_client_has_changed() ->
         proxy.set_attribute_config([info])
 
     assert labels() == ["off", "on"]
-    wait_until(lambda: len(client.watch._watched) == 2 and all(each.end for each in client.watch._watched.values()))
+    wait_until(
+        lambda: len(client.watch._watched) == 2 and all(each.unsubscribe for each in client.watch._watched.values())
+    )
     client.partitions.whole.call("other", change_labels)
     wait_until(lambda: labels() == ["closed", "open"])
 
