@@ -74,14 +74,10 @@ class Bulkhead:
         if calling.get():
             return function(*arguments)
         call, bulkhead = self.prepare(kind, function, *arguments), through or self
-        if not self.in_hub():
+        if not self._pool.concurrency.in_hub():
             return _call_here(call)
         bulkhead.start(call)
         return bulkhead.wait(call)
-
-    def in_hub(self) -> bool:
-        """Return whether the caller is a greenlet, whose calls are made in threads."""
-        return self._pool.concurrency.in_hub()
 
     def prepare(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Call:
         """Return a call to the target of this bulkhead, to be started in this or another one."""
