@@ -13,12 +13,11 @@ PYTHON ?= python3
 VENV := .venv
 PIPES := .venv-pipes
 LOWEST := .venv-lowest
-# Each process of xdist has a Tango of its own. Tests with faults measure times, and have the machine for themselves.
+# Each process of xdist has a Tango of its own.
 PARALLEL := -n auto --dist worksteal
 QUICK := not (slow or deploy or browser)
-TANGO_TESTS := tests/api tests/control tests/demo tests/values tests/test_swagger.py tests/live/test_events.py \
-	tests/live/test_frozen.py tests/live/test_leaks.py tests/live/test_reads.py tests/live/test_rude_device.py \
-	tests/live/test_yielding.py
+TANGO_TESTS := tests/api tests/control tests/demo tests/faults tests/values tests/test_swagger.py tests/live/test_events.py \
+	tests/live/test_frozen.py tests/live/test_reads.py tests/live/test_rude_device.py tests/live/test_yielding.py
 EXAMPLES ?= 500
 MINUTES ?= 5
 ROUNDS ?= 5
@@ -35,12 +34,12 @@ test: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest $(PARALLEL) -m "$(QUICK)" $(ARGS)
 
 test-all: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest $(PARALLEL) -m "not ($(QUICK))" --ignore tests/faults $(ARGS)
-	$(VENV)/bin/python -m pytest tests/faults $(ARGS)
+	$(VENV)/bin/python -m pytest $(PARALLEL) -m "not ($(QUICK)) and not timing" $(ARGS)
+	$(VENV)/bin/python -m pytest -m timing $(ARGS)
 
 test-pipes: $(PIPES)/installed
-	$(PIPES)/bin/python -m pytest $(PARALLEL) -m "$(QUICK)" $(TANGO_TESTS) $(ARGS)
-	$(PIPES)/bin/python -m pytest tests/faults --ignore tests/faults/test_soak.py $(ARGS)
+	$(PIPES)/bin/python -m pytest $(PARALLEL) -m "not timing" $(TANGO_TESTS) \
+		--deselect tests/test_swagger.py::test_reply_with_other_settings_is_as_described $(ARGS)
 
 test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/python -m pytest $(PARALLEL) -m "$(QUICK)" tests/api tests/control tests/live/test_corpus.py \

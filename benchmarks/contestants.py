@@ -136,7 +136,7 @@ def running(contestant: Contestant, workload: Workload, system: EmbeddedTango) -
             start_new_session=True,  # so that Ctrl-C reaches this program alone, and what is left can be killed at once
         )
     try:
-        system.keep(process.pid)
+        system.reap(process.pid)
         _wait_until_it_answers(process, contestant.name, port, log)
         usage = Usage(process.pid)
         _wait_until_it_rests(usage)

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from mtango_gevent import limits
-from mtango_gevent.api import metrics as metrics_module
+from mtango_gevent import metrics as metrics_module
 from mtango_gevent.config import Config
 from mtango_gevent.errors import STATUS_OF_REASON
 from mtango_gevent.serving import cli
@@ -71,7 +71,6 @@ REASONS: dict[str, tuple[str | None, str]] = {
 
 EXTRAS = {
     "image": ("Pillow", "images as PNG and JPEG"),
-    "metrics": ("prometheus-client", "`/metrics`"),
     "mtango-py": (
         "google-re2",
         "the parameters `domain`, `family` and `member` of mtango-py, which answer 501 without it",

@@ -1,7 +1,7 @@
-"""Every setting of the gateway: its name, default, check and one sentence.
+"""Every setting of the gateway: its name, default, sentence and check.
 
-A setting comes from the environment (``MTANGO_<NAME>``), else from the TOML file that ``MTANGO_CONFIG`` names, else
-it has its default. Light on purpose: gunicorn's configuration reads this module before the fork.
+Sources are the environment (``MTANGO_<NAME>``), then the TOML file that ``MTANGO_CONFIG`` names.
+gunicorn's configuration reads this module before the fork.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Check = Callable[[Any], Any]
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be used; its text is one line for the operator."""
+    """An invalid setting; its text is one line for the operator."""
 
 
-# --- checks: what a file or the environment gives -> the value to use, or ValueError saying what is wanted ---
+# --- checks: the raw value of a file or the environment -> the value to use, or ValueError with the expected value ---
 
 
 def text(value: Any) -> str:
@@ -56,32 +56,23 @@ def boolean(value: Any) -> bool:
 
 
 def integer(low: int, high: int) -> Check:
-    def check(value: Any) -> int:
-        wanted = ValueError(f"a whole number from {low} to {high}")
-        if isinstance(value, (bool, float)):
-            raise wanted
-        try:
-            number = int(value)
-        except (TypeError, ValueError):
-            raise wanted from None
-        if not low <= number <= high:
-            raise wanted
-        return number
-
-    return check
+    return _number(int, low, high, f"a whole number from {low} to {high}")
 
 
 def seconds(low: float, high: float) -> Check:
-    def check(value: Any) -> float:
-        wanted = ValueError(f"seconds from {low:g} to {high:g}")
-        if isinstance(value, bool):
-            raise wanted
+    return _number(float, low, high, f"seconds from {low:g} to {high:g}")
+
+
+def _number(kind: type, low: float, high: float, expected: str) -> Check:
+    def check(value: Any) -> Any:
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise ValueError(expected)
         try:
-            number = float(value)
+            number = kind(value)
         except (TypeError, ValueError):
-            raise wanted from None
+            raise ValueError(expected) from None
         if not low <= number <= high:  # also refuses NaN
-            raise wanted
+            raise ValueError(expected)
         return number
 
     return check
@@ -125,7 +116,7 @@ def tango_hosts(value: Any) -> tuple[str, ...]:
 
 
 def origins(value: Any) -> tuple[str, ...]:
-    """Exact ones: flask-cors would take anything with a `*` in it for the beginning of a regular expression."""
+    """Check origins, which must be exact or a single `*`."""
     found = texts(value)
     for origin in found:
         if origin != "*" and not re.fullmatch(
@@ -136,7 +127,7 @@ def origins(value: Any) -> tuple[str, ...]:
 
 
 def setting(default: T, sentence: str, check: Check) -> T:
-    """One row of the table below. The type says ``T`` so that readers of ``Config`` are typed."""
+    """Return a field of ``Config``; its declared type is that of the value."""
     return dataclasses.field(default=default, metadata={"sentence": sentence, "check": check})  # type: ignore[return-value]
 
 
@@ -144,21 +135,23 @@ def setting(default: T, sentence: str, check: Check) -> T:
 class Config:
     """The settings in force. Times are seconds."""
 
-    # mtango-py's
-    app_base: str = setting("/tango/rest", "URL path that everything of the API lies under", url_path)
+    # of the gateway itself; most are mtango-py's
+    app_base: str = setting("/tango/rest", "URL path of the API", url_path)
     host: str = setting("0.0.0.0", "address to listen on", text)
     port: int = setting(8000, "TCP port to listen on", integer(1, 65535))
-    workers: int = setting(1, "number of worker processes, 0 for one per processor", integer(0, 256))
+    workers: int = setting(1, "worker processes, 0 for one per processor", integer(0, 256))
     debug: bool = setting(False, "log at debug level", boolean)
     rc3_mode: str = setting(
         "strict",
         "`strict` answers as documented, `implementation` as the Java server did",
         choice("strict", "implementation"),
     )
-    log_format: str = setting("text", "`text`, or `json` for an object in each line", choice("text", "json"))
-    access_log: bool = setting(True, "a line in the log for each request", boolean)
-    metrics_devices: bool = setting(False, "a label `device` on the metric `mtango_tango_calls_total`", boolean)
-    cache_size: int = setting(1024, "number of device proxies that a worker keeps", integer(1, 100_000))
+    log_format: str = setting(
+        "text", "format of the log: `text`, or `json` for an object in each line", choice("text", "json")
+    )
+    access_log: bool = setting(True, "one log line for each request", boolean)
+    metrics_devices: bool = setting(False, "label `device` on the metric `mtango_tango_calls_total`", boolean)
+    cache_size: int = setting(1024, "device proxies that a worker keeps", integer(1, 100_000))
     # how rc3 answers
     rc3_timestamps: str = setting("ms", "unit of rc3 timestamps: `ms`, or mtango-py's whole `s`", choice("ms", "s"))
     rc3_errors: str = setting(
@@ -172,69 +165,75 @@ class Config:
         choice("latin-1", "utf-8"),
     )
     value_max_age: float = setting(
-        0.0, "how old an attribute value may be that is answered, or reused by a client", seconds(0, 3600)
+        0.0, "greatest age of the attribute values in answers, and in the caches of clients", seconds(0, 3600)
     )
     metadata_max_age: float = setting(
-        0.0, "how old lists and descriptions may be that are answered, or reused by a client", seconds(0, 86400)
+        0.0, "greatest age of the lists and descriptions in answers, and in the caches of clients", seconds(0, 86400)
     )
     cors_origins: tuple[str, ...] = setting(
         ("*",), "origins whose pages may call the API, each as `scheme://host:port`; `*` for all", origins
     )
-    trusted_proxies: int = setting(0, "number of proxies in front whose `X-Forwarded-*` is believed", integer(0, 16))
+    trusted_proxies: int = setting(
+        0, "proxies in front of the gateway whose `X-Forwarded-*` headers it trusts", integer(0, 16)
+    )
     max_requests: int = setting(
-        0, "requests after which a worker is replaced, give or take a tenth; 0 for never", integer(0, 1 << 40)
+        0, "requests after which a worker is replaced, with up to 10 % more at random; 0 for never", integer(0, 1 << 40)
     )
     head_timeout: float = setting(
-        10.0, "how long the head of a request may take to come; then its connection is closed", seconds(0.5, 3600)
+        10.0, "time limit for the head of a request, after which its connection is closed", seconds(0.5, 3600)
     )
-    body_limit: int = setting(16 << 20, "bytes that the body of a request may have", integer(0, 1 << 32))
-    body_timeout: float = setting(10.0, "how long the body of a request may take to come", seconds(0.1, 3600))
-    send_timeout: float = setting(60.0, "how long a client may take to read an answer", seconds(0.1, 3600))
+    body_limit: int = setting(16 << 20, "size limit for the body of a request, in bytes", integer(0, 1 << 32))
+    body_timeout: float = setting(10.0, "time limit for the body of a request", seconds(0.1, 3600))
+    send_timeout: float = setting(60.0, "time limit for a client to read an answer", seconds(0.1, 3600))
     # which Tango
     tango_hosts: tuple[str, ...] = setting(
         (),
-        "`host:port` to serve besides TANGO_HOST, or alone where that is not set; any other host then answers 404",
+        "Tango hosts as `host:port`, in addition to TANGO_HOST; if any are given, all others answer 404",
         tango_hosts,
     )
     database_device: str = setting("sys/database/2", "name of the Tango database device", device_name)
     # how Tango is called
     tango_timeout: float = setting(3.0, "CORBA timeout of one Tango call", seconds(0.05, 600))
-    call_deadline: float = setting(5.0, "how long a request waits for one Tango call to end", seconds(0.05, 600))
-    queue_timeout: float = setting(1.0, "how long a request waits for a free slot of its device", seconds(0, 600))
+    call_deadline: float = setting(
+        5.0, "time limit for one Tango call, after which its request is answered without it", seconds(0.05, 600)
+    )
+    queue_timeout: float = setting(1.0, "time limit for the wait for a slot of the device", seconds(0, 600))
     device_limit: int = setting(4, "Tango calls in flight to one device", integer(1, 128))
     device_queue: int = setting(256, "requests that may wait for a slot of one device", integer(0, 100_000))
     server_limit: int = setting(16, "Tango calls in flight to one device server", integer(1, 128))
     database_limit: int = setting(4, "Tango calls in flight to one database", integer(1, 128))
-    open_after: int = setting(3, "calls in a row that come too late, after which a device is open", integer(1, 1000))
-    retry_after: float = setting(1.0, "how often an open device is asked again", seconds(0.05, 3600))
+    open_after: int = setting(3, "consecutive timeouts that open the circuit breaker of a device", integer(1, 1000))
+    retry_after: float = setting(1.0, "period of the probes of a device whose circuit is open", seconds(0.05, 3600))
     pool_size: int = setting(96, "native threads of a worker for Tango calls", integer(1, 1024))
     async_limit: int = setting(100, "asynchronous requests that may wait for one device", integer(1, 100_000))
     # events
-    event_timeout: float = setting(60.0, "the longest that a request may wait for an event", seconds(1, 3600))
+    event_timeout: float = setting(60.0, "time limit for the wait of a request for an event", seconds(1, 3600))
     event_limit: int = setting(1000, "requests of a worker that may wait for events", integer(1, 100_000))
     event_poll_period: float = setting(
-        1.0, "how often the gateway reads an attribute that sends no events", seconds(0.05, 60)
+        1.0, "period in which the gateway polls an attribute that sends no events", seconds(0.05, 60)
     )
     event_silence: float = setting(
-        10.0,
-        "how long an attribute may send no events before one read checks whether it has changed nevertheless",
-        seconds(1, 86400),
+        10.0, "time without events after which one read checks whether the attribute has changed", seconds(1, 86400)
     )
-    event_linger: float = setting(60.0, "how long events are kept coming when nobody listens", seconds(0, 86400))
-    event_buffer: int = setting(256, "events of one attribute that are kept", integer(1, 1_000_000))
-    event_memory: int = setting(16 << 20, "bytes that the kept values of one attribute may take", integer(0, 1 << 40))
-    # what is kept
-    value_memory: int = setting(64 << 20, "bytes that kept attribute values may take", integer(0, 1 << 40))
-    cache_idle: float = setting(1800.0, "time without use after which a device proxy is let go", seconds(1, 604800))
+    event_linger: float = setting(
+        60.0, "time without listeners after which an event subscription ends", seconds(0, 86400)
+    )
+    event_buffer: int = setting(256, "events of one attribute that the gateway keeps", integer(1, 1_000_000))
+    event_memory: int = setting(
+        16 << 20, "memory limit for the kept events of one attribute, in bytes", integer(0, 1 << 40)
+    )
+    # caches
+    value_memory: int = setting(64 << 20, "memory limit for cached attribute values, in bytes", integer(0, 1 << 40))
+    cache_idle: float = setting(1800.0, "time without use after which a device proxy is discarded", seconds(1, 604800))
     metadata_lifetime: float = setting(
-        10.0, "the longest that the gateway keeps the descriptions with which it checks requests", seconds(0, 86400)
+        10.0, "lifetime of the cached descriptions with which the gateway checks requests", seconds(0, 86400)
     )
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> Config:
         """Read the settings from `environment` and the file it names, and check each one.
 
-        Raises ConfigError, with one line that names the setting, its source and what is wanted.
+        Raises ConfigError, with one line that names the setting, its source and the expected value.
         """
         values = {}
         for source, given in _sources(environment):
@@ -243,7 +242,7 @@ class Config:
         return cls(**values)
 
     def changed(self) -> dict[str, Any]:
-        """The settings that differ from their defaults."""
+        """Return the settings that differ from their defaults."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
 
 
@@ -264,12 +263,12 @@ def warnings(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def _is_of_kubernetes(name: str, value: str) -> bool:
-    """Whether Kubernetes has made the variable for a Service, as it does for containers that link to it."""
+    """Return whether Kubernetes made the variable for a Service, as it does for containers that link to it."""
     return bool(_SERVICE.fullmatch(name)) or (name.endswith("_PORT") and bool(_SERVICE_URL.match(value)))
 
 
 def _sources(environment: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
-    """(where from, {name: raw value}), the later one winning."""
+    """Return (source, {name: raw value}) of each source; the later one takes precedence."""
     path = environment.get(FILE_VARIABLE)
     variables = {name: ENVIRONMENT_PREFIX + name.upper() for name in SETTINGS}
     given = {name: environment[variable] for name, variable in variables.items() if variable in environment}
@@ -292,9 +291,9 @@ def _read_file(path: str) -> dict[str, Any]:
 def _checked(name: str, value: Any, source: str) -> Any:
     try:
         return SETTINGS[name].metadata["check"](value)
-    except ValueError as wanted:
+    except ValueError as expected:
         label = ENVIRONMENT_PREFIX + name.upper()
-        raise ConfigError(f"{label} = {value!r} (from {source}): wanted is {wanted}") from None
+        raise ConfigError(f"{label} = {value!r} (from {source}): expected {expected}") from None
 
 
 SETTINGS = {field.name: field for field in dataclasses.fields(Config)}

@@ -11,21 +11,30 @@ import os
 import resource
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import prometheus_client.metrics
 from gevent import monkey
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client import metrics as prometheus_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from mtango_gevent.metric_table import (
+    BUCKETS,
+    CALLS,
+    FIGURES,
+    IN_PROGRESS,
+    INTERNAL,
+    LABELS,
+    METRICS,
+    REQUESTS,
+    SHOWN,
+    USAGE,
+)
 from mtango_gevent.scoreboard import CACHES, Scoreboard, WorkerSlot
-
-# Upper limits of the buckets of durations, in seconds: from a local read to the longest wait for an event.
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 # In place of a label's value once there are too many of them.
 OTHER = "other"
@@ -33,104 +42,12 @@ OTHER = "other"
 # Combinations of labels in a process: room for every route with every status, and for a thousand devices as labels.
 _MOST_CHILDREN = 5000
 
-_CACHE, _OUTCOME, _REQUESTS, _CALLS = ("cache",), ("outcome",), "mtango_http_requests_total", "mtango_tango_calls_total"
-_IN_PROGRESS = "mtango_http_requests_in_progress"
-
-# Every metric: its name, its labels, its help.
-METRICS: tuple[tuple[str, Sequence[str], str], ...] = (
-    (_REQUESTS, ("route", "method", "status"), "HTTP requests answered"),
-    ("mtango_http_request_duration_seconds", ("route", "method"), "time from request to answer"),
-    (_IN_PROGRESS, (), "HTTP requests in progress, including the one for the metrics"),
-    ("mtango_http_failures_total", (), "HTTP requests answered with a failure, including those with status 200"),
-    (_CALLS, ("kind", "outcome"), "Tango calls"),
-    ("mtango_tango_call_duration_seconds", ("kind",), "duration of Tango calls without their wait for a thread"),
-    ("mtango_tango_slot_wait_seconds", (), "time that Tango calls waited for a slot of their device and a thread"),
-    ("mtango_pool_threads", (), "threads for Tango calls"),
-    ("mtango_pool_threads_limit", (), "limit of the threads for Tango calls"),
-    ("mtango_pool_calls_in_flight", (), "Tango calls that occupy a thread"),
-    ("mtango_pool_calls_abandoned", (), "Tango calls that occupy a thread although their caller has given up"),
-    ("mtango_tango_calls_waiting", (), "Tango calls that wait for a slot of their device"),
-    ("mtango_devices_open", (), "devices whose circuit breaker is open"),
-    ("mtango_servers_silent", (), "device servers that do not answer"),
-    ("mtango_cache_hits_total", _CACHE, "cache hits"),
-    ("mtango_cache_misses_total", _CACHE, "cache misses"),
-    ("mtango_cache_entries", _CACHE, "cache entries"),
-    ("mtango_cache_entries_limit", _CACHE, "limit of the cache entries"),
-    ("mtango_event_subscriptions", (), "event sources: attributes and kinds of event that have, or had, listeners"),
-    ("mtango_event_subscriptions_polled", (), "event sources that the gateway polls because no events come"),
-    ("mtango_event_listeners", (), "requests that wait for events"),
-    ("mtango_events_received_total", (), "events received"),
-    ("mtango_events_missed_total", (), "reports by Tango that events were lost"),
-    ("mtango_events_dropped_total", (), "events discarded before a listener had received them"),
-    ("mtango_async_jobs_waiting", (), "writes with `async` that have not begun"),
-    ("mtango_async_jobs_total", _OUTCOME, "writes with `async` that have ended"),
-    ("mtango_workers", (), "worker processes"),
-    ("mtango_workers_cpu_seconds_total", (), "CPU time of the worker processes, including those that have ended"),
-    ("mtango_server_start_time_seconds", (), "start of the gateway, in seconds since the epoch"),
-)
-
-# What /sys/stats shows and /metrics does not.
-_HIDDEN, _HIDDEN_GAUGE = "mtango_hidden_total", "mtango_hidden_now"
-_INTERNAL = ((_HIDDEN, ("figure",), "figures of /sys/stats"), (_HIDDEN_GAUGE, ("figure",), "figures of /sys/stats"))
-
-_LABELS = {name: labels for name, labels, _ in (*METRICS, *_INTERNAL)}
-
-# mtango-py's `resource` (contract: rc3, section 9), as getrusage(2) counts it.
-_USAGE = {
-    "user_time": "ru_utime",
-    "system_time": "ru_stime",
-    "shared_mem": "ru_ixrss",
-    "unshared_mem": "ru_idrss",
-    "unshared_stack_mem": "ru_isrss",
-    "sent_msgs": "ru_msgsnd",
-    "recv_msgs": "ru_msgrcv",
-    "page_faults.major": "ru_majflt",
-    "page_faults.minor": "ru_minflt",
-    "swap_out": "ru_nswap",
-    "block.input": "ru_inblock",
-    "block.output": "ru_oublock",
-    "signals": "ru_nsignals",
-    "context_switch.voluntary": "ru_nvcsw",
-    "context_switch.involuntary": "ru_nivcsw",
-}
-
-# Figures of /sys/stats, each with the metric that has it and the values of its labels.
-FIGURES: Mapping[str, tuple[str, ...]] = {
-    "failures": ("mtango_http_failures_total",),
-    **{f"{cache}.hits": ("mtango_cache_hits_total", cache) for cache in CACHES},
-    **{f"{cache}.misses": ("mtango_cache_misses_total", cache) for cache in CACHES},
-    **{f"{cache}.currsize": ("mtango_cache_entries", cache) for cache in CACHES},
-    **{f"{cache}.maxsize": ("mtango_cache_entries_limit", cache) for cache in CACHES},
-    "pool.threads": ("mtango_pool_threads",),
-    "pool.in_flight": ("mtango_pool_calls_in_flight",),
-    "pool.waiting": ("mtango_tango_calls_waiting",),
-    "pool.maxsize": ("mtango_pool_threads_limit",),
-    "pool.abandoned": ("mtango_pool_calls_abandoned",),
-    "pool.refused": (_HIDDEN, "refused"),
-    "pool.timed_out": (_HIDDEN, "timed_out"),
-    "circuits.devices": ("mtango_devices_open",),
-    "circuits.servers": ("mtango_servers_silent",),
-    "events.subscriptions": ("mtango_event_subscriptions",),
-    "events.polled": ("mtango_event_subscriptions_polled",),
-    "events.listeners": ("mtango_event_listeners",),
-    "events.received": ("mtango_events_received_total",),
-    "events.missed": ("mtango_events_missed_total",),
-    "events.dropped": ("mtango_events_dropped_total",),
-    "async.waiting": ("mtango_async_jobs_waiting",),
-    "async.done": ("mtango_async_jobs_total", "ok"),
-    "async.failed": ("mtango_async_jobs_total", "failed"),
-    **{f"resource.{name}": (_HIDDEN, name) for name in _USAGE},
-    "resource.max_resident_mem": (_HIDDEN_GAUGE, "max_resident_mem"),
-}
-
-_SHOWN = {name.removesuffix("_total") for name, _, _ in METRICS}
-
-# The files of a slot: kinds of metrics, of gauges with what becomes of those of several workers.
+# The files of a slot. The gauges of all workers are added up, or their maximum is taken.
 _FILES = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
 
 # Native threads count too. In a worker threading's locks are gevent's, which are for the greenlets of one hub.
 _NativeLock: Any = monkey.get_original("threading", "Lock")
-values.Lock = prometheus_client.metrics.Lock = _NativeLock  # pyright: ignore[reportPrivateImportUsage]
+values.Lock = prometheus_metrics.Lock = _NativeLock  # pyright: ignore[reportPrivateImportUsage]
 
 
 class CacheMetrics:
@@ -152,8 +69,8 @@ class Metrics:
     def __init__(self, slot: WorkerSlot, device_label: bool = False) -> None:
         self.slot, self.scoreboard = slot, slot.scoreboard
         self._registry = CollectorRegistry()
-        self._labels = {**_LABELS, _CALLS: (*_LABELS[_CALLS], "device")} if device_label else _LABELS
-        self._metrics = {name: self._make(name, text) for name, _, text in (*METRICS, *_INTERNAL)}
+        self._labels = {**LABELS, CALLS: (*LABELS[CALLS], "device")} if device_label else LABELS
+        self._metrics = {name: self._make(name, text) for name, _, text in (*METRICS, *INTERNAL)}
         self._children: dict[tuple[str, ...], Any] = {}
         self._published: dict[str, float] = {}
         self._guard = _NativeLock()
@@ -198,11 +115,11 @@ class Metrics:
         self.child(name, *labels).observe(seconds)
 
     def begin_request(self) -> None:
-        self.child(_IN_PROGRESS).inc()
+        self.child(IN_PROGRESS).inc()
 
     def end_request(self, seconds: float, route: str, method: str, status: str) -> None:
-        self.child(_IN_PROGRESS).dec()
-        self.child(_REQUESTS, route, method, status).inc()
+        self.child(IN_PROGRESS).dec()
+        self.child(REQUESTS, route, method, status).inc()
         self.child("mtango_http_request_duration_seconds", route, method).observe(seconds)
 
     def publish(self, group: str, figures: Mapping[str, float]) -> None:
@@ -220,7 +137,7 @@ class Metrics:
 
     def publish_resources(self) -> None:
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        figures = {name: getattr(usage, key) for name, key in _USAGE.items()}
+        figures = {name: getattr(usage, key) for name, key in USAGE.items()}
         self.publish("resource", {**figures, "max_resident_mem": usage.ru_maxrss})
         self._advance("cpu", usage.ru_utime + usage.ru_stime, "mtango_workers_cpu_seconds_total")
 
@@ -253,7 +170,7 @@ class Metrics:
         """Yield the metrics of all workers, as a collector of prometheus-client does."""
         for family in self._families("*.db", accumulate=True):
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
-            if family.name in _SHOWN:
+            if family.name in SHOWN:
                 yield family
 
     def _families(self, *patterns: str, accumulate: bool = False) -> Iterable[Metric]:
@@ -282,8 +199,8 @@ def _figures(families: Iterable[Metric], before: Iterable[Metric] = ()) -> dict[
         for sample in _samples(some):
             labels = sample.labels.values() if len(sample.labels) == 1 else ()  # otherwise the sum of all
             found[(sample.name, *labels)] += sign * sample.value
-    responses = found[_REQUESTS,]
-    totals = {"requests": responses + found[_IN_PROGRESS,], "responses": responses}
+    responses = found[REQUESTS,]
+    totals = {"requests": responses + found[IN_PROGRESS,], "responses": responses}
     return grouped({**totals, **{figure: found[key] for figure, key in FIGURES.items()}})
 
 

@@ -44,6 +44,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_everybody_is_measured_and_nobody_fails(results: Path) -> None:
     rows = json.loads((results / "figures.json").read_text())["rows"]
     assert [(row["workload"], row["contestant"]) for row in rows] == [
@@ -59,6 +60,7 @@ def test_everybody_is_measured_and_nobody_fails(results: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_a_run_says_where_and_with_what(results: Path) -> None:
     found = json.loads((results / "figures.json").read_text())
     assert found["machine"]["cores"] > 0
@@ -68,6 +70,7 @@ def test_a_run_says_where_and_with_what(results: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_the_table_has_a_line_for_each_row_and_the_plot_can_be_read(results: Path) -> None:
     lines = (results / "table.md").read_text().splitlines()
     assert sum(line.startswith("| PUT of a scalar ") for line in lines) == 6

@@ -57,13 +57,13 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("CORS_ORIGINS", "https://lab.org/path"),
     ],
 )
-def test_a_wrong_value_names_the_setting_the_value_and_what_is_wanted(name: str, value: str) -> None:
+def test_a_wrong_value_names_the_setting_the_value_and_what_is_expected(name: str, value: str) -> None:
     with pytest.raises(ConfigError) as raised:
         Config.load({f"MTANGO_{name}": value})
     message = str(raised.value)
     assert f"MTANGO_{name}" in message
     assert repr(value) in message
-    assert "wanted is" in message
+    assert "expected" in message
     assert "\n" not in message
 
 
@@ -121,7 +121,7 @@ def test_the_variables_of_a_kubernetes_service_are_ignored_and_one_sentence_says
 
 
 def test_a_port_that_is_a_url_of_another_kind_is_wrong() -> None:
-    with pytest.raises(ConfigError, match="wanted is"):
+    with pytest.raises(ConfigError, match="expected"):
         Config.load({"MTANGO_PORT": "http://10.0.0.5:8000"})
 
 

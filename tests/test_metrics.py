@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from mtango_gevent import metrics as module
-from mtango_gevent.metrics import BUCKETS, FIGURES, METRICS, OTHER, Metrics, grouped, own
+from mtango_gevent.metric_table import BUCKETS, FIGURES, METRICS
+from mtango_gevent.metrics import OTHER, Metrics, grouped, own
 from mtango_gevent.scoreboard import Scoreboard
 
 from .metric_values import metric_value, metric_values

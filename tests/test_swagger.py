@@ -6,6 +6,7 @@ So does every request that is meant to succeed. Writes are done for real, and un
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import json
 import os
@@ -30,9 +31,11 @@ from tests.conftest import HAS_PIPES
 from tests.sampling import sampled
 from tests.waiting import wait_until
 
+load = functools.partial(yaml.load, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # ten times as fast
+
 FOLDER = Path(__file__).parent.parent / "swagger"
 TEXTS = {name: (FOLDER / f"{name}.yml").read_text("utf-8") for name in ("main", "rc3", "sys")}
-DOCUMENTS = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
+DOCUMENTS = {name: load(text) for name, text in TEXTS.items()}
 API = "/tango/rest"
 BASES = {"main": API, "rc3": f"{API}/rc3", "sys": f"{API}/sys"}
 """Where the paths of each file begin."""
@@ -773,4 +776,4 @@ def test_served_file_says_where_the_api_is(
 ) -> None:
     reply = TestApp(create_app(Config(**settings))).get(f"/swagger/{file}.yml", extra_environ=environment)
     assert reply.text == TEXTS[file].replace(f"- url: {API}", f"- url: {base}")
-    assert yaml.safe_load(reply.text)["servers"] == [{"url": BASES[file].replace(API, base, 1)}]
+    assert load(reply.text)["servers"] == [{"url": BASES[file].replace(API, base, 1)}]

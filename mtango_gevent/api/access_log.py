@@ -15,8 +15,8 @@ _logger = logging.getLogger("mtango_gevent.access")
 _QUERY = "%!$&'()*+,;=:@/?-._~"
 
 
-def write(request: RequestContext, status: int, length: int, seconds: float) -> None:
-    """Log a request. length: bytes of the body; seconds: from the request's arrival to its response."""
+def write(request: RequestContext, status: int, headers: list[tuple[str, str]], seconds: float) -> None:
+    """Log a request. headers: of the response; seconds: from the request's arrival to its response."""
     environ = request.environ
     _logger.info(
         AccessLine(
@@ -25,7 +25,7 @@ def write(request: RequestContext, status: int, length: int, seconds: float) -> 
             method=_quoted(environ["REQUEST_METHOD"]),
             url=_url(environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")),
             status=status,
-            bytes=length,
+            bytes=next((int(value) for name, value in headers if name == "Content-Length"), 0),
             duration=round(seconds * 1000, 3),
             tango=round(request.tango_time.seconds * 1000, 3),
             device=request.device,

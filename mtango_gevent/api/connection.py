@@ -1,4 +1,4 @@
-"""The connection that a request came over."""
+"""The connection of a request."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import select
 from flask import request
 from gevent import monkey
 
-_poll = monkey.get_original("select", "poll")  # which looks, and does not wait for the hub
+_poll = monkey.get_original("select", "poll")  # gevent's own would wait for the hub
 
 
 def is_lost() -> bool:
-    """Whether the client has gone, where the server lets its socket be seen (gunicorn does). Blocks nobody."""
+    """Return whether the client has closed the connection; false where the WSGI server hides the socket.
+
+    Does not block.
+    """
     socket = request.environ.get("gunicorn.socket")
     if socket is None:
         return False

@@ -1,4 +1,4 @@
-"""The entry point below which the versions of the API lie."""
+"""The entry point: the URLs of the versions of the API."""
 
 from __future__ import annotations
 

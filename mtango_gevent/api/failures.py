@@ -5,26 +5,26 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from mtango_gevent.api import timestamps
 from mtango_gevent.errors import ApiError, DevFailed, as_failure, body, describe, explained, tango_failure
+from mtango_gevent.values import JsonObject
 
 logger = logging.getLogger(__name__)
 
 
-def failure_body(errors: list[dict[str, str]], milliseconds: int | None = None) -> dict[str, Any]:
+def failure_body(errors: list[dict[str, str]], milliseconds: int | None = None) -> JsonObject:
     """Return the body of a failure. milliseconds: when it happened, since the epoch; None is now."""
     time = timestamps.now() if milliseconds is None else timestamps.from_milliseconds(milliseconds)
     return body(errors, time)
 
 
-def failed_item(name: str, errors: list[dict[str, str]]) -> dict[str, Any]:
+def failed_item(name: str, errors: list[dict[str, str]]) -> JsonObject:
     """Return the failure of an item of an array, in which clients of rc3 look for `desc`."""
     return {"name": name, **failure_body([{**error, "desc": error["description"]} for error in errors])}
 
 
-def unshown_item(name: str, error: Exception) -> dict[str, Any]:
+def unshown_item(name: str, error: Exception) -> JsonObject:
     """Return the failure of an item of an array that could not be converted, whatever the error is."""
     if isinstance(error, (ApiError, DevFailed)):
         return failed_item(name, describe(error))
@@ -32,7 +32,7 @@ def unshown_item(name: str, error: Exception) -> dict[str, Any]:
     return failed_item(name, describe(as_failure(error, "MTANGO_NotShown", "the gateway cannot show it")))
 
 
-def shape_item(name: str, shape: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def shape_item(name: str, shape: Callable[[], JsonObject]) -> JsonObject:
     """Return the result of `shape`, or the failure of the item of that name where it raises an error."""
     try:
         return shape()

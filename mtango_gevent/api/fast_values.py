@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Generic, TypeVar
 
 from flask import Flask
 
@@ -21,11 +22,14 @@ from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import AppState, RequestContext
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.reads import Reading
+from mtango_gevent.values import AttributeData
+
+T = TypeVar("T")
 
 # Prepared reads that are kept, and the characters of one URL: more than all panels of a control room have.
 _PREPARED, _LONGEST_URL = 10_000, 2_000
 
-# Bytes of a body that need not be counted beside the reading that it belongs to.
+# Bytes of a body that need not be counted in the memory of the readings that are kept.
 _SMALL_BODY = 1_000
 
 # Names that need no decoding and no check.
@@ -42,28 +46,37 @@ def _is_plain(accept: str, host: str) -> bool:
     return pictures.prefers_json(accept) and bool(urls.HOST_HEADER.fullmatch(host))
 
 
-class FastResponse(NamedTuple):
-    """A response with status 200."""
-
-    body: bytes
-    headers: list[tuple[str, str]]
-
-
 @dataclasses.dataclass(frozen=True)
-class PreparedRead:
-    """A read of which everything but the reading itself is done. route: the URL rule of the Flask view."""
+class PreparedRead(Generic[T]):
+    """A read of which everything but the reading itself is done.
+
+    route: the URL rule of the Flask view; device: the full name of the device.
+    """
 
     route: str
-    device: Device
-    read: Callable[[], Reading[Any]]
-    render: Callable[[Any], Rendered]
+    device: str
+    read: Callable[[], Reading[T]]
+    render: Callable[[T], Rendered]
+
+    def run(self, body_limit: float) -> tuple[Rendered, float]:
+        """Read and return the rendered value, and when it was read (time.perf_counter()).
+
+        A reading is rendered once for all requests that share it. body_limit: bytes of bodies that are kept for that.
+        """
+        reading = self.read()
+        rendered: Rendered | None = reading.rendered
+        if rendered is None:
+            rendered = self.render(reading.items)
+            if len(rendered.body) <= body_limit:
+                reading.rendered = rendered
+        return rendered, reading.began
 
 
 class FastValues:
     """The fast path of an application."""
 
     def __init__(self, app: Flask, state: AppState) -> None:
-        self._state = state
+        self._body_limit = _SMALL_BODY if state.config.value_max_age else math.inf
         self._hooks = FlaskHooks(app, _ENDPOINTS)
         self._routes = [next(app.url_map.iter_rules(endpoint)).rule for endpoint in _ENDPOINTS]
         base = re.escape(f"{state.config.app_base}/rc3")
@@ -71,8 +84,11 @@ class FastValues:
         self._url = re.compile(rf"{base}/{device}/attributes(?:/({_NAME}))?/value")
         self._prepare = functools.lru_cache(_PREPARED)(self._prepare_read)
 
-    def answer(self, context: RequestContext) -> FastResponse | None:
-        """Answer a plain request for values; None for any other. Raises what the view would raise."""
+    def answer(self, context: RequestContext) -> tuple[bytes, list[tuple[str, str]]] | None:
+        """Return body and headers for a plain request for values; None for any other request.
+
+        Raises what the view would raise.
+        """
         environ = context.environ
         path, parameters = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
         if (
@@ -87,12 +103,13 @@ class FastValues:
         prepared = self._prepare(path, parameters)
         if prepared is None:
             return None
-        context.route, context.device = prepared.route, prepared.device.full_name
-        reading = prepared.read()
-        rendered = self._render(prepared, reading)
-        return FastResponse(rendered.body, reply.headers(rendered, reading.began))
+        context.route, context.device = prepared.route, prepared.device
+        rendered, began = prepared.run(self._body_limit)
+        return rendered.body, reply.headers(rendered, began)
 
-    def _prepare_read(self, path: str, parameters: str) -> PreparedRead | None:
+    def _prepare_read(
+        self, path: str, parameters: str
+    ) -> PreparedRead[AttributeData] | PreparedRead[list[AttributeData]] | None:
         """Return the read that a URL asks for; None where it is not plain. Raises what the view would raise."""
         parts = self._url.fullmatch(path)
         if parts is None:
@@ -104,7 +121,7 @@ class FastValues:
         if attribute:
             return PreparedRead(
                 self._routes[0],
-                device,
+                device.full_name,
                 lambda: device.read_value(attribute),
                 lambda item: attributes.render_value(device, item),
             )
@@ -112,16 +129,7 @@ class FastValues:
         query.check_names("attribute", names)
         return PreparedRead(
             self._routes[1],
-            device,
+            device.full_name,
             lambda: device.read_values(names),
             lambda items: attributes.render_values(device, items),
         )
-
-    def _render(self, prepared: PreparedRead, reading: Reading[Any]) -> Rendered:
-        """Render a reading once for all requests that share it, unless the body takes memory that is not counted."""
-        rendered: Rendered | None = reading.rendered
-        if rendered is None:
-            rendered = prepared.render(reading.items)
-            if not self._state.config.value_max_age or len(rendered.body) <= _SMALL_BODY:
-                reading.rendered = rendered
-        return rendered

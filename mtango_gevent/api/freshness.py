@@ -38,22 +38,23 @@ def add_headers(response: Response, left: float) -> Response:
     if request.method not in ("GET", "HEAD"):
         return response
     tagged = left > 0 and response.status_code == 200  # one ETag for several parts would mean equal wholes
-    response.headers.update(headers(left, response.get_data() if tagged else None))
+    response.headers.update(headers(left, etag(response.get_data()) if tagged else None))
     if tagged and request.if_none_match.contains_weak(response.get_etag()[0] or ""):
         response.status_code = 304
         response.set_data(b"")
     return response
 
 
-def headers(left: float, body: bytes | None = None) -> list[tuple[str, str]]:
-    """Return the caching headers of a response that is fresh for `left` seconds, rounded down as HTTP has whole ones.
-
-    body: adds the ETag of this body.
-    """
+def headers(left: float, etag: str | None = None) -> list[tuple[str, str]]:
+    """Return the caching headers of a response that is fresh for `left` seconds, in HTTP rounded down to whole ones."""
     whole = int(max(0.0, left))
     expires = _date(int(time.time()) + whole)
     found = [("Cache-Control", f"max-age={whole}" if whole else "no-cache"), ("Expires", expires or "0")]
-    return found if body is None else [*found, ("ETag", quote_etag(generate_etag(body)))]
+    return [*found, ("ETag", etag)] if etag else found
+
+
+def etag(body: bytes) -> str:
+    return quote_etag(generate_etag(body))
 
 
 def left_of_value(began: float) -> float:

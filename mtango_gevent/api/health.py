@@ -1,4 +1,4 @@
-"""For what watches the server: whether it lives, and whether it can do its work. Neither is part of a Tango API."""
+"""Liveness and readiness of the gateway, for supervisors and load balancers. Neither is part of a Tango API."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from mtango_gevent.errors import DevFailed, in_one_line
 
 blueprint = Blueprint("health", __name__)
 
-# How long each further database may take to answer: what asks for readiness waits for no longer than a few seconds.
-_SECONDS = 1.0
+# Seconds that each further database may take to answer, as a probe of readiness waits for a few seconds only.
+_WARNING_TIMEOUT = 1.0
 
 
 @blueprint.get("/healthz")
 def show_life() -> Response:
-    """Asks nobody: a server whose Tango is away is not to be restarted for it."""
+    """Answer without a Tango call: a restart of the gateway does not bring Tango back."""
     return freshness.add_value_headers(reply.json({"status": "ok"}))
 
 
 @blueprint.get("/readyz")
 def show_readiness() -> Response:
-    """503 where the first database does not answer, or no thread is free for a call, or the server stops."""
+    """Answer 503 if the first database does not answer, if no thread is free for a call, or if the gateway stops."""
     problems, warnings = list(_problems()), list(_warnings())
     answer = {
         "status": "not ready" if problems else "ok",
@@ -42,11 +42,11 @@ def show_readiness() -> Response:
 def _problems() -> Iterator[str]:
     client = app_state().client
     if client.events.stopping:
-        yield "the server stops"
+        yield "the gateway stops"
     calls = client.partitions.calls.semaphore
     if calls.free <= 0:
-        in_vain = client.pool_info()["abandoned"]
-        yield f"all {calls.limit} threads for calls of devices are busy, {in_vain} calls in vain"
+        abandoned = client.pool_info()["abandoned"]
+        yield f"all {calls.limit} threads for calls of devices are busy, {abandoned} of them with abandoned calls"
     name = "Tango's database"
     try:
         host = list_hosts(client)[0]
@@ -57,19 +57,19 @@ def _problems() -> Iterator[str]:
 
 
 def _warnings() -> Iterator[str]:
-    """Of the other Tango hosts, and of each server of a redundant database: without one of them the rest is served."""
+    """Check the other Tango hosts and each server of a redundant database, without which the gateway still works."""
     client = app_state().client
-    with contextlib.suppress(DevFailed):  # which is a problem already
+    with contextlib.suppress(DevFailed):  # reported as a problem
         first, *others = (host.database.servers for host in list_hosts(client))
         asked = [*(first if len(first) > 1 else []), *itertools.chain.from_iterable(others)]
-        yield from filter(None, (_trouble(client, server) for server in asked))
+        yield from filter(None, (_warning(client, server) for server in asked))
 
 
-def _trouble(client: TangoClient, server: DatabaseServer) -> str | None:
+def _warning(client: TangoClient, server: DatabaseServer) -> str | None:
     try:
-        client.concurrency.call_within(_SECONDS, lambda: server.run("DbInfo"))
+        client.concurrency.call_within(_WARNING_TIMEOUT, lambda: server.run("DbInfo"))
     except DevFailed as failure:
         return f"Tango's database at {server.name}: {in_one_line(failure)}"
     except TimeoutError:
-        return f"Tango's database at {server.name} has not answered within {_SECONDS:g} s"
+        return f"Tango's database at {server.name} has not answered within {_WARNING_TIMEOUT:g} s"
     return None

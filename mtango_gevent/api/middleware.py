@@ -6,7 +6,7 @@ Request context, access control, fast values or Flask, headers of every response
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
@@ -28,17 +28,18 @@ class Middleware:
     """The entrance of an application. Create it after all hooks of the gateway have been registered."""
 
     def __init__(self, app: Flask, state: AppState, cors: CorsPolicy) -> None:
-        self._state, self._cors = state, cors
+        self._state, self._metrics, self._cors = state, state.metrics, cors
         self._flask = app.wsgi_app
         self._fast_values = FastValues(app, state)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         context = request_context.begin(self._state, environ)
-        self._state.metrics.begin_request()
+        self._metrics.begin_request()
         self._state.client.apply_pending_clears()
 
-        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            return start_response(status, self._finish(context, status[:3], headers), *error)
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            self._finish(context, status[:3], headers)
+            return start_response(status, headers, *error)
 
         try:
             access.check(context)
@@ -47,49 +48,44 @@ class Middleware:
             context.failure, response = error, None
         if response is None:
             return self._flask(environ, start)
-        start("200 OK", response.headers)
-        return [response.body]
+        body, headers = response
+        start("200 OK", headers)
+        return [body]
 
-    def _finish(self, context: RequestContext, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the headers of the response, with those that every response has; count and log the request."""
+    def _finish(self, context: RequestContext, status: str, headers: list[tuple[str, str]]) -> None:
+        """Add the headers that every response has; count and log the request."""
         seconds = time.perf_counter() - context.began
-        given = {name.lower(): value for name, value in headers}
-        complete = self._complete(context, headers, given, seconds)
+        self._complete(context, headers, seconds)
         self._count(context, status, seconds)
         if self._state.config.access_log:
-            access_log.write(context, int(status), int(given.get("content-length", 0)), seconds)
-        return complete
+            access_log.write(context, int(status), headers, seconds)
 
-    def _complete(
-        self, context: RequestContext, headers: list[tuple[str, str]], given: dict[str, str], seconds: float
-    ) -> list[tuple[str, str]]:
-        complete = [header for header in headers if header[0] != "Vary"]
-        if "cache-control" not in given:  # failures, and responses to PUT
-            complete.append(("Cache-Control", "no-store"))
-        if "access-control-allow-origin" not in given:
-            complete += self._cors.headers(context.environ)
-        # Also without an Origin, so that a response without CORS headers is not reused for a page of another origin.
-        varies = given.get("vary")
-        complete += (
-            ("Vary", f"{varies}, Origin" if varies and "Origin" not in varies else varies or "Origin"),
+    def _complete(self, context: RequestContext, headers: list[tuple[str, str]], seconds: float) -> None:
+        given, tango_seconds = dict(headers), context.tango_time.seconds
+        if "Cache-Control" not in given and not any(name.lower() == "cache-control" for name in given):
+            headers.append(("Cache-Control", "no-store"))  # failures, and responses to PUT
+        varies = given.get("Vary", "")
+        if "Origin" not in varies:  # a response without CORS headers must not be reused for a page of another origin
+            if varies:
+                headers.remove(("Vary", varies))
+            headers.append(("Vary", f"{varies}, Origin" if varies else "Origin"))
+        if "Access-Control-Allow-Origin" not in given:
+            headers += self._cors.headers(context.environ)
+        headers += (
             _SERVER,
             ("X-Request-ID", context.id),
-            (
-                "Server-Timing",
-                f"total;dur={seconds * 1000:.1f}, tango;dur={context.tango_time.seconds * 1000:.1f}",
-            ),
+            ("Server-Timing", f"total;dur={seconds * 1000:.1f}, tango;dur={tango_seconds * 1000:.1f}"),
         )
-        return complete
 
     def _count(self, context: RequestContext, status: str, seconds: float) -> None:
         """Count the request by labels that a client cannot invent, as the value of a label is kept for ever."""
         method = context.environ["REQUEST_METHOD"]
         if method not in METHODS:
             method = OTHER
-        self._state.metrics.end_request(seconds, context.route, method, status)
+        self._metrics.end_request(seconds, context.route, method, status)
 
 
-def enter_flask(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+def enter_flask(_endpoint: str | None, _values: dict[str, object] | None) -> None:
     """Note the route of a request, and raise an error from before Flask was called.
 
     A preprocessor of URL values, as Flask calls these before all other hooks.

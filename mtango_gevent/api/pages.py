@@ -1,4 +1,4 @@
-"""For people: the home page, and the Swagger files with the server's own address in them."""
+"""The home page, and the Swagger files with the address of this gateway in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ blueprint = Blueprint("pages", __name__, template_folder="../templates")
 
 SWAGGER = ("main", "rc3", "sys")
 
-# As the files say it, for those who read them without the server.
+# The address in the files, which the gateway replaces.
 _WRITTEN_ADDRESS = "- url: /tango/rest"
 
 

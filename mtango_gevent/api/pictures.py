@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy
 from flask import Response, request
+from numpy.typing import NDArray
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from mtango_gevent.api.request_context import app_state
 from mtango_gevent.errors import ApiError
 from mtango_gevent.text import read_text
-from mtango_gevent.values import attribute_value, is_picture
+from mtango_gevent.values import AttributeData, attribute_value, is_picture
 
 try:
     from PIL import Image
@@ -25,7 +26,7 @@ except ImportError:
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 
 
-def wanted(item: Any) -> str | None:
+def wanted(item: AttributeData) -> str | None:
     """Return the MIME type of the picture that the client prefers to JSON; None for JSON.
 
     Raises ApiError 406 where the client accepts pictures only and the value cannot be one.
@@ -52,11 +53,11 @@ def _parse(accept: str) -> MIMEAccept:
     return parse_accept_header(accept, MIMEAccept)
 
 
-def answer(item: Any, mimetype: str) -> Response:
+def answer(item: AttributeData, mimetype: str) -> Response:
     return Response(_encode(item, _FORMATS[mimetype]), mimetype=mimetype)
 
 
-def _check(item: Any) -> None:
+def _check(item: AttributeData) -> None:
     """Raise ApiError 406 where the value cannot be a picture."""
     if not is_picture(item):
         raise _not_acceptable(f"expected an image of numbers, got {read_text(item, 'name')}: accept application/json")
@@ -68,7 +69,7 @@ def _not_acceptable(description: str) -> ApiError:
     return ApiError(406, "MTANGO_NotAcceptable", description)
 
 
-def java_image(item: Any) -> Any:
+def java_image(item: AttributeData) -> object:
     """Return an image as the Java server does: a text like a data URL. Images of texts stay rows."""
     if not is_picture(item):
         return attribute_value(item)
@@ -76,11 +77,11 @@ def java_image(item: Any) -> Any:
     return "data:/jpeg;base64," + base64.b64encode(_encode(item, "JPEG")).decode("ascii")
 
 
-def _encode(item: Any, picture_format: str) -> bytes:
+def _encode(item: AttributeData, picture_format: str) -> bytes:
     return app_state().client.partitions.pictures.call("picture", _draw, item.value, picture_format)
 
 
-def _draw(pixels: Any, picture_format: str) -> bytes:
+def _draw(pixels: NDArray[numpy.generic], picture_format: str) -> bytes:
     """Draw grey levels: bytes as they are, other numbers scaled from the smallest to the largest finite one."""
     if pixels.dtype != numpy.uint8:
         levels = numpy.nan_to_num(pixels.astype(numpy.float64), nan=0.0, posinf=0.0, neginf=0.0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from flask import request
 
 from mtango_gevent.api import query, urls
 from mtango_gevent.api.query import Range
 from mtango_gevent.errors import BadRequest
+from mtango_gevent.values import JsonObject
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Part:
     def stop(self) -> int:
         return min(self.span.stop, self.total)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """Return the item that follows the items of the part."""
         place = {"total": self.total, "offset": self.span.start, "limit": self.stop}
         return {"name": "partial_content", **place, "_links": self._links()}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeAlias, TypeVar
 
 import orjson
 from flask import Response
@@ -12,20 +14,32 @@ from mtango_gevent.api import freshness, query, ranges
 from mtango_gevent.api.failures import unshown_item
 from mtango_gevent.api.request_context import config
 from mtango_gevent.errors import tango_failure
+from mtango_gevent.values import JsonObject
 
 T = TypeVar("T")
 
+# The body of a response before its encoding.
+Shape: TypeAlias = JsonObject | list[JsonObject]
 
-class Rendered(NamedTuple):
+
+@dataclasses.dataclass
+class Rendered:
     """A body with its headers. reusable: whether it may be fresh, which a failure never is."""
 
     body: bytes
     headers: list[tuple[str, str]]
     reusable: bool
 
+    @functools.cached_property
+    def etag(self) -> str:
+        return freshness.etag(self.body)
+
 
 def render(
-    shape: Any, select: Callable[[Any], Any] | None = None, modified: int | None = None, varies: str | None = None
+    shape: Shape,
+    select: Callable[[Shape], object] | None = None,
+    modified: int | None = None,
+    varies: str | None = None,
 ) -> Rendered:
     """Render JSON. shape: an object, or a list of objects; select: reduces it to the keys that are sent.
 
@@ -50,7 +64,7 @@ def rendered(content: Rendered, began: float | None, status: int = 200) -> Respo
 def headers(content: Rendered, began: float) -> list[tuple[str, str]]:
     """Return the headers of the same response, for code that needs no Flask."""
     left = _left(content, began)
-    return [*content.headers, *freshness.headers(left, content.body if left > 0 else None)]
+    return [*content.headers, *freshness.headers(left, content.etag if left > 0 else None)]
 
 
 def _left(content: Rendered, began: float | None) -> float:
@@ -59,11 +73,11 @@ def _left(content: Rendered, began: float | None) -> float:
     return config().metadata_max_age if began is None else freshness.left_of_value(began)
 
 
-def _has_failure(shape: Any) -> bool:
+def _has_failure(shape: Shape) -> bool:
     return any(item.get("quality") == "FAILURE" for item in ([shape] if isinstance(shape, dict) else shape))
 
 
-def json(data: Any, status: int = 200) -> Response:
+def json(data: object, status: int = 200) -> Response:
     """Return a response without caching headers. data: may contain NumPy arrays."""
     return Response(encode(data), status, mimetype="application/json")
 
@@ -74,17 +88,17 @@ def no_content() -> Response:
     return response
 
 
-def metadata(data: Any) -> Response:
+def metadata(data: object) -> Response:
     """Return metadata, reduced by the parameter `filter`."""
     return freshness.add_headers(json(query.filtered(data)), config().metadata_max_age)
 
 
-def value(data: Any, began: float = freshness.LONG_AGO) -> Response:
+def value(data: object, began: float = freshness.LONG_AGO) -> Response:
     """Return a value, reduced by the parameter `filter`. began: as in freshness.add_value_headers."""
     return freshness.add_value_headers(json(query.filtered(data)), began=began)
 
 
-def collection(items: Sequence[T], shape: Callable[[T], Any], began: float | None = None) -> Response:
+def collection(items: Sequence[T], shape: Callable[[T], JsonObject], began: float | None = None) -> Response:
     """Return the shapes of `items`; with the parameter `range` a part of them, and an item that describes the part.
 
     began: as in freshness.add_value_headers; None for metadata. A collection with a failure is never fresh.
@@ -102,7 +116,7 @@ def collection(items: Sequence[T], shape: Callable[[T], Any], began: float | Non
 # --- JSON ---
 
 
-def encode(data: Any) -> bytes:
+def encode(data: object) -> bytes:
     """Encode as JSON; NumPy arrays are lists. An item of a list that JSON cannot represent becomes a failure."""
     try:
         return _encode(data)
@@ -114,15 +128,15 @@ def encode(data: Any) -> bytes:
         raise tango_failure("MTANGO_NotShown", f"the gateway cannot put it into JSON: {error}") from None
 
 
-def _encode(data: Any) -> bytes:
+def _encode(data: object) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _encodable(value: Any) -> Any:
+def _encodable(value: object) -> object:
     return [_encodable_item(item) for item in value] if isinstance(value, list) else value
 
 
-def _encodable_item(item: Any) -> Any:
+def _encodable_item(item: object) -> object:
     try:
         _encode(item)
     except TypeError as error:

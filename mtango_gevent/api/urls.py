@@ -60,8 +60,9 @@ def find_tango_host(host: str, port: str, writing: bool = False) -> TangoHost:
         raise BadRequest(f"expected a port from 1 to 65535, got {quoted(port)}")
     found = find_host(app_state().client, host, int(port), writing)
     if found is None:
-        listed = "nor is it in" if config().tango_hosts else "and nothing is written to another one that is not in"
-        description = f"the Tango host {quoted(f'{host}:{port}')} is not TANGO_HOST, {listed} MTANGO_TANGO_HOSTS"
+        purpose = "" if config().tango_hosts else " to write to"
+        given = quoted(f"{host}:{port}")
+        description = f"expected TANGO_HOST or a Tango host of MTANGO_TANGO_HOSTS{purpose}, got {given}"
         raise ApiError(404, "MTANGO_UnknownTangoHost", description)
     return found
 

@@ -1,4 +1,4 @@
-"""A small Tango of one's own: a database and device servers, for `mtango-gevent demo` and for the tests.
+"""A small Tango control system, a database and device servers, for `mtango-gevent demo` and for the tests.
 
-`embedded.EmbeddedTango` starts and stops it and is safe to import anywhere: only the processes it starts load PyTango.
+`embedded.EmbeddedTango` starts and stops it. It is safe to import: only the processes that it starts load PyTango.
 """

@@ -1,4 +1,4 @@
-"""Attributes made from rows of a table; a class body takes them with `vars().update(by_name(...))`."""
+"""Attributes from rows of a table; a class body takes them with `vars().update(by_name(...))`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtango_gevent.demo.signals import Source
 
 
 class Keeping(Device):
-    """A device that keeps what is written to its attributes until the next Init."""
+    """A device that keeps the values written to its attributes until the next Init."""
 
     def init_device(self) -> None:
         super().init_device()
@@ -24,12 +24,12 @@ def by_name(attributes: Iterable[attribute]) -> dict[str, attribute]:
 
 
 def shown(name: str, dtype: Any, source: Source, **config: Any) -> attribute:
-    """A READ attribute with the values of `source`; a source that gives None leaves the attribute without a value."""
+    """Return a READ attribute with the values of `source`; None is an attribute without a value."""
     return attribute(name=name, dtype=dtype, fget=lambda device: source(), **config)
 
 
 def kept(name: str, dtype: Any, source: Source, **config: Any) -> attribute:
-    """A READ_WRITE attribute of a `Keeping` device: reads back what was written, and `source` until then."""
+    """Return a READ_WRITE attribute of a `Keeping` device; before the first write it reads `source`."""
 
     def read(device: Keeping) -> Any:
         return device.written[name] if name in device.written else source()
@@ -41,7 +41,7 @@ def kept(name: str, dtype: Any, source: Source, **config: Any) -> attribute:
 
 
 def swallowed(name: str, dtype: Any, **config: Any) -> attribute:
-    """A WRITE attribute of a `Keeping` device."""
+    """Return a WRITE attribute of a `Keeping` device."""
 
     def write(device: Keeping, value: Any) -> None:
         device.written[name] = value

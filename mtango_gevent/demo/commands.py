@@ -1,4 +1,4 @@
-"""Commands made from rows of a table."""
+"""Commands from rows of a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tango.server import command
 
 
 def echo(name: str, dtype: tango.CmdArgType, doc_in: str = "Any value", doc_out: str = "The same value") -> Any:
-    """A command that answers with its argument."""
+    """Return a command whose output is its argument."""
 
     def answer(device: Any, value: Any) -> Any:
         return value

@@ -1,9 +1,9 @@
-"""A whole Tango on this machine only: pytango-db, the demo's device server and what else a test adds.
+"""An embedded Tango on 127.0.0.1: pytango-db, the demo's device server, and servers that a test adds.
 
     with EmbeddedTango() as tango:
         tango.tango_host        # "127.0.0.1:PORT"
 
-Imports no PyTango, so that a gunicorn or gevent process may use it; the servers run in processes of their own.
+The module does not import PyTango, so a gunicorn or gevent process can use it; servers run in their own processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from mtango_gevent.demo import process_reaper as keeper
+from mtango_gevent.demo import process_reaper
 from mtango_gevent.demo.server_process import EmbeddedTangoError, ServerFailed, ServerProcess
 from mtango_gevent.serving import interpreter
 
@@ -30,18 +30,18 @@ DEMO_SERVER = "MtangoDemo/demo"
 
 _HOST = "127.0.0.1"
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
-"""On PyTango 10.0 a SIGTERM caught by a thread of numpy's ends a server before it can sign off at the database."""
+"""With PyTango 10.0 a SIGTERM that a thread of NumPy receives ends a server before it can unexport its devices."""
 
 
 class PortTaken(EmbeddedTangoError):
-    """Another program listens on the port asked for."""
+    """Another program listens on the requested port."""
 
 
 class EmbeddedTango:
     """A database and device servers, from `start` to `stop`; also a context manager.
 
-    `data` keeps the database's file and the logs, and is created when missing; without it they live in a temporary
-    folder until `stop`. `port` is that of the database; 0 finds a free one.
+    data: the folder of the database's file and the logs, created if missing; None is a temporary folder until `stop`.
+    port: of the database; 0 finds a free one.
     """
 
     tango_host: str
@@ -66,9 +66,9 @@ class EmbeddedTango:
         self.stop()
 
     def start(self) -> None:
-        """Start the database, then the demo's device server; returns when its devices answer.
+        """Start the database and the demo's device server, and return when its devices answer.
 
-        Raises PortTaken or ServerFailed, and leaves nothing running then.
+        Raises PortTaken or ServerFailed, with nothing left running.
         """
         if self._owner:
             raise EmbeddedTangoError(f"already started, as {self.tango_host}")
@@ -77,7 +77,7 @@ class EmbeddedTango:
         self._owner = os.getpid()
         try:
             self.folder = self._make_folder()
-            self._start_keeper()
+            self._start_reaper()
             self.database = self._start_database(port)
             _, instance = DEMO_SERVER.split("/")
             self.device_server = self._start_server(
@@ -92,7 +92,7 @@ class EmbeddedTango:
         if self._owner != os.getpid():
             return
         for server in self._servers:
-            server.thaw()  # before it ends, a server signs off at the database
+            server.thaw()  # so that it can unexport its devices before it ends
         self._stack.close()
         self._servers.clear()
         self._owner = 0
@@ -100,11 +100,10 @@ class EmbeddedTango:
     def add_server(
         self, command: Sequence[str], server: str, devices: Mapping[str, str], port: int = 0
     ) -> ServerProcess:
-        """Register and start a further device server; `stop` stops it too.
+        """Register and start another device server, which `stop` stops, and return when it serves.
 
-        `command` starts it, and gets an end point on this machine in addition; `server` is its "Name/instance";
-        `devices` are the names of its devices with their classes; `port` is where it listens, 0 a free one at each
-        start. Returns when it serves. Raises ServerFailed.
+        command: starts it, and gets an end point on this machine as further arguments; server: its "Name/instance";
+        devices: name -> class; port: on which it listens, 0 for a free one at each start. Raises ServerFailed.
         """
         register = interpreter.command("mtango_gevent.demo.registration", server)
         end_point = ["-ORBendPoint", f"giop:tcp:{_HOST}:{port}"]
@@ -115,29 +114,29 @@ class EmbeddedTango:
         if self._data:
             self._data.mkdir(parents=True, exist_ok=True)
             return self._data.absolute()
-        # not TemporaryDirectory, which a fork of this process would remove when it ends
+        # not TemporaryDirectory: a fork of this process would remove it at its end
         folder = Path(tempfile.mkdtemp(prefix="mtango-demo-"))
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
-    def _start_keeper(self) -> None:
-        reading, self._to_keeper = os.pipe()
-        self._stack.callback(os.close, self._to_keeper)
+    def _start_reaper(self) -> None:
+        reading, self._reaper_input = os.pipe()
+        self._stack.callback(os.close, self._reaper_input)
         temporary = [] if self._data else [str(self.folder)]
-        command = [sys.executable, "-I", "-S", keeper.__file__, str(os.getpid()), *temporary]
+        command = [sys.executable, "-I", "-S", process_reaper.__file__, str(os.getpid()), *temporary]
         try:
             process = subprocess.Popen(command, stdin=reading, start_new_session=True)
         finally:
             os.close(reading)
         self._stack.callback(process.wait)
-        self._stack.callback(process.kill)  # by then there is nothing left to keep
+        self._stack.callback(process.kill)  # the servers have been stopped by then
 
-    def keep(self, pid: int) -> None:
-        """Have a process killed, should this one die without having stopped it."""
-        os.write(self._to_keeper, keeper.PID.pack(pid))
+    def reap(self, pid: int) -> None:
+        """Have a process killed if this one dies without stopping it."""
+        os.write(self._reaper_input, process_reaper.PID.pack(pid))
 
     def _start_database(self, port: int) -> ServerProcess:
-        # "2" is the name Tango gives its database. With a port in the command, a restart gets the same one again.
+        # "2" is the instance name of Tango's database. The port is in the command, so that a restart has the same one.
         command = interpreter.command("databaseds.database", "--host", _HOST, "--port", str(port), "2")
         return self._start(
             "database", command, TANGO_HOST=self.tango_host, PYTANGO_DATABASE_NAME=str(self.folder / "tango.sqlite")
@@ -149,7 +148,7 @@ class EmbeddedTango:
     def _start(self, name: str, command: Sequence[str], **environment: str) -> ServerProcess:
         log = self.folder / f"{name.replace('/', '-')}.log"
         server = ServerProcess(
-            name, command, {**interpreter.environment(), **_ONE_THREAD, **environment}, log, self.keep
+            name, command, {**interpreter.environment(), **_ONE_THREAD, **environment}, log, self.reap
         )
         self._stack.callback(server.stop)
         self._servers.append(server)
@@ -158,7 +157,7 @@ class EmbeddedTango:
 
 
 def free_port(port: int = 0) -> int:
-    """The port itself, or any free one for 0; said here because pytango-db's own message is a traceback of C++."""
+    """Return the port if it is free, or any free one for 0. Raises PortTaken; pytango-db would show a C++ traceback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""One of everything Tango can carry, `demo/types/1`: types, formats, qualities, limits, commands, a pipe, odd ones."""
+"""One of each: `demo/types/1` has all types, formats, qualities, limits, commands, a pipe, and difficult values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LATIN = 'Ångström: 5 µm, "quoted", l\'été;\nsecond line'
 
 @dataclass(frozen=True)
 class Kind:
-    """A type with values to begin with: the last is the scalar, all are the spectrum and, twice, the image."""
+    """A type with its first values: the last is the scalar, all are the spectrum and each row of the image."""
 
     dtype: CmdArgType
     values: list[Any]
@@ -54,9 +54,9 @@ ECHOES = [
     *("DevVarULongArray", "DevVarLong64Array", "DevVarULong64Array", "DevVarFloatArray", "DevVarDoubleArray"),
     *("DevVarStringArray", "DevVarLongStringArray", "DevVarDoubleStringArray"),
 ]
-"""The types with a command `Echo<type>`: all that PyTango can serve as an argument.
+"""The types with a command `Echo<type>`: all that PyTango can serve as an argument and an output.
 
-DevUChar, DevVarStateArray and DevVarEncodedArray do not survive the way there and back, ConstDevString is refused.
+DevUChar, DevVarStateArray and DevVarEncodedArray do not come back as they were sent; PyTango refuses ConstDevString.
 """
 
 ODD: dict[str, tuple[CmdArgType, Any, dict[str, Any]]] = {
@@ -68,7 +68,7 @@ ODD: dict[str, tuple[CmdArgType, Any, dict[str, Any]]] = {
     "empty_string": (CmdArgType.DevString, "", {}),
     "unicode_string": (CmdArgType.DevString, LATIN, {}),
 }
-"""Values that are hard to carry; read-only."""
+"""Values that are difficult in JSON; read-only."""
 
 LIMITS = {
     "label": "Limited scalar",
@@ -107,11 +107,11 @@ BLOB = {
     "strings": ["one", "", "three"],
     "nested": ("inner", {"number": 1, "numbers": [1.5, 2.5], "deeper": ("innermost", {"string": "here"})}),
 }
-"""Text in ASCII only: servers write Latin-1 into a pipe, and clients, up to the last with pipes, read it as UTF-8."""
+"""ASCII texts only: servers write Latin-1 into a pipe, and clients read UTF-8."""
 
 
 def all_formats(name: str, kind: Kind) -> list[attribute]:
-    """`<name>_scalar`, `<name>_spectrum` and `<name>_image`, which keep what is written."""
+    """Return `<name>_scalar`, `<name>_spectrum` and `<name>_image`, which keep the values written."""
     config = {"enum_labels": list(kind.labels)} if kind.labels else {}
     return [
         kept(f"{name}_scalar", kind.dtype, constant(kind.values[-1]), **config),
@@ -121,13 +121,13 @@ def all_formats(name: str, kind: Kind) -> list[attribute]:
 
 
 def with_quality(quality: AttrQuality) -> attribute:
-    """`quality_<name>`: a number that always has this quality."""
+    """Return `quality_<name>`, a number with this quality."""
     name = quality.name.removeprefix("ATTR_").lower()
     return shown(f"quality_{name}", CmdArgType.DevDouble, lambda: (1.5, time.time(), quality))
 
 
 class Types(Keeping):
-    """One attribute and one command of every type, and the values that are hard to carry."""
+    """Attributes and commands of every type, and difficult values."""
 
     DEVICE_CLASS_INITIAL_STATE = DevState.ON
 
@@ -151,4 +151,4 @@ class Types(Keeping):
     limited_scalar = kept("limited_scalar", CmdArgType.DevDouble, sine(0, 10, seconds=30), **LIMITS)
 
     def dev_state(self) -> DevState:
-        return self.get_state()  # and not ALARM, into which Tango would turn it because of the attributes in alarm
+        return self.get_state()  # Tango would turn it into ALARM, as attributes are in alarm

@@ -1,4 +1,4 @@
-"""Pipes where PyTango has them: up to 10.0; later versions dropped the type, the decorator and the client's calls."""
+"""Pipes, which PyTango has up to 10.0."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HAVE_PIPES = hasattr(tango.CmdArgType, "DevPipeBlob")
 
 
 def pipes(**settings: dict[str, Any]) -> dict[str, Any]:
-    """The pipes of a class by their name, from the arguments of `tango.server.pipe`; none where there are no pipes."""
+    """Return the pipes of a class by name, from arguments of `tango.server.pipe`; none if PyTango has no pipes."""
     if not HAVE_PIPES:
         return {}
     with warnings.catch_warnings():

@@ -1,12 +1,11 @@
-"""Kills the servers of a process that died without stopping them. Run by `EmbeddedTango` as a process of its own.
+"""Process reaper: kills the servers of a parent process that died without stopping them.
 
-Why a process, and not a thread in each server or the kernel's PR_SET_PDEATHSIG: it works for any server, also for one
-in C++; it does not matter which thread of the parent started a server, whereas the kernel's signal comes when that
-*thread* ends; and it can remove the temporary folder too. It holds the servers by pidfd, where there is one, and so
-never hits a stranger that was given an old pid. A gap of microseconds remains: a parent killed after starting a server
-and before telling of it.
+`EmbeddedTango` runs it as a process of its own. Unlike a thread in each server it works for servers in C++ too, and
+unlike the kernel's PR_SET_PDEATHSIG it does not depend on the *thread* that started a server; and it can remove the
+temporary folder. Where the system has pidfd, a reused pid is never killed. One gap remains: a parent that is killed in
+the microseconds after it started a server and before it wrote its pid.
 
-Only the standard library, nothing of this package: it runs with `python -I -S` and is there in a few milliseconds.
+It imports only the standard library, so that `python -I -S` starts it in a few milliseconds.
 """
 
 import os
@@ -17,17 +16,17 @@ import struct
 import sys
 
 PID = struct.Struct("q")
-"""What the parent writes to standard input, once for each server it has started."""
+"""The message with the pid of a server, which the parent writes to standard input."""
 
-_LOOK_EVERY = 0.5
-"""Seconds. End of input tells of the parent's death at once, unless a fork of the parent still holds the other end."""
+_CHECK_SECONDS = 0.5
+"""Seconds between checks of the parent: its death ends the input at once, unless a fork of it holds the other end."""
 
 
 def watch(parent: int) -> dict[int, int | None]:
-    """Collect servers until the parent is gone: pid -> pidfd."""
+    """Collect servers until the parent is gone, and return them: pid -> pidfd."""
     servers = {}
     while True:
-        readable, _, _ = select.select([0], [], [], _LOOK_EVERY)
+        readable, _, _ = select.select([0], [], [], _CHECK_SECONDS)
         if readable:
             message = os.read(0, PID.size)
             if not message:
@@ -40,7 +39,7 @@ def watch(parent: int) -> dict[int, int | None]:
 
 
 def _open(pid: int) -> int | None:
-    """None where the system has no pidfd; -1 for a process that is gone already."""
+    """Return the pidfd of a process; None on a system without pidfd, -1 for a process that has ended."""
     if not hasattr(os, "pidfd_open"):
         return None
     try:

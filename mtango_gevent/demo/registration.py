@@ -1,7 +1,7 @@
-"""Makes a device server known to the database.
+"""Registration of device servers in the database.
 
-`python -m mtango_gevent.demo.registration Name/instance device=Class ... -- command ...` does so and then becomes the
-command, under the same process id.
+`python -m mtango_gevent.demo.registration Name/instance device=Class ... -- command ...` registers a server and then
+executes the command, under the same process id.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Mapping, Sequence
 import tango
 
 NEVER = ("", "?")
-"""What databases say of a date that is not there."""
+"""The dates of databases for an event that has not happened."""
 
 Properties = Mapping[str, Sequence[str]]
 
 
 def register(server: str, devices: Mapping[str, str]) -> None:
-    """Define the `devices` (device name -> class) of `server` ("Name/instance"); what is there already stays as it is.
+    """Define the devices (name -> class) of a server ("Name/instance") that the database does not have.
 
-    A device that has run in another server is not taken away from it.
+    Raises SystemExit for a device that has run in another server.
     """
     database = tango.Database()
     new = [info for device, name in devices.items() if (info := _missing(database, server, device, name))]
@@ -46,7 +46,7 @@ def _missing(database: tango.Database, server: str, device: str, class_name: str
 
 
 def give_properties(device: str, properties: Properties) -> None:
-    """Set those properties of the device that it does not have."""
+    """Set the properties that the device does not have."""
     database = tango.Database()
     known = database.get_device_property(device, list(properties))
     absent = {name: list(values) for name, values in properties.items() if not known[name]}
@@ -55,7 +55,7 @@ def give_properties(device: str, properties: Properties) -> None:
 
 
 def give_attribute_properties(device: str, attributes: Mapping[str, Properties]) -> None:
-    """Set those properties of the device's attributes that they do not have."""
+    """Set the properties that the attributes of the device do not have."""
     database = tango.Database()
     known = database.get_device_attribute_property(device, list(attributes))
     absent = {

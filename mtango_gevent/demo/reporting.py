@@ -1,11 +1,11 @@
-"""Devices whose state is what they say themselves."""
+"""Devices that report their own state."""
 
 from tango import DevState
 from tango.server import Device
 
 
 class Reporting(Device):
-    """Tango's own rule would turn ON into ALARM because of an attribute beyond its alarm level; here it does not."""
+    """A device whose state stays as reported; Tango would turn ON into ALARM if an attribute is in alarm."""
 
     def report(self, state: DevState, status: str) -> None:
         self.set_state(state)

@@ -1,6 +1,6 @@
 """The demo's device server: `python -m mtango_gevent.demo.server <instance>`, with TANGO_HOST as its database.
 
-It registers itself, so it needs nothing but a database.
+It registers itself, so it needs only a database.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PROPERTIES: dict[str, dict[str, list[str]]] = {
         "polled_attr": ["state", "1000"],
     },
 }
-"""Device properties, given once. `polled_attr` is where Tango keeps what it polls: pairs of a name and milliseconds."""
+"""Device properties of a new database. `polled_attr`: names of polled attributes with their period in milliseconds."""
 
 ATTRIBUTE_PROPERTIES: dict[str, dict[str, dict[str, list[str]]]] = {
     "sys/tg_test/1": {
@@ -49,7 +49,7 @@ ATTRIBUTE_PROPERTIES: dict[str, dict[str, dict[str, list[str]]]] = {
         "short_scalar": {"abs_change": ["1"]},
     },
 }
-"""When to send events; the C++ TangoTest does not say so either, the control system adds it."""
+"""Changes that send events. Of the C++ TangoTest, too, the database has them and not the class."""
 
 
 def main(instance: str) -> None:

@@ -1,4 +1,4 @@
-"""One Tango server as a child process: start it and wait until it serves, stop, kill, freeze and restart it."""
+"""A Tango server as a child process: start it and wait until it serves, stop, kill, freeze and restart it."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from typing import Any
 
 _SERVES = b"Ready to accept request"
 _GAVE_UP = b"\nExited\n"
-"""What every Tango server prints once it serves, and what one in Python prints when it has failed.
+"""Output of every Tango server that serves, and of one in Python that failed.
 
-The second is needed because such a process can live on: pytango-db does, on PyTango 10.0, when its file is broken.
+The process of a failed server can live on: pytango-db does with PyTango 10.0 if its file is broken.
 """
 
+# Seconds.
 _START_WITHIN = 30.0
 _STOP_WITHIN = 3.0
-_LOOK_EVERY = 0.01
+_CHECK_EVERY = 0.01
+
 _TAIL = 2000  # bytes of the log in a message
 
 
 class EmbeddedTangoError(RuntimeError):
-    """The embedded Tango could not do what it was asked to."""
+    """The embedded Tango failed."""
 
 
 class ServerFailed(EmbeddedTangoError):
-    """A server ended, or was not ready in time; the message has the end of its log."""
+    """A server ended or was not ready in time; the message has the end of its log."""
 
 
 class ServerProcess:
-    """A server in a session of its own: Ctrl-C reaches the parent alone, which decides the order of the end.
+    """A server in a session of its own, so that Ctrl-C reaches only the parent, which stops the servers in order.
 
-    `started` is told each new process id.
+    started: called with each new process id.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the running process, or the last one; 0 before the first start."""
+        """The id of the running or the last process; 0 before the first start."""
         return self._process.pid if self._process else 0
 
     @property
@@ -66,7 +68,7 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the server, unless it runs, and return when it serves. Raises ServerFailed."""
+        """Start the server if it does not run, and return when it serves. Raises ServerFailed."""
         if self.running:
             return
         with self.log.open("ab") as log:
@@ -93,20 +95,20 @@ class ServerProcess:
                 raise self._failed("ended instead of starting")
             if time.monotonic() > deadline:
                 raise self._failed(f"was not ready after {_START_WITHIN:g} s")
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_CHECK_EVERY)
 
-    def _failed(self, what: str) -> ServerFailed:
+    def _failed(self, problem: str) -> ServerFailed:
         tail = self._output()[-_TAIL:].decode(errors="replace").strip()
-        return ServerFailed(f"{self.name} {what}; the end of its log, {self.log.name}:\n{tail}")
+        return ServerFailed(f"{self.name} {problem}; the end of its log, {self.log.name}:\n{tail}")
 
     def _output(self) -> bytes:
-        """What the server has printed since its start."""
+        """Return the output of the server since its start."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             return log.read()
 
     def stop(self) -> None:
-        """Ask the server to end, and kill it when it does not; frozen or interrupted, it is gone afterwards."""
+        """Ask the server to end, frozen or not, and kill it if it does not."""
         try:
             self._signal(signal.SIGTERM)
             self.thaw()
@@ -117,12 +119,12 @@ class ServerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End the server at once, as a crash would."""
+        """End the server at once, as a crash does."""
         self._signal(signal.SIGKILL)
         self._wait()
 
     def freeze(self) -> None:
-        """Keep the process from running: it accepts connections and answers nothing."""
+        """Stop the process with SIGSTOP: it accepts connections and answers nothing."""
         if self.running:
             self._signal(signal.SIGSTOP)
             os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # its threads stop one by one
@@ -136,7 +138,7 @@ class ServerProcess:
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process:
-            self._process.send_signal(number)  # which does nothing when the process has ended
+            self._process.send_signal(number)  # does nothing if the process has ended
 
     def _wait(self, seconds: float | None = None) -> None:
         if self._process:
@@ -144,7 +146,7 @@ class ServerProcess:
 
 
 def stop_session(process: subprocess.Popen[Any], seconds: float) -> None:
-    """Ask a process that leads a session to end, and kill all of that when it has not within so many seconds."""
+    """Ask the leader of a session to end, and kill its process group if it has not ended after `seconds`."""
     process.terminate()
     try:
         process.wait(seconds)

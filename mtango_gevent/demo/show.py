@@ -1,4 +1,4 @@
-"""`mtango-gevent demo`: the embedded Tango, the gateway in front of it, and what to try first."""
+"""`mtango-gevent demo`: the embedded Tango, the gateway in front of it, and a few URLs to try."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from mtango_gevent.demo.embedded import EmbeddedTango, EmbeddedTangoError
 from mtango_gevent.demo.server_process import stop_session
 from mtango_gevent.serving import interpreter
 
-# Far longer than a start takes, so that only a gateway that will never answer gets there.
+# Seconds; far longer than a start takes.
 _START_SECONDS = 60
 _STOP_SECONDS = 15
 
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """Where to listen. Made from ADDR:PORT, an IPv6 address in brackets; ValueError says what is wrong with it."""
+    """The address to listen on."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, text: str) -> Address:
+        """Parse ADDR:PORT, in which an IPv6 address has brackets. Raises ValueError."""
         parts = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):([0-9]{1,5})", text)
         if parts is None or not 0 < int(parts[2]) < 65536:
-            raise ValueError(f"{text!r} is not ADDR:PORT")
+            raise ValueError(f"expected ADDR:PORT, got {text!r}")
         return cls(parts[1].strip("[]"), int(parts[2]))
 
     def __str__(self) -> str:
@@ -42,8 +43,8 @@ class Address:
 
 
 def run(bind: Address, workers: int, tango_port: int, data: Path | None) -> int:
-    """Serve until Ctrl-C or SIGTERM, then take everything down again. Gives the exit status."""
-    _on_signals(_interrupt)  # also where a shell has started this in the background, deaf to Ctrl-C
+    """Serve until Ctrl-C or SIGTERM, then stop everything. Returns the exit status."""
+    _on_signals(_interrupt)  # also if a shell started this in the background, with SIGINT ignored
     try:
         environment = _gateway_environment(bind, workers)
         _check_free(bind)
@@ -57,9 +58,9 @@ def run(bind: Address, workers: int, tango_port: int, data: Path | None) -> int:
 
 
 def _serve(tango: EmbeddedTango, bind: Address, environment: dict[str, str]) -> int:
-    # In a session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
+    # In a session of its own, so that Ctrl-C reaches only this process, which stops the others in order.
     gateway = subprocess.Popen(interpreter.gateway_command(), env=environment, start_new_session=True)
-    tango.keep(gateway.pid)
+    tango.reap(gateway.pid)
     try:
         path = Config.load(environment).app_base
         _wait_until_it_answers(gateway, bind, path)
@@ -72,7 +73,7 @@ def _serve(tango: EmbeddedTango, bind: Address, environment: dict[str, str]) -> 
 
 
 def _wait_until_it_answers(gateway: subprocess.Popen[bytes], bind: Address, path: str) -> None:
-    """By a connection of our own: urllib would go through whatever proxy the environment names."""
+    """Poll the gateway until it answers. urllib would use a proxy that the environment names."""
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until:
         if gateway.poll() is not None:
@@ -94,7 +95,7 @@ def _gateway_environment(bind: Address, workers: int) -> dict[str, str]:
         "MTANGO_PORT": str(bind.port),
         "MTANGO_WORKERS": str(workers),
     }
-    Config.load(environment)  # its error comes before anything is started
+    Config.load(environment)  # raises its error before anything is started
     return environment
 
 
@@ -124,7 +125,7 @@ mtango-gevent serves http://{bind} on an embedded Tango (TANGO_HOST={tango_host}
 
 
 def _interrupt(*_: object) -> NoReturn:
-    _on_signals(signal.SIG_IGN)  # a second one must not interrupt the taking down, each step of which has its own limit
+    _on_signals(signal.SIG_IGN)  # a second signal must not interrupt the stop, each step of which is limited
     raise KeyboardInterrupt
 
 

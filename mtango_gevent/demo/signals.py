@@ -1,4 +1,4 @@
-"""Where the values of the demo devices come from: waves, noise, and quantities that move to a set point."""
+"""Sources of the values of the demo devices: waves, noise, and quantities that move to a set point."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 Source = Callable[[], Any]
-"""Gives the value of an attribute at the time of the call."""
+"""Returns the present value of an attribute."""
 
 _random = np.random.default_rng()
 
@@ -20,12 +20,12 @@ def constant(value: Any) -> Source:
 
 
 def sine(middle: float, swing: float, seconds: float) -> Source:
-    """A float between `middle - swing` and `middle + swing` that comes round every `seconds`."""
+    """Return a sine from `middle - swing` to `middle + swing` with a period of `seconds`."""
     return lambda: middle + swing * math.sin(2 * math.pi * time.time() / seconds)
 
 
 def whole(source: Source) -> Source:
-    """The values of `source` as integers."""
+    """Return a source of the values of `source`, rounded to integers."""
     return lambda: round(source())
 
 
@@ -34,7 +34,7 @@ def random_integer(below: int = 256) -> Source:
 
 
 def noise(dtype: type, *shape: int) -> Source:
-    """An array of `shape` with new random contents at each call: 0 to 255, booleans, or lines of text."""
+    """Return a source of arrays with new random elements at each call: 0 to 255, booleans, or texts."""
     if dtype is str:
         return lambda: _greetings(shape)
     below = 2 if dtype is bool else 256
@@ -42,13 +42,13 @@ def noise(dtype: type, *shape: int) -> Source:
 
 
 def blank(dtype: type, *shape: int) -> Source:
-    """An array of `shape` full of zeros or empty strings."""
+    """Return a source of an array of zeros or empty texts."""
     array = np.zeros(shape, dtype)
     return constant(array.tolist() if dtype is str else array)
 
 
 def _greetings(shape: tuple[int, ...]) -> list[Any]:
-    """Text that shows its own place, as TangoTest's: `[03]::hello-world-0181`, `[03][14]::hello world::0181`."""
+    """Return texts that name their index, like TangoTest's: `[03]::hello-world-0181`, `[03][14]::hello world::0181`."""
     numbers = _random.integers(256, size=shape).tolist()
     if len(shape) == 1:
         return [f"[{x:02d}]::hello-world-{number:04d}" for x, number in enumerate(numbers)]
@@ -59,7 +59,7 @@ def _greetings(shape: tuple[int, ...]) -> list[Any]:
 
 
 class Ramp:
-    """A quantity that moves towards its set point at a steady speed; computed when asked, without a thread."""
+    """A quantity that moves to its set point at a steady speed; computed on request, without a thread."""
 
     def __init__(self, value: float, speed: float) -> None:
         self.target = self._start = value
@@ -88,7 +88,7 @@ class Ramp:
         self.go(target)
 
     def go(self, target: float) -> None:
-        """Head for `target` from wherever the quantity is now."""
+        """Start to move to `target` from the present value."""
         self._start, self._since = self.value, time.monotonic()
         self.target = target
 
@@ -96,5 +96,5 @@ class Ramp:
         self.set(self.value)
 
     def set(self, value: float) -> None:
-        """Be at `value` at once."""
+        """Jump to `value`."""
         self.target = self._start = value

@@ -1,4 +1,4 @@
-"""The device every Tango programmer knows, `sys/tg_test/1`, with the interface of the C++ TangoTest."""
+"""`sys/tg_test/1`, with the interface of the C++ TangoTest."""
 
 from typing import Any
 
@@ -33,10 +33,10 @@ TYPES: dict[str, tuple[CmdArgType, type]] = {
     "ulong": (CmdArgType.DevULong, np.uint32),
     "ushort": (CmdArgType.DevUShort, np.uint16),
 }
-"""The C++ device names its attributes after these; with the type of an element in Tango and in numpy."""
+"""The prefix of the attributes' names -> the type of an element in Tango and in NumPy."""
 
 READ_ONLY_ARRAYS = {"long64", "ulong64", "ulong"}
-"""The types whose spectrum and image cannot be written."""
+"""The types with read-only spectra and images."""
 
 SCALARS: dict[str, Source] = {
     "boolean": constant(True),
@@ -51,13 +51,13 @@ SCALARS: dict[str, Source] = {
     "ulong": random_integer(),
     "ushort": constant(0),
 }
-"""What each `<type>_scalar` shows until something is written."""
+"""The value of each `<type>_scalar` before the first write."""
 
 PAIRS = ("double", "long", "short")
 """The types with a `<type>_scalar_w` to write and a `<type>_scalar_rww` to read.
 
-In the C++ device the second is READ_WITH_WRITE and names the first. Here it is READ: PyTango cannot serve that kind,
-because it does not hand the other attribute's name on to the C++ library ("Associated attribute not defined").
+In the C++ device the second is READ_WITH_WRITE and names the first. Here it is READ: PyTango does not pass the name of
+the associated attribute to the C++ library ("Associated attribute not defined").
 """
 
 DIFFERENT: dict[str, dict[str, Any]] = {
@@ -75,7 +75,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "uchar_image_ro": {"label": "uchar_image", "doc": "An unsigned char image attribute", **BYTE},
     "ushort_image_ro": {"doc": "An unsigned short image attribute", **BYTE, "max_dim_x": 8192, "max_dim_y": 8192},
 }
-"""Where the C++ device departs from its own rule: descriptions, labels, limits and sizes."""
+"""Attributes of the C++ device with descriptions, labels, limits or sizes of their own."""
 
 ECHOES: dict[str, tuple[str, str]] = {
     "DevBoolean": ("Any boolean value", "Echo of the argin value"),
@@ -101,7 +101,7 @@ ECHOES: dict[str, tuple[str, str]] = {
     "DevVarULongArray": ("-", "-"),
     "DevVarUShortArray": ("-", "-"),
 }
-"""The commands that answer with their argument: name, which is also the type, and the descriptions of both ways."""
+"""Commands whose output is their argument: name, which is also the type -> descriptions of argument and output."""
 
 PIPE = [
     {"name": "FirstDE", "value": "The string", "dtype": CmdArgType.DevString},
@@ -121,7 +121,7 @@ def scalars() -> list[attribute]:
 
 
 def arrays(kind: str, shape: tuple[int, ...], config: dict[str, Any]) -> list[attribute]:
-    """`<type>_<kind>_ro`, full of noise, of each type and, where there is one, the writable `<type>_<kind>`."""
+    """Return `<type>_<kind>_ro` with noise for each type, and `<type>_<kind>` for the types that can be written."""
     made = []
     for name, (dtype, element) in TYPES.items():
         plain, read_only = f"{name}_{kind}", f"{name}_{kind}_ro"

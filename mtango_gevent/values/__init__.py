@@ -13,7 +13,6 @@ from mtango_gevent.values.configuration import (
     MEMORIZED,
     accepts_same_values,
     enum_labels,
-    enum_name,
     is_enumeration,
     set_configuration,
 )
@@ -27,7 +26,7 @@ from mtango_gevent.values.reading import (
     is_picture,
     milliseconds,
 )
-from mtango_gevent.values.types import is_array, is_blob, is_void, type_name
+from mtango_gevent.values.types import enum_name, is_array, is_blob, is_void, type_name
 from mtango_gevent.values.writing import attribute_argument, check_setting, command_argument, describe_write
 
 __all__ = [

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 import tango
 from tango import CmdArgType
 
 from mtango_gevent.text import read_texts
 from mtango_gevent.values.aliases import AttributeConfiguration
-from mtango_gevent.values.types import UNKNOWN
 
 # Tango's kinds of memorized attributes, under the names of the REST API (contract: rc3, 2.6).
 MEMORIZED = {
@@ -20,15 +18,6 @@ MEMORIZED = {
     "MEMORIZED": "MEMORIZED",
     "MEMORIZED_WRITE_INIT": "MEMORIZED_WRITE_INIT",
 }
-
-
-def enum_name(holder: Any, key: str) -> str:
-    """Return the name of a value of one of PyTango's enumerations, or Unknown for a number without a name."""
-    try:
-        name = str(getattr(holder, key))
-    except (ValueError, TypeError):
-        return UNKNOWN
-    return name if name.isidentifier() else UNKNOWN
 
 
 def enum_labels(info: AttributeConfiguration) -> list[str]:

@@ -11,8 +11,7 @@ from tango import CmdArgType
 
 from mtango_gevent.text import LATIN_1, UTF_8, read_text
 from mtango_gevent.values.aliases import AttributeData
-from mtango_gevent.values.rendering import each
-from mtango_gevent.values.types import ARRAYS, tango_type
+from mtango_gevent.values.types import ARRAYS, each, tango_type
 
 
 def attribute_value(item: AttributeData, labels: Sequence[str] = (), encoding: str = LATIN_1) -> Any:

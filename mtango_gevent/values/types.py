@@ -1,25 +1,94 @@
 """The table of Tango types: one row says how values of a type are shown in JSON and made from a client's input.
 
-Contract: rc3, section 6.
+Contract: rc3, section 6. Arrays of numbers stay NumPy arrays, which the JSON encoder reads in place.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy
-from tango import CmdArgType
+from tango import CmdArgType, DevState
 
 from mtango_gevent.errors import tango_failure
 from mtango_gevent.text import LATIN_1, UTF_8, from_utf8
-from mtango_gevent.values import converters, rendering
+from mtango_gevent.values import converters
 from mtango_gevent.values.converters import Converter
-from mtango_gevent.values.rendering import each, numbers_and_texts, unchanged
 
 # The name of a type, format or quality that PyTango does not know: a forwarded attribute without a root has one.
 UNKNOWN = "Unknown"
+
+# JSON has no such numbers, and a bare NaN is a syntax error in every browser.
+NOT_A_NUMBER, INFINITY, MINUS_INFINITY = "NaN", "Infinity", "-Infinity"
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+def each(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the conversion of arrays of any depth whose elements are converted one by one."""
+
+    def convert_array(values: Any) -> Any:
+        if isinstance(values, (tuple, list, numpy.ndarray)):
+            return [convert_array(value) for value in values]
+        return convert(values)
+
+    return convert_array
+
+
+def _double(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return NOT_A_NUMBER
+    return INFINITY if value > 0 else MINUS_INFINITY
+
+
+def _single(value: float) -> Any:
+    """Convert a DevFloat with the digits of its type, as in arrays: 0.1 instead of 0.10000000149011612."""
+    return numpy.float32(value) if math.isfinite(value) else _double(value)
+
+
+def _integers(values: Any) -> Any:
+    return numpy.ascontiguousarray(values)
+
+
+def _floats(values: Any) -> Any:
+    """Return the array itself if all numbers are finite, else lists of the rows that have others."""
+    values = numpy.ascontiguousarray(values)
+    with numpy.errstate(all="ignore"):
+        if math.isfinite(values.sum()):  # makes no copy; where the sum of finite numbers overflows, each is checked
+            return values
+    if values.ndim > 1:
+        return [_floats(row) for row in values]
+    numbers = list(values)  # NumPy's own numbers, which keep the digits of their type
+    for index in numpy.flatnonzero(~numpy.isfinite(values)):
+        numbers[index] = _double(numbers[index])
+    return numbers
+
+
+def _state(value: Any) -> str:
+    return str(DevState.values[int(value)])
+
+
+def _encoded(text: Callable[[Any], Any]) -> Callable[[Any], dict[str, str]]:
+    """Return the conversion of DevEncoded values. text: the conversion of their formats."""
+
+    def convert(value: tuple[str, Any]) -> dict[str, str]:
+        encoding, data = value
+        raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
+        return {"encoded_format": text(encoding), "encoded_data": base64.b64encode(raw).decode("ascii")}
+
+    return convert
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,23 +105,28 @@ class TangoType:
 
 
 def _integer(dtype: type[numpy.integer], array_type: str) -> TangoType:
-    return TangoType(unchanged, rendering.integers, converters.Integer(dtype), array_type)
+    return TangoType(_unchanged, _integers, converters.Integer(dtype), array_type)
 
 
-def _row_of_pairs(key: str, numbers: Callable[[Any], Any], texts: Callable[[Any], Any], *parts: Converter) -> TangoType:
-    return TangoType(numbers_and_texts(key, numbers, texts), unchanged, converters.NumbersAndTexts(key, *parts))
+def _numbers_and_texts(
+    key: str, numbers: Callable[[Any], Any], texts: Callable[[Any], Any], *converter_parts: Converter
+) -> TangoType:
+    return TangoType(
+        lambda value: {key: numbers(value[0]), "svalue": texts(value[1])},
+        _unchanged,
+        converters.NumbersAndTexts(key, *converter_parts),
+    )
 
 
 def _rows(encoding: str) -> dict[str, TangoType]:
     """Return the table for an encoding of Tango's texts, all of which PyTango reads as Latin-1."""
-    text = unchanged if encoding == LATIN_1 else from_utf8
-    texts = unchanged if encoding == LATIN_1 else each(from_utf8)
-    integers, floats, encoded = rendering.integers, rendering.floats, rendering.encoded(text)
-    string = converters.Text(encoding)
+    text = _unchanged if encoding == LATIN_1 else from_utf8
+    texts = _unchanged if encoding == LATIN_1 else each(from_utf8)
+    encoded, string = _encoded(text), converters.Text(encoding)
     long, double = converters.Integer(numpy.int32), converters.Float(numpy.float64)
     return {
-        "DevVoid": TangoType(rendering.nothing, rendering.nothing, converters.Void()),
-        "DevBoolean": TangoType(unchanged, integers, converters.Boolean(), "DevVarBooleanArray"),
+        "DevVoid": TangoType(_nothing, _nothing, converters.Void()),
+        "DevBoolean": TangoType(_unchanged, _integers, converters.Boolean(), "DevVarBooleanArray"),
         "DevUChar": _integer(numpy.uint8, "DevVarCharArray"),
         "DevShort": _integer(numpy.int16, "DevVarShortArray"),
         "DevUShort": _integer(numpy.uint16, "DevVarUShortArray"),
@@ -60,16 +134,16 @@ def _rows(encoding: str) -> dict[str, TangoType]:
         "DevULong": _integer(numpy.uint32, "DevVarULongArray"),
         "DevLong64": _integer(numpy.int64, "DevVarLong64Array"),
         "DevULong64": _integer(numpy.uint64, "DevVarULong64Array"),
-        "DevFloat": TangoType(rendering.single, floats, converters.Float(numpy.float32), "DevVarFloatArray"),
-        "DevDouble": TangoType(rendering.double, floats, double, "DevVarDoubleArray"),
+        "DevFloat": TangoType(_single, _floats, converters.Float(numpy.float32), "DevVarFloatArray"),
+        "DevDouble": TangoType(_double, _floats, double, "DevVarDoubleArray"),
         "DevString": TangoType(text, texts, string, "DevVarStringArray"),
         "ConstDevString": TangoType(text, texts, string),
-        "DevState": TangoType(rendering.state, each(rendering.state), converters.State(), "DevVarStateArray"),
+        "DevState": TangoType(_state, each(_state), converters.State(), "DevVarStateArray"),
         # An attribute has labels for its numbers: see attribute_value and attribute_argument.
-        "DevEnum": TangoType(unchanged, integers, converters.Integer(numpy.int16, low=0)),
+        "DevEnum": TangoType(_unchanged, _integers, converters.Integer(numpy.int16, low=0)),
         "DevEncoded": TangoType(encoded, each(encoded), converters.Encoded(encoding), "DevVarEncodedArray"),
-        "DevVarLongStringArray": _row_of_pairs("lvalue", integers, texts, long, string),
-        "DevVarDoubleStringArray": _row_of_pairs("dvalue", floats, texts, double, string),
+        "DevVarLongStringArray": _numbers_and_texts("lvalue", _integers, texts, long, string),
+        "DevVarDoubleStringArray": _numbers_and_texts("dvalue", _floats, texts, double, string),
     }
 
 
@@ -101,6 +175,15 @@ def type_name(data_type: int) -> str:
     """Return PyTango's name of a type, such as DevDouble or DevVarLongArray, or Unknown."""
     known = CmdArgType.values.get(int(data_type))
     return UNKNOWN if known is None else str(known)
+
+
+def enum_name(holder: Any, key: str) -> str:
+    """Return the name of a value of one of PyTango's enumerations, or Unknown for a number without a name."""
+    try:
+        name = str(getattr(holder, key))
+    except (ValueError, TypeError):
+        return UNKNOWN
+    return name if name.isidentifier() else UNKNOWN
 
 
 def is_void(data_type: int) -> bool:

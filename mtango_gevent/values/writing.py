@@ -15,10 +15,10 @@ from mtango_gevent.errors import BadRequest, tango_failure
 from mtango_gevent.text import LATIN_1, read_text
 from mtango_gevent.values import converters
 from mtango_gevent.values.aliases import AttributeConfiguration
-from mtango_gevent.values.configuration import enum_labels, enum_name, is_enumeration
+from mtango_gevent.values.configuration import enum_labels, is_enumeration
 from mtango_gevent.values.converters import Converter
 from mtango_gevent.values.raw_input import RawInput
-from mtango_gevent.values.types import ARRAYS, tango_type, type_name
+from mtango_gevent.values.types import ARRAYS, enum_name, tango_type, type_name
 
 # The text of a limit of an attribute that has none.
 _NOT_SPECIFIED = "Not specified"

@@ -1,17 +1,22 @@
-"""Values that are asked for again are answered without Flask, and nobody can tell from the answer."""
+"""Fast values: the same responses as Flask's, and none where a program that embeds the gateway has hooks of its own."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
+from urllib.parse import unquote
 
+import flask
 import pytest
 from webtest import TestApp
+from werkzeug.test import create_environ
 
 from tests.witness import Witness
 
-# What every answer has of its own.
+# Headers that differ between responses to the same request.
 _OWN = ("X-Request-ID", "Server-Timing", "Expires", "Last-Modified", "Content-Length", "ETag")
 
 
@@ -19,7 +24,8 @@ _OWN = ("X-Request-ID", "Server-Timing", "Expires", "Last-Modified", "Content-Le
 def flask_asked(client: TestApp) -> Iterator[list[str]]:
     """Collect the paths that the middleware hands to Flask within the block."""
     asked: list[str] = []
-    middleware, flask = client.app.wsgi_app, client.app.wsgi_app._flask
+    middleware = gateway_of(client)
+    flask = middleware._flask
 
     def note(environ: dict[str, Any], start_response: Any) -> Any:
         asked.append(environ["PATH_INFO"])
@@ -32,6 +38,38 @@ def flask_asked(client: TestApp) -> Iterator[list[str]]:
         middleware._flask = flask
 
 
+@contextmanager
+def fast_values_off(client: TestApp) -> Iterator[None]:
+    """Have Flask answer every request of the block."""
+    fast_values = gateway_of(client)._fast_values
+    with mock.patch.object(fast_values, "answer", return_value=None):
+        yield
+
+
+def gateway_of(client: TestApp) -> Any:
+    """Return the middleware, which ProxyFix may wrap."""
+    outer = client.app.wsgi_app
+    return getattr(outer, "app", outer)
+
+
+def respond(client: TestApp, method: str, url: str, headers: dict[str, str], script_name: str) -> tuple[Any, ...]:
+    """Return status, headers and body as the application gives them, without what differs between two responses."""
+    path, _, query = url.partition("?")
+    environ = create_environ(method=method, base_url="http://localhost:8000")
+    environ |= {"SCRIPT_NAME": script_name, "PATH_INFO": unquote(path, "latin-1"), "QUERY_STRING": query}
+    environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+    started: list[Any] = []
+    body = b"".join(client.app.wsgi_app(environ, lambda status, headers, *_: started.extend([status, headers])))
+    headers_sent = sorted(
+        (name, re.sub("[0-9]+", "", value) if name in ("Cache-Control", "Expires") else value)
+        for name, value in started[1]
+        if name not in ("X-Request-ID", "Server-Timing")
+    )
+    if b'"quality":"FAILURE"' in body:
+        body = re.sub(rb'"timestamp":[0-9]+', b"", body)
+    return started[0], headers_sent, body
+
+
 def seen(answer: Any) -> Any:
     headers = {name: value for name, value in answer.headers.items() if name not in _OWN}
     items = answer.json if isinstance(answer.json, list) else [answer.json]
@@ -41,13 +79,13 @@ def seen(answer: Any) -> Any:
 
 @pytest.fixture
 def client(make_client: Callable[..., TestApp]) -> TestApp:
-    """Of an application that nobody has asked yet."""
+    """A client of an application that has had no request."""
     return make_client()
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://a.page"}, {"Accept": "application/json"}])
 @pytest.mark.parametrize("age", [0.0, 60.0])
-def test_the_second_answer_is_as_the_first(
+def test_fast_values_equal_flasks(
     make_client: Callable[..., TestApp], types_url: str, headers: dict[str, str], age: float
 ) -> None:
     client = make_client(value_max_age=age)
@@ -56,17 +94,109 @@ def test_the_second_answer_is_as_the_first(
     together = "&".join(f"attr={name}" for name in [*known[:20], "no_such_one"])
     paths = [*(f"/{name}/value" for name in known), f"/value?{together}"]
     for path in paths:
-        first = client.get(f"{types_url}/attributes{path}", headers=headers)
-        failed = not isinstance(first.json, list) and "errors" in first.json
         with flask_asked(client) as asked:
-            second = client.get(f"{types_url}/attributes{path}", headers=headers)
-        assert seen(second) == seen(first)
+            fast = client.get(f"{types_url}/attributes{path}", headers=headers)
+        with fast_values_off(client):
+            slow = client.get(f"{types_url}/attributes{path}", headers=headers)
+        failed = not isinstance(fast.json, list) and "errors" in fast.json
+        assert seen(fast) == seen(slow)
         assert bool(asked) == failed
 
 
-def test_what_asks_for_more_than_its_url_says_is_flasks(client: TestApp, types_url: str) -> None:
+TWO = "/value?attr=ampli&attr=State"
+FAST: list[tuple[str, dict[str, str]]] = [
+    ("/ampli/value", {}),
+    ("/AMPLI/value", {}),
+    (TWO, {}),
+    (TWO + "&attr=no-such.one", {}),
+    ("/ampli/value", {"Accept": "application/json, image/png;q=0.5"}),
+    ("/ampli/value", {"Accept": "text/html"}),
+    ("/ampli/value", {"Origin": "http://allowed"}),
+    ("/ampli/value", {"Origin": "http://other"}),
+    ("/ampli/value", {"Origin": "http://allowed\xe9"}),
+    ("/ampli/value", {"Origin": "http://allowed", "Access-Control-Request-Private-Network": "true"}),
+    (TWO, {"Origin": "http://allowed", "Cookie": "a=b", "If-Modified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}),
+    ("/ampli/value", {"Host": "a_container:8000", "X-Forwarded-Prefix": "/behind"}),
+    ("/ampli/value", {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.b"}),
+    ("/ampli/value", {"X-HTTP-Method-Override": "PUT", "Range": "bytes=0-1"}),
+]
+SLOW: list[tuple[str, dict[str, str]]] = [
+    ("/ampli/value/", {}),
+    ("/ampli//value", {}),
+    ("/ampli/Value", {}),
+    ("/ampli%20/value", {}),
+    ("/am%C3%A4/value", {}),
+    ("/am%FF/value", {}),
+    ("/a%00/value", {}),
+    ("/a:b/value", {}),
+    ("/All%20attributes/value", {}),
+    (f"/{256 * 'a'}/value", {}),
+    ("/value", {}),
+    ("/value?attr=", {}),
+    ("/value?attr=a+b", {}),
+    ("/value?attr=ampli&", {}),
+    ("/value?attr=%61mpli", {}),
+    ("/value?attr=ampli&range=0-1", {}),
+    (f"/value?{'&'.join(5 * ['attr=ampli'])}", {}),
+    (f"/value?{'&'.join(f'attr=x{number:0200}' for number in range(11))}", {}),
+    ("/ampli/value?filter=value", {}),
+    ("/ampli/value?attr=State", {}),
+    ("/ampli/value?%FF", {}),
+    ("/no_such_one/value", {}),
+    ("/uchar_image_ro/value", {"Accept": "image/png"}),
+    ("/ampli/value", {"Accept": "image/png"}),
+    ("/ampli/value", {"If-None-Match": "*"}),
+    ("/ampli/value", {"If-None-Match": '"other"'}),
+    ("/ampli/value", {"Host": "a host"}),
+    ("/../ampli/value", {}),
+]
+
+
+@pytest.mark.parametrize("hops", [0, 1])
+@pytest.mark.parametrize("script_name", ["", "/mounted"])
+def test_each_header_of_fast_values_equals_flasks(
+    make_client: Callable[..., TestApp], demo_url: str, hops: int, script_name: str
+) -> None:
+    client = make_client(value_max_age=3600.0, trusted_proxies=hops, cors_origins=("http://allowed",))
+    for path, headers in FAST + SLOW:
+        answers = {}
+        for method in ("GET", "HEAD", "OPTIONS", "POST"):
+            answers[method] = respond(client, method, demo_url + "/attributes" + path, headers, script_name)
+            with fast_values_off(client):
+                slow = respond(client, method, demo_url + "/attributes" + path, headers, script_name)
+            assert answers[method] == slow, (method, path, headers)
+    for path, headers in FAST:
+        if path != "/ampli/value?":
+            with flask_asked(client) as asked:
+                respond(client, "GET", demo_url + "/attributes" + path, headers, script_name)
+            assert not asked, (path, headers)
+
+
+@pytest.mark.parametrize("settings", [{}, {"tango_hosts": ("other:10000",)}, {"rc3_errors": "http"}])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "unknown.host/10000",
+        "127.0.0.1/0",
+        "127.0.0.1/99999",
+        "127.0.0.1/x",
+        "[::1]/10000",
+        "a%20b/10000",
+        "other/10000",
+    ],
+)
+def test_fast_values_of_other_tango_hosts_equal_flasks(
+    make_client: Callable[..., TestApp], settings: dict[str, Any], place: str
+) -> None:
+    client = make_client(value_max_age=3600.0, **settings)
+    url = f"/tango/rest/rc3/hosts/{place}/devices/sys/tg_test/1/attributes/ampli/value"
+    fast = respond(client, "GET", url, {}, "")
+    with fast_values_off(client):
+        assert respond(client, "GET", url, {}, "") == fast
+
+
+def test_fast_values_stand_aside_for_parameters_and_headers(client: TestApp, types_url: str) -> None:
     image, several = f"{types_url}/attributes/uchar_image/value", f"{types_url}/attributes/value?attr=State"
-    client.get(image), client.get(several)
     with flask_asked(client) as asked:
         assert client.get(image, headers={"Accept": "image/png"}).content_type == "image/png"
         assert client.head(image).body == b""
@@ -84,7 +214,7 @@ def test_what_asks_for_more_than_its_url_says_is_flasks(client: TestApp, types_u
     assert not asked
 
 
-def test_a_failure_is_as_ever_and_what_comes_after_it_too(
+def test_a_failure_of_a_fast_value_is_answered_by_flask(
     client: TestApp, host_url: str, sender: str, witness: Witness
 ) -> None:
     url = f"{host_url}/devices/{sender}/attributes/silent/value"
@@ -103,14 +233,14 @@ def test_a_failure_is_as_ever_and_what_comes_after_it_too(
     assert seen(client.get(url)) == seen(good)
 
 
-def test_who_is_written_to_is_read_anew(client: TestApp, types_url: str, fresh_types: str) -> None:
+def test_a_fast_value_is_read_again_after_a_write(client: TestApp, types_url: str, fresh_types: str) -> None:
     url = f"{types_url}/attributes/double_scalar/value"
     for number in range(3):
         client.put(f"{url}?v={number}")
         assert client.get(url).json["value"] == number
 
 
-def test_each_is_counted_and_logged(client: TestApp, demo_url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_fast_values_are_counted_and_logged(client: TestApp, demo_url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "mtango_gevent.access")
     url = f"{demo_url}/attributes/ampli/value"
     before = client.get("/tango/rest/sys/stats").json
@@ -129,3 +259,113 @@ def test_each_is_counted_and_logged(client: TestApp, demo_url: str, caplog: pyte
         if line.startswith("mtango_http_requests_total") and "attribute>/value" in line and 'method="GET"' in line
     )
     assert row.endswith(" 3.0")
+
+
+# --- programs that embed the gateway ---
+
+
+def refuse_anonymous_clients() -> flask.Response | None:
+    if flask.request.headers.get("Authorization") != "Bearer secret":
+        return flask.Response("no token", 401)
+    return None
+
+
+def add_before_request(app: flask.Flask) -> None:
+    app.before_request(refuse_anonymous_clients)
+
+
+def add_before_request_of_blueprint(app: flask.Flask) -> None:
+    app.before_request_funcs["rc3.attributes"].append(refuse_anonymous_clients)
+
+
+def add_url_value_preprocessor(app: flask.Flask) -> None:
+    def preprocess(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+        if response := refuse_anonymous_clients():
+            flask.abort(response)
+
+    app.url_value_preprocessor(preprocess)
+
+
+def add_after_request(app: flask.Flask) -> None:
+    app.after_request(lambda response: refuse_anonymous_clients() or response)
+
+
+def wrap_view_functions(app: flask.Flask) -> None:
+    def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda **values: refuse_anonymous_clients() or view(**values)
+
+    app.view_functions.update({endpoint: guarded(view) for endpoint, view in app.view_functions.items()})
+
+
+def wrap_wsgi_app(app: flask.Flask) -> None:
+    inner = app.wsgi_app
+
+    def outer(environ: dict[str, Any], start_response: Any) -> Any:
+        with app.request_context(environ):
+            response = refuse_anonymous_clients()
+        return response(environ, start_response) if response else inner(environ, start_response)
+
+    app.wsgi_app = outer
+
+
+@pytest.mark.parametrize("age", [0.0, 60.0])
+@pytest.mark.parametrize(
+    "embed",
+    [
+        add_before_request,
+        add_before_request_of_blueprint,
+        add_url_value_preprocessor,
+        add_after_request,
+        wrap_view_functions,
+        wrap_wsgi_app,
+    ],
+)
+def test_an_embedders_check_of_a_token_applies_to_fast_values(
+    make_client: Callable[..., TestApp], demo_url: str, embed: Callable[[flask.Flask], None], age: float
+) -> None:
+    client, url = make_client(value_max_age=age), f"{demo_url}/attributes/ampli/value"
+    client.get(url, status=200)  # before the hook is added: values are fast by then
+    embed(client.app)
+    client.app._got_first_request = False
+    for _ in range(2):
+        client.get(url, headers={"Authorization": "Bearer secret"}, status=200)
+        for path in (url, f"{demo_url}/attributes/value?attr=ampli"):
+            client.get(path, status=401)
+
+
+@pytest.mark.parametrize("name", ["teardown_request", "teardown_appcontext"])
+def test_an_embedders_teardown_functions_are_called_for_values(client: TestApp, demo_url: str, name: str) -> None:
+    called: list[object] = []
+    getattr(client.app, name)(called.append)
+    for _ in range(3):
+        client.get(f"{demo_url}/attributes/ampli/value")
+    assert len(called) == 3
+
+
+SIGNALS = ["request_started", "request_finished", "request_tearing_down", "appcontext_pushed", "appcontext_popped"]
+
+
+@pytest.mark.parametrize("name", [*SIGNALS, "appcontext_tearing_down"])
+def test_signals_of_flask_are_sent_for_values_where_there_are_receivers(
+    client: TestApp, demo_url: str, name: str
+) -> None:
+    url, called = f"{demo_url}/attributes/ampli/value", list[object]()
+
+    def receive(sender: object, **_: object) -> None:
+        called.append(sender)
+
+    with getattr(flask, name).connected_to(receive, client.app):
+        for _ in range(3):
+            client.get(url)
+    assert len(called) == 3
+    with flask_asked(client) as asked:
+        client.get(url)
+    assert not asked
+
+
+def test_trusted_hosts_of_an_embedder_apply_to_fast_values(client: TestApp, demo_url: str) -> None:
+    url = f"{demo_url}/attributes/ampli/value"
+    client.get(url, headers={"Host": "evil"}, status=200)
+    client.app.config["TRUSTED_HOSTS"] = ["good"]
+    client.get(url, headers={"Host": "good"}, status=200)
+    client.get(url, headers={"Host": "evil"}, status=400)

@@ -55,7 +55,7 @@ def test_without_tango_host_the_first_of_the_list_decides_readiness(
 def test_a_server_that_stops_is_not_ready(make_client: Callable[..., TestApp]) -> None:
     client = make_client()
     client.app.extensions["mtango"].client.events.stop()
-    assert client.get("/readyz", status=503).json["problems"] == ["the server stops"]
+    assert client.get("/readyz", status=503).json["problems"] == ["the gateway stops"]
 
 
 def test_a_server_without_a_free_thread_is_not_ready(make_client: Callable[..., TestApp]) -> None:

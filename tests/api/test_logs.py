@@ -35,7 +35,7 @@ def test_a_request_has_one_line(client: TestApp, demo_url: str, lines: Callable[
     ("path", "outcome"),
     [
         ("/attributes/nope/value", "failed: API_AttrNotFound"),
-        ("/attributes/value?range=x", "refused: range='x'"),
+        ("/attributes/value?range=x", "refused: range: expected a-b, "),
         ("/nothing", "refused: no such URL"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import parser
 from webtest import TestApp
 
-from mtango_gevent.metrics import METRICS
+from mtango_gevent.metric_table import METRICS
 
 ROOT = Path(__file__).parents[2]
 DEVICE = "/tango/rest/rc3/hosts/<host>/<port>/devices/<domain>/<family>/<member>"

@@ -14,7 +14,7 @@ from mtango_gevent.control.background import Background
 from mtango_gevent.control.calls import Concurrency
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import tango_failure
-from tests.hubs import in_a_hub
+from tests.hub_thread import in_hub_thread
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def check_that_jobs_are_done(background: Background) -> None:
 
 
 @pytest.mark.parametrize("error", ERRORS)
-@in_a_hub
+@in_hub_thread
 def test_a_job_that_raises_is_counted_and_those_behind_it_are_done(
     background: Background, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_job_that_raises_is_counted_and_those_behind_it_are_done(
     assert "the first one failed" in caplog.text
 
 
-@in_a_hub
+@in_hub_thread
 def test_a_greenlet_that_is_killed_does_the_jobs_behind(background: Background) -> None:
     greenlets, done = [], []
 
@@ -82,7 +82,7 @@ def test_a_greenlet_that_is_killed_does_the_jobs_behind(background: Background) 
     check_that_jobs_are_done(background)
 
 
-@in_a_hub
+@in_hub_thread
 def test_a_log_that_raises_stops_no_jobs(background: Background) -> None:
     def refuse(_: logging.LogRecord) -> bool:
         raise gevent.Timeout(1)
@@ -99,7 +99,7 @@ def test_a_log_that_raises_stops_no_jobs(background: Background) -> None:
     assert background.info() == {"waiting": 0, "done": 1, "failed": len(ERRORS)}
 
 
-@in_a_hub
+@in_hub_thread
 def test_a_job_for_which_there_is_no_thread_is_refused_and_the_next_one_done(
     background: Background, concurrency: Concurrency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +114,7 @@ def test_a_job_for_which_there_is_no_thread_is_refused_and_the_next_one_done(
     check_that_jobs_are_done(background)
 
 
-@in_a_hub
+@in_hub_thread
 def test_a_queue_that_is_full_refuses_and_goes_on(background: Background) -> None:
     for _ in range(10):
         background.add("a/b/c", "one", lambda: None)

@@ -21,7 +21,7 @@ from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.metrics import CacheMetrics, own
 from mtango_gevent.values import set_configuration
 from tests.control.concurrency import new_device
-from tests.hubs import in_a_hub
+from tests.hub_thread import in_hub_thread
 from tests.patched_process import in_patched_process
 from tests.waiting import wait_until
 
@@ -182,7 +182,7 @@ def test_a_change_of_one_device_leaves_the_others() -> None:
     assert cache.get("d/e/f", "key", lambda: 2) == 1
 
 
-@in_a_hub
+@in_hub_thread
 def test_when_the_asking_greenlet_is_killed_the_next_one_asks() -> None:
     waker = Waker(gevent.get_hub().loop)
     cache, asked, release = Cache[Any](9, 60, lambda: GreenletSignal(waker)), [], gevent.event.Event()

@@ -117,7 +117,7 @@ def test_a_killed_parent_leaves_no_process_and_no_folder(parent: Parent) -> None
     process = parent(START + RUN)
     folder = told(process)["folder"]
     servers = family(process)
-    assert len(servers) == 3  # the database, the device server, and the keeper that sees to this
+    assert len(servers) == 3  # the database, the device server and the process reaper
     process.kill()
     assert_gone(servers)
     assert not Path(folder).exists()

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from mtango_gevent import __version__
-from mtango_gevent.api import metrics
+from mtango_gevent import __version__, metrics
 from mtango_gevent.config import FILE_VARIABLE, SETTINGS, Config
 from mtango_gevent.errors import STATUS_OF_REASON
 
@@ -142,6 +141,14 @@ def test_cited_metrics_exist(page: Path) -> None:
     known = {name for name, _, _ in metrics.METRICS}
     for name in re.findall(r"\bmtango_(?!gevent)[a-z_]+[a-z]", prose(page)):
         assert name in known, name
+
+
+@each_page
+def test_cited_targets_exist(page: Path) -> None:
+    targets = re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    for span in code_spans(page):
+        for target in re.findall(r"^make ([a-z][\w-]*)", span):
+            assert target in targets, target
 
 
 @each_page

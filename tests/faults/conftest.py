@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
-from tests.asking import Answer, Connection
+from tests.http_clients import Answer, Connection
 from tests.live.conftest import Gateway, free_port, served, wait_until
-from tests.lives import Lives
+from tests.tracked_server import TrackedServer
 
 COMMAND = [sys.executable, "-m", "mtango_gevent", "serve"]
 DEVICES = [f"test/mortal/{number}" for number in range(1, 33)]
@@ -26,9 +26,9 @@ class Tango:
     """fixed: the server that comes back on the same port; the others find another one."""
 
     system: EmbeddedTango
-    database: Lives
-    server: Lives
-    fixed: Lives
+    database: TrackedServer
+    server: TrackedServer
+    fixed: TrackedServer
 
     def mend(self) -> None:
         for lives in (self.database, self.server, self.fixed):
@@ -42,14 +42,14 @@ class Tango:
     def base(self) -> str:
         return "/tango/rest/rc3/hosts/" + self.system.tango_host.replace(":", "/")
 
-    def lives(self, path: str) -> Lives:
+    def lives(self, path: str) -> TrackedServer:
         """Those that a `life` comes from."""
         return self.fixed if FIXED in path else self.server
 
 
-def _add(system: EmbeddedTango, instance: str, devices: dict[str, str], port: int = 0) -> Lives:
+def _add(system: EmbeddedTango, instance: str, devices: dict[str, str], port: int = 0) -> TrackedServer:
     command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), instance]
-    return Lives(system.add_server(command, f"Slow/{instance}", devices, port))
+    return TrackedServer(system.add_server(command, f"Slow/{instance}", devices, port))
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +57,7 @@ def mortal() -> Iterator[Tango]:
     with EmbeddedTango() as system:
         devices = {**dict.fromkeys([*DEVICES, NEIGHBOUR], "Slow"), SENDER: "Sender"}
         server, fixed = _add(system, "mortal", devices), _add(system, "fixed", {FIXED: "Slow"}, free_port())
-        yield Tango(system, Lives(system.database), server, fixed)
+        yield Tango(system, TrackedServer(system.database), server, fixed)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ class Redundant:
 
     system: EmbeddedTango
     tango_host: str
-    databases: tuple[Lives, Lives]
+    databases: tuple[TrackedServer, TrackedServer]
 
     @property
     def base(self) -> str:
@@ -109,7 +109,9 @@ def pair() -> Iterator[Redundant]:
         second = ServerProcess("database2", command, environment, system.folder / "database2.log", system.keep)
         second.start()  # the second: the database has its address then
         try:
-            yield Redundant(system, f"{system.tango_host},{address}", (Lives(system.database), Lives(second)))
+            yield Redundant(
+                system, f"{system.tango_host},{address}", (TrackedServer(system.database), TrackedServer(second))
+            )
         finally:
             second.thaw()
             second.stop()

@@ -1,16 +1,16 @@
-"""Load that goes on whatever happens: each path is asked for again and again, and every answer is kept."""
+"""Clients that read each of some paths again and again, and keep every answer."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
 
-from tests.asking import Answer, Clients, Connection
+from tests.http_clients import Answer, Clients, Connection
 from tests.live.conftest import wait_until
 
 
 class Readers(Clients):
-    """A thread for each path, as long as the block lasts."""
+    """A thread for each path, as long as a with block lasts."""
 
     def __init__(self, port: int, paths: Sequence[str], pause: float = 0.01) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class Readers(Clients):
         self._threads = [threading.Thread(target=self._ask, args=(port, path)) for path in self.answers]
 
     def go_on(self, count: int = 20) -> None:
-        """Wait for so many more answers to each path."""
+        """Wait for `count` more answers to each path."""
         wanted = {path: len(answers) + count for path, answers in self.answers.items()}
         wait_until(lambda: all(len(self.answers[path]) >= number for path, number in wanted.items()))
 
@@ -35,6 +35,6 @@ class Readers(Clients):
 
 
 def late(answers: Sequence[Answer], part: float = 0.99) -> float:
-    """How long that part of the answers took at most, in seconds; 0.99 is the p99."""
+    """Return the quantile `part` of the seconds that the answers took; 0.99 is the p99."""
     seconds = sorted(answer.seconds for answer in answers)
     return seconds[min(len(seconds) - 1, int(len(seconds) * part))]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.asking import Answer, ask_all
+from tests.http_clients import Answer, ask_all
 from tests.live.conftest import Gateway
 from tests.live.test_yielding import Watch
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from tests.asking import ask_all
+from tests.http_clients import ask_all
 from tests.live.conftest import Gateway, wait_until
 
 from .conftest import DEVICES, NEIGHBOUR, Tango, ask, is_failure, is_good, said

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from mtango_gevent.demo.embedded import ServerFailed
-from tests.asking import Answer
+from tests.http_clients import Answer
 from tests.live.conftest import Gateway, wait_until
 
 from .conftest import DEVICES, FIXED, SENDER, Tango, ask, is_failure, is_good, said, until_good

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.timing
+
 
 def test_mixed_load_with_every_fault_is_answered_rightly() -> None:
     command = [sys.executable, "-m", "tests.soak", "--minutes", "1"]

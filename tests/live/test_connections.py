@@ -20,6 +20,8 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 
 from .conftest import Gateway, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 SILENT = 2100
 SECONDS = 3.0  # within which each request is answered: three times what is promised
 MEGABYTE = 1 << 20

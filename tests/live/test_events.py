@@ -18,6 +18,8 @@ from tests.witness import Witness
 from .conftest import Gateway, wait_until
 from .test_yielding import Watch
 
+pytestmark = pytest.mark.slow
+
 MORTAL = "test/mortal/1"
 RATE = 2  # events per second; at 10 the clients alone need a processor, at 4 most of what a slow machine has
 
@@ -26,6 +28,7 @@ def figures(gateway: Gateway) -> dict[str, int]:
     return gateway.get("/sys/stats")["events"]
 
 
+@pytest.mark.timing
 def test_two_hundred_clients_have_each_event_in_time(
     gateway: Gateway, host_path: str, sender: str, witness: Witness
 ) -> None:

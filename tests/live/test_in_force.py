@@ -12,6 +12,8 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 
 from .conftest import served
 
+pytestmark = pytest.mark.slow
+
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"]
 
 

@@ -21,6 +21,8 @@ import setuptools
 
 from .conftest import Gateway, free_port, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SHARED = ("gunicorn.conf.py", "swagger/main.yml", "swagger/rc3.yml", "swagger/sys.yml")
 """Files in the root of the checkout that the package has too."""

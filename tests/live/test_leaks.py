@@ -5,8 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
+import pytest
 
 from .conftest import Gateway
+
+pytestmark = pytest.mark.slow
 
 CONNECTIONS = 8
 

@@ -20,6 +20,8 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 
 from .conftest import Gateway, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 LONG_POLLS, IDLE = 50, 20
 
 

@@ -17,6 +17,8 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 from .conftest import Gateway, served, wait_until
 from .test_workers import ask, figures
 
+pytestmark = pytest.mark.slow
+
 WORKERS = 4
 PATH = "/rc3/hosts/{}/devices/sys/tg_test/1/attributes/double_scalar/value"
 

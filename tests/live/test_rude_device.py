@@ -14,6 +14,8 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 
 from .conftest import Gateway, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 DEVICE = "test/rude/1"
 PATHS = [
     *("", "/state", "/attributes", "/attributes?range=0-1", "/attributes/text", "/attributes/text/value"),

@@ -64,6 +64,8 @@ VALUES = st.sampled_from(
     ]
 )
 
+pytestmark = pytest.mark.slow
+
 # 500 is described nowhere.
 CHECKS = [checks.status_code_conformance, checks.content_type_conformance, checks.response_headers_conformance]
 

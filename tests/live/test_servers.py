@@ -25,6 +25,8 @@ from tests.witness import Witness
 
 from .conftest import Gateway, free_port, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "mtango_gevent"]
 ROOT = Path(__file__).parents[2]
 
@@ -181,7 +183,7 @@ def test_the_demo_says_what_to_try(demo: Demo) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_demo_takes_everything_down(demo: Demo, number: signal.Signals) -> None:
-    assert len(demo.family) >= 5  # database, device server, keeper, gunicorn and its workers
+    assert len(demo.family) >= 5  # database, device server, process reaper, gunicorn and its workers
     demo.process.send_signal(number)
     assert demo.process.wait(30) == 0
     assert not psutil.wait_procs(demo.family, 10)[1]

@@ -17,6 +17,8 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 
 from .conftest import Gateway, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 WORKERS = 4
 
 

@@ -1,8 +1,8 @@
 """Mixed load with faults for as long as it is told to, and a verdict: `python -m tests.soak --minutes 5`.
 
-An embedded Tango with a few more servers, a gateway with one worker, some hundreds of requests per second. Quiet phases
-take turns with faults. The exit status is 1 if anything was answered that must not be, if a request hung, if the worker
-was lost or stalled, if something did not come back after a fault, or if what the worker uses grew.
+It runs an embedded Tango with a few more servers, a gateway with one worker, and some hundreds of requests per second.
+Quiet phases take turns with faults. The exit status is 1 if an answer was wrong, a request hung, the worker was lost or
+stalled, a device did not come back after a fault, or the worker's memory, threads or descriptors grew.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import psutil
 
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
 from tests.live.conftest import Gateway, served
-from tests.lives import Lives
-from tests.soak.book import Book
-from tests.soak.disturbances import Disturbances
-from tests.soak.kinds import SENDER, Scene
+from tests.soak.faults import Faults
 from tests.soak.load import Load
+from tests.soak.requests import SENDER, Target
+from tests.soak.results import Results
 from tests.soak.usage import ENOUGH, Usage, excess, growth
+from tests.tracked_server import TrackedServer
 
 CLIENTS, LISTENERS = 12, 6
 HUNG = "soak/hung/1"
 DEMO = ("sys/tg_test/1", "demo/motor/1", "demo/camera/1", "demo/powersupply/1")
 DEVICES = Path(__file__).parents[1] / "devices.py"
 
-# Everything answers as before so soon after a fault has ended: three times what is promised, two cores being shared.
+# Seconds after the end of a fault until all devices answer: three times the promise, as two cores are shared.
 RECOVERY_SECONDS = 15.0
 
 
@@ -38,71 +38,73 @@ class Soak:
     def __init__(self, system: EmbeddedTango, gateway: Gateway, arguments: argparse.Namespace) -> None:
         names = [f"soak/slow/{number}" for number in range(1, CLIENTS + 1)]
         servers = [
-            Lives(_add(system, "one", {**dict.fromkeys(names[::2], "Slow"), HUNG: "Slow"})),
-            Lives(_add(system, "two", {**dict.fromkeys(names[1::2], "Slow"), SENDER: "Sender"})),
+            TrackedServer(_add(system, "one", {**dict.fromkeys(names[::2], "Slow"), HUNG: "Slow"})),
+            TrackedServer(_add(system, "two", {**dict.fromkeys(names[1::2], "Slow"), SENDER: "Sender"})),
         ]
         base = "/tango/rest/rc3/hosts/" + system.tango_host.replace(":", "/")
-        self._scene = Scene(base, {name: servers[number % 2] for number, name in enumerate(names)})
-        self._gateway, self._book = gateway, Book()
+        self._target = Target(base, {name: servers[number % 2] for number, name in enumerate(names)})
+        self._gateway, self._results = gateway, Results()
         self._worker = gateway.worker()
-        self._load = Load(gateway.port, self._scene, self._book, arguments.rate, LISTENERS)
-        lives = [*servers, Lives(system.device_server)]
-        self._disturbances = Disturbances(gateway.port, self._scene, self._book, Lives(system.database), lives, HUNG)
+        self._load = Load(gateway.port, self._target, self._results, arguments.rate, LISTENERS)
+        servers.append(TrackedServer(system.device_server))
+        self._faults = Faults(gateway.port, self._target, self._results, TrackedServer(system.database), servers, HUNG)
         self._until = time.monotonic() + 60 * arguments.minutes
         self._quiet_seconds = min(20.0, 60 * arguments.minutes / 30)
         self._phases: list[Usage] = []
 
     def run(self) -> bool:
-        """Whether all was well."""
+        """Return whether there was no complaint."""
         began = time.monotonic()
         try:
             with self._load:
                 self._recover("the start")
                 self._be_quiet()
                 while time.monotonic() < self._until:
-                    self._disturb()
-                    print(self._book.table(), flush=True)
+                    self._inject_faults()
+                    print(self._results.table(), flush=True)
         except BaseException:
-            print(self._book.table(), flush=True)
+            print(self._results.table(), flush=True)
             raise
         seconds = time.monotonic() - began
-        print(f"{self._book.requests} requests in {seconds:.0f} s, {self._book.requests / seconds:.0f} per second")
+        print(
+            f"{self._results.requests} requests in {seconds:.0f} s, {self._results.requests / seconds:.0f} per second"
+        )
         self._judge_growth()
         self._judge_log()
-        print(f"{len(self._book.wrong)} complaints" if self._book.wrong else "all was well")
-        return not self._book.wrong
+        print(f"{len(self._results.wrong)} complaints" if self._results.wrong else "all was well")
+        return not self._results.wrong
 
-    def _disturb(self) -> None:
-        """Every fault once, and a quiet phase after each."""
-        for sentence, disturb in self._disturbances.all:
+    def _inject_faults(self) -> None:
+        """Inject every fault once, with a quiet phase after each."""
+        for sentence, inject in self._faults.all:
             if time.monotonic() > self._until:
                 return
-            self._book.quiet, self._load.longest_gap = False, 0.0
-            disturb()
+            self._results.quiet, self._load.longest_gap = False, 0.0
+            inject()
             self._recover(sentence)
             self._be_quiet()
 
     def _recover(self, sentence: str) -> None:
-        """Wait until all is as it was."""
+        """Wait until all devices answer."""
         began = time.monotonic()
-        paths = [f"{self._scene.device(name)}/attributes/quick/value" for name in [*self._scene.slow, HUNG]]
-        paths += [f"{self._scene.device(name)}/state" for name in (*DEMO, SENDER)]
-        paths += [f"{self._scene.base}/devices?wildcard=soak/*"]
+        paths = [f"{self._target.device(name)}/attributes/quick/value" for name in [*self._target.slow, HUNG]]
+        paths += [f"{self._target.device(name)}/state" for name in (*DEMO, SENDER)]
+        paths += [f"{self._target.base}/devices?wildcard=soak/*"]
         lost = list(paths)
         while lost and time.monotonic() < began + 2 * RECOVERY_SECONDS:
             lost = [path for path in lost if "errors" in str(self._ask(path))]
             time.sleep(0.05)
         seconds = time.monotonic() - began
         if lost or seconds > RECOVERY_SECONDS:
-            self._book.accuse(
+            self._results.complain(
                 f"{sentence}: after {seconds:.1f} s these are {'still' if lost else 'just not'} away: {lost}"
             )
         gap = 1000 * self._load.longest_gap
         print(f"{sentence}: back after {seconds:.1f} s, longest answer of /healthz {gap:.0f} ms", flush=True)
 
     def _be_quiet(self) -> None:
-        time.sleep(2)  # what still waits for what was wrong
-        self._book.quiet = True
+        time.sleep(2)  # for requests that began before
+        self._results.quiet = True
         usages, until = [], time.monotonic() + self._quiet_seconds
         while time.monotonic() < until:
             time.sleep(1)
@@ -110,9 +112,11 @@ class Soak:
             usages.append(Usage.of(self._worker))
         self._phases.append(Usage.median(usages[len(usages) // 2 :]))
         pool = self._ask("/tango/rest/sys/stats")["pool"]
-        print(f"quiet {len(self._phases)}: {self._book.requests} requests, {self._phases[-1]}, pool {pool}", flush=True)
+        print(
+            f"quiet {len(self._phases)}: {self._results.requests} requests, {self._phases[-1]}, pool {pool}", flush=True
+        )
         if pool["abandoned"]:
-            self._book.accuse(f"calls are still abandoned: {pool}")
+            self._results.complain(f"calls are still abandoned: {pool}")
 
     def _ask(self, path: str) -> dict:
         return self._gateway.get(path.removeprefix("/tango/rest"))  # pyright: ignore[reportReturnType]
@@ -124,19 +128,19 @@ class Soak:
             sys.exit(f"the worker {self._worker.pid} was lost, there is {children}; the end of the log:\n{end}")
 
     def _judge_growth(self) -> None:
-        warm = self._phases[1 + len(self._disturbances.all) :]  # each fault has happened once
+        warm = self._phases[1 + len(self._faults.all) :]  # each fault has happened once
         if len(warm) < ENOUGH:
             print(f"growth: too short a run to judge it, {len(warm)} quiet phases after the warm-up")
             return
         grown = growth(warm)
         print(f"growth over {len(warm)} quiet phases after the warm-up: {grown}")
         for sentence in excess(grown):
-            self._book.accuse(sentence)
+            self._results.complain(sentence)
 
     def _judge_log(self) -> None:
         for line in self._gateway.log.read_text(errors="replace").splitlines():
             if "Traceback" in line or "WORKER TIMEOUT" in line:
-                self._book.accuse(f"the log says: {line}")
+                self._results.complain(f"the log says: {line}")
 
 
 def _add(system: EmbeddedTango, instance: str, devices: dict[str, str]) -> ServerProcess:

@@ -1,4 +1,4 @@
-"""What the worker uses, and whether that grows."""
+"""Memory, descriptors and threads of the worker, and their growth."""
 
 from __future__ import annotations
 

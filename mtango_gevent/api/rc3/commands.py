@@ -12,7 +12,7 @@ from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import describe_stack
 from mtango_gevent.text import read_text
-from mtango_gevent.values import RawInput
+from mtango_gevent.values import CommandDescription, CommandRecord, DataType, JsonObject, RawInput
 
 blueprint = Blueprint("commands", __name__)
 
@@ -34,30 +34,30 @@ def show_command(device: Device, command: str) -> Response:
 
 @blueprint.put("/<command>")
 def run_command(device: Device, command: str) -> Response:
-    """The body or the parameter `v` is the argument; a command of DevVoid takes no notice of it."""
-    sent = writes.argument()
+    """Run a command with the body or the parameter `v` as its argument, which a command without one ignores."""
+    raw = writes.argument()
     if writes.asynchronous():
-        device.with_command(command, lambda info: _argument(device, info, sent))
-        device.later(f"command {command}", lambda: device.with_command(command, lambda info: _run(device, info, sent)))
+        device.with_command(command, lambda info: _argument(device, info, raw))
+        device.later(f"command {command}", lambda: device.with_command(command, lambda info: _run(device, info, raw)))
         return reply.no_content()
-    info, (data_type, output) = device.with_command(command, lambda info: (info, _run(device, info, sent)))
+    info, (data_type, output) = device.with_command(command, lambda info: (info, _run(device, info, raw)))
     name = read_text(info, "cmd_name")
     with failures.after_change("the command has run, but its output cannot be shown"):
         return reply.value({"name": name, **_shape_output(name, data_type, output)})
 
 
-def _run(device: Device, info: Any, sent: RawInput) -> tuple[Any, Any]:
+def _run(device: Device, info: CommandDescription, raw: RawInput) -> tuple[DataType, Any]:
     """Return the type and the value of the output.
 
-    Raises BadRequest where `sent` does not fit the command, DevFailed where the device refuses it.
+    Raises BadRequest if the input does not fit the command, and DevFailed if the device refuses it.
     """
-    return device.run_command(info, _argument(device, info, sent))
+    return device.run_command(info, _argument(device, info, raw))
 
 
-def _argument(device: Device, info: Any, sent: RawInput) -> Any:
-    """Also called by background jobs, after the request has ended."""
+def _argument(device: Device, info: CommandDescription, raw: RawInput) -> Any:
+    """Convert the input; background jobs call this after the request has ended."""
     owner = f"argument of command {read_text(info, 'cmd_name')}"
-    return values.command_argument(info.in_type, sent, owner, device.host.client.config.text_encoding)
+    return values.command_argument(info.in_type, raw, owner, device.host.client.config.text_encoding)
 
 
 @blueprint.get("/<command>/history")
@@ -67,7 +67,7 @@ def read_history(device: Device, command: str) -> Response:
     return reply.collection(items, lambda item: _shape_record(info, item), request_started())
 
 
-def _shape_command(device: Device, device_name: str, info: Any) -> dict[str, Any]:
+def _shape_command(device: Device, device_name: str, info: CommandDescription) -> JsonObject:
     parent = f"{urls.of_device('rc3', device, device_name)}/commands"
     name = read_text(info, "cmd_name")
     url = f"{parent}/{urls.segment(name)}"
@@ -87,8 +87,8 @@ def _shape_command(device: Device, device_name: str, info: Any) -> dict[str, Any
     }
 
 
-def _shape_record(info: Any, item: Any) -> dict[str, Any]:
-    """An output of the past, or the failure in its place; a failure has its own time too."""
+def _shape_record(info: CommandDescription, item: CommandRecord) -> JsonObject:
+    """Return the shape of an output of the past, or of the failure in its place; both have a time of their own."""
     name = read_text(info, "cmd_name")
     timestamp = timestamps.from_milliseconds(values.milliseconds(item.get_date()))
     if item.has_failed():
@@ -99,7 +99,7 @@ def _shape_record(info: Any, item: Any) -> dict[str, Any]:
     }
 
 
-def _shape_output(name: str, data_type: Any, value: Any) -> dict[str, Any]:
+def _shape_output(name: str, data_type: DataType, value: Any) -> JsonObject:
     if values.is_void(data_type):
         return {}
     return {"output": values.command_value(value, data_type, config().text_encoding, name)}

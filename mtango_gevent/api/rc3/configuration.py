@@ -1,4 +1,4 @@
-"""Configurations of attributes as rc3 shows them, and as a client changes them. Contract: rc3, 2.6."""
+"""Configurations of attributes: how rc3 shows and changes them. Contract: rc3, 2.6."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from mtango_gevent import limits, values
 from mtango_gevent.errors import BadRequest, check_limit
 from mtango_gevent.text import read_text, read_texts
-from mtango_gevent.values import shown
+from mtango_gevent.values import AttributeConfiguration, JsonObject, shown
 
 Path = tuple[str, ...]
 
 _ALARMS = ("min_alarm", "max_alarm", "min_warning", "max_warning", "delta_t", "delta_val")
 
-# What a device lets its clients change: where it is in the answer -> where PyTango has it. `min_alarm` and `max_alarm`
-# are there twice.
+# The keys that clients can change: path in the answer -> path in PyTango's object. `min_alarm` and `max_alarm` have two
+# paths in the answer.
 CHANGEABLE: dict[Path, Path] = {
     **{(key,): (key,) for key in ("description", "label", "unit", "standard_unit", "display_unit", "format")},
     **{(key,): (key,) for key in ("min_value", "max_value")},
@@ -33,7 +33,7 @@ CHANGEABLE: dict[Path, Path] = {
 }
 
 
-# Those that are numbers: whether of the attribute's own type.
+# The keys that are numbers -> whether of the type of the attribute.
 NUMBERS: dict[Path, bool] = {
     **dict.fromkeys([("min_value",), ("max_value",), ("min_alarm",), ("max_alarm",)], True),
     **{("alarms", key): key != "delta_t" for key in _ALARMS},
@@ -42,8 +42,8 @@ NUMBERS: dict[Path, bool] = {
 }
 
 
-def shape(info: Any, mode: str) -> dict[str, Any]:
-    """All 27 keys. mode: the setting `rc3_mode`."""
+def shape(info: AttributeConfiguration, mode: str) -> JsonObject:
+    """Return all 27 keys. mode: the setting `rc3_mode`."""
     data_type = values.type_name(info.data_type)
     memorized = values.MEMORIZED.get(values.enum_name(info, "memorized"), "UNKNOWN")
     return {
@@ -72,7 +72,7 @@ def _texts(holder: Any, *keys: str) -> dict[str, str]:
     return {key: read_text(holder, key) for key in keys}
 
 
-def _shape_events(events: Any) -> dict[str, Any]:
+def _shape_events(events: Any) -> JsonObject:
     change, periodic, archive = events.ch_event, events.per_event, events.arch_event
     return {
         "ch_event": {
@@ -89,58 +89,60 @@ def _shape_events(events: Any) -> dict[str, Any]:
     }
 
 
-def change(document: dict[str, Any], mode: str, info: Any) -> None:
-    """Put into `info` what of `document`, which may be a whole answer, differs from it.
+def change(document: JsonObject, mode: str, info: AttributeConfiguration) -> None:
+    """Set the keys of `document` that differ from `info`; the document may be a whole answer.
 
-    Raises BadRequest for a key that there is not, one that cannot be changed, a value that is no text (or number), a
-    number that does not fit, and two values for one thing that differ from what is set and from each other.
+    Raises BadRequest for an unknown key, a key that cannot be changed, a value that is not a text or a number that
+    fits, and for two different new values of one setting.
     """
     chosen: dict[Path, Any] = {}
     known = shape(info, mode)
     for path, value in _differences(document, known):
         name = ".".join(path)
         if path not in CHANGEABLE:
-            raise BadRequest(f"{name} of an attribute cannot be changed; sent was {shown(value)}")
+            raise BadRequest(f"{name}: cannot be changed, expected the present value, got {shown(value)}")
         value = _checked_labels(value) if path == ("enum_label",) else _checked_text(info, path, value)
-        if value == functools.reduce(operator.getitem, path, known):  # a number whose text is the one that is set
+        if value == functools.reduce(operator.getitem, path, known):  # a number whose text is the present one
             continue
         if chosen.setdefault(CHANGEABLE[path], value) != value:
-            raise BadRequest(f"{name} is there twice, with different values")
+            raise BadRequest(f"{name}: expected one value, got it twice with different ones")
     for path, value in chosen.items():
         values.set_configuration(info, path, value)
 
 
-def _differences(sent: dict[str, Any], known: dict[str, Any], above: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """(path, value) of what is sent and is not what is known."""
-    for key, value in sent.items():
+def _differences(document: JsonObject, known: JsonObject, above: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield (path, value) of the keys of the document that differ from those known."""
+    for key, value in document.items():
         path = (*above, key)
         if key not in known:
-            raise BadRequest(f"{'.'.join(path)} is nothing that an attribute has")
+            raise BadRequest(f"{'.'.join(path)}: expected a key of an attribute's configuration")
         if isinstance(known[key], dict) and isinstance(value, dict):
             yield from _differences(value, known[key], path)
         elif value != known[key]:
             yield path, value
 
 
-def _checked_text(info: Any, path: Path, value: Any) -> str:
-    """Numbers are texts in Tango's configurations, and one that does not fit is cut there; what stands where a number
-    may stand and is none, the device knows the meaning of."""
+def _checked_text(info: AttributeConfiguration, path: Path, value: Any) -> str:
+    """Return a value as a text, as Tango keeps numbers too; Tango would cut a number that does not fit.
+
+    The device knows the meaning of other texts in the place of a number.
+    """
     name = ".".join(path)
     text = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
     if not isinstance(text, str) or "\0" in text:
-        raise BadRequest(f"{name} is a text; sent was {shown(value)}")
+        raise BadRequest(f"{name}: expected a text without NUL, got {shown(value)}")
     try:
         if path in NUMBERS:
             values.check_setting(info, text, NUMBERS[path])
     except ValueError as error:
-        where = f"{name} of {read_text(info, 'name')}, a {values.type_name(info.data_type)}"
-        raise BadRequest(f"{where}; sent was {shown(value)}, which {error}") from None
+        owner = f"{name} of attribute {read_text(info, 'name')}, {values.type_name(info.data_type)}"
+        raise BadRequest(f"{owner}: {error}, got {shown(value)}") from None
     return text
 
 
 def _checked_labels(value: Any) -> list[str]:
-    """Tango keeps them in one text, with commas between."""
+    """Return a list of labels, which Tango keeps in one text, separated by commas."""
     if not isinstance(value, list) or not all(isinstance(each, str) and not {"\0", ","} & set(each) for each in value):
-        raise BadRequest(f"enum_label is a list of texts without commas; sent was {shown(value)}")
+        raise BadRequest(f"enum_label: expected a list of texts without commas, got {shown(value)}")
     check_limit(len(value), limits.NAMES, "labels")
     return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from flask import Blueprint, Response
 
@@ -12,6 +11,7 @@ from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import DeviceInfo
 from mtango_gevent.errors import DevFailed
+from mtango_gevent.values import JsonObject
 
 blueprint = Blueprint("devices", __name__)
 
@@ -36,7 +36,7 @@ def show_device(device: Device) -> Response:
 
 @blueprint.get(urls.DEVICE + "/state")
 def show_state(device: Device) -> Response:
-    """A failure to read it is a state of its own to clients of the Java server."""
+    """Answer state and status; a failed reading is a state for clients of the Java server."""
     try:
         reading = device.read_state()
     except DevFailed:
@@ -54,7 +54,7 @@ def show_state(device: Device) -> Response:
     return reply.value({"state": state, "status": status, "_links": links}, reading.began)
 
 
-def _shape_info(info: DeviceInfo) -> dict[str, Any]:
+def _shape_info(info: DeviceInfo) -> JsonObject:
     shown = dataclasses.asdict(info)
     if config().rc3_mode == "implementation":
         shown["classname"] = "unknown"

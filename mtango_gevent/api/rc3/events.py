@@ -1,4 +1,4 @@
-"""Events of attributes, as requests that wait for the next one. Contract: rc3, 2.3 and Decisions "Events"."""
+"""Events of attributes by long polls. Contract: rc3, 2.3 and Decisions "Events"."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ blueprint = Blueprint("events", __name__)
 
 DEFAULT_TIMEOUT = 30_000
 
-# Where the next request is to continue, and what was lost before this answer: a number of events, or `unknown`.
+# Headers: where the next request continues, and the number of events lost before this one, or `unknown`.
 CURSOR, LOST = "X-Event-Cursor", "X-Event-Lost"
 
-# How often a request that waits looks whether its client is still there; seconds.
-_LOOK_EVERY = 5.0
+# Seconds between two checks whether the client of a waiting request is still connected.
+_CHECK_EVERY = 5.0
 STATES = ("CONTINUATION", "INITIAL")
 
 
 @blueprint.get("/<attribute>/<any(change,periodic,user,archive,alarm):kind>")
 def wait_for_event(device: Device, attribute: str, kind: str) -> Response:
-    """The next event, or with `state=INITIAL` the value of now; with `last` what came after that, if anything did.
+    """Answer the next event, the present value (`state=INITIAL`), or the first event after `last`.
 
-    An event that says that reading has failed is that failure.
+    An event of a failed reading is that failure.
     """
     milliseconds = query.whole_number("timeout", DEFAULT_TIMEOUT)
     seconds = min(milliseconds / 1000, config().event_timeout)
@@ -50,7 +50,7 @@ def wait_for_event(device: Device, attribute: str, kind: str) -> Response:
 
 
 def _last() -> Cursor | int | None:
-    """The parameter `last`: a cursor, or a timestamp."""
+    """Return the parameter `last`: a cursor or a timestamp."""
     text = query.single("last")
     if text is None or not text.startswith("e"):
         return query.whole_number("last")
@@ -83,15 +83,16 @@ def _answer_next(device: Device, listener: Listener, kind: str, last: Cursor | i
     if event is None:
         return _answer_nothing(device, listener, kind, seconds)
     listener.note(timestamps.from_milliseconds(event.time))
-    if event.failure is None:
+    if event.item is not None:
         return answer_value(device, event.item)
-    if isinstance(last, int):  # told once, also to a client that keeps timestamps of values only
+    if isinstance(last, int):  # a client that keeps timestamps of values gets the failure once
         listener.note(last)
-    return error_handlers.answer_tango_failure(DevFailed(*event.failure.args), event.time)
+    stack = event.failure.args if event.failure else ()
+    return error_handlers.answer_tango_failure(DevFailed(*stack), event.time)
 
 
 def _answer_nothing(device: Device, listener: Listener, kind: str, seconds: float) -> Response:
-    """Nothing came in time: for its client a failure by its form, for the gateway none."""
+    """Answer that no event came in time: a failure for the client, but not one of the gateway."""
     ended = "before the server stops; ask again" if listener.stopping else f"within {seconds:g} s"
     name, now = f"{device.name}/{listener.attribute}", int(time.time() * 1000)
     nothing = tango_failure("API_EventTimeout", f"no {kind} event of {name} {ended}")
@@ -100,10 +101,10 @@ def _answer_nothing(device: Device, listener: Listener, kind: str, seconds: floa
 
 
 def _next(listener: Listener, seconds: float) -> Event | None:
-    """The next event, unless the client goes meanwhile: then there is nobody to wait for it."""
+    """Wait for the next event; return None at the timeout, when the server stops, or when the client is gone."""
     until = time.monotonic() + seconds
     while True:
         left = until - time.monotonic()
-        event = listener.next(min(left, _LOOK_EVERY))
-        if event is not None or left <= _LOOK_EVERY or listener.stopping or connection.is_lost():
+        event = listener.next(min(left, _CHECK_EVERY))
+        if event is not None or left <= _CHECK_EVERY or listener.stopping or connection.is_lost():
             return event

@@ -1,4 +1,4 @@
-"""Entry of rc3, Tango hosts and their devices. Contract: rc3, 2.1."""
+"""The entry of rc3, Tango hosts and their devices. Contract: rc3, 2.1."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def show_entry() -> Response:
 
 @blueprint.get("/hosts")
 def show_hosts() -> Response:
-    """An object: clients take its first value for the URL to begin with."""
+    """Answer an object; clients begin at the URL of its first key."""
     return reply.metadata({f"{h.host}:{h.port}": urls.of_host("rc3", h) for h in list_hosts(app_state().client)})
 
 
@@ -37,7 +37,7 @@ def show_host(tango_host: TangoHost) -> Response:
 
 @blueprint.get(urls.HOST + "/devices")
 def list_devices(tango_host: TangoHost) -> Response:
-    """Devices that match `wildcard`, and mtango-py's `domain`, `family`, `member`."""
+    """Answer the devices that match `wildcard`, and mtango-py's `domain`, `family` and `member`."""
     parts = query.name_parts()
     names = [name for name in tango_host.device_names(query.wildcards()) if parts is None or parts.match(name)]
     url = urls.of_devices("rc3", tango_host)  # once, as there may be thousands

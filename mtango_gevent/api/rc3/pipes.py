@@ -12,6 +12,7 @@ from mtango_gevent import values
 from mtango_gevent.api import failures, reply, timestamps, urls, writes
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
+from mtango_gevent.values import JsonObject
 
 blueprint = Blueprint("pipes", __name__)
 
@@ -25,13 +26,13 @@ def list_pipes(device: Device) -> Response:
 
 @blueprint.get("/<pipe>")
 def read_pipe(device: Device, pipe: str) -> Response:
-    """`size` is the number of elements of the root blob."""
+    """Answer the root blob; `size` is the number of its elements."""
     return _answer_pipe(device, pipe)
 
 
 @blueprint.put("/<pipe>")
 def write_pipe(device: Device, pipe: str) -> Response:
-    """The body is what a read answers, or as much of it as there is to write: `name` and `data`."""
+    """Write a pipe. The body is like the answer of a read, of which `name` and `data` are used."""
     device.check_pipes()
     blob = values.blob_argument({"name": pipe, **writes.document()}, config().text_encoding)
     if writes.asynchronous():
@@ -57,12 +58,12 @@ def _answer_pipe(device: Device, pipe: str) -> Response:
     )
 
 
-def _shape_elements(elements: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One that cannot be shown is a failure in its place."""
+def _shape_elements(elements: Sequence[JsonObject]) -> list[JsonObject]:
+    """Return the shapes of elements; one that cannot be shown is a failure in its place."""
     return [failures.shape_item(element["name"], functools.partial(_shape_element, element)) for element in elements]
 
 
-def _shape_element(element: dict[str, Any]) -> dict[str, Any]:
+def _shape_element(element: JsonObject) -> JsonObject:
     return {
         "name": element["name"],
         "type": values.type_name(element["dtype"]),
@@ -70,8 +71,8 @@ def _shape_element(element: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shape_values(element: dict[str, Any]) -> Sequence[Any]:
-    """Always a list; a blob within the blob is its one item."""
+def _shape_values(element: JsonObject) -> Sequence[Any]:
+    """Return the value of an element as a list; a blob in it is a list of one."""
     if values.is_blob(element["dtype"]):
         name, elements = element["value"]
         return [{"name": name, "data": _shape_elements(elements)}]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 from flask import Blueprint, Response
 
@@ -14,13 +13,14 @@ from mtango_gevent.control.device import Device
 from mtango_gevent.control.properties import Found
 from mtango_gevent.errors import DevFailed, NotFound, describe
 from mtango_gevent.names import canonical_name
+from mtango_gevent.values import JsonObject
 
 blueprint = Blueprint("properties", __name__)
 of_attributes = Blueprint("attribute_properties", __name__)
 
 _PUT_OR_POST = ["PUT", "POST"]
 
-# The name of a property is a path, as it may have slashes.
+# A path, as the name of a property may have slashes.
 _ONE = "/<path:property_name>"
 
 # --- of devices ---
@@ -34,14 +34,14 @@ def list_properties(device: Device) -> Response:
 
 @blueprint.route("", methods=_PUT_OR_POST)
 def put_properties(device: Device) -> Response:
-    """Those that are named; with `replace` no others are left."""
+    """Write the properties that are named; with `replace` delete all others."""
     put = functools.partial(device.properties().put, writes.properties(), writes.replacing())
     return _now_or_later(device, put, lambda found: [_shape_item(name, found) for name in found])
 
 
 @blueprint.get(_ONE)
 def show_property(device: Device, property_name: str) -> Response:
-    """One that is not there has no values."""
+    """Answer a property; one that does not exist has no values."""
     return reply.metadata(_shape_property(property_name, device.properties().read()))
 
 
@@ -57,13 +57,13 @@ def delete_property(device: Device, property_name: str) -> Response:
     return reply.no_content()
 
 
-def _shape_item(name: str, found: Found) -> dict[str, Any]:
-    """One of several: a failure in its place."""
+def _shape_item(name: str, found: Found) -> JsonObject:
+    """Return the shape of one of several properties, or of the failure in its place."""
     return failures.shape_item(name, lambda: _shape_property(name, found))
 
 
-def _shape_property(wanted: str, found: Found) -> dict[str, Any]:
-    """Raises DevFailed where it could not be read or written."""
+def _shape_property(wanted: str, found: Found) -> JsonObject:
+    """Return the shape of a property. Raises DevFailed if it could not be read or written."""
     name = canonical_name(wanted, found) or wanted
     return {"name": name, "values": _texts(name, found)}
 
@@ -110,7 +110,7 @@ def delete_attribute_property(device: Device, attribute: str, property_name: str
     return reply.no_content()
 
 
-def _shape_attribute_properties(found: Found) -> Any:
+def _shape_attribute_properties(found: Found) -> JsonObject | list[JsonObject]:
     if config().rc3_mode == "strict":
         return {
             name: failures.failure_body(describe(texts)) if isinstance(texts, DevFailed) else texts
@@ -119,11 +119,11 @@ def _shape_attribute_properties(found: Found) -> Any:
     return [failures.shape_item(name, functools.partial(_shape_emptiness, name, found)) for name in found]
 
 
-def _shape_emptiness(name: str, found: Found) -> dict[str, Any]:
+def _shape_emptiness(name: str, found: Found) -> JsonObject:
     return {"name": name, "_empty": not _texts(name, found)}
 
 
-def _shape_attribute_property(wanted: str, found: Found) -> dict[str, list[str]]:
+def _shape_attribute_property(wanted: str, found: Found) -> JsonObject:
     name = canonical_name(wanted, found) or wanted
     return {name: _texts(name, found)}
 
@@ -131,8 +131,10 @@ def _shape_attribute_property(wanted: str, found: Found) -> dict[str, list[str]]
 # --- of both ---
 
 
-def _now_or_later(device: Device, put: Callable[[], Found], shape: Callable[[Found], Any]) -> Response:
-    """What is answered is what the database holds afterwards; a property may be called as a parameter of reads is."""
+def _now_or_later(
+    device: Device, put: Callable[[], Found], shape: Callable[[Found], JsonObject | list[JsonObject]]
+) -> Response:
+    """Write properties and answer them as the database has them, without `filter`, which may be a property's name."""
     if writes.asynchronous():
         device.later("properties", lambda: _raise_failures(put()))
         return reply.no_content()

@@ -98,7 +98,7 @@ def test_a_part_that_is_all_of_it_is_no_part(client: TestApp, host_url: str) -> 
 @pytest.mark.parametrize("text", ["9000-9001", "3-3", "x", "1"])
 def test_a_part_that_is_not_there_is_refused(client: TestApp, host_url: str, text: str) -> None:
     errors = client.get(f"{host_url}/devices?range={text}", status=400).json["errors"]
-    assert errors[0]["description"].startswith("range")
+    assert "range" in errors[0]["description"]
     assert text in errors[0]["description"]
 
 

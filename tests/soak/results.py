@@ -1,4 +1,4 @@
-"""What has been answered how fast, by kind of request."""
+"""The answers to each kind of request: times, failures, and complaints."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ import collections
 import threading
 from array import array
 
-from tests.asking import Answer
-from tests.soak.kinds import Asked
+from tests.http_clients import Answer
+from tests.soak.requests import Request
 
-# No request waits for Tango calls longer than that, as each of the few that it makes has a deadline.
+# Seconds: no request takes longer, as each of its few Tango calls has a deadline.
 HANG_SECONDS = 30.0
 
 _SERVER_ERRORS = {501, 503}
 
 
-class Book:
-    """Kept by all clients. `quiet`: nothing is wrong at the moment, and so nothing may fail."""
+class Results:
+    """The results of all clients. `quiet`: no fault is injected at the moment, so that nothing may fail."""
 
     def __init__(self) -> None:
         self.quiet = False
-        self.wrong: list[str] = []  # what must not be, in words
+        self.wrong: list[str] = []  # the complaints
         self._guard = threading.Lock()
         self._seconds: dict[str, array[float]] = collections.defaultdict(lambda: array("d"))
         self._reasons: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
 
-    def enter(self, kind: str, asked: Asked, answer: Answer, quiet: bool) -> None:
-        """quiet: it was so when the request began."""
-        reason = _reason(asked, answer)
+    def add(self, kind: str, request: Request, answer: Answer, quiet: bool) -> None:
+        """Add an answer. quiet: the value of `self.quiet` when the request began."""
+        reason = _reason(request, answer)
         with self._guard:
             self._seconds[kind].append(answer.seconds)
             if reason:
                 self._reasons[kind][reason] += 1
-        about = f"{asked.method} {asked.path} {asked.body}: {reason}, {answer.status} {str(answer.body)[:500]}"
+        about = f"{request.method} {request.path} {request.body}: {reason}, {answer.status} {str(answer.body)[:500]}"
         if answer.seconds > HANG_SECONDS:
-            self.accuse(f"hangs: {about}")
+            self.complain(f"hangs: {about}")
         elif not answer.status:
-            self.accuse(f"no answer: {about}")
+            self.complain(f"no answer: {about}")
         elif answer.status >= 500 and answer.status not in _SERVER_ERRORS:
-            self.accuse(f"server error: {about}")
+            self.complain(f"server error: {about}")
         elif reason == "wrong":
-            self.accuse(f"wrong answer: {about}")
-        elif reason and quiet and self.quiet and reason not in asked.may_fail:
-            self.accuse(f"failed though nothing was wrong: {about}")
+            self.complain(f"wrong answer: {about}")
+        elif reason and quiet and self.quiet and reason not in request.may_fail:
+            self.complain(f"failed though nothing was wrong: {about}")
 
-    def accuse(self, what: str) -> None:
+    def complain(self, what: str) -> None:
         with self._guard:
             self.wrong.append(what)
             if len(self.wrong) <= 50:
@@ -56,7 +56,7 @@ class Book:
             return sum(map(len, self._seconds.values()))
 
     def table(self) -> str:
-        """A row for each kind: number, latencies in ms, failures by reason."""
+        """Return a row for each kind: number, latencies in ms, failures by reason."""
         with self._guard:
             rows = [f"{'kind':26} {'number':>8} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}  failures"]
             for kind, seconds in sorted(self._seconds.items()):
@@ -67,8 +67,8 @@ class Book:
         return "\n".join(rows)
 
 
-def _reason(asked: Asked, answer: Answer) -> str:
-    """Why the request failed, "wrong" if its answer is no failure and not right, else nothing."""
+def _reason(request: Request, answer: Answer) -> str:
+    """Return why the request failed, "wrong" if its answer is neither a failure nor right, else nothing."""
     if not answer.status:
         return "no answer"
     if answer.status >= 400:
@@ -76,6 +76,6 @@ def _reason(asked: Asked, answer: Answer) -> str:
     if answer.reasons:
         return answer.reasons[0]
     try:
-        return "" if asked.right(answer) else "wrong"
+        return "" if request.right(answer) else "wrong"
     except (KeyError, TypeError, AttributeError):
         return "wrong"

@@ -1,4 +1,4 @@
-"""HTTP requests for who looks at the time of each answer: over a kept connection, or many at the same moment."""
+"""HTTP clients that time each answer: one kept connection, or many requests at the same moment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T", bound="Clients")
 
 @dataclasses.dataclass
 class Answer:
-    """began, ended: time.monotonic(); status 0 and no body: none came in time, or the connection was lost."""
+    """An answer with its times, by time.monotonic(). Status 0: none came in time, or the connection was lost."""
 
     began: float
     ended: float
@@ -31,14 +31,14 @@ class Answer:
 
     @property
     def reasons(self) -> list[str]:
-        """Of a failure body, or of the first item that has one."""
+        """Return the reasons in a failure body, or in the first item that is a failure."""
         items = self.body if isinstance(self.body, list) else [self.body]
         failures = (item for item in items if isinstance(item, dict) and item.get("quality") == "FAILURE")
         return [error["reason"] for error in next(failures, {"errors": []})["errors"]]
 
 
 class Connection:
-    """A kept connection, made anew after it was lost."""
+    """A keep-alive connection, which is made again when it is lost."""
 
     def __init__(self, port: int, seconds: float = 40) -> None:
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
@@ -60,7 +60,7 @@ class Connection:
 
 
 class Clients:
-    """Threads that ask as long as the block lasts; `_over` tells them to end."""
+    """Threads that make requests as long as a with block lasts; `_over` tells them to end."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
@@ -78,9 +78,9 @@ class Clients:
 
 
 def ask_all(port: int, requests: Sequence[tuple[str, str, str]], seconds: float) -> list[Answer]:
-    """Answers in the order of `requests` (method, path with query, body); each has a connection of its own.
+    """Make `requests` (method, path with query, body) at the same moment and return their answers in this order.
 
-    All out of one thread, so that the client costs little. seconds: how long to wait for them.
+    Each has a connection of its own; one thread serves them all. Answers that take longer than `seconds` have status 0.
     """
     answers, parts = list[Answer](), dict[socket.socket, tuple[Answer, bytearray]]()
     with selectors.DefaultSelector() as selector:

@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 
 
-def in_a_hub(test: Callable[..., None]) -> Callable[..., None]:
+def in_hub_thread(test: Callable[..., None]) -> Callable[..., None]:
     """Run a test in a new thread with a hub."""
 
     @functools.wraps(test)

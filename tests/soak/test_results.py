@@ -1,4 +1,4 @@
-"""What the soak takes for wrong, and what for growth."""
+"""The complaints of the soak, and its measure of growth."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.asking import Answer
-from tests.soak.book import HANG_SECONDS, Book
-from tests.soak.kinds import Asked
+from tests.http_clients import Answer
+from tests.soak.requests import Request
+from tests.soak.results import HANG_SECONDS, Results
 from tests.soak.usage import Usage, excess, growth
 
-ASKED = Asked("GET", "/somewhere", lambda answer: answer.body["value"] == 1, may_fail=("API_AttrNotFound",))
+REQUEST = Request("GET", "/somewhere", lambda answer: answer.body["value"] == 1, may_fail=("API_AttrNotFound",))
 
 
 def failure(reason: str) -> dict[str, Any]:
@@ -36,30 +36,30 @@ def failure(reason: str) -> dict[str, Any]:
         (Answer(0, HANG_SECONDS + 1, 200, {"value": 1}), False, "hangs"),
     ],
 )
-def test_an_answer_is_judged(answer: Answer, quiet: bool, said: str | None) -> None:
-    book = Book()
-    book.quiet = quiet
-    book.enter("kind", ASKED, answer, quiet)
-    assert [sentence.partition(":")[0] for sentence in book.wrong] == ([said] if said else [])
+def test_answer_leads_to_the_right_complaint(answer: Answer, quiet: bool, said: str | None) -> None:
+    results = Results()
+    results.quiet = quiet
+    results.add("kind", REQUEST, answer, quiet)
+    assert [sentence.partition(":")[0] for sentence in results.wrong] == ([said] if said else [])
 
 
-def test_what_begins_before_it_is_quiet_may_fail() -> None:
-    book = Book()
-    book.quiet = True
-    book.enter("kind", ASKED, Answer(0, 1, 200, failure("API_CorbaException")), quiet=False)
-    assert not book.wrong
+def test_request_from_before_a_quiet_phase_may_fail() -> None:
+    results = Results()
+    results.quiet = True
+    results.add("kind", REQUEST, Answer(0, 1, 200, failure("API_CorbaException")), quiet=False)
+    assert not results.wrong
 
 
 def usages(*uss: float) -> list[Usage]:
     return [Usage(rss=100.0, uss=each, descriptors=60, threads=20) for each in uss]
 
 
-def test_what_grows_from_phase_to_phase_is_growth() -> None:
+def test_usage_that_rises_from_phase_to_phase_is_growth() -> None:
     assert excess(growth(usages(*range(50, 86, 3)))) == ["uss has grown by 24, and 8 is allowed"]
 
 
 @pytest.mark.parametrize(
     "uss", [[50.0] * 9, [50, 90, 50, 50, 50, 50, 50, 90, 50], [54, 53, 52, 51, 50, 51, 52, 53, 54]]
 )
-def test_what_comes_and_goes_is_none(uss: list[float]) -> None:
+def test_usage_that_rises_and_falls_is_no_growth(uss: list[float]) -> None:
     assert not excess(growth(usages(*uss)))

@@ -1,0 +1,123 @@
+"""Writes of attributes. Contract: rc3, 2.3 and Decisions "Writes"."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, TypeAlias
+
+from flask import Blueprint, Response
+
+from mtango_gevent import values
+from mtango_gevent.api import failures, reply, writes
+from mtango_gevent.api.rc3.attributes import answer_in_json, by_name, not_found, shape_failure, shape_value
+from mtango_gevent.control.device import Device
+from mtango_gevent.errors import ApiError, DevFailed, as_failure, explained, not_made, status_of
+from mtango_gevent.names import folded
+from mtango_gevent.values import AttributeConfiguration, AttributeData, JsonObject, RawInput
+
+blueprint = Blueprint("attribute_writes", __name__)
+
+_NOT_READ_BACK = "it was written, but could not be read back"
+
+# Failures by the name of the attribute.
+Failures: TypeAlias = dict[str, ApiError | DevFailed]
+
+
+@blueprint.put("/<attribute>/value")
+def write_value(device: Device, attribute: str) -> Response:
+    """Write one attribute and answer its value as read back; a write-only attribute reads as written."""
+    raw = writes.value("v")
+    if writes.asynchronous():
+        _check(device, attribute, raw)
+        device.later(f"write of {attribute}", lambda: _write(device, attribute, raw))
+        return reply.no_content()
+    _write(device, attribute, raw)
+    with failures.after_change(_NOT_READ_BACK):
+        return answer_in_json(device, device.read_attribute(attribute, past_polling=True))
+
+
+@blueprint.put("/value")
+def write_values(device: Device) -> Response:
+    """Write several attributes in the order of the request, and answer what is read back; each fails for itself."""
+    inputs = writes.values("attribute")
+    if writes.asynchronous():
+        for name, raw in inputs.items():
+            _check(device, name, raw)
+        device.later(f"write of {', '.join(inputs)}", lambda: _write_in_background(device, inputs))
+        return reply.no_content()
+    unknown = _unknown_names(device, inputs) if len(inputs) > 1 else ()
+    failed = _write_each(device, inputs, unknown)
+    items = _read_back(device, [name for name in inputs if name not in failed], failed)
+    return reply.json([_shape_written(device, name, items, failed) for name in inputs])
+
+
+def _shape_written(device: Device, name: str, items: Mapping[str, AttributeData], failed: Failures) -> JsonObject:
+    return shape_failure(device, name, failed[name]) if name in failed else shape_value(device, items[name])
+
+
+def _read_back(device: Device, names: list[str], failed: Failures) -> dict[str, AttributeData]:
+    """Return the values of written attributes; if they cannot be read, add the failure of each to `failed`."""
+    try:
+        return dict(zip(names, device.read_back(names), strict=True))
+    except Exception as error:
+        failure = explained(as_failure(error, "MTANGO_NotShown", "the gateway cannot read it"), _NOT_READ_BACK)
+        failed.update(dict.fromkeys(names, failure))
+        return {}
+
+
+def _write_each(device: Device, inputs: Mapping[str, RawInput], unknown: Collection[str] = ()) -> Failures:
+    """Write all and return their failures. Once the device is unreachable the rest is not tried.
+
+    unknown: names that the device does not have.
+    """
+    failed: Failures = {}
+    unreachable: DevFailed | None = None
+    for name, raw in inputs.items():
+        try:
+            if unreachable or name in unknown:
+                raise unreachable or not_found(name)
+            _write(device, name, raw)
+        except ApiError as refusal:
+            failed[name] = refusal
+        except Exception as error:  # of any kind, as others may have been written
+            failed[name] = failure = as_failure(error, "MTANGO_NotWritten", "the gateway cannot write it")
+            if status_of(failure) == 503 and not unreachable:
+                unreachable = not_made(failure, f"this attribute was not written, as the write of {name} failed")
+    return failed
+
+
+def _write_in_background(device: Device, inputs: Mapping[str, RawInput]) -> None:
+    """Write all. Raises one DevFailed with the errors of all that failed."""
+    stacks = [as_failure(error, "", "").args for error in _write_each(device, inputs).values()]
+    if stacks:
+        raise DevFailed(*(error for stack in stacks for error in stack))
+
+
+def _unknown_names(device: Device, names: Collection[str]) -> Collection[str]:
+    """Return the names that the device does not have; none if it is unreachable, which the write will find."""
+    try:
+        known = by_name(device.list_attributes())
+        if not all(folded(name) in known for name in names):
+            known = by_name(device.list_attributes(max_age=0))
+    except DevFailed:
+        return ()
+    return {name for name in names if folded(name) not in known}
+
+
+def _check(device: Device, name: str, raw: RawInput) -> None:
+    """Raise BadRequest if the input does not fit the configuration of the attribute."""
+    device.with_written(name, lambda info: _argument(device, info, raw))
+
+
+def _write(device: Device, name: str, raw: RawInput) -> None:
+    """Write one attribute. Raises BadRequest as _check does, and DevFailed if the device refuses the value."""
+
+    def write(info: AttributeConfiguration) -> None:
+        device.write_attribute(info, _argument(device, info, raw), values.describe_write(info, raw))
+
+    device.with_written(name, write)
+
+
+def _argument(device: Device, info: AttributeConfiguration, raw: RawInput) -> Any:
+    """Convert the input; background jobs call this after the request has ended."""
+    return values.attribute_argument(info, raw, device.host.client.config.text_encoding)
