@@ -96,6 +96,11 @@ class Call:
         except BaseException as error:  # whatever it is, it belongs to the caller
             self._error = error
 
+    def wait(self, seconds: float | None) -> bool:
+        """Return whether the call ends within that time; None waits without limit."""
+        self.result.wait(seconds)
+        return self.result.ready()
+
     def finish(self) -> None:
         """Hand the outcome over, in the hub."""
         self.release()
@@ -146,7 +151,7 @@ class Call:
 
 
 def with_reasons(function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function of PyTango. PyTango 10.0 raises RuntimeError for a failure without reasons: raise DevFailed."""
+    """Call `function`, and give a failure without reasons one: PyTango 10.0 raises RuntimeError for it."""
     try:
         return function(*arguments)
     except RuntimeError as error:
