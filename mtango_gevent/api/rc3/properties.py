@@ -8,6 +8,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response
 
 from mtango_gevent.api import failures, query, reply, writes
+from mtango_gevent.api.reply import Shape
 from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.properties import Found
@@ -110,7 +111,7 @@ def delete_attribute_property(device: Device, attribute: str, property_name: str
     return reply.no_content()
 
 
-def _shape_attribute_properties(found: Found) -> JsonObject | list[JsonObject]:
+def _shape_attribute_properties(found: Found) -> Shape:
     if config().rc3_mode == "strict":
         return {
             name: failures.failure_body(describe(texts)) if isinstance(texts, DevFailed) else texts
@@ -131,9 +132,7 @@ def _shape_attribute_property(wanted: str, found: Found) -> JsonObject:
 # --- of both ---
 
 
-def _now_or_later(
-    device: Device, put: Callable[[], Found], shape: Callable[[Found], JsonObject | list[JsonObject]]
-) -> Response:
+def _now_or_later(device: Device, put: Callable[[], Found], shape: Callable[[Found], Shape]) -> Response:
     """Write properties and answer them as the database has them, without `filter`, which may be a property's name."""
     if writes.asynchronous():
         device.later("properties", lambda: _raise_failures(put()))
