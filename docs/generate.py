@@ -16,8 +16,7 @@ from typing import Any
 
 import yaml
 
-from mtango_gevent import limits
-from mtango_gevent import metrics as metrics_module
+from mtango_gevent import limits, metric_table
 from mtango_gevent.config import Config
 from mtango_gevent.errors import STATUS_OF_REASON
 from mtango_gevent.serving import cli
@@ -105,7 +104,7 @@ def metrics() -> str:
     """Every metric with its labels and help."""
     rows = [
         (f"`{name}`", ", ".join(f"`{label}`" for label in labels), about)
-        for name, labels, about in metrics_module.METRICS
+        for name, labels, about in metric_table.METRICS
     ]
     return _table(("Metric", "Labels", "Meaning"), rows)
 

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from mtango_gevent import __version__, metrics
+from mtango_gevent import __version__, metric_table
 from mtango_gevent.config import FILE_VARIABLE, SETTINGS, Config
+from mtango_gevent.control.calls import breaker, threads
 from mtango_gevent.errors import STATUS_OF_REASON
+from mtango_gevent.serving import stopping
 
 from .pages import DEPLOY_PAGES, DOCS, PAGES, ROOT, code_spans, prose
 
@@ -61,10 +63,10 @@ def test_every_setting_has_a_row() -> None:
 
 def test_every_metric_has_a_row() -> None:
     page = read("metrics.md")
-    for name, labels, about in metrics.METRICS:
+    for name, labels, about in metric_table.METRICS:
         listed = ", ".join(f"`{label}`" for label in labels)
         assert f"| `{name}` |{f' {listed}' if listed else ''} | {about} |" in page
-    assert set(re.findall(r"^\| `(mtango_\w+)`", page, re.M)) == {name for name, _, _ in metrics.METRICS}
+    assert set(re.findall(r"^\| `(mtango_\w+)`", page, re.M)) == {name for name, _, _ in metric_table.METRICS}
 
 
 def test_every_reason_has_a_row() -> None:
@@ -138,7 +140,7 @@ def test_cited_reasons_exist(page: Path) -> None:
 
 @each_page
 def test_cited_metrics_exist(page: Path) -> None:
-    known = {name for name, _, _ in metrics.METRICS}
+    known = {name for name, _, _ in metric_table.METRICS}
     for name in re.findall(r"\bmtango_(?!gevent)[a-z_]+[a-z]", prose(page)):
         assert name in known, name
 
@@ -182,6 +184,16 @@ def headings(page: Path) -> set[str]:
     """Return the anchors that Markdown gives to the headings of a page."""
     found = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.M)
     return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in found}
+
+
+def test_numbers_that_pages_state_are_those_of_the_code() -> None:
+    """Constants and defaults in the running text, which no generated table has."""
+    config = Config()
+    assert stopping.graceful_timeout(config) == 53
+    assert (threads.FEW, threads.GROW_AFTER, breaker.FORGET_AFTER) == (4, 0.005, 60)
+    assert (config.device_limit, config.open_after, config.retry_after, config.queue_timeout) == (4, 3, 1, 1)
+    assert (config.tango_timeout, config.call_deadline, config.event_silence) == (3, 5, 10)
+    assert f"version: {__version__}\n" in (ROOT / "swagger/sys.yml").read_text("utf-8")
 
 
 def test_every_page_is_in_the_navigation_and_in_reach() -> None:
