@@ -11,7 +11,7 @@ from flask import Blueprint, Response
 from mtango_gevent import values
 from mtango_gevent.api import failures, freshness, pictures, query, reply, timestamps, urls, writes
 from mtango_gevent.api.rc3 import configuration
-from mtango_gevent.api.reply import Rendered, Shape
+from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, DevFailed, describe, status_of, tango_failure
@@ -90,7 +90,7 @@ def answer_in_json(device: Device, item: AttributeData, began: float = freshness
     return reply.rendered(render_value(device, item, query.filtered), began)
 
 
-def render_value(device: Device, item: AttributeData, select: Callable[[Shape], object] | None = None) -> Rendered:
+def render_value(device: Device, item: AttributeData, select: Callable[[JsonObject], object] | None = None) -> Rendered:
     return reply.render(shape_value(device, item), select, _time_of(item), "Accept")
 
 

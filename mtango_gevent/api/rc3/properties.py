@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import TypeAlias
 
 from flask import Blueprint, Response
 
 from mtango_gevent.api import failures, query, reply, writes
-from mtango_gevent.api.reply import Shape
 from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.properties import Found
@@ -18,6 +18,8 @@ from mtango_gevent.values import JsonObject
 
 blueprint = Blueprint("properties", __name__)
 of_attributes = Blueprint("attribute_properties", __name__)
+
+Shape: TypeAlias = JsonObject | list[JsonObject]
 
 _PUT_OR_POST = ["PUT", "POST"]
 
