@@ -44,7 +44,7 @@ def on_starting(server):
     """Refuse --preload: gevent must patch a worker before PyTango is loaded, and nothing of Tango survives a fork."""
     if server.cfg.preload_app:
         sys.exit("mtango-gevent: --preload loads PyTango before the fork, after which its calls would block a worker")
-    board.make_folder()
+    board.make_folder(server.cfg.uid, server.cfg.gid)
 
 
 def pre_fork(server, worker):
@@ -54,9 +54,6 @@ def pre_fork(server, worker):
 def post_fork(server, worker):
     # The worker inherits the master's handler, which would swallow the signal until the worker has its own.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    from mtango_gevent import metrics
-
-    metrics.begin(board, worker.slot)
     _log_as_gunicorn_does(worker)
 
 

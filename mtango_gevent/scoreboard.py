@@ -65,12 +65,16 @@ class Scoreboard:
 
     # --- in the process that starts the workers ---
 
-    def make_folder(self) -> None:
-        """Make the folder, locked while a process of this gateway lives; remove those of gateways that were killed."""
+    def make_folder(self, user: int = -1, group: int = -1) -> None:
+        """Make the folder for workers of that user, and remove those of gateways that were killed.
+
+        It is locked while a process of this gateway lives.
+        """
         _remove_stale_folders()
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PARENT))
         self._lock = os.open(self.folder, os.O_RDONLY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        os.chown(self.folder, user, group)
 
     def remove_folder(self) -> None:
         if self.folder:

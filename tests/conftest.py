@@ -17,7 +17,7 @@ from webtest import TestApp
 from mtango_gevent import create_app
 from mtango_gevent.config import Config
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
-from tests.witness import Witness, summoned
+from tests.pytango_process import PyTango, start_pytango
 
 TESTS = Path(__file__).parent
 CPP_SERVER = shutil.which("TangoTest", path=f"{os.environ.get('PATH', '')}:/usr/lib/tango")
@@ -91,32 +91,32 @@ def _changing_server(tango_system: EmbeddedTango) -> ServerProcess:
 
 
 @pytest.fixture
-def changing_server(_changing_server: ServerProcess, witness: Witness) -> Iterator[ServerProcess]:
+def changing_server(_changing_server: ServerProcess, pytango: PyTango) -> Iterator[ServerProcess]:
     """The server of a device that its properties change, which is as it is by default before the test and after it."""
     yield _changing_server
-    witness.puts_properties(CHANGING_DEVICE, labels=[], kind=[], answers=[])
-    witness.deletes_attribute_property(CHANGING_DEVICE, "mode", "enum_labels")
+    pytango.put_properties(CHANGING_DEVICE, labels=[], kind=[], answers=[])
+    pytango.delete_attribute_property(CHANGING_DEVICE, "mode", "enum_labels")
     _changing_server.restart()
 
 
 @pytest.fixture
-def sender(sender_server: ServerProcess, witness: Witness) -> str:
+def sender(sender_server: ServerProcess, pytango: PyTango) -> str:
     """The name of a device that sends events when it is told to, as it is after its start."""
-    witness.runs(SENDER_DEVICE, "Init")
+    pytango.run(SENDER_DEVICE, "Init")
     return SENDER_DEVICE
 
 
 @pytest.fixture(scope="session")
-def witness(tango_system: EmbeddedTango) -> Iterator[Witness]:
-    with summoned(tango_system.tango_host) as witness:
-        yield witness
+def pytango(tango_system: EmbeddedTango) -> Iterator[PyTango]:
+    with start_pytango(tango_system.tango_host) as pytango:
+        yield pytango
 
 
 @pytest.fixture
-def fresh_types(witness: Witness) -> Iterator[str]:
+def fresh_types(pytango: PyTango) -> Iterator[str]:
     """The name of the device with one of everything, which afterwards has its own values again."""
     yield TYPES_DEVICE
-    witness.runs(TYPES_DEVICE, "Init")
+    pytango.run(TYPES_DEVICE, "Init")
 
 
 @pytest.fixture(scope="session")

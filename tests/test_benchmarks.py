@@ -1,4 +1,4 @@
-"""That `make bench` measures, judges and reports; how fast anything is, is not tested."""
+"""`make bench` measures, judges and reports. Speed itself is not tested."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timing
-def test_everybody_is_measured_and_nobody_fails(results: Path) -> None:
+def test_every_yardstick_is_measured_without_failures(results: Path) -> None:
     rows = json.loads((results / "figures.json").read_text())["rows"]
     assert [(row["workload"], row["contestant"]) for row in rows] == [
         *[("write", who) for who in ("gateway", "before", "bare", "gunicorn", "fastapi", "loop")],
@@ -61,7 +61,7 @@ def test_everybody_is_measured_and_nobody_fails(results: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timing
-def test_a_run_says_where_and_with_what(results: Path) -> None:
+def test_run_records_the_machine_and_the_versions(results: Path) -> None:
     found = json.loads((results / "figures.json").read_text())
     assert found["machine"]["cores"] > 0
     assert {"python", "pytango", "gunicorn", "fastapi", "wrk"} <= set(found["versions"])
@@ -77,7 +77,7 @@ def test_the_table_has_a_line_for_each_row_and_the_plot_can_be_read(results: Pat
     ElementTree.parse(results / "ratios.svg")
 
 
-def test_a_ratio_is_of_the_same_round() -> None:
+def test_ratio_compares_figures_of_the_same_round() -> None:
     """A machine that is half as fast for a round disturbs no ratio."""
     one, other = row("scalar", "gateway"), row("scalar", "bare")
     for rows, speeds in ((one, (800, 400, 800)), (other, (1000, 500, 1000))):
@@ -85,7 +85,7 @@ def test_a_ratio_is_of_the_same_round() -> None:
     assert Ratio.of(one, other, lambda r: r.per_second) == Ratio(0.8, 0.8, 0.8)
 
 
-def test_what_must_hold_is_judged() -> None:
+def test_requirements_are_judged() -> None:
     found = words(row("scalar", "gateway", 800), row("scalar", "bare", 1000), row("scalar", "fastapi", 700))
     assert found == {
         "one scalar: requests/s, to bare": "holds",
@@ -116,7 +116,7 @@ def test_one_connection_is_compared_with_plain_pytango() -> None:
     assert words(*rows)["one connection: p50 above plain PyTango's, ms"] == "holds"
 
 
-def test_nothing_is_said_of_what_was_not_measured() -> None:
+def test_missing_measurements_have_no_verdict() -> None:
     assert words() == {}
 
 

@@ -77,7 +77,7 @@ def test_a_wrong_value_names_the_setting_the_value_and_what_is_expected(name: st
         ("tango_hosts = 5", "MTANGO_TANGO_HOSTS"),
     ],
 )
-def test_a_wrong_file_says_what_and_where(tmp_path: Path, content: str, said: str) -> None:
+def test_error_in_a_file_names_the_setting_and_the_file(tmp_path: Path, content: str, said: str) -> None:
     file = tmp_path / "mtango.toml"
     file.write_text(content)
     with pytest.raises(ConfigError, match=said):

@@ -247,7 +247,7 @@ def test_examples_fit_their_schemas(operation: Operation) -> None:
 
 
 @each_operation
-def test_examples_of_what_is_sent_fit_their_schemas(operation: Operation) -> None:
+def test_examples_of_request_bodies_fit_their_schemas(operation: Operation) -> None:
     for parameter in [*operation.parameters("path"), *operation.parameters("query")]:
         if "example" in parameter:
             operation.check(parameter["schema"], parameter["example"])
@@ -667,7 +667,7 @@ def test_reply_is_as_described(client: TestApp, app: Flask, status: int, request
 
 @pytest.mark.usefixtures("polled", "restored")
 @pytest.mark.parametrize("request_", [*map(Request, READ), *WRITTEN, *FAILED], ids=str)
-def test_failure_is_what_tango_refuses(client: TestApp, request_: Request) -> None:
+def test_only_requests_that_tango_refuses_are_failures(client: TestApp, request_: Request) -> None:
     reply = ask(client, request_).json
     assert (isinstance(reply, dict) and reply.get("quality") == "FAILURE") == (request_ in FAILED)
 

@@ -93,6 +93,8 @@ def enter_flask(_endpoint: str | None, _values: dict[str, object] | None) -> Non
     context = current()
     if request.url_rule:
         context.route = request.url_rule.rule
-    failure, context.failure = context.failure, None  # its traceback would otherwise form a reference cycle
-    if failure is not None:
-        raise failure
+    if context.failure is not None:
+        try:
+            raise context.failure
+        finally:
+            context.failure = None  # its traceback would otherwise form a reference cycle

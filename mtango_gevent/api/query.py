@@ -93,11 +93,6 @@ def check_parameters(kind: str, encoded: bytes) -> None:
         raise BadRequest(f"the {kind}: expected UTF-8, got other bytes at {error.start}") from None
 
 
-def has_only(*keys: str) -> bool:
-    """Return whether the query has no other parameters."""
-    return request.args.keys() <= set(keys)
-
-
 def single(key: str) -> str | None:
     """Return the value of a parameter, or None. Raises BadRequest if it is repeated."""
     given = request.args.getlist(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import orjson
 from flask import Response
@@ -19,7 +19,7 @@ from mtango_gevent.values import JsonObject
 T = TypeVar("T")
 
 # The body of a response before its encoding.
-Shape: TypeAlias = JsonObject | list[JsonObject]
+Shape = TypeVar("Shape", bound=JsonObject | list[JsonObject])
 
 
 @dataclasses.dataclass
@@ -73,7 +73,7 @@ def _left(content: Rendered, began: float | None) -> float:
     return config().metadata_max_age if began is None else freshness.left_of_value(began)
 
 
-def _has_failure(shape: Shape) -> bool:
+def _has_failure(shape: JsonObject | list[JsonObject]) -> bool:
     return any(item.get("quality") == "FAILURE" for item in ([shape] if isinstance(shape, dict) else shape))
 
 

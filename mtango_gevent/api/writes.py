@@ -16,7 +16,7 @@ from mtango_gevent import limits
 from mtango_gevent.api.query import check_name, check_names, check_parameters, quoted
 from mtango_gevent.errors import ApiError, BadRequest, check_limit
 from mtango_gevent.names import canonical_name, folded
-from mtango_gevent.values import RawInput, shown
+from mtango_gevent.values import JsonObject, RawInput, shown
 
 _FALSE = ("false", "0", "no")
 
@@ -78,7 +78,7 @@ def properties() -> dict[str, list[str]]:
 
     Raises BadRequest for impossible or repeated names, and for a property without texts.
     """
-    sent: list[tuple[str, Any]] = [item for item in _parameters().lists() if item[0] not in ("async", "replace")]
+    sent: list[tuple[str, object]] = [item for item in _parameters().lists() if item[0] not in ("async", "replace")]
     if _text() and not _form():
         sent += _named_texts(_json(exactly=True))
     if not sent:
@@ -97,21 +97,24 @@ def property_texts(name: str) -> list[str]:
     given = _parameters().getlist("value")
     if given or not _text():
         return _lines(name, given)
-    sent = RawInput.in_body(_text())
-    if not isinstance(sent.parsed, (dict, list)):
-        return _lines(name, sent.text())
-    found = _json(exactly=True)
-    if not isinstance(found, dict):
-        return _lines(name, found)
-    if "values" in found:  # like an answer: {"name": ..., "values": [...]}; the other form is {name: [...]}
-        found = {str(found.get("name", name)): found["values"]}
-    known = canonical_name(name, found)
+    raw = RawInput.in_body(_text())
+    if not isinstance(raw.parsed, (dict, list)):
+        return _lines(name, raw.text())
+    document = _json(exactly=True)
+    return _lines(name, _texts_of(name, document) if isinstance(document, dict) else document)
+
+
+def _texts_of(name: str, document: JsonObject) -> object:
+    """Return the texts in a document like an answer: {"name": name, "values": [...]} or {name: [...]}."""
+    if "values" in document:
+        document = {str(document.get("name", name)): document["values"]}
+    known = canonical_name(name, document)
     if known is None:
-        raise BadRequest(f"the body: expected the property {quoted(name)}, got {shown(found)}")
-    return _lines(name, found[known])
+        raise BadRequest(f"the body: expected the property {quoted(name)}, got {shown(document)}")
+    return document[known]
 
 
-def _named_texts(found: Any) -> list[tuple[str, Any]]:
+def _named_texts(found: object) -> list[tuple[str, object]]:
     if isinstance(found, list):  # like the answer for devices: [{"name": ..., "values": [...]}, ...]
         if not all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in found):
             raise BadRequest('the body: expected a list of {"name": text, "values": [texts]}, got ' + shown(found))
@@ -121,18 +124,19 @@ def _named_texts(found: Any) -> list[tuple[str, Any]]:
     return list(found.items())
 
 
-def _lines(name: str, texts: Any) -> list[str]:
-    lines = texts if isinstance(texts, list) else [texts]
+def _lines(name: str, texts: object) -> list[str]:
+    owner, lines = f"the property {quoted(name)}", texts if isinstance(texts, list) else [texts]
     if not lines:
-        raise BadRequest(f"the property {quoted(name)}: expected a text or more, got none; DELETE deletes a property")
-    check_limit(len(lines), limits.LINES, f"texts of the property {quoted(name)}")
-    for line in lines:
-        if not isinstance(line, str) or "\0" in line:
-            raise BadRequest(f"the property {quoted(name)}: expected texts without NUL, got {shown(texts)}")
-        check_limit(
-            len(line.encode("utf-8", "surrogatepass")), limits.LINE, f"bytes in a text of the property {quoted(name)}"
-        )
-    return lines
+        raise BadRequest(f"{owner}: expected a text or more, got none; DELETE deletes a property")
+    check_limit(len(lines), limits.LINES, f"texts of {owner}")
+    return [_checked_line(owner, line) for line in lines]
+
+
+def _checked_line(owner: str, line: object) -> str:
+    if not isinstance(line, str) or "\0" in line:
+        raise BadRequest(f"{owner}: expected texts without NUL, got {shown(line)}")
+    check_limit(len(line.encode("utf-8", "surrogatepass")), limits.LINE, f"bytes in a text of {owner}")
+    return line
 
 
 def argument() -> RawInput:
@@ -147,7 +151,7 @@ def argument() -> RawInput:
     return RawInput.in_query(texts) if texts else RawInput.in_body(_text())
 
 
-def document() -> dict[str, Any]:
+def document() -> JsonObject:
     """Return the body, which must be a JSON object, whatever its Content-Type."""
     found = _json()
     if not isinstance(found, dict):

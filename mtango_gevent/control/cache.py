@@ -1,9 +1,10 @@
 """The cache of proxies, readings and metadata, with single flight: concurrent callers with the same key share one call.
 
-Single flight here has a leader for the beginning of a call only. The leader decides how the call is made (a bulkhead,
-a thread) and waits for it until its own deadline; the result is stored, and the others are woken, where the call ends:
-in its thread. So a leader that is late or killed ends nobody's call, and a call may be one Tango call in a thread as
-well as a function that makes several of them. Sharing the future of a call would do for the former only.
+A call has a leader for its beginning only. The leader decides how the call is made (a route, or here) and waits for it
+until its own deadline. The result is stored, and the other callers are woken, where the function ends: in its thread.
+So a leader that is late or killed does not end the call of the others, and a call may be one Tango call in a thread or
+a function that makes several of them, such as a question to a redundant database. Sharing the future of a call in the
+thread pool, without a leader, would do for the former only, and not for threads without a hub.
 """
 
 from __future__ import annotations
@@ -13,23 +14,36 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from cachetools import TLRUCache
 
-from mtango_gevent.control.calls import NativeLock, Signal
+from mtango_gevent.control.calls import Bulkhead, NativeLock, Signal
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.metrics import CacheMetrics
 from mtango_gevent.names import folded
 
 T = TypeVar("T")
 
-# How the leader makes a call, and how another caller waits for its end; both raise DevFailed, the latter when late.
-Lead: TypeAlias = Callable[[Callable[[], T]], T]
-Join: TypeAlias = Callable[[Signal], object]
-
 # Devices whose own generation is remembered, about a hundred bytes each.
 MOST_DEVICES = 10_000
+
+
+class Route(NamedTuple):
+    """How a shared call is made: as a call of that kind in `bulkhead`, or in the bulkhead that `through` returns.
+
+    Other callers wait for it until the deadline of `bulkhead`.
+    """
+
+    bulkhead: Bulkhead
+    kind: str
+    through: Callable[[], Bulkhead] | None = None
+
+    def call(self, function: Callable[[], T]) -> T:
+        return self.bulkhead.call(self.kind, function, through=self.through() if self.through else None)
+
+    def join(self, signal: Signal) -> None:
+        self.bulkhead.join(self.kind, signal)
 
 
 class _Flight(Generic[T]):
@@ -52,31 +66,33 @@ class SingleFlight:
 
     def __init__(self, make_signal: Callable[[], Signal]) -> None:
         self._make_signal = make_signal
-        self._flights: dict[Hashable, _Flight[Any]] = {}
+        self._flights: dict[Hashable, _Flight[Any]] = {}  # those that can be joined
+        self._under_way: set[_Flight[Any]] = set()
         self._guard = NativeLock()  # held for dictionary work only
 
     def __bool__(self) -> bool:
-        """Return whether any call is under way."""
-        return bool(self._flights)
+        """Return whether any call is under way, those that their leaders have left included."""
+        return bool(self._under_way)
 
-    def do(self, key: Hashable, function: Callable[[], T], lead: Lead[T] | None = None, join: Join | None = None) -> T:
+    def do(self, key: Hashable, function: Callable[[], T], route: Route | None = None) -> T:
         """Return what `function` returns, or what a call for the same key returns that is under way.
 
-        `function` must not return None. Without `lead` it is called here, and without `join` the others wait without
-        limit. A failure is raised to all callers that wait; when the leader is killed before `function` has been
-        called, or while it calls it here, the next caller leads.
+        `function` must not return None. Without a route it is called here, and others wait for it without limit.
+        A failure is raised to all callers that wait. When the leader is killed before `function` has been called, or
+        while it calls it here, the next caller leads.
         """
         while True:
-            result = self.join(key, join)
+            result = self.join(key, route)
             if result is not None:
                 return result
             with self._guard:
                 if key in self._flights:  # a thread was faster
                     continue
                 flight = self._flights[key] = _Flight[T]()
-            return self._lead(key, flight, function, lead)
+                self._under_way.add(flight)
+            return self._lead(key, flight, function, route)
 
-    def join(self, key: Hashable, join: Join | None = None) -> Any | None:
+    def join(self, key: Hashable, route: Route | None = None) -> Any | None:
         """Return what the call for that key returns that is under way, or None if there is none or it is given up."""
         with self._guard:
             flight = self._flights.get(key)
@@ -84,15 +100,15 @@ class SingleFlight:
                 return None
             signal = self._make_signal()
             flight.waiting.append(signal)
-        if join:
-            join(signal)
+        if route:
+            route.join(signal)
         else:
             signal.wait(None)
         if flight.failure is not None:
             raise _copy(flight.failure)
         return flight.result
 
-    def _lead(self, key: Hashable, flight: _Flight[T], function: Callable[[], T], lead: Lead[T] | None) -> T:
+    def _lead(self, key: Hashable, flight: _Flight[T], function: Callable[[], T], route: Route | None) -> T:
         def run() -> T:
             flight.begun = True
             try:
@@ -104,7 +120,7 @@ class SingleFlight:
             return result
 
         try:
-            return lead(run) if lead else run()
+            return route.call(run) if route else run()
         except BaseException as error:
             if flight.begun:  # it has ended, or goes on for those that have joined
                 self._forget(key, flight)
@@ -120,6 +136,7 @@ class SingleFlight:
         flight.result = result
         flight.failure = _copy(failure) if isinstance(failure, Exception) else None
         with self._guard:
+            self._under_way.discard(flight)
             waiting, flight.waiting = flight.waiting, []
         for signal in waiting:
             signal.set()
@@ -150,7 +167,7 @@ class Cache(Generic[T]):
     A value whose call began before `forget` or `clear` is neither stored nor joined after it: such a change begins a
     new generation of the device. Concurrent callers share one call. None cannot be a value, and failures are not kept.
     renew: each use begins the lifetime anew. weigh: returns what a value takes of `size`, math.inf if it is not to be
-    kept. figures: where hits, misses and the number of values are counted. make_signal: as for SingleFlight.
+    kept. metrics: where hits, misses and the number of values are counted. make_signal: as for SingleFlight.
     """
 
     def __init__(
@@ -160,7 +177,7 @@ class Cache(Generic[T]):
         make_signal: Callable[[], Signal],
         renew: bool = False,
         weigh: Callable[[T], float] | None = None,
-        figures: CacheMetrics | None = None,
+        metrics: CacheMetrics | None = None,
     ) -> None:
         self._entries: TLRUCache[tuple[str, Hashable], _Entry] = TLRUCache(
             size,
@@ -169,7 +186,7 @@ class Cache(Generic[T]):
             (lambda entry: weigh(entry.value)) if weigh else None,
         )
         self._renew = renew
-        self._figures = figures
+        self._metrics = metrics
         self._flights = SingleFlight(make_signal)
         self._numbers = itertools.count(1)
         self._generations: dict[str, int] = {}
@@ -182,12 +199,11 @@ class Cache(Generic[T]):
         detail: Hashable,
         ask: Callable[[], T],
         max_age: float = math.inf,
-        lead: Lead[T] | None = None,
-        join: Join | None = None,
+        route: Route | None = None,
     ) -> T:
         """Return the kept value if it is at most `max_age` seconds old, else what `do` returns."""
         found = self.find(device, detail, max_age)
-        return self.do(device, detail, ask, lead, join) if found is None else found
+        return self.do(device, detail, ask, route) if found is None else found
 
     def find(self, device: str, detail: Hashable = None, max_age: float = math.inf) -> T | None:
         """Return the kept value if it is at most `max_age` seconds old, and count a hit or a miss."""
@@ -197,8 +213,8 @@ class Cache(Generic[T]):
             if entry and self._renew:
                 self._entries[device, detail] = entry._replace(asked=now)
         is_fresh = entry is not None and now - entry.asked < max_age
-        if self._figures:
-            (self._figures.hit if is_fresh else self._figures.miss)()
+        if self._metrics:
+            (self._metrics.hit if is_fresh else self._metrics.miss)()
         return entry.value if entry and is_fresh else None
 
     def peek(self, device: str, detail: Hashable = None) -> T | None:
@@ -207,26 +223,14 @@ class Cache(Generic[T]):
             entry = self._find(device, detail)
         return entry and entry.value
 
-    def do(
-        self,
-        device: str,
-        detail: Hashable,
-        ask: Callable[[], T],
-        lead: Lead[T] | None = None,
-        join: Join | None = None,
-    ) -> T:
-        """Return and keep what `ask` returns, in a call shared by concurrent callers. Raises what `ask` raises.
-
-        lead, join: as for SingleFlight.
-        """
+    def do(self, device: str, detail: Hashable, ask: Callable[[], T], route: Route | None = None) -> T:
+        """Return and keep what `ask` returns, in a call shared by concurrent callers. Raises what `ask` raises."""
         generation = self._generation(device)
-        return self._flights.do(
-            (device, generation, detail), lambda: self._ask(device, detail, generation, ask), lead, join
-        )
+        return self._flights.do((device, generation, detail), lambda: self._ask(device, detail, generation, ask), route)
 
-    def join(self, device: str, detail: Hashable, join: Join | None = None) -> T | None:
+    def join(self, device: str, detail: Hashable, route: Route | None = None) -> T | None:
         """Return what a call returns that is under way, or None if there is none."""
-        return self._flights.join((device, self._generation(device), detail), join)
+        return self._flights.join((device, self._generation(device), detail), route)
 
     def ask(self, device: str, detail: Hashable, ask: Callable[[], T]) -> T:
         """Return and keep what `ask` returns now, in a call of its own."""
@@ -248,11 +252,11 @@ class Cache(Generic[T]):
         self.count()
 
     def count(self) -> None:
-        """Update the number of values in the figures."""
-        if self._figures:
+        """Update the number of values in the metrics."""
+        if self._metrics:
             with self._guard:
                 self._entries.expire()
-                self._figures.size(len(self._entries))
+                self._metrics.size(len(self._entries))
 
     def _ask(self, device: str, detail: Hashable, generation: int, ask: Callable[[], T]) -> T:
         asked = time.monotonic()

@@ -15,7 +15,7 @@ from tango.gevent_executor import set_global_executor
 from mtango_gevent.config import Config
 from mtango_gevent.control.addresses import Addresses
 from mtango_gevent.control.background import Background
-from mtango_gevent.control.cache import Cache
+from mtango_gevent.control.cache import Cache, Route
 from mtango_gevent.control.calls import (
     Bulkhead,
     BulkheadExecutor,
@@ -29,7 +29,6 @@ from mtango_gevent.control.calls import (
 )
 from mtango_gevent.control.database import Address, Database, DatabaseServer
 from mtango_gevent.control.events import ConfigurationWatch, EventHub
-from mtango_gevent.control.proxies import ProxyCache
 from mtango_gevent.control.reads import Reads
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.metrics import CacheMetrics, Metrics, own
@@ -56,12 +55,12 @@ class TangoClient:
         self.background = Background(self.concurrency, config.async_limit)
         self.events = EventHub(config, self.concurrency, self.partitions, self.plain_proxy)
         proxies = CacheMetrics(self.metrics, "devices", config.cache_size)
-        self.proxies = ProxyCache(config.cache_size, config.cache_idle, signal, proxies)
+        self.proxies = Cache[Any](config.cache_size, config.cache_idle, signal, renew=True, metrics=proxies)
         self.reads = Reads(config.value_max_age, config.value_memory, signal)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         attributes = CacheMetrics(self.metrics, "attributes", METADATA_SIZE)
-        self.attributes = Cache[Any](METADATA_SIZE, config.metadata_lifetime, signal, figures=attributes)
+        self.attributes = Cache[Any](METADATA_SIZE, config.metadata_lifetime, signal, metrics=attributes)
         self.descriptions = Cache[Any](METADATA_SIZE, config.metadata_lifetime, signal)
         self.watch = ConfigurationWatch(
             self.concurrency, self.partitions, self.plain_proxy, self.bulkhead, self.attributes, self.descriptions
@@ -99,7 +98,7 @@ class TangoClient:
 
     def _ping(self, url: str) -> None:
         """In a thread. Raises DevFailed where the device's server does not answer; without a connection who knows."""
-        asked = self._database_servers.get(url) or self.proxies.peek(url)
+        asked = self._database_servers.get(url) or self.proxies.peek(url, False)
         if asked:
             asked.ping()
 
@@ -109,7 +108,7 @@ class TangoClient:
         if database:
             database.run_here("DbInfo")
             return
-        proxy = self.proxies.peek(_past_polling(url)) or self.proxies.peek(url) or self.plain_proxy(url)
+        proxy = self.proxies.peek(url, True) or self.proxies.peek(url, False) or self.plain_proxy(url)
         proxy.read_attribute("State")
 
     def device_proxy(
@@ -121,12 +120,13 @@ class TangoClient:
         find_server: gives the name of its device server; where its argument is true, by asking the database now.
         past_polling: the one whose reads the device answers itself, also where polling has kept a value.
         """
-        bulkhead, name = self.bulkhead(url), _past_polling(url) if past_polling else url
+        bulkhead = self.bulkhead(url)
         if bulkhead.is_silent and not self.bulkheads.is_database(url):
             with contextlib.suppress(DevFailed):  # it may have been moved to another one
                 self.bulkheads.assign_server(bulkhead, find_server(False))
         if bulkhead.connected_through and bulkhead.connected_through != self._through(url):
-            self._forget_proxies(url)
+            bulkhead.connected_through = ""
+            self.proxies.forget(url)
 
         def connect() -> tango.DeviceProxy:
             assert bulkhead.server is not None
@@ -151,7 +151,7 @@ class TangoClient:
             assert bulkhead.server is not None
             return bulkhead.server.connection_bulkhead()
 
-        return self.proxies.get(name, bulkhead, find_bulkhead, connect)
+        return self.proxies.get(url, past_polling, connect, route=Route(bulkhead, "connection", find_bulkhead))
 
     def plain_proxy(self, url: str) -> tango.DeviceProxy:
         """A new one that blocks its caller, for who has a thread of the pool already. Raises DevFailed."""
@@ -161,11 +161,6 @@ class TangoClient:
         """The prefix that PyTango needs besides to connect to a device; see Database.through."""
         own = self._databases.get("")
         return own.through if own and local_name(url) == url else ""
-
-    def _forget_proxies(self, url: str) -> None:
-        self.bulkhead(url).connected_through = ""
-        for name in (url, _past_polling(url)):
-            self.proxies.forget(name)
 
     def _ready(self, proxy: tango.DeviceProxy) -> tango.DeviceProxy:
         # A proxy of a frozen server is made without complaint, and then connects in the next method, whichever that
@@ -215,8 +210,3 @@ class TangoClient:
         self.events.clear()
         self.descriptions.clear()
         self.names.clear()
-
-
-def _past_polling(url: str) -> str:
-    """What the proxy of a device is kept under that has the device itself answer."""
-    return f"{url} past polling"

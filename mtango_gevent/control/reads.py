@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -15,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import tango
 
-from mtango_gevent.control.cache import Cache
+from mtango_gevent.control.cache import Cache, Route
 from mtango_gevent.control.calls import Bulkhead, Signal, with_reasons
 from mtango_gevent.control.records import value_size
 
@@ -67,8 +66,8 @@ class Reads:
             found = self._cache.find(url, what)
             if found is not None:
                 return found
-        join = functools.partial(bulkhead.join, "read")
-        found = self._cache.join(url, what, join)  # needs no connection of its own
+        route = Route(bulkhead, "read")
+        found = self._cache.join(url, what, route)  # needs no connection of its own
         if found is not None:
             return found
         proxy = connect()
@@ -77,7 +76,7 @@ class Reads:
             began = time.perf_counter()
             return Reading(with_reasons(read, proxy), began)
 
-        return self._cache.do(url, what, read_now, functools.partial(bulkhead.call, "read"), join)
+        return self._cache.do(url, what, read_now, route)
 
     @contextlib.contextmanager
     def changing(self, url: str) -> Iterator[None]:

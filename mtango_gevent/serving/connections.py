@@ -1,8 +1,7 @@
-"""The open connections of a gunicorn worker, and which of them are closed when.
+"""The open connections of a gunicorn worker: limits for idle ones and for heads of requests.
 
-gunicorn bounds neither the time that the head of a request may take nor the connections that wait without a request:
-as many of them as there are `worker_connections` would keep every new client out. gunicorn reads this module before
-the fork: no PyTango here.
+gunicorn limits neither the time for the head of a request nor the connections without a request: `worker_connections`
+of them would keep every new client out. gunicorn reads this module before the fork: it does not import PyTango.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ import gevent
 from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders
 from gunicorn.http.unreader import SocketUnreader
 
-# Bytes that the head of a request may have; proxies take about half of that.
+# Size limit of the head of a request, in bytes; that of proxies is about half.
 HEAD_LIMIT = 64 << 10
 
-# Bytes and seconds for what a client still sends after its request was refused.
+# Limits for what a client still sends after its request was refused: bytes, seconds.
 _LINGER_BYTES, LINGER_SECONDS = 1 << 20, 1.0
 
 _PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 
-# What the first line of a request can be, as far as it has come: method, target, version.
+# A valid beginning of the first line of a request: method, target, version.
 _REQUEST_LINE = re.compile(rb"(?:\r\n)?[!$%&'*+.^_`|~0-9A-Z-]{0,20}(?: [\x21-\x7e]*(?: [\x21-\x7e]*)?)?\r?")
 
 
 class Connection:
     """A client's connection.
 
-    head: what was received of the request that is being received or answered, perhaps with the beginning of its body.
+    head: the bytes received of the current request, perhaps with the beginning of its body.
     reader: gunicorn's buffered reader of the socket.
     """
 
@@ -65,10 +64,7 @@ class Connection:
         return self.head.startswith(b"OPTIONS ") and self.header("Access-Control-Request-Method") is not None
 
     def header(self, name: str) -> str | None:
-        """Return a header of the request, also of one that gunicorn could not parse; None if it has not come.
-
-        Takes linear time: the head may be anything.
-        """
+        """Return a header of the request, parsed by gunicorn or not, in linear time; None without it."""
         wanted = name.lower().encode("ascii")
         head, end, _ = self.head.partition(b"\r\n\r\n")
         lines = head.split(b"\r\n")
@@ -80,26 +76,26 @@ class Connection:
         return None
 
     def stop_reading(self) -> None:
-        """Let the greenlet of the connection read the bytes that have arrived already, and then the end."""
+        """Let the greenlet of the connection read the bytes that have arrived, and then the end of the stream."""
         with contextlib.suppress(OSError):  # the client has gone
             self.socket._sock.shutdown(socket.SHUT_RD)  # gevent's own would raise an error in the greenlet that reads
 
     def read_head(self) -> None:
-        """Read on until the head is complete, where the client sends it at once."""
+        """Read until the head is complete, as far as the client sends it at once."""
         for received in self._read(HEAD_LIMIT, LINGER_SECONDS):
             self.head += received
             if self.head_is_complete:
                 return
 
     def linger(self) -> None:
-        """Let the client read what was answered: to close a socket with unread bytes would reset the connection."""
+        """Let the client read the answer: closing a socket with unread bytes would reset the connection."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
         for _ in self._read(_LINGER_BYTES, LINGER_SECONDS):
             pass
 
     def _read(self, limit: int, seconds: float) -> Iterator[bytes]:
-        """Yield the bytes that the client sends, until it ends, or has sent too many or taken too long."""
+        """Yield the bytes that the client sends, up to a number of bytes and of seconds."""
         until = time.monotonic() + seconds
         with contextlib.suppress(OSError):
             while limit > 0 and (left := until - time.monotonic()) > 0:
@@ -112,9 +108,9 @@ class Connection:
 
 
 class Connections:
-    """All connections of a worker. An idle one has no request in progress; each belongs to the greenlet that serves it.
+    """The connections of a worker, each with the greenlet that serves it. An idle one has no request in progress.
 
-    checks: whether garbage is refused by its first bytes; not where another protocol may come before HTTP.
+    checks: whether garbage is refused by its first bytes; must be false if another protocol may precede HTTP.
     """
 
     def __init__(self, checks: bool) -> None:
@@ -122,8 +118,8 @@ class Connections:
         self.closed_late = self.closed_for_room = 0
         self._checks = checks
         self._all: dict[Any, Connection] = {}
-        # Idle connections in the order in which they became so, with the time (time.monotonic()) since when:
-        # those whose request head is not complete, and kept ones without a byte of the next request.
+        # Idle connections, with the start of their idle time (time.monotonic()) and in its order:
+        # those with an incomplete head, and kept ones without a byte of the next request.
         self._heads: dict[Connection, float] = {}
         self._kept: dict[Connection, float] = {}
         self._closing: set[Connection] = set()
@@ -133,7 +129,7 @@ class Connections:
 
     @contextlib.contextmanager
     def opened(self, socket: Any) -> Iterator[None]:
-        """Register the current greenlet's connection while it is served; its first request is due from now on."""
+        """Register the connection of the current greenlet while it is served."""
         greenlet = gevent.getcurrent()
         connection = self._all[greenlet] = Connection(socket)
         self._heads[connection] = time.monotonic()
@@ -162,10 +158,10 @@ class Connections:
         self._kept.pop(connection, None)
 
     def receive(self, connection: Connection, received: bytes) -> None:
-        """Take note of bytes that came. Raises what gunicorn raises for a request that it refuses."""
+        """Note received bytes. Raises what gunicorn raises for a request that it refuses."""
         if self._kept.pop(connection, None) is not None:
             self._heads[connection] = time.monotonic()
-        if connection not in self._heads:  # of a body
+        if connection not in self._heads:  # they belong to a body
             return
         connection.head += received
         if len(connection.head) > HEAD_LIMIT + len(received):
@@ -176,7 +172,7 @@ class Connections:
     # --- closing ---
 
     def make_room(self) -> None:
-        """Close idle connections, the longest idle first, as long as there are more connections than the limit."""
+        """Close idle connections, longest idle first, while there are more connections than the limit."""
         while len(self._all) - len(self._closing) > self.limit:
             idle = (connection for connection, _ in self._idle() if not connection.has_unread_data)
             connection = next(idle, None)
@@ -186,7 +182,7 @@ class Connections:
             self.closed_for_room += 1
 
     def close_late(self, head_timeout: float, keepalive: float) -> None:
-        """Close connections whose request head or whose next request has not come in time."""
+        """Close connections whose head, or whose next request, is late."""
         now = time.monotonic()
         for queue, seconds in ((self._heads, head_timeout), (self._kept, keepalive)):
             late = [connection for connection, since in queue.items() if now - since > seconds]
@@ -195,7 +191,7 @@ class Connections:
             self.closed_late += len(late) if queue is self._heads else 0
 
     def close_idle(self, grace: float) -> None:
-        """Close connections that have been idle for so many seconds and have not just sent something."""
+        """Close connections that have been idle for `grace` seconds and have no unread data."""
         since = time.monotonic() - grace
         for connection, began in list(self._idle()):
             if began < since and not connection.has_unread_data:
@@ -212,7 +208,7 @@ class Connections:
 
 
 class Reader(SocketUnreader):
-    """gunicorn's reader of a socket, which tells `connections` what it receives."""
+    """gunicorn's reader of a socket, which passes received bytes to `connections` too."""
 
     def __init__(self, connections: Connections, socket: Any) -> None:
         super().__init__(socket)
@@ -227,7 +223,7 @@ class Reader(SocketUnreader):
 
 
 def raise_descriptor_limit(connections: int) -> int:
-    """Have the process be allowed as many files as it needs; return for how many connections that is enough.
+    """Raise the limit of open files as far as allowed; return the number of connections for which it is enough.
 
     Half of the files are for clients, the rest for devices and their events.
     """

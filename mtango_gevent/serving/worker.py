@@ -63,6 +63,12 @@ class GatewayWorker(GeventWorker):
             self.worker_connections = possible
         self._connections.limit = possible - possible // 10
 
+    def load_wsgi(self) -> None:
+        from mtango_gevent import metrics, scoreboard  # after gevent has patched the worker
+
+        metrics.begin(scoreboard.share(), getattr(self, "slot", None))  # set by pre_fork of gunicorn.conf.py
+        super().load_wsgi()
+
     def run(self) -> None:
         util.write_error = self._write_refusal
         self.wsgi.extensions["mtango"].in_force.update(self._settings_in_force())

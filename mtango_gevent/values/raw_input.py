@@ -52,7 +52,7 @@ def _split(text: str) -> list[str]:
     return fields
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a JSON value for a message, cut after 80 characters."""
     text = ""
     try:

@@ -12,7 +12,7 @@ from webtest import TestApp
 
 from tests.conftest import DEMO_DEVICE, HAS_PIPES
 from tests.live.conftest import wait_until
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 
 @pytest.fixture
@@ -51,18 +51,18 @@ def test_without_an_age_nothing_is_used_again(client: TestApp, demo_url: str) ->
 
 
 def test_a_value_is_answered_again_until_it_is_too_old(
-    make_client: Callable[..., TestApp], sender_url: str, sender: str, witness: Witness
+    make_client: Callable[..., TestApp], sender_url: str, sender: str, pytango: PyTango
 ) -> None:
     client, url = make_client(value_max_age=2.0), f"{sender_url}/attributes/silent/value"
     before = time.monotonic()
     first = client.get(url)
-    witness.writes(sender, "silent", 7.0)
+    pytango.write(sender, "silent", 7.0)
     second = client.get(url)
     if time.monotonic() < before + 2:
         assert second.json == first.json
     wait_until(lambda: client.get(url).json["value"] == 7.0)
     assert time.monotonic() >= before + 2
-    assert witness.reads(sender, "reads") == 2
+    assert pytango.read(sender, "reads") == 2
 
 
 def test_what_is_left_of_the_age_of_a_value_is_told(make_client: Callable[..., TestApp], sender_url: str) -> None:
@@ -175,11 +175,11 @@ def test_a_state_that_cannot_be_read_is_never_used_again(make_client: Callable[.
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
-def test_a_failure_is_not_kept(caching: TestApp, sender_url: str, sender: str, witness: Witness) -> None:
-    witness.runs(sender, "Break", True)
+def test_a_failure_is_not_kept(caching: TestApp, sender_url: str, sender: str, pytango: PyTango) -> None:
+    pytango.run(sender, "Break", True)
     for path in ("silent/value", "value?attr=silent"):
         assert "broken" in caching.get(f"{sender_url}/attributes/{path}").text
-    witness.runs(sender, "Break", False)
+    pytango.run(sender, "Break", False)
     assert caching.get(f"{sender_url}/attributes/silent/value").json["value"] == 0.0
     assert caching.get(f"{sender_url}/attributes/value?attr=silent").json[0]["value"] == 0.0
 
@@ -195,33 +195,33 @@ def test_who_writes_reads_what_was_written(caching: TestApp, sender_url: str) ->
 
 
 def test_states_and_several_values_are_kept_too(
-    caching: TestApp, sender_url: str, sender: str, witness: Witness
+    caching: TestApp, sender_url: str, sender: str, pytango: PyTango
 ) -> None:
     several = f"{sender_url}/attributes/value?attr=silent&attr=State&attr=SILENT"
     first = caching.get(several).json
     assert [item["name"] for item in first] == ["silent", "State", "silent"]
     assert caching.get(several).json == first
-    assert witness.reads(sender, "reads") == 1
+    assert pytango.read(sender, "reads") == 1
     state = caching.get(f"{sender_url}/state")
-    witness.runs(sender, "Break", False)
+    pytango.run(sender, "Break", False)
     assert caching.get(f"{sender_url}/state").json == state.json
     assert 50 < age(state) < 60
 
 
-def test_the_first_event_is_not_a_kept_value(caching: TestApp, sender_url: str, sender: str, witness: Witness) -> None:
+def test_the_first_event_is_not_a_kept_value(caching: TestApp, sender_url: str, sender: str, pytango: PyTango) -> None:
     url = f"{sender_url}/attributes/silent"
     caching.get(f"{url}/value")
-    witness.writes(sender, "silent", 5.0)
+    pytango.write(sender, "silent", 5.0)
     assert caching.get(f"{url}/value").json["value"] == 0.0
     initial = caching.get(f"{url}/change?state=INITIAL")
     assert (initial.json["value"], initial.headers["Cache-Control"]) == (5.0, "no-cache")
     assert initial.headers["Vary"] == "Accept, Origin"
 
 
-def test_cleaning_forgets_values(caching: TestApp, sender_url: str, sender: str, witness: Witness) -> None:
+def test_cleaning_forgets_values(caching: TestApp, sender_url: str, sender: str, pytango: PyTango) -> None:
     url = f"{sender_url}/attributes/silent/value"
     caching.get(url)
-    witness.writes(sender, "silent", 5.0)
+    pytango.write(sender, "silent", 5.0)
     caching.get("/tango/rest/sys/clean/devices", status=204)
     assert caching.get(url).json["value"] == 5.0
 

@@ -14,7 +14,7 @@ import pytest
 from webtest import TestApp
 from werkzeug.test import create_environ
 
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 # Headers that differ between responses to the same request.
 _OWN = ("X-Request-ID", "Server-Timing", "Expires", "Last-Modified", "Content-Length", "ETag")
@@ -215,17 +215,17 @@ def test_fast_values_stand_aside_for_parameters_and_headers(client: TestApp, typ
 
 
 def test_a_failure_of_a_fast_value_is_answered_by_flask(
-    client: TestApp, host_url: str, sender: str, witness: Witness
+    client: TestApp, host_url: str, sender: str, pytango: PyTango
 ) -> None:
     url = f"{host_url}/devices/{sender}/attributes/silent/value"
     good = client.get(url)
-    witness.runs(sender, "Break", True)
+    pytango.run(sender, "Break", True)
     try:
         with flask_asked(client) as asked:
             failures = [client.get(url, headers={"X-Request-ID": "mine"}) for _ in range(2)]
         assert len(asked) == 2
     finally:
-        witness.runs(sender, "Break", False)
+        pytango.run(sender, "Break", False)
     for failure in failures:
         assert failure.json["quality"] == "FAILURE"
         assert "broken" in failure.json["errors"][0]["description"]

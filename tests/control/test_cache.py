@@ -15,12 +15,12 @@ import gevent.event
 import pytest
 
 from mtango_gevent.control import device_metadata
-from mtango_gevent.control.cache import Cache
+from mtango_gevent.control.cache import Cache, Route, SingleFlight
 from mtango_gevent.control.calls import GreenletSignal, NativeLock, Signal, ThreadSignal, Waker
 from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.metrics import CacheMetrics, own
 from mtango_gevent.values import set_configuration
-from tests.control.concurrency import new_device
+from tests.control.concurrency import NativeEvent, new_client, new_device, outcome_of, reasons
 from tests.hub_thread import in_hub_thread
 from tests.patched_process import in_patched_process
 from tests.waiting import wait_until
@@ -75,7 +75,7 @@ def ended(threads: list[threading.Thread]) -> None:
 
 def test_an_answer_is_asked_for_once_in_its_lifetime() -> None:
     metrics, asked = own(), []
-    cache = Cache[Any](9, 60, ThreadSignal, figures=CacheMetrics(metrics, "attributes", 9))
+    cache = Cache[Any](9, 60, ThreadSignal, metrics=CacheMetrics(metrics, "attributes", 9))
     for _ in range(3):
         assert cache.get(DEVICE, "key", lambda: asked.append(1) or "answer") == "answer"
     assert len(asked) == 1
@@ -199,6 +199,17 @@ def test_when_the_asking_greenlet_is_killed_the_next_one_asks() -> None:
     release.set()
     assert second.get(timeout=10) == "answer"
     assert asked == [first, second]
+
+
+@in_patched_process
+def test_call_that_its_leader_has_left_is_under_way_until_it_ends_and_is_not_joined() -> None:
+    client, release = new_client(call_deadline=0.2), NativeEvent()
+    flights, route = SingleFlight(client.concurrency.signal), Route(client.bulkhead("a/b/c"), "other")
+    assert reasons([outcome_of(flights.do, "key", lambda: release.wait(10), route)]) == ["MTANGO_CallTimedOut"]
+    assert flights
+    assert flights.join("key") is None
+    release.set()
+    wait_until(lambda: not flights)
 
 
 @pytest.mark.usefixtures("changing_server")

@@ -18,7 +18,7 @@ from mtango_gevent.control.reads import Reading, Reads
 from mtango_gevent.errors import DevFailed, tango_failure
 from tests.control.concurrency import Item, NativeEvent, native_sleep, new_client, outcome_of, outcomes, reasons
 from tests.patched_process import in_patched_process
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_cleaning_forgets_what_was_kept(get: Callable[..., Any]) -> None:
     assert get(reads, "x", lambda: Item(2)).value == 2
 
 
-def test_whatever_changes_the_device_is_seen_by_who_reads_after_it(sender: str, witness: Witness) -> None:
+def test_whatever_changes_the_device_is_seen_by_who_reads_after_it(sender: str, pytango: PyTango) -> None:
     device = connected(sender, value_max_age=60.0)
 
     def change_by_command() -> None:
@@ -196,30 +196,30 @@ def test_whatever_changes_the_device_is_seen_by_who_reads_after_it(sender: str, 
     ]
     for change in changes:
         device.read_value("silent")
-        reads = witness.reads(sender, "reads")
+        reads = pytango.read(sender, "reads")
         device.read_value("silent")
-        assert witness.reads(sender, "reads") == reads
+        assert pytango.read(sender, "reads") == reads
         change()
         device.read_value("silent")
-        assert witness.reads(sender, "reads") == (1 if change is change_by_command else reads + 1)
+        assert pytango.read(sender, "reads") == (1 if change is change_by_command else reads + 1)
 
 
-def test_a_change_that_fails_counts_too(sender: str, witness: Witness) -> None:
+def test_a_change_that_fails_counts_too(sender: str, pytango: PyTango) -> None:
     device = connected(sender, value_max_age=60.0)
     device.read_value("silent")
     with pytest.raises(DevFailed):
         device.run_command(device.describe_command("Send"), [1.0])
-    reads = witness.reads(sender, "reads")
+    reads = pytango.read(sender, "reads")
     device.read_value("silent")
-    assert witness.reads(sender, "reads") == reads + 1
+    assert pytango.read(sender, "reads") == reads + 1
 
 
-def test_what_is_read_back_and_what_events_read_is_never_a_kept_value(sender: str, witness: Witness) -> None:
+def test_what_is_read_back_and_what_events_read_is_never_a_kept_value(sender: str, pytango: PyTango) -> None:
     device = connected(sender, value_max_age=60.0)
     device.read_value("silent")
-    reads = witness.reads(sender, "reads")
+    reads = pytango.read(sender, "reads")
     device.read_attribute("silent")
     device.read_attribute("silent", past_polling=True)
     device.read_back(["silent"])
     device.read_value("silent", kept=False)
-    assert witness.reads(sender, "reads") == reads + 4
+    assert pytango.read(sender, "reads") == reads + 4

@@ -64,7 +64,7 @@ def test_the_motor_stops_at_a_limit_switch(motor: tango.DeviceProxy) -> None:
     wait_until(lambda: motor.state() == DevState.ON)
 
 
-def test_the_motor_refuses_what_is_out_of_reach(motor: tango.DeviceProxy) -> None:
+def test_motor_refuses_positions_out_of_range(motor: tango.DeviceProxy) -> None:
     with pytest.raises(tango.DevFailed, match="API_WAttrOutsideLimit"):
         motor.position = 51
 

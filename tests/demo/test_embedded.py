@@ -1,4 +1,4 @@
-"""Starting and stopping the embedded Tango: what it keeps, what it says when it cannot, what it leaves behind."""
+"""The start and the stop of the embedded Tango: its data folder, its errors, its processes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def no_more_processes() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_more_processes")
-def test_stop_leaves_nothing() -> None:
+def test_stopped_tango_leaves_no_process_and_no_folder() -> None:
     running = EmbeddedTango()
     with running:
         assert proxy(running, TANGOTEST).state() == tango.DevState.RUNNING
@@ -47,7 +47,7 @@ def test_stop_leaves_nothing() -> None:
     running.stop()  # once more does no harm
 
 
-def test_devices_answer_as_soon_as_it_has_started(embedded: EmbeddedTango) -> None:
+def test_devices_answer_as_soon_as_the_embedded_tango_has_started(embedded: EmbeddedTango) -> None:
     exported = set(tango.Database(*embedded.tango_host.split(":")).get_device_exported("*"))
     demo = {"sys/tg_test/1", "demo/types/1", "demo/motor/1", "demo/powersupply/1", "demo/camera/1"}
     assert demo <= exported
@@ -62,7 +62,7 @@ def test_a_start_takes_a_few_seconds_at_most() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs the /proc of Linux")
-def test_it_listens_on_the_loopback_only(embedded: EmbeddedTango) -> None:
+def test_embedded_tango_listens_on_the_loopback_only(embedded: EmbeddedTango) -> None:
     for server in (embedded.database, embedded.device_server):
         connections = psutil.Process(server.pid).net_connections("inet")
         listening = [each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN]
@@ -111,7 +111,7 @@ def test_the_port_can_be_chosen() -> None:
 
 
 @pytest.mark.usefixtures("no_more_processes")
-def test_a_taken_port_is_said_at_once_and_in_one_line(tmp_path: Path) -> None:
+def test_taken_port_is_reported_at_once_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         before = time.monotonic()

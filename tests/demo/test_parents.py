@@ -1,4 +1,4 @@
-"""The process that runs the embedded Tango: however it ends, its servers end with it, and only then."""
+"""The servers of the embedded Tango end with the process that has started them, however that ends."""
 
 from __future__ import annotations
 

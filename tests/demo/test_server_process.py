@@ -60,11 +60,11 @@ def test_an_added_server_answers_as_soon_as_it_is_there(server: ServerProcess, p
     assert plain.info().server_id == "Plain/test"
 
 
-def test_its_process_is_the_server_itself(server: ServerProcess, script: Path) -> None:
+def test_process_of_a_server_is_the_server_itself(server: ServerProcess, script: Path) -> None:
     assert str(script) in psutil.Process(server.pid).cmdline()
 
 
-def test_it_ends_when_stopped(server: ServerProcess, plain: tango.DeviceProxy) -> None:
+def test_stopped_server_ends(server: ServerProcess, plain: tango.DeviceProxy) -> None:
     server.stop()
     assert not server.running
     assert not psutil.pid_exists(server.pid)
@@ -72,7 +72,7 @@ def test_it_ends_when_stopped(server: ServerProcess, plain: tango.DeviceProxy) -
 
 
 @pytest.mark.slow
-def test_it_can_be_restarted(server: ServerProcess, plain: tango.DeviceProxy) -> None:
+def test_server_can_be_restarted(server: ServerProcess, plain: tango.DeviceProxy) -> None:
     first = server.pid
     server.restart()
     assert server.running
@@ -81,7 +81,7 @@ def test_it_can_be_restarted(server: ServerProcess, plain: tango.DeviceProxy) ->
 
 
 @pytest.mark.slow
-def test_killed_it_is_gone_and_can_be_started_again(server: ServerProcess, plain: tango.DeviceProxy) -> None:
+def test_killed_server_is_gone_and_can_be_started_again(server: ServerProcess, plain: tango.DeviceProxy) -> None:
     server.kill()
     assert not server.running
     assert not answers(plain)
@@ -90,7 +90,7 @@ def test_killed_it_is_gone_and_can_be_started_again(server: ServerProcess, plain
 
 
 @pytest.mark.slow
-def test_frozen_it_does_not_answer_until_thawed(server: ServerProcess, plain: tango.DeviceProxy) -> None:
+def test_frozen_server_does_not_answer_until_it_is_thawed(server: ServerProcess, plain: tango.DeviceProxy) -> None:
     plain.ping()
     server.freeze()
     assert server.running
@@ -100,7 +100,7 @@ def test_frozen_it_does_not_answer_until_thawed(server: ServerProcess, plain: ta
 
 
 @pytest.mark.slow
-def test_frozen_it_can_be_stopped(server: ServerProcess) -> None:
+def test_frozen_server_can_be_stopped(server: ServerProcess) -> None:
     server.freeze()
     server.stop()
     assert not server.running
@@ -116,7 +116,7 @@ def test_the_database_keeps_its_port_when_restarted(
     assert answers(plain)
 
 
-def test_a_server_that_does_not_start_says_why(embedded: EmbeddedTango, tmp_path: Path) -> None:
+def test_server_that_does_not_start_is_reported_with_its_log(embedded: EmbeddedTango, tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("raise SystemExit('the reason')")
     with pytest.raises(ServerFailed, match=r"Broken/test ended instead of starting.*\nthe reason"):

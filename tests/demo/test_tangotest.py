@@ -40,7 +40,7 @@ def test_values_move(tangotest: tango.DeviceProxy) -> None:
         ("string_image", [["a", "b"], ["c", "d"]]),
     ],
 )
-def test_what_is_written_is_read_back(tangotest: tango.DeviceProxy, name: str, value: object) -> None:
+def test_written_value_is_read_back(tangotest: tango.DeviceProxy, name: str, value: object) -> None:
     tangotest.set_source(tango.DevSource.DEV)
     tangotest.write_attribute(name, value)
     read = tangotest.read_attribute(name)
@@ -53,7 +53,7 @@ def test_the_amplitude_of_the_wave_can_be_written(tangotest: tango.DeviceProxy) 
     assert max(tangotest.wave) == 5.0
 
 
-def test_read_only_is_read_only(tangotest: tango.DeviceProxy) -> None:
+def test_read_only_attributes_cannot_be_written(tangotest: tango.DeviceProxy) -> None:
     with pytest.raises(tango.DevFailed, match="API_AttrNotWritable"):
         tangotest.write_attribute("short_scalar_ro", 1)
 

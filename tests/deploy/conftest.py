@@ -1,4 +1,4 @@
-"""The files of deploy/, as they are but for ports and paths."""
+"""The files of deploy/, with other ports and paths."""
 
 from __future__ import annotations
 

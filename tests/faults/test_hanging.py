@@ -1,4 +1,4 @@
-"""A device that does not answer costs nobody but those who ask it."""
+"""A device that does not answer delays only the requests to it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _threads(worker: psutil.Process, over: Callable[[], bool]) -> int:
 
 
 @pytest.mark.parametrize("crowd", [_reads, _commands])
-def test_two_hundred_requests_for_it_cost_the_others_nothing(
+def test_two_hundred_requests_to_a_hanging_device_delay_no_others(
     gateway: Gateway, tango: Tango, crowd: Callable[[Tango], list[Request]]
 ) -> None:
     others = [tango.path(NEIGHBOUR), tango.path("sys/tg_test/1", "attributes/ampli/value")]

@@ -48,7 +48,9 @@ def _ask_all(gateway: Gateway, base: str, device: str) -> int:
 
 
 @pytest.mark.parametrize("order", [(FIRST, SECOND), (SECOND, FIRST)], ids=["first then second", "second then first"])
-def test_one_database_after_the_other_may_die(gateway: Gateway, redundant: Redundant, order: tuple[int, int]) -> None:
+def test_gateway_works_while_either_database_is_dead(
+    gateway: Gateway, redundant: Redundant, order: tuple[int, int]
+) -> None:
     devices = iter(DEMO)  # one that is not connected yet each time
     assert _ask_all(gateway, redundant.base, next(devices)) == 0
     for number in order:
@@ -91,7 +93,7 @@ def test_check_succeeds_and_names_the_dead_database(redundant: Redundant, number
     assert redundant.tango_host.split(",")[number] in failed[0]
 
 
-def test_a_frozen_database_delays_what_needs_it_and_nothing_else(gateway: Gateway, redundant: Redundant) -> None:
+def test_frozen_database_delays_only_requests_that_need_it(gateway: Gateway, redundant: Redundant) -> None:
     connected = f"{redundant.base}/devices/{DEMO[0]}/attributes/position/value"
     assert _ask_all(gateway, redundant.base, DEMO[0]) == 0
     assert is_good(ask(gateway, connected))

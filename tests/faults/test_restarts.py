@@ -1,4 +1,4 @@
-"""Servers die and come back, and the gateway finds them again by itself; what was before is never told as of now."""
+"""Servers are killed and started again: the gateway reconnects by itself, and never answers with an old value."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _until_all_is_good(
 
 
 @pytest.mark.parametrize("device", [DEVICES[0], FIXED], ids=["on another port", "on the same port"])
-def test_a_server_that_is_killed_and_started_under_load(gateway: Gateway, tango: Tango, device: str) -> None:
+def test_killed_server_is_read_again_after_its_start_under_load(gateway: Gateway, tango: Tango, device: str) -> None:
     path = tango.path(device)
     lives = tango.lives(path)
     assert is_good(ask(gateway, path))
@@ -78,7 +78,9 @@ def _start_all(tango: Tango) -> float:
 
 @pytest.mark.parametrize("lose", [_killed, _frozen])
 @pytest.mark.parametrize("early", [True, False], ids=["the server comes too early", "the database comes first"])
-def test_a_server_and_the_database(gateway: Gateway, tango: Tango, lose: Callable[[Tango], None], early: bool) -> None:
+def test_killed_server_and_database_are_read_again_after_their_start(
+    gateway: Gateway, tango: Tango, lose: Callable[[Tango], None], early: bool
+) -> None:
     """early: the server is started while there is no database, and does not come up, or only with it."""
     paths = [tango.path(DEVICES[0]), tango.path(DEVICES[1])]
     assert is_good(ask(gateway, paths[0]))
@@ -99,8 +101,8 @@ def test_a_server_and_the_database(gateway: Gateway, tango: Tango, lose: Callabl
         assert _until_all_is_good(gateway, tango, reading, (gone, coming), back) < 3 * BACK
 
 
-def test_a_server_that_nobody_asked_since_its_restart_when_the_database_goes(gateway: Gateway, tango: Tango) -> None:
-    """To connect to it anew takes the database."""
+def test_server_restarted_before_the_database_dies_is_read_when_that_is_back(gateway: Gateway, tango: Tango) -> None:
+    """The new connection to the server needs the database."""
     paths = [tango.path(DEVICES[0])]
     assert is_good(ask(gateway, paths[0]))
     gone = tango.server.kill()
@@ -122,10 +124,10 @@ def test_a_server_that_nobody_asked_since_its_restart_when_the_database_goes(gat
     ],
     ids=["read", "write", "write of several", "command"],
 )
-def test_a_server_that_is_restarted_in_the_middle(
+def test_server_restarted_during_a_request_fails_it_and_is_read_again(
     gateway: Gateway, tango: Tango, method: str, what: str, body: str
 ) -> None:
-    """What was being done fails at once, and is not done again by itself."""
+    """The call in flight fails at once and is not repeated."""
     device = DEVICES[0]
     assert is_good(ask(gateway, tango.path(device, "commands/TakeSeconds"), "PUT", "2"))
     for known in ("attributes/lazy/info", "commands/Rest"):  # so that the call itself is the next that is made
@@ -144,7 +146,7 @@ def test_a_server_that_is_restarted_in_the_middle(
     assert ask(gateway, tango.path(device, "attributes/lazy/value")).body["value"] == 0.0
 
 
-def test_a_server_is_restarted_while_a_listener_waits(gateway: Gateway, tango: Tango) -> None:
+def test_listener_gets_the_events_of_a_restarted_server(gateway: Gateway, tango: Tango) -> None:
     send, listen = tango.path(SENDER, "commands/SendOne"), tango.path(SENDER, "attributes/sent0/change")
     events = Readers(gateway.port, [f"{listen}?timeout=3000"])
     with events:

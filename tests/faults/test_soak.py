@@ -1,4 +1,4 @@
-"""`make soak`, cut down to each fault once, which is too short to say anything of growth."""
+"""`make soak` with each fault once, which is too short to judge growth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.timing
 
 
-def test_mixed_load_with_every_fault_is_answered_rightly() -> None:
+def test_soak_with_every_fault_once_ends_without_complaints() -> None:
     command = [sys.executable, "-m", "tests.soak", "--minutes", "1"]
     ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600)
     print(ended.stdout)

@@ -1,4 +1,4 @@
-"""Two Tango hosts behind one gateway, with servers and devices of the same names: neither feels what the other does."""
+"""Two Tango hosts behind one gateway, with servers and devices of the same names: faults of one spare the other."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def _value(system: EmbeddedTango, device: str = MOTOR) -> str:
     return f"{_url(system, device)}/attributes/State/value"
 
 
-def test_a_frozen_server_leaves_the_one_of_the_same_name_alone(gateway: Gateway, hosts: Hosts) -> None:
+def test_frozen_server_does_not_affect_the_server_of_the_same_name_of_another_host(
+    gateway: Gateway, hosts: Hosts
+) -> None:
     full_name = f"tango://{hosts.other.tango_host}/{MOTOR}"
     server = f"tango://{hosts.other.tango_host}/{DEMO_SERVER}"
     for system in (hosts.own, hosts.other):
@@ -93,7 +95,7 @@ def test_a_frozen_server_leaves_the_one_of_the_same_name_alone(gateway: Gateway,
     assert f" {full_name} " in log  # the access log
 
 
-def test_a_frozen_database_leaves_the_other_host_alone(gateway: Gateway, hosts: Hosts) -> None:
+def test_frozen_database_does_not_affect_another_host(gateway: Gateway, hosts: Hosts) -> None:
     """PyTango would hold up all connections while it makes the first one to a frozen database."""
     with Readers(gateway.port, [_value(hosts.own)]) as reading, contextlib.ExitStack() as stack:
         hosts.other.database.freeze()

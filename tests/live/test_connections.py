@@ -296,7 +296,7 @@ def test_a_page_sees_why_its_request_was_refused(gateway: Gateway, kind: str) ->
     assert "x-mtango" in headers["access-control-expose-headers"]
 
 
-def test_the_preflight_of_what_will_be_refused_is_answered(gateway: Gateway) -> None:
+def test_preflight_is_answered_for_a_request_that_will_be_refused(gateway: Gateway) -> None:
     request = LONG_URL.replace(b"GET", b"OPTIONS") + b"Access-Control-Request-Method: PUT\r\n"
     status_line, headers, body = refused(gateway, request, ORIGIN)
     assert status_line == b"HTTP/1.1 200 OK"

@@ -80,7 +80,7 @@ def check_answer(status: int, headers: list[bytes], body: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_whatever_is_sent_is_answered_or_closed_and_harms_nobody(
+def test_hostile_request_is_answered_or_closed_and_does_no_harm(
     patient: Gateway, tango_system: EmbeddedTango, path: Path
 ) -> None:
     *parts, wanted, _ = path.name.split(".")
@@ -106,7 +106,7 @@ def test_the_log_of_all_that_is_lines_without_tracebacks(patient: Gateway) -> No
 # --- what one file cannot say ---
 
 
-def test_a_body_that_nobody_reads_holds_nobody_up(gateway: Gateway) -> None:
+def test_unread_body_delays_no_other_requests(gateway: Gateway) -> None:
     """gunicorn would read all of it, a KB at a time and without a break: 16 s for 300 MB."""
     stop, waited = threading.Event(), [0.0]
 
@@ -137,7 +137,7 @@ def test_a_refusal_of_a_large_body_is_seen(gateway: Gateway) -> None:
         assert connection.getresponse().status == 413
 
 
-def test_what_comes_after_a_body_that_was_given_up_is_no_request(patient: Gateway, host_path: str) -> None:
+def test_bytes_after_an_abandoned_body_are_no_request(patient: Gateway, host_path: str) -> None:
     url = f"/tango/rest{host_path}/devices/sys/tg_test/1/attributes/double_scalar/value"
     head = f"PUT {url} HTTP/1.1\r\nHost: a\r\n".encode()
     for rest in (b"Transfer-Encoding: chunked\r\n\r\n5\r\n1", b"Content-Length: 100\r\n\r\n1"):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 from .conftest import Gateway, wait_until
 from .test_yielding import Watch
@@ -30,14 +30,14 @@ def figures(gateway: Gateway) -> dict[str, int]:
 
 @pytest.mark.timing
 def test_two_hundred_clients_have_each_event_in_time(
-    gateway: Gateway, host_path: str, sender: str, witness: Witness
+    gateway: Gateway, host_path: str, sender: str, pytango: PyTango
 ) -> None:
     gateway.clean()
     path = f"{host_path}/devices/{sender}/attributes/sent0/change"
     gateway.get(f"{path}?timeout=1")
     threads = gateway.worker().num_threads()
-    witness.fills_black_box("dserver/Slow/sender")
-    witness.runs(sender, "Send", [1, 8 * RATE, RATE])
+    pytango.fill_black_box("dserver/Slow/sender")
+    pytango.run(sender, "Send", [1, 8 * RATE, RATE])
     command = [sys.executable, str(Path(__file__).with_name("long_polling.py"))]
     arguments = [str(gateway.port), "/tango/rest" + path, "200", "4"]
     with Watch(gateway) as watch:
@@ -52,7 +52,7 @@ def test_two_hundred_clients_have_each_event_in_time(
     assert delays[len(delays) * 99 // 100] < 3 * 300
     assert watch.longest < 3 * 0.3
     assert gateway.worker().num_threads() <= threads + 4
-    assert witness.finds_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange") == 0
+    assert pytango.count_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange") == 0
 
 
 @pytest.fixture
@@ -85,11 +85,11 @@ def wait_for_event(gateway: Gateway, host_path: str) -> Iterator[Callable[[str],
 
 
 @pytest.mark.parametrize("attribute", ["sent0", "silent"])
-def test_who_waits_for_a_device_that_dies_is_told(
+def test_listener_is_told_that_its_device_is_gone(
     gateway: Gateway,
     mortal: ServerProcess,
     wait_for_event: Callable[[str], Future[dict]],
-    witness: Witness,
+    pytango: PyTango,
     attribute: str,
 ) -> None:
     gateway.clean()
@@ -104,8 +104,8 @@ def test_who_waits_for_a_device_that_dies_is_told(
 
     def comes_again() -> bool:
         request = wait_for_event(attribute)
-        witness.runs(MORTAL, "SendOne", "change")
-        witness.writes(MORTAL, "silent", time.time())
+        pytango.run(MORTAL, "SendOne", "change")
+        pytango.write(MORTAL, "silent", time.time())
         return request.result(30)["quality"] == "ATTR_VALID"
 
     wait_until(comes_again)
@@ -135,8 +135,8 @@ def test_reading_many_frozen_devices_leaves_the_others_their_threads(
         server.stop()
 
 
-def test_a_frozen_device_server_holds_up_nobody_else(
-    gateway: Gateway, mortal: ServerProcess, wait_for_event: Callable[[str], Future[dict]], witness: Witness
+def test_frozen_device_server_delays_no_other_listeners(
+    gateway: Gateway, mortal: ServerProcess, wait_for_event: Callable[[str], Future[dict]], pytango: PyTango
 ) -> None:
     gateway.clean()
     requests = [wait_for_event("sent0"), wait_for_event("silent")]
@@ -151,7 +151,7 @@ def test_a_frozen_device_server_holds_up_nobody_else(
 
     def comes_again() -> bool:
         request = wait_for_event("sent0")
-        witness.runs(MORTAL, "SendOne", "change")
+        pytango.run(MORTAL, "SendOne", "change")
         return request.result(60)["quality"] == "ATTR_VALID"
 
     wait_until(comes_again, 60)

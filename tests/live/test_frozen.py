@@ -41,7 +41,7 @@ def fresh(frozen: ServerProcess, tmp_path: Path) -> Iterator[Gateway]:
         yield gateway
 
 
-def test_connecting_to_it_blocks_nobody(fresh: Gateway, host_path: str) -> None:
+def test_connecting_to_a_frozen_server_delays_no_other_requests(fresh: Gateway, host_path: str) -> None:
     with Watch(fresh) as watch:
         failure = fresh.get(f"{host_path}/devices/{DEVICES[0]}/state")
     assert failure["quality"] == "FAILURE"
@@ -79,7 +79,9 @@ WRITES = [
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["unknown configuration", "known configuration"])
-def test_writing_to_it_blocks_nobody(gateway: Gateway, server: ServerProcess, host_path: str, known: bool) -> None:
+def test_writing_to_a_frozen_server_delays_no_other_requests(
+    gateway: Gateway, server: ServerProcess, host_path: str, known: bool
+) -> None:
     devices = [f"{host_path}/devices/{name}" for name in DEVICES[: len(WRITES)]]
     gateway.clean()
     for url in devices:
@@ -118,7 +120,9 @@ def test_a_write_of_many_to_it_takes_no_longer_than_of_one(
     wait_until(lambda: "ATTR_VALID" in str(gateway.get(f"{url}/attributes/quick/value")))
 
 
-def test_metadata_of_connected_devices_blocks_nobody(gateway: Gateway, server: ServerProcess, host_path: str) -> None:
+def test_metadata_of_connected_devices_delays_no_other_requests(
+    gateway: Gateway, server: ServerProcess, host_path: str
+) -> None:
     paths = [f"{host_path}/devices/{name}" for name in DEVICES[:8]]
     for path in paths:
         gateway.get(f"{path}/attributes/quick/value")

@@ -51,7 +51,7 @@ def readiness(gateway: Gateway) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
-def test_a_frozen_database_and_hundreds_who_wait_leave_it_alone(
+def test_health_answers_with_a_frozen_database_and_hundreds_of_waiting_requests(
     other_gateway: Gateway, other_tango: EmbeddedTango
 ) -> None:
     base = "/tango/rest/rc3/hosts/x/1/devices"

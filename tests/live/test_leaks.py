@@ -1,4 +1,4 @@
-"""Ten-thousand-fold use leaves no growth."""
+"""Memory, threads and proxies of a worker after ten thousand requests."""
 
 from __future__ import annotations
 

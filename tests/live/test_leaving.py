@@ -57,7 +57,7 @@ def kept_connections(gateway: Gateway, asked: bool = True) -> Iterator[list[HTTP
             connection.close()
 
 
-def test_what_is_in_flight_is_answered_and_what_only_waits_is_ended(
+def test_stop_answers_requests_in_flight_and_ends_long_polls(
     two: Gateway, host_path: str, slow_devices: list[str], sender: str
 ) -> None:
     slow = f"{host_path}/devices/{slow_devices[0]}/attributes/slow/value"

@@ -57,7 +57,7 @@ def ask_often(gateway: Gateway, path: str) -> int:
         return sum(threads.map(lambda number: ask(gateway, path, 125, kept=number % 2 == 0), range(16)))
 
 
-def test_every_request_and_every_call_is_counted_whoever_answers(four: Gateway, tango_system: EmbeddedTango) -> None:
+def test_requests_and_calls_of_all_workers_are_counted(four: Gateway, tango_system: EmbeddedTango) -> None:
     path = PATH.format(tango_system.tango_host.replace(":", "/")).replace("value", "history")  # those are not shared
     calls = scrape(four, "mtango_tango_calls_total", kind="history")
     for url in ("", path):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 from .conftest import Gateway, served, wait_until
 
@@ -23,8 +23,8 @@ MANY = 30
 class Slow:
     """A device whose reads take a second, and who counts them."""
 
-    def __init__(self, gateway: Gateway, witness: Witness, host_path: str, name: str) -> None:
-        self.path, self._gateway, self._witness, self._name = f"{host_path}/devices/{name}", gateway, witness, name
+    def __init__(self, gateway: Gateway, pytango: PyTango, host_path: str, name: str) -> None:
+        self.path, self._gateway, self._pytango, self._name = f"{host_path}/devices/{name}", gateway, pytango, name
         self.get("quick")
 
     def get(self, attribute: str) -> dict:
@@ -36,20 +36,20 @@ class Slow:
 
     def reads(self) -> int:
         """How many so far; waits for one that is in progress."""
-        return self._witness.reads(self._name, "reads")
+        return self._pytango.read(self._name, "reads")
 
     def in_progress(self) -> bool:
         return self._gateway.get("/sys/stats")["pool"]["in_flight"] > 0
 
 
 @pytest.fixture
-def slow(slow_devices: list[str], gateway: Gateway, witness: Witness, host_path: str) -> Iterator[Slow]:
-    slow = Slow(gateway, witness, host_path, slow_devices[0])
+def slow(slow_devices: list[str], gateway: Gateway, pytango: PyTango, host_path: str) -> Iterator[Slow]:
+    slow = Slow(gateway, pytango, host_path, slow_devices[0])
     yield slow
-    witness.runs(slow_devices[0], "Init")
+    pytango.run(slow_devices[0], "Init")
 
 
-def test_who_reads_the_same_at_the_same_moment_has_the_same_value(slow: Slow) -> None:
+def test_concurrent_reads_of_an_attribute_share_one_value(slow: Slow) -> None:
     before = slow.reads()
     began = time.monotonic()
     answers = slow.get_together(["slow", "SLOW"] * (MANY // 2))
@@ -66,7 +66,7 @@ def test_different_reads_are_not_merged(slow: Slow) -> None:
     assert slow.reads() == before + 2
 
 
-def test_a_failure_is_everybodys_and_is_not_kept(slow: Slow) -> None:
+def test_failure_is_shared_by_concurrent_readers_and_is_not_kept(slow: Slow) -> None:
     before = slow.reads()
     answers = slow.get_together(["failing"] * MANY)
     assert {answer["errors"][0]["description"].split()[-1] for answer in answers} == {"broken"}
@@ -75,7 +75,7 @@ def test_a_failure_is_everybodys_and_is_not_kept(slow: Slow) -> None:
     assert slow.reads() == before + 2
 
 
-def test_who_reads_after_a_change_sees_it(gateway: Gateway, slow: Slow) -> None:
+def test_read_after_a_change_returns_the_new_value(gateway: Gateway, slow: Slow) -> None:
     with ThreadPoolExecutor(1) as threads:
         before = threads.submit(slow.get, "slow")
         wait_until(lambda: slow.in_progress() or before.done())
@@ -84,7 +84,7 @@ def test_who_reads_after_a_change_sees_it(gateway: Gateway, slow: Slow) -> None:
         assert before.result()["value"] in (0.1, 1.0)  # which of the two is first is the device's affair
 
 
-def test_a_client_that_goes_takes_the_read_from_nobody(gateway: Gateway, slow: Slow) -> None:
+def test_read_goes_on_when_one_of_its_clients_disconnects(gateway: Gateway, slow: Slow) -> None:
     before = slow.reads()
     leaving = gateway.connection()
     leaving.request("GET", f"/tango/rest{slow.path}/attributes/slow/value")
@@ -105,11 +105,11 @@ def keeping(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_values_are_kept_for_their_age_under_many_clients(
-    keeping: Gateway, sender: str, witness: Witness, host_path: str
+    keeping: Gateway, sender: str, pytango: PyTango, host_path: str
 ) -> None:
     path, end, asked = f"{host_path}/devices/{sender}/attributes/silent/value", threading.Event(), []
     keeping.get(path)
-    before, began = witness.reads(sender, "reads"), time.monotonic()
+    before, began = pytango.read(sender, "reads"), time.monotonic()
 
     def ask() -> None:
         while not end.is_set():
@@ -118,16 +118,16 @@ def test_values_are_kept_for_their_age_under_many_clients(
     with ThreadPoolExecutor(4) as threads:
         for _ in range(4):
             threads.submit(ask)
-        wait_until(lambda: witness.reads(sender, "reads") >= before + 2)
+        wait_until(lambda: pytango.read(sender, "reads") >= before + 2)
         end.set()
     seconds = time.monotonic() - began
     allowed = 3 * (seconds / 1.5 + 1)  # others may still be polling the device, for whom events are kept coming
     assert len(asked) > 3 * allowed
-    assert witness.reads(sender, "reads") - before <= allowed
+    assert pytango.read(sender, "reads") - before <= allowed
 
 
 def test_304_has_no_body_and_the_connection_goes_on(
-    keeping: Gateway, sender: str, host_path: str, witness: Witness
+    keeping: Gateway, sender: str, host_path: str, pytango: PyTango
 ) -> None:
     connection, url = keeping.connection(), f"/tango/rest{host_path}/devices/{sender}/attributes/silent/value"
     for method in ("GET", "HEAD"):
@@ -145,11 +145,11 @@ def test_304_has_no_body_and_the_connection_goes_on(
 
 
 def test_a_server_of_threads_keeps_values_and_reads_each_for_itself(
-    tango_system: EmbeddedTango, slow_devices: list[str], witness: Witness, host_path: str, tmp_path: Path
+    tango_system: EmbeddedTango, slow_devices: list[str], pytango: PyTango, host_path: str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "waitress", "--listen=127.0.0.1:PORT", "--threads=8", "wsgi:application"]
     with served(command, tmp_path / "log", MTANGO_VALUE_MAX_AGE="60") as gateway:
-        slow = Slow(gateway, witness, host_path, slow_devices[1])
+        slow = Slow(gateway, pytango, host_path, slow_devices[1])
         gateway.put(f"{slow.path}/commands/TakeSeconds", "0.1")
         before = slow.reads()
         assert {answer["value"] for answer in slow.get_together(["slow"] * 6)} == {0.1}

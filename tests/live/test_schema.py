@@ -133,7 +133,7 @@ def aimed(draw: st.DrawFn, operation: schemathesis.APIOperation, devices: dict[s
 
 
 @pytest.mark.parametrize("operation", list(read_operations()))
-def test_whatever_is_answered_is_described(
+def test_every_answer_is_described(
     fuzzed: Gateway, devices: dict[str, Names], operation: schemathesis.APIOperation
 ) -> None:
     base = fuzzed.base.removesuffix("/tango/rest") + operation.schema.raw_schema["servers"][0]["url"]

@@ -21,7 +21,7 @@ import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.conftest import HAS_PIPES
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 from .conftest import Gateway, free_port, served, wait_until
 
@@ -105,7 +105,7 @@ def without(folder: Path, *packages: str) -> str:
     return os.pathsep.join([str(folder), str(ROOT)])
 
 
-def test_check_says_what_it_found(tango_system: EmbeddedTango) -> None:
+def test_check_prints_its_findings(tango_system: EmbeddedTango) -> None:
     ended = run("check", MTANGO_PORT="8123", MTANGO_TYPO="1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     pipes = "pipes: yes" if HAS_PIPES else "pipes: no (extra pipes)"
@@ -173,7 +173,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         process.wait(30)
 
 
-def test_the_demo_says_what_to_try(demo: Demo) -> None:
+def test_demo_prints_examples(demo: Demo) -> None:
     commands = re.findall(r"^\s+(curl .*)$", demo.log.read_text(), re.MULTILINE)
     assert len(commands) == 3, demo.log.read_text()
     for command in commands:
@@ -241,17 +241,17 @@ def test_the_demo_needs_no_proxy(tmp_path: Path) -> None:
         demo.wait(30)
 
 
-def test_what_is_asynchronous_is_done_before_the_end(
-    slow_devices: list[str], host_path: str, witness: Witness, tmp_path: Path
+def test_asynchronous_write_is_done_before_the_worker_ends(
+    slow_devices: list[str], host_path: str, pytango: PyTango, tmp_path: Path
 ) -> None:
     device = f"{host_path}/devices/{slow_devices[0]}"
     with served([*COMMAND, "serve"], tmp_path / "log") as gateway:
         for seconds in (0.3, 0.2, 0.1):
             assert gateway.put(f"{device}/attributes/lazy/value?v={seconds}&async=true") is None
-    assert witness.reads(slow_devices[0], "lazy") == 0.1
+    assert pytango.read(slow_devices[0], "lazy") == 0.1
 
 
-def test_what_is_asynchronous_and_takes_too_long_is_logged(
+def test_asynchronous_write_that_takes_too_long_is_logged(
     slow_devices: list[str], host_path: str, tmp_path: Path
 ) -> None:
     device, log = f"{host_path}/devices/{slow_devices[1]}", tmp_path / "log"
@@ -279,7 +279,7 @@ def ask_raw(gateway: Gateway, request: bytes) -> bytes:
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", None),
     ],
 )
-def test_what_is_no_http_has_the_body_of_all_failures(
+def test_request_that_is_not_http_gets_the_failure_body(
     gateway: Gateway, request_text: bytes, status: int | None
 ) -> None:
     head, _, body = ask_raw(gateway, request_text).partition(b"\r\n\r\n")

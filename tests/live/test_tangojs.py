@@ -20,7 +20,7 @@ from tango import DevState
 
 from mtango_gevent.demo.every_type import KINDS, LATIN
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 from .conftest import Gateway
 
@@ -162,12 +162,12 @@ def test_a_state_is_one_that_tangojs_knows(tangojs: Tangojs, device: str) -> Non
     assert found["state"] in found["status"]
 
 
-def test_a_property_is_listed_and_deleted(tangojs: Tangojs, witness: Witness) -> None:
+def test_a_property_is_listed_and_deleted(tangojs: Tangojs, pytango: PyTango) -> None:
     properties = f"devices/{TYPES_DEVICE}/properties"
     tangojs.fetch("PUT", f"{properties}/tangojs?value=1")
     assert "tangojs" in [each["name"] for each in tangojs.fetch("GET", properties)]
     assert tangojs.ask("DELETE", f"{properties}/tangojs").status == 204
-    assert witness.finds_property(TYPES_DEVICE, "tangojs") == []
+    assert pytango.get_property(TYPES_DEVICE, "tangojs") == []
     assert "tangojs" not in [each["name"] for each in tangojs.fetch("GET", properties)]
 
 
@@ -221,8 +221,8 @@ READ = {
 }
 
 
-def test_many_attributes_are_read_at_once_and_in_order(tangojs: Tangojs, fresh_types: str, witness: Witness) -> None:
-    witness.runs(fresh_types, "Init")
+def test_many_attributes_are_read_at_once_and_in_order(tangojs: Tangojs, fresh_types: str, pytango: PyTango) -> None:
+    pytango.run(fresh_types, "Init")
     answers = tangojs.read([*READ, "nope"])
     assert {answer["name"]: answer["value"] for answer in answers[:-1]} == READ
     assert [answer["name"] for answer in answers] == [*READ, "nope"]
@@ -249,7 +249,7 @@ def test_qualities_have_the_names_that_tangojs_looks_for(tangojs: Tangojs, name:
 
 
 @pytest.mark.parametrize("name", ["throw_exception", "no_value"])
-def test_what_cannot_be_read_has_a_name_and_no_value(tangojs: Tangojs, name: str) -> None:
+def test_unreadable_attribute_has_a_name_and_no_value(tangojs: Tangojs, name: str) -> None:
     (answer,) = tangojs.read([name], DEMO_DEVICE)
     assert answer["name"] == name
     assert "value" not in answer
@@ -347,52 +347,52 @@ JSON_TEXTS = [
 
 @pytest.mark.parametrize(("attribute", "sent", "shown", "plain"), [*NUMBERS, *ARRAYS, *JSON_TEXTS])
 def test_a_value_is_written_as_javascript_spells_it(
-    tangojs: Tangojs, fresh_types: str, witness: Witness, attribute: str, sent: str, shown: Any, plain: Any
+    tangojs: Tangojs, fresh_types: str, pytango: PyTango, attribute: str, sent: str, shown: Any, plain: Any
 ) -> None:
     (answer,) = tangojs.write(f"{attribute}={sent}")
     assert (answer["name"], answer["value"], answer["quality"]) == (attribute, shown, "ATTR_VALID")
-    assert witness.reads(fresh_types, attribute) == plain
+    assert pytango.read(fresh_types, attribute) == plain
 
 
 @pytest.mark.parametrize(("sent", "text"), [*TEXTS.items(), *AMBIGUOUS.items()])
 def test_a_text_is_written_unescaped(
-    tangojs: Tangojs, fresh_types: str, witness: Witness, sent: str, text: str
+    tangojs: Tangojs, fresh_types: str, pytango: PyTango, sent: str, text: str
 ) -> None:
     (answer,) = tangojs.write(f"string_scalar={sent}")
     assert answer["value"] == text
-    assert witness.reads(fresh_types, "string_scalar") == text
+    assert pytango.read(fresh_types, "string_scalar") == text
 
 
-def test_an_empty_array_is_written(tangojs: Tangojs, fresh_types: str, witness: Witness) -> None:
+def test_an_empty_array_is_written(tangojs: Tangojs, fresh_types: str, pytango: PyTango) -> None:
     (answer,) = tangojs.write("long_spectrum=")
     assert answer["value"] == []
-    assert not witness.reads(fresh_types, "long_spectrum")
+    assert not pytango.read(fresh_types, "long_spectrum")
 
 
-def test_an_array_of_a_thousand_numbers_fits(tangojs: Tangojs, fresh_types: str, witness: Witness) -> None:
+def test_an_array_of_a_thousand_numbers_fits(tangojs: Tangojs, fresh_types: str, pytango: PyTango) -> None:
     numbers = [100_000 + number for number in range(1000)]
     (answer,) = tangojs.write(f"long_spectrum={','.join(map(str, numbers))}")
     assert answer["value"] == numbers
-    assert witness.reads(fresh_types, "long_spectrum") == numbers
+    assert pytango.read(fresh_types, "long_spectrum") == numbers
 
 
-def test_texts_with_commas_need_quotes_in_an_array(tangojs: Tangojs, fresh_types: str, witness: Witness) -> None:
+def test_texts_with_commas_need_quotes_in_an_array(tangojs: Tangojs, fresh_types: str, pytango: PyTango) -> None:
     """JavaScript's comma is any comma; a page can put quotes around a text that has some."""
     for sent, texts in {"a,b,c": ["a", "b", "c"], "%22a,b%22,c": ["a,b", "c"]}.items():
         (answer,) = tangojs.write(f"string_spectrum={sent}")
         assert answer["value"] == texts
-        assert witness.reads(fresh_types, "string_spectrum") == texts
+        assert pytango.read(fresh_types, "string_spectrum") == texts
 
 
-def test_what_follows_an_ampersand_is_another_attribute(tangojs: Tangojs, fresh_types: str, witness: Witness) -> None:
+def test_text_after_an_ampersand_is_another_attribute(tangojs: Tangojs, fresh_types: str, pytango: PyTango) -> None:
     written, failed = tangojs.write("string_scalar=a&b=c")
     assert (written["name"], written["value"]) == ("string_scalar", "a")
     assert (failed["name"], failed["errors"][0]["reason"]) == ("b", "API_AttrNotFound")
-    assert witness.reads(fresh_types, "string_scalar") == "a"
+    assert pytango.read(fresh_types, "string_scalar") == "a"
 
 
-def test_each_of_many_is_written_or_fails_for_itself(tangojs: Tangojs, fresh_types: str, witness: Witness) -> None:
-    before = witness.reads(fresh_types, "short_scalar")
+def test_each_of_many_is_written_or_fails_for_itself(tangojs: Tangojs, fresh_types: str, pytango: PyTango) -> None:
+    before = pytango.read(fresh_types, "short_scalar")
     answers = tangojs.write(
         "long_scalar=7&string_scalar=x%20y&nope=1&short_scalar=99999&limited_scalar=5000&nan_scalar=1&double_spectrum=1,2"
     )
@@ -400,10 +400,10 @@ def test_each_of_many_is_written_or_fails_for_itself(tangojs: Tangojs, fresh_typ
     assert [answer["name"] for answer in answers] == names
     assert [answer.get("value") for answer in answers] == [7, "x y", None, None, None, None, [1.0, 2.0]]
     assert [answer["quality"] in QUALITIES for answer in answers] == [True, True, False, False, False, False, True]
-    assert witness.reads(fresh_types, "long_scalar") == 7
-    assert witness.reads(fresh_types, "string_scalar") == "x y"
-    assert witness.reads(fresh_types, "short_scalar") == before
-    assert witness.reads(fresh_types, "double_spectrum") == [1.0, 2.0]
+    assert pytango.read(fresh_types, "long_scalar") == 7
+    assert pytango.read(fresh_types, "string_scalar") == "x y"
+    assert pytango.read(fresh_types, "short_scalar") == before
+    assert pytango.read(fresh_types, "double_spectrum") == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -415,16 +415,16 @@ def test_each_of_many_is_written_or_fails_for_itself(tangojs: Tangojs, fresh_typ
         *("string_spectrum=%22open,x", "long_spectrum=1,,2"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_nothing_is_written(
-    tangojs: Tangojs, fresh_types: str, witness: Witness, query: str
+def test_value_that_does_not_fit_is_refused_and_nothing_is_written(
+    tangojs: Tangojs, fresh_types: str, pytango: PyTango, query: str
 ) -> None:
     attribute = query.partition("=")[0]
-    before = witness.reads(fresh_types, attribute)
+    before = pytango.read(fresh_types, attribute)
     (answer,) = tangojs.write(query)
     assert answer["name"] == attribute
     assert "value" not in answer
     assert attribute in answer["errors"][0]["description"]
-    assert witness.reads(fresh_types, attribute) == before
+    assert pytango.read(fresh_types, attribute) == before
 
 
 # --- commands ---
@@ -498,13 +498,13 @@ def test_an_argument_of_every_type_comes_as_text(tangojs: Tangojs, kind: str, ar
 
 
 def test_a_command_without_argument_gets_an_empty_text_or_none(
-    tangojs: Tangojs, fresh_types: str, witness: Witness
+    tangojs: Tangojs, fresh_types: str, pytango: PyTango
 ) -> None:
     assert tangojs.run("State") == {"name": "State", "output": "ON"}
     assert tangojs.run("DevVoid", "whatever", DEMO_DEVICE) == {"name": "DevVoid"}
     tangojs.write("long_scalar=5")
     assert tangojs.fetch("PUT", f"devices/{fresh_types}/commands/Init") == {"name": "Init"}
-    assert witness.reads(fresh_types, "long_scalar") == KINDS["long"].values[-1]
+    assert pytango.read(fresh_types, "long_scalar") == KINDS["long"].values[-1]
 
 
 @pytest.mark.parametrize(

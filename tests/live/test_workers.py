@@ -51,7 +51,7 @@ def figures(gateway: Gateway) -> dict:
     return gateway.get("/sys/stats")
 
 
-def test_every_request_counts_whoever_answers(four: Gateway) -> None:
+def test_requests_of_all_workers_are_counted(four: Gateway) -> None:
     before = figures(four)["requests"]
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda number: ask(four, "", 250, kept=number % 2 == 0), range(16)))
@@ -81,7 +81,7 @@ def test_a_worker_that_is_killed_takes_no_count_with_it(four: Gateway) -> None:
     assert looks == list(range(looks[0], looks[0] + 20))
 
 
-def test_one_cleaning_is_everybodys(four: Gateway, host_path: str) -> None:
+def test_clearing_caches_reaches_all_workers(four: Gateway, host_path: str) -> None:
     path = f"{host_path}/devices/sys/tg_test/1/attributes/double_scalar/value"
 
     def cached_in_all() -> bool:
@@ -109,7 +109,7 @@ def test_how_a_device_does_is_known_of_all(four: Gateway, host_path: str) -> Non
     wait_until(lambda: before + 200 <= calls() <= before + 200 + WORKERS)  # each has made a connection
 
 
-def test_what_a_worker_that_answers_nothing_does_is_seen(four: Gateway) -> None:
+def test_stats_include_workers_without_requests(four: Gateway) -> None:
     stats = figures(four)
     for worker in stats["workers"]:
         assert worker["resource"]["max_resident_mem"] > 10_000

@@ -58,7 +58,7 @@ def slow_paths(slow_devices: list[str], host_path: str, gateway: Gateway) -> lis
     return [f"{host_path}/devices/{name}/attributes/slow/value" for name in slow_devices]
 
 
-def test_slow_devices_do_not_wait_for_each_other_nor_does_anybody_else(gateway: Gateway, slow_paths: list[str]) -> None:
+def test_slow_devices_delay_neither_each_other_nor_other_requests(gateway: Gateway, slow_paths: list[str]) -> None:
     with Watch(gateway) as watch:
         answers, seconds = ask_together(gateway, slow_paths)
     assert [answer["value"] for answer in answers] == [1.0] * 4
@@ -68,7 +68,7 @@ def test_slow_devices_do_not_wait_for_each_other_nor_does_anybody_else(gateway: 
 
 
 @pytest.mark.parametrize("kind", ["attributes", "commands"])
-def test_metadata_of_busy_devices_blocks_nobody(gateway: Gateway, slow_paths: list[str], kind: str) -> None:
+def test_metadata_of_busy_devices_delays_no_other_requests(gateway: Gateway, slow_paths: list[str], kind: str) -> None:
     metadata = [path.replace("/attributes/slow/value", f"/{kind}") for path in slow_paths] * 2
     gateway.clean()  # so that Tango is asked, and not a cache
     with Watch(gateway) as watch:
@@ -82,7 +82,7 @@ def test_metadata_of_busy_devices_blocks_nobody(gateway: Gateway, slow_paths: li
     ("path", "body"),
     [("attributes/lazy/value?v=1", ""), ("attributes/value?lazy=1", ""), ("commands/Rest", "1")],
 )
-def test_writes_and_commands_hold_up_nobody(
+def test_slow_writes_and_commands_delay_no_other_requests(
     gateway: Gateway, slow_devices: list[str], slow_paths: list[str], host_path: str, path: str, body: str
 ) -> None:
     urls = [f"{host_path}/devices/{name}/{path}" for name in slow_devices]

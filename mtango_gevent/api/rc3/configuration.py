@@ -95,7 +95,7 @@ def change(document: JsonObject, mode: str, info: AttributeConfiguration) -> Non
     Raises BadRequest for an unknown key, a key that cannot be changed, a value that is not a text or a number that
     fits, and for two different new values of one setting.
     """
-    chosen: dict[Path, Any] = {}
+    chosen: dict[Path, str | list[str]] = {}
     known = shape(info, mode)
     for path, value in _differences(document, known):
         name = ".".join(path)
@@ -110,7 +110,7 @@ def change(document: JsonObject, mode: str, info: AttributeConfiguration) -> Non
         values.set_configuration(info, path, value)
 
 
-def _differences(document: JsonObject, known: JsonObject, above: Path = ()) -> Iterator[tuple[Path, Any]]:
+def _differences(document: JsonObject, known: JsonObject, above: Path = ()) -> Iterator[tuple[Path, object]]:
     """Yield (path, value) of the keys of the document that differ from those known."""
     for key, value in document.items():
         path = (*above, key)
@@ -122,7 +122,7 @@ def _differences(document: JsonObject, known: JsonObject, above: Path = ()) -> I
             yield path, value
 
 
-def _checked_text(info: AttributeConfiguration, path: Path, value: Any) -> str:
+def _checked_text(info: AttributeConfiguration, path: Path, value: object) -> str:
     """Return a value as a text, as Tango keeps numbers too; Tango would cut a number that does not fit.
 
     The device knows the meaning of other texts in the place of a number.
@@ -140,7 +140,7 @@ def _checked_text(info: AttributeConfiguration, path: Path, value: Any) -> str:
     return text
 
 
-def _checked_labels(value: Any) -> list[str]:
+def _checked_labels(value: object) -> list[str]:
     """Return a list of labels, which Tango keeps in one text, separated by commas."""
     if not isinstance(value, list) or not all(isinstance(each, str) and not {"\0", ","} & set(each) for each in value):
         raise BadRequest(f"enum_label: expected a list of texts without commas, got {shown(value)}")

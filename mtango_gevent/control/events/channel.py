@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
+
+from cachetools import LRUCache
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import NativeLock, Signal
@@ -54,7 +55,7 @@ class Channel:
         self._guard = NativeLock()  # for the buffer and the listeners; held for dictionary work only
         self._make_signal, self._counters = make_signal, counters
         self._waiting: set[Signal] = set()
-        self._noted: OrderedDict[int, int] = OrderedDict()
+        self._noted: LRUCache[int, int] = LRUCache(_NOTED)
         self._closed = self._gap = False
 
     # --- for the hub ---
@@ -117,45 +118,11 @@ class Channel:
         self._gap = True
         self._counters.add(missed=1)
 
-    # --- for listeners ---
-
-    def _leave(self) -> None:
-        with self._guard:
-            self.listeners -= 1
-            self.unheard_since = time.monotonic()
-
-    def _take(self, listener: Listener, signal: Signal) -> Event | None:
-        """Return the next event of a listener; if there is none, `signal` is set when one arrives."""
-        with self._guard:
-            event = listener.take(self._buffer)
-            if event is None:
-                self._waiting.add(signal)
-            return event
-
-    def _get(self, number: int) -> Event | None:
-        with self._guard:
-            return self._buffer.get(number)
-
-    def _forget(self, signal: Signal) -> None:
-        with self._guard:
-            self._waiting.discard(signal)
-
     def _wake(self) -> None:
         with self._guard:
             waiting, self._waiting = self._waiting, set()
         for signal in waiting:
             signal.set()
-
-    def _note(self, timestamp: int, position: int) -> None:
-        with self._guard:
-            self._noted[timestamp] = position
-            self._noted.move_to_end(timestamp)
-            if len(self._noted) > _NOTED:
-                self._noted.popitem(last=False)
-
-    def _find_noted(self, timestamp: int) -> int | None:
-        with self._guard:
-            return self._noted.get(timestamp)
 
 
 class Listener:
@@ -179,7 +146,9 @@ class Listener:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._channel._leave()
+        with self._channel._guard:
+            self._channel.listeners -= 1
+            self._channel.unheard_since = time.monotonic()
         self._on_leave()
 
     @property
@@ -197,7 +166,8 @@ class Listener:
         """Where the client's next request is to continue."""
         if self._seek:  # still unknown, as no event has arrived
             return self._followed or Cursor(self._channel.generation, 0, microseconds(), 0)
-        event = self._channel._get(self._position - 1)
+        with self._channel._guard:
+            event = self._channel._buffer.get(self._position - 1)
         came, mark = (event.came, event.mark) if event else (microseconds(), 0)
         return Cursor(self._channel.generation, self._position, came, mark)
 
@@ -207,7 +177,8 @@ class Listener:
         time: in units of `unit` milliseconds. A timestamp that was answered here (`note`) stands for the position of
         its client, whatever the device's clock says.
         """
-        noted = self._channel._find_noted(time)
+        with self._channel._guard:
+            noted = self._channel._noted.get(time)
         if noted is None:
             self._seek = lambda buffer: buffer.behind(time, unit)
         else:
@@ -215,7 +186,8 @@ class Listener:
 
     def note(self, timestamp: int) -> None:
         """Remember that a client with that timestamp has received all events until here."""
-        self._channel._note(timestamp, self._position)
+        with self._channel._guard:
+            self._channel._noted[timestamp] = self._position
 
     def follow(self, cursor: Cursor) -> None:
         """Continue behind a cursor: exactly, if it is of this channel or its event is kept here too.
@@ -235,7 +207,7 @@ class Listener:
 
         self._seek, self._followed = seek, cursor
 
-    def take(self, buffer: EventBuffer) -> Event | None:
+    def _take(self, buffer: EventBuffer) -> Event | None:
         """Return the next event that is kept, or None; the caller holds the channel's lock."""
         if self._seek and buffer:
             self._position, self._seek = self._seek(buffer), None
@@ -252,14 +224,17 @@ class Listener:
 
     def next(self, seconds: float) -> Event | None:
         """Wait for the next event; return None if none arrives within that time or before the gateway stops."""
-        until = time.monotonic() + seconds
+        until, channel = time.monotonic() + seconds, self._channel
         while True:
-            signal = self._channel._make_signal()
-            event = self._channel._take(self, signal)
-            if event is not None:
-                return event
+            signal = channel._make_signal()
+            with channel._guard:
+                event = self._take(channel._buffer)
+                if event is not None:
+                    return event
+                channel._waiting.add(signal)
             try:
                 if self.stopping or not signal.wait(until - time.monotonic()):
                     return None
             finally:
-                self._channel._forget(signal)
+                with channel._guard:
+                    channel._waiting.discard(signal)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import tango
 
 from mtango_gevent.config import Config
-from mtango_gevent.control.cache import SingleFlight
+from mtango_gevent.control.cache import Route, SingleFlight
 from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
 from mtango_gevent.control.events.channel import EventCounters, Listener
 from mtango_gevent.control.events.poller import EventPoller
@@ -69,12 +69,8 @@ class EventHub:
             listener = known.listen(end, self._return_place)
             if listener:
                 return listener
-        new = self._flights.do(
-            source.key,
-            functools.partial(self._subscribe, source),
-            lambda run: source.bulkhead.call("subscription", run, through=find_bulkhead()),
-            functools.partial(source.bulkhead.join, "subscription"),
-        )
+        route = Route(source.bulkhead, "subscription", find_bulkhead)
+        new = self._flights.do(source.key, functools.partial(self._subscribe, source), route)
         self._settle(new)
         self._poller.begin()  # it has ended if it found nothing to do meanwhile
         listener = new.listen(1, self._return_place)  # number 0 is the value from before
@@ -84,7 +80,7 @@ class EventHub:
         raise tango_failure("MTANGO_DeviceBusy", f"the subscription to {source.attribute} has just been given up")
 
     def info(self) -> dict[str, int]:
-        """Return figures: subscriptions, how many of them are polled, listeners, and the counters of events."""
+        """Return metrics: subscriptions, how many of them are polled, listeners, and the counters of events."""
         subscriptions = self._poller.subscriptions()
         return {
             "subscriptions": len(subscriptions),
@@ -94,9 +90,6 @@ class EventHub:
             "missed": self._counters.missed,
             "dropped": self._counters.dropped,
         }
-
-    def subscriptions(self) -> list[Subscription]:
-        return self._poller.subscriptions()
 
     def clear(self) -> None:
         """End all subscriptions, each when its listeners have left; new listeners get new ones."""

@@ -36,7 +36,7 @@ class EventPoller:
         self._guard = NativeLock()  # held for dictionary work only
         self._open: set[Subscription] = set()  # retired ones too
         self._polled_now: set[str] = set()
-        self._lost_until: dict[str, float] = {}  # devices that did not answer
+        self._unresponsive_until: dict[str, float] = {}  # devices that did not answer
         self._running = False
 
     def add(self, subscription: Subscription) -> None:
@@ -59,7 +59,7 @@ class EventPoller:
         """Read the value from before the first event, without delaying the caller."""
         url = subscription.source.url
         with self._guard:
-            if not subscription.is_new or url in self._polled_now or url in self._lost_until:
+            if not subscription.is_new or url in self._polled_now or url in self._unresponsive_until:
                 return  # the next look reads it
             self._polled_now.add(url)
         self._concurrency.spawn(self._poll, url, [subscription])
@@ -88,9 +88,10 @@ class EventPoller:
             if subscription.is_unheard(now - self._config.event_linger):
                 subscription.retired = True
             if subscription.retired and subscription.close():
-                self._open.discard(subscription)
+                with self._guard:
+                    self._open.discard(subscription)
                 ended += [(subscription.source.name, end) for end in subscription.take_all()]
-            elif subscription.is_due() and now >= self._lost_until.get(url, now):
+            elif subscription.is_due() and now >= self._unresponsive_until.get(url, now):
                 polled.setdefault(url, []).append(subscription)
         if ended:
             self._concurrency.spawn(self._unsubscribe, ended)
@@ -99,15 +100,15 @@ class EventPoller:
             self._concurrency.spawn(self._poll, url, subscriptions)
 
     def _poll(self, url: str, subscriptions: Iterable[Subscription]) -> None:
-        lost = None
-        partition = self._partitions.unresponsive if url in self._lost_until else self._partitions.events
+        failure = None
+        partition = self._partitions.unresponsive if url in self._unresponsive_until else self._partitions.events
         try:
             for subscription in subscriptions:
-                lost = _poll_or_fail(subscription, partition, lost)
+                failure = _poll_or_fail(subscription, partition, failure)
         finally:
-            self._lost_until.pop(url, None)
-            if lost:
-                self._lost_until[url] = time.monotonic() + _REST_SECONDS
+            self._unresponsive_until.pop(url, None)
+            if failure:
+                self._unresponsive_until[url] = time.monotonic() + _REST_SECONDS
             self._polled_now.discard(url)
 
     def _unsubscribe(self, ended: Iterable[tuple[str, Callable[[], None]]]) -> None:
@@ -118,11 +119,11 @@ class EventPoller:
                 logger.warning("cannot unsubscribe from %s: %s", name, failure.args[0].reason)
 
 
-def _poll_or_fail(subscription: Subscription, partition: Bulkhead, lost: DevFailed | None) -> DevFailed | None:
-    """Poll a subscription, unless its device did not answer before (`lost`); return the failure to answer."""
+def _poll_or_fail(subscription: Subscription, partition: Bulkhead, before: DevFailed | None) -> DevFailed | None:
+    """Poll a subscription, unless its device did not answer before (`before`); return the failure to answer."""
     try:
-        if lost:
-            raise lost
+        if before:
+            raise before
         subscription.source.bulkhead.call("read", subscription.poll, through=partition)
     except DevFailed as failure:
         subscription.fail(failure)

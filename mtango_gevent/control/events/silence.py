@@ -11,7 +11,7 @@ import tango
 
 from mtango_gevent.control.events.buffer import Event
 
-# Seconds between the first look that finds another value and the second one: an event may be on its way.
+# Seconds between the first read that finds another value and the second one: an event may be on its way.
 _AGAIN = 1.0
 
 # Periods without a periodic event after which one is missing.
@@ -21,9 +21,9 @@ _UNSET = "Not specified"
 
 
 class Silence:
-    """Decides when the source of a subscription is to be checked, and what was found.
+    """Decides when the attribute of a subscription is to be read, and whether an event is missing.
 
-    allowed: seconds without an event after which the source is checked.
+    allowed: seconds without an event after which the attribute is read.
     """
 
     def __init__(self, allowed: float) -> None:
@@ -31,20 +31,20 @@ class Silence:
         self.heard()
 
     def heard(self) -> None:
-        """An event has come, or the check has found what the last event said."""
+        """Note that an event has arrived, or that reading has found the value of the last one."""
         self._last = time.monotonic()
         self._check_at = self._last + self._allowed
         self._in_doubt = self._distrusted = False
 
     def distrust(self) -> None:
-        """Tango says that no events come: the source is checked at once, and read from then on."""
+        """Have the attribute read at once and from then on: Tango reports that no events arrive."""
         self._check_at, self._distrusted = 0.0, True
 
     def is_due(self) -> bool:
         return time.monotonic() >= self._check_at
 
     def is_broken(self, kind: str, last: Event | None, found: Event, describe: Callable[[], Any]) -> bool:
-        """Return whether the value found by a check should have come as an event, which may be on its way at first."""
+        """Return whether the value `found` should have arrived as an event; at first the event may be on its way."""
         if self._distrusted:
             return True
         if not differ(kind, last, found):
@@ -61,7 +61,7 @@ class Silence:
 
 
 def differ(kind: str, one: Event | None, other: Event) -> bool:
-    """Whether `other` is an event of that kind after `one`. A failure after a failure is none."""
+    """Return whether `other` is an event of that kind after `one`. A failure after a failure is none."""
     if kind == "periodic":
         return True
     if one is None or one.item is None or other.item is None:
@@ -72,7 +72,7 @@ def differ(kind: str, one: Event | None, other: Event) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """NaN is the same as NaN here."""
+    """Compare values; NaN equals NaN."""
     if isinstance(one, numpy.ndarray) and isinstance(other, numpy.ndarray):
         return (one.shape, one.dtype) == (other.shape, other.dtype) and one.tobytes() == other.tobytes()
     return repr(one) == repr(other)
@@ -85,7 +85,7 @@ def _is_allowed(
     found: Any,
     seconds: float,
 ) -> bool:
-    """Whether the criteria of the attribute's events explain that no event has come."""
+    """Return whether the criteria of the attribute's events explain that no event has arrived."""
     events = info.events
     if kind == "periodic":
         return seconds < _PERIODS * _number(events.per_event.period, 1000) / 1000
@@ -101,7 +101,7 @@ def _is_allowed(
 
 
 def _is_within(last: Any, found: Any, absolute: str, relative: str) -> bool:
-    """Whether both criteria allow the difference; False without any, and for what is not a number."""
+    """Return whether both criteria allow the difference; False without criteria, and for values without numbers."""
     limits = [(_number(absolute), 1.0), (_number(relative), 100.0)]
     try:
         one, other = numpy.asarray(last, float), numpy.asarray(found, float)
@@ -115,7 +115,7 @@ def _is_within(last: Any, found: Any, absolute: str, relative: str) -> bool:
 
 
 def _number(text: str, default: float = 0.0) -> float:
-    """A criterion, `1` or `-1,2`, as the larger of its limits; `default` where it is not set."""
+    """Return the larger limit of a criterion (`1` or `-1,2`), or `default` if it is not set."""
     try:
         return max(abs(float(part)) for part in text.split(","))
     except ValueError:

@@ -12,7 +12,7 @@ from mtango_gevent.demo.embedded import ServerProcess
 from tests.conftest import CHANGING_DEVICE
 from tests.live.conftest import wait_until
 from tests.metric_values import metric_value
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 # Seconds within which a change is seen; three times what is promised.
 SOON = 3.0
@@ -28,8 +28,8 @@ def url(host_url: str, server: ServerProcess) -> str:
     return f"{host_url}/devices/{CHANGING_DEVICE}"
 
 
-def restart_as(server: ServerProcess, witness: Witness, **properties: list[str]) -> None:
-    witness.puts_properties(CHANGING_DEVICE, **properties)
+def restart_as(server: ServerProcess, pytango: PyTango, **properties: list[str]) -> None:
+    pytango.put_properties(CHANGING_DEVICE, **properties)
     server.restart()
 
 
@@ -46,38 +46,38 @@ def metadata_calls(client: TestApp) -> int:
     return int(metric_value(context.metrics, "mtango_tango_calls_total", kind="metadata"))
 
 
-def test_labels_that_another_client_changes_are_seen(client: TestApp, url: str, witness: Witness) -> None:
+def test_labels_that_another_client_changes_are_seen(client: TestApp, url: str, pytango: PyTango) -> None:
     assert value(client, url) == "on"
-    witness.configures(CHANGING_DEVICE, "mode", enum_labels=["closed", "open"])
+    pytango.configure(CHANGING_DEVICE, "mode", enum_labels=["closed", "open"])
     wait_until(lambda: value(client, url) == "open", SOON)
 
 
 @pytest.mark.slow
 def test_labels_that_a_restart_changes_are_seen(
-    client: TestApp, url: str, server: ServerProcess, witness: Witness
+    client: TestApp, url: str, server: ServerProcess, pytango: PyTango
 ) -> None:
     assert value(client, url) == "on"
-    restart_as(server, witness, labels=["closed", "open"])
+    restart_as(server, pytango, labels=["closed", "open"])
     until_back(client, url)
     wait_until(lambda: value(client, url) == "open", SOON)
 
 
 def test_a_configuration_that_another_client_changes_is_seen_at_once(
-    client: TestApp, url: str, witness: Witness
+    client: TestApp, url: str, pytango: PyTango
 ) -> None:
     assert client.get(f"{url}/attributes/typed/info").json["label"] == "typed"
-    witness.configures(CHANGING_DEVICE, "typed", label="new")
+    pytango.configure(CHANGING_DEVICE, "typed", label="new")
     assert client.get(f"{url}/attributes/typed/info").json["label"] == "new"
     assert client.get(f"{url}/attributes/info?attr=typed").json[0]["label"] == "new"
 
 
 @pytest.mark.slow
 def test_an_argument_of_a_type_that_a_restart_has_changed_is_taken(
-    client: TestApp, url: str, server: ServerProcess, witness: Witness
+    client: TestApp, url: str, server: ServerProcess, pytango: PyTango
 ) -> None:
     assert put_both(client, url, "5") == (5, 5)
     for kind, text, taken in [("DevString", "hello", "hello"), ("DevDouble", "0.5", 0.5)]:
-        restart_as(server, witness, kind=[kind])
+        restart_as(server, pytango, kind=[kind])
         until_back(client, url)
         assert put_both(client, url, text) == (taken, taken)
 
@@ -90,10 +90,10 @@ def put_both(client: TestApp, url: str, text: str) -> tuple[Any, Any]:
 
 @pytest.mark.slow
 def test_an_output_has_the_type_that_the_device_gives_it(
-    client: TestApp, url: str, server: ServerProcess, witness: Witness
+    client: TestApp, url: str, server: ServerProcess, pytango: PyTango
 ) -> None:
     for answers in ("true", "false", "true"):
-        restart_as(server, witness, answers=[answers])
+        restart_as(server, pytango, answers=[answers])
         until_back(client, url)
         output = client.put(f"{url}/commands/Take", "5").json
         assert output == ({"name": "Take", "output": 5} if answers == "true" else {"name": "Take"})
@@ -101,11 +101,11 @@ def test_an_output_has_the_type_that_the_device_gives_it(
 
 @pytest.mark.slow
 def test_a_value_that_fits_the_old_type_is_sent_as_the_new_one(
-    client: TestApp, url: str, server: ServerProcess, witness: Witness
+    client: TestApp, url: str, server: ServerProcess, pytango: PyTango
 ) -> None:
     """The device refuses it first, as it comes as the old type."""
     assert put_both(client, url, "5") == (5, 5)
-    restart_as(server, witness, kind=["DevString"])
+    restart_as(server, pytango, kind=["DevString"])
     until_back(client, url)
     assert put_both(client, url, "5") == ("5", "5")
 
@@ -118,22 +118,22 @@ def test_a_refusal_makes_the_gateway_ask_once(client: TestApp, url: str) -> None
     assert metadata_calls(client) - before == 3
 
 
-def test_an_event_keeps_the_label_of_its_time(client: TestApp, url: str, witness: Witness) -> None:
+def test_an_event_keeps_the_label_of_its_time(client: TestApp, url: str, pytango: PyTango) -> None:
     change = f"{url}/attributes/mode/change"
     first = client.get(f"{change}?state=INITIAL")
     assert first.json["value"] == "on"
-    send_mode(client, witness, 0)
-    witness.configures(CHANGING_DEVICE, "mode", enum_labels=["closed", "open"])
+    send_mode(client, pytango, 0)
+    pytango.configure(CHANGING_DEVICE, "mode", enum_labels=["closed", "open"])
     wait_until(lambda: value(client, url) == "closed", SOON)
-    send_mode(client, witness, 1)
+    send_mode(client, pytango, 1)
     second = client.get(f"{change}?last={first.headers['X-Event-Cursor']}")
     third = client.get(f"{change}?last={second.headers['X-Event-Cursor']}")
     assert (second.json["value"], third.json["value"]) == ("off", "open")
 
 
-def send_mode(client: TestApp, witness: Witness, mode: int) -> None:
+def send_mode(client: TestApp, pytango: PyTango, mode: int) -> None:
     """Have the device send an event, and wait until the gateway has it."""
     context: AppState = client.app.extensions["mtango"]
     came = context.client.events.info()["received"]
-    witness.runs(CHANGING_DEVICE, "SetMode", mode)
+    pytango.run(CHANGING_DEVICE, "SetMode", mode)
     wait_until(lambda: context.client.events.info()["received"] > came)

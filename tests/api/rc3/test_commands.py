@@ -16,8 +16,8 @@ from webtest import TestApp
 
 from mtango_gevent.demo.every_type import ECHOES
 from tests.live.conftest import wait_until
+from tests.pytango_process import PyTango
 from tests.tango_values import INTEGERS, KINDS, NOT_FINITE, STATES, TEXTS, many_examples
-from tests.witness import Witness
 
 
 def test_the_list_has_every_command_with_links_that_work(client: TestApp, device_url: str, tangotest: str) -> None:
@@ -219,11 +219,11 @@ def test_an_unknown_command_and_a_command_that_fails_are_tango_failures(client: 
 
 
 def test_async_runs_the_command_and_answers_nothing(
-    client: TestApp, types_url: str, witness: Witness, fresh_types: str
+    client: TestApp, types_url: str, pytango: PyTango, fresh_types: str
 ) -> None:
     client.put(f"{types_url}/attributes/long_scalar/value?v=77")
     client.put(f"{types_url}/commands/Init?async=true", status=204)
-    wait_until(lambda: witness.reads(fresh_types, "long_scalar") != 77)
+    wait_until(lambda: pytango.read(fresh_types, "long_scalar") != 77)
     assert (
         "1.5"
         in client.put(f"{types_url}/commands/EchoDevLong?async", "1.5", status=400).json["errors"][0]["description"]

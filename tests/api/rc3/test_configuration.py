@@ -12,7 +12,7 @@ import tango
 from webtest import TestApp
 
 from tests.live.conftest import wait_until
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 ATTRIBUTE = "double_scalar"
 
@@ -55,28 +55,28 @@ def put(client: TestApp, url: str, document: Any, **options: Any) -> Any:
     ],
 )
 def test_what_is_there_is_changed_and_the_rest_stays(
-    client: TestApp, info_url: str, tangotest: str, witness: Witness, keys: list[str], path: list[str], text: str
+    client: TestApp, info_url: str, tangotest: str, pytango: PyTango, keys: list[str], path: list[str], text: str
 ) -> None:
     before = client.get(info_url).json
     document: Any = text
     for key in reversed(keys):
         document = {key: document}
     answer = put(client, info_url, document)
-    assert witness.finds_configuration(tangotest, ATTRIBUTE, *path) == text
+    assert pytango.get_configuration(tangotest, ATTRIBUTE, *path) == text
     assert client.get(info_url).json == answer
     changed = {key for key in before if answer[key] != before[key]}
     assert keys[0] in changed
     assert changed <= {keys[0], "alarms", "min_alarm", "max_alarm"}
 
 
-def test_numbers_are_texts(client: TestApp, info_url: str, tangotest: str, witness: Witness) -> None:
+def test_numbers_are_texts(client: TestApp, info_url: str, tangotest: str, pytango: PyTango) -> None:
     answer = put(client, info_url, {"min_value": -5, "alarms": {"max_alarm": 99.5}})
     assert (answer["min_value"], answer["max_alarm"], answer["alarms"]["max_alarm"]) == ("-5", "99.5", "99.5")
-    assert witness.finds_configuration(tangotest, ATTRIBUTE, "alarms", "max_alarm") == "99.5"
+    assert pytango.get_configuration(tangotest, ATTRIBUTE, "alarms", "max_alarm") == "99.5"
 
 
 def test_a_whole_answer_can_be_put_back_with_one_thing_changed(
-    client: TestApp, info_url: str, tangotest: str, witness: Witness
+    client: TestApp, info_url: str, tangotest: str, pytango: PyTango
 ) -> None:
     """`max_alarm` is in it twice: the one that differs is meant."""
     info = client.get(info_url).json
@@ -86,7 +86,7 @@ def test_a_whole_answer_can_be_put_back_with_one_thing_changed(
     assert answer["alarms"]["max_alarm"] == answer["max_alarm"] == "90"
     answer["alarms"]["max_alarm"] = "80"
     assert put(client, info_url, answer)["max_alarm"] == "80"
-    assert witness.finds_configuration(tangotest, ATTRIBUTE, "alarms", "max_alarm") == "80"
+    assert pytango.get_configuration(tangotest, ATTRIBUTE, "alarms", "max_alarm") == "80"
 
 
 def test_a_number_that_is_set_already_is_no_change(client: TestApp, info_url: str) -> None:
@@ -100,31 +100,31 @@ def test_a_number_that_is_set_already_is_no_change(client: TestApp, info_url: st
     assert put(client, info_url, info)["alarms"]["max_alarm"] == "70"
 
 
-def test_a_limit_is_taken_away(client: TestApp, info_url: str, tangotest: str, witness: Witness) -> None:
+def test_a_limit_is_taken_away(client: TestApp, info_url: str, tangotest: str, pytango: PyTango) -> None:
     put(client, info_url, {"min_value": "-5"})
     assert put(client, info_url, {"min_value": "Not specified"})["min_value"] == "Not specified"
-    assert witness.finds_configuration(tangotest, ATTRIBUTE, "min_value") == "Not specified"
+    assert pytango.get_configuration(tangotest, ATTRIBUTE, "min_value") == "Not specified"
 
 
-def test_labels_of_an_enumeration(client: TestApp, types_url: str, fresh_types: str, witness: Witness) -> None:
+def test_labels_of_an_enumeration(client: TestApp, types_url: str, fresh_types: str, pytango: PyTango) -> None:
     url = f"{types_url}/attributes/enum_scalar"
     before = client.get(f"{url}/info").json["enum_label"]
     try:
         assert put(client, f"{url}/info", {"enum_label": ["OPEN", "SHUT", "5 µm"]})["enum_label"][2] == "5 µm"
-        assert witness.finds_configuration(fresh_types, "enum_scalar", "enum_labels") == ["OPEN", "SHUT", "5 µm"]
+        assert pytango.get_configuration(fresh_types, "enum_scalar", "enum_labels") == ["OPEN", "SHUT", "5 µm"]
         assert client.put(f"{url}/value?v=SHUT").json["value"] == "SHUT"
     finally:
         put(client, f"{url}/info", {"enum_label": before})
 
 
 def test_a_label_that_another_program_has_just_made_can_be_written(
-    client: TestApp, types_url: str, fresh_types: str, witness: Witness
+    client: TestApp, types_url: str, fresh_types: str, pytango: PyTango
 ) -> None:
     """Nothing is refused by a configuration that is kept from before."""
     url = f"{types_url}/attributes/enum_scalar"
     before = client.get(f"{url}/info").json["enum_label"]
     try:
-        witness.configures(fresh_types, "enum_scalar", enum_labels=["OPEN", "SHUT", "MOVING"])
+        pytango.configure(fresh_types, "enum_scalar", enum_labels=["OPEN", "SHUT", "MOVING"])
         assert client.put(f"{url}/value?v=SHUT", status=200).json["quality"] == "ATTR_VALID"
     finally:
         put(client, f"{url}/info", {"enum_label": before})
@@ -206,12 +206,12 @@ def test_two_who_change_different_things_both_do(client: TestApp, info_url: str)
 
 
 def test_async_changes_of_different_things_are_all_done(
-    client: TestApp, info_url: str, tangotest: str, witness: Witness
+    client: TestApp, info_url: str, tangotest: str, pytango: PyTango
 ) -> None:
     client.put(f"{info_url}?async=true", b'{"label": "first"}', status=204)
     client.put(f"{info_url}?async=true", b'{"unit": "second"}', status=204)
-    wait_until(lambda: witness.finds_configuration(tangotest, ATTRIBUTE, "unit") == "second")
-    assert witness.finds_configuration(tangotest, ATTRIBUTE, "label") == "first"
+    wait_until(lambda: pytango.get_configuration(tangotest, ATTRIBUTE, "unit") == "second")
+    assert pytango.get_configuration(tangotest, ATTRIBUTE, "label") == "first"
 
 
 def test_a_body_that_is_not_json_is_refused(client: TestApp, info_url: str) -> None:
@@ -224,9 +224,9 @@ def test_what_the_device_refuses_is_its_failure(client: TestApp, info_url: str) 
     assert failure["errors"][0]["reason"] == "API_AttrOptProp"
 
 
-def test_async_changes_later(client: TestApp, info_url: str, tangotest: str, witness: Witness) -> None:
+def test_async_changes_later(client: TestApp, info_url: str, tangotest: str, pytango: PyTango) -> None:
     client.put(f"{info_url}?async=true", b'{"unit": "km"}', status=204)
-    wait_until(lambda: witness.finds_configuration(tangotest, ATTRIBUTE, "unit") == "km")
+    wait_until(lambda: pytango.get_configuration(tangotest, ATTRIBUTE, "unit") == "km")
     client.put(f"{info_url}?async=true", b'{"name": "other"}', status=400)
 
 

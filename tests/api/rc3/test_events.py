@@ -12,7 +12,7 @@ from webtest import TestApp
 
 from tests.conftest import SENDER_DEVICE, TYPES_DEVICE
 from tests.live.conftest import wait_until
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 KINDS = ("change", "periodic", "user", "archive", "alarm")
 
@@ -63,10 +63,10 @@ def figures(client: TestApp) -> dict[str, int]:
     return client.get("/tango/rest/sys/stats").json["events"]
 
 
-def send(client: TestApp, witness: Witness, command: str, argument: str | None = None) -> None:
+def send(client: TestApp, pytango: PyTango, command: str, argument: str | None = None) -> None:
     """Have the sender send one event, and wait until the gateway has it."""
     came = figures(client)["received"]
-    witness.runs(SENDER_DEVICE, command, argument)
+    pytango.run(SENDER_DEVICE, command, argument)
     wait_until(lambda: figures(client)["received"] == came + 1)
 
 
@@ -78,11 +78,11 @@ def waiting(app_client: TestApp) -> Iterator[Waiting]:
 
 @pytest.mark.parametrize("kind", ["change", "user", "archive"])
 def test_the_next_event_is_answered(
-    waiting: Waiting, attributes: str, sender: str, witness: Witness, kind: str
+    waiting: Waiting, attributes: str, sender: str, pytango: PyTango, kind: str
 ) -> None:
     before = int(time.time() * 1000)
     request = waiting.begin(f"{attributes}/sent0/{kind}")
-    witness.runs(sender, "SendOne", kind)
+    pytango.run(sender, "SendOne", kind)
     event = request.result(30).json
     assert event == {"name": "sent0", "value": 1, "quality": "ATTR_VALID", "timestamp": event["timestamp"]}
     assert before <= event["timestamp"] <= time.time() * 1000
@@ -96,10 +96,10 @@ def test_the_next_event_is_answered(
     ],
 )
 def test_events_have_the_spelling_of_the_device(
-    waiting: Waiting, attributes: str, sender: str, witness: Witness, name: str, kind: str
+    waiting: Waiting, attributes: str, sender: str, pytango: PyTango, name: str, kind: str
 ) -> None:
     request = waiting.begin(f"{attributes}/{name.upper()}/{kind}")
-    witness.runs(sender, "SendPosition", kind)
+    pytango.run(sender, "SendPosition", kind)
     assert request.result(30).json["name"] == name
 
 
@@ -111,25 +111,25 @@ def test_the_value_of_now_has_the_spelling_of_the_device(app_client: TestApp, at
 
 
 def test_an_alarm_event_is_a_change_of_the_quality(
-    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, witness: Witness
+    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, pytango: PyTango
 ) -> None:
     request = waiting.begin(f"{attributes}/Position/alarm")
-    witness.runs(sender, "SendPosition", "change")
-    witness.runs(sender, "SendPosition", "change")
-    witness.runs(sender, "SendPosition", "alarm")
+    pytango.run(sender, "SendPosition", "change")
+    pytango.run(sender, "SendPosition", "change")
+    pytango.run(sender, "SendPosition", "alarm")
     event = request.result(30).json
     assert (event["value"], event["quality"]) == (3, "ATTR_ALARM")
     assert figures(app_client)["polled"] == 0
 
 
 def test_listening_to_alarms_leaves_the_values_of_change_events_right(
-    waiting: Waiting, app_client: TestApp, attributes: str, witness: Witness
+    waiting: Waiting, app_client: TestApp, attributes: str, pytango: PyTango
 ) -> None:
     """Which they are not after a subscription to Tango's alarm events."""
     app_client.get(f"{attributes}/sent0/alarm?state=INITIAL")
     cursor = app_client.get(f"{attributes}/sent0/change?state=INITIAL").headers["X-Event-Cursor"]
     for value in (1, 2, 3):
-        witness.runs(SENDER_DEVICE, "SendOne", "change")
+        pytango.run(SENDER_DEVICE, "SendOne", "change")
         answer = app_client.get(f"{attributes}/sent0/change?last={cursor}")
         assert answer.json["value"] == value
         cursor = answer.headers["X-Event-Cursor"]
@@ -143,15 +143,15 @@ def test_periodic_events_come_by_themselves(app_client: TestApp, host_url: str) 
 
 
 def test_all_who_wait_have_the_event_from_one_subscription(
-    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, witness: Witness
+    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, pytango: PyTango
 ) -> None:
-    witness.fills_black_box("dserver/Slow/sender")
+    pytango.fill_black_box("dserver/Slow/sender")
     requests = [waiting.begin(f"{attributes}/{name}/change") for name in ("sent0", "SENT0", "sent0", "Sent0")]
     assert figures(app_client)["subscriptions"] == 1
-    witness.runs(sender, "SendOne", "change")
+    pytango.run(sender, "SendOne", "change")
     assert [request.result(30).json["value"] for request in requests] == [1] * 4
     assert [request.result(30).json["name"] for request in requests] == ["sent0"] * 4
-    assert witness.finds_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange") == 1
+    assert pytango.count_in_black_box("dserver/Slow/sender", "ZmqEventSubscriptionChange") == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -166,11 +166,11 @@ def test_continuation_waits(app_client: TestApp, attributes: str) -> None:
     assert failure["errors"][0]["reason"] == "API_EventTimeout"
 
 
-def test_nothing_is_lost_between_two_requests(app_client: TestApp, attributes: str, witness: Witness) -> None:
+def test_nothing_is_lost_between_two_requests(app_client: TestApp, attributes: str, pytango: PyTango) -> None:
     url = f"{attributes}/sent0/change"
     last = app_client.get(f"{url}?state=INITIAL").json["timestamp"]
     for _ in range(3):
-        send(app_client, witness, "SendOne", "change")
+        send(app_client, pytango, "SendOne", "change")
     for value in (1, 2, 3):
         event = app_client.get(f"{url}?last={last}").json
         assert event["value"] == value
@@ -180,23 +180,23 @@ def test_nothing_is_lost_between_two_requests(app_client: TestApp, attributes: s
 
 
 def test_a_failure_is_told_once_and_what_comes_behind_it_is_not_lost(
-    app_client: TestApp, attributes: str, witness: Witness
+    app_client: TestApp, attributes: str, pytango: PyTango
 ) -> None:
     url = f"{attributes}/sent0/change"
     last = app_client.get(f"{url}?state=INITIAL").json["timestamp"]
-    send(app_client, witness, "SendFailure")
-    send(app_client, witness, "SendOne", "change")
+    send(app_client, pytango, "SendFailure")
+    send(app_client, pytango, "SendOne", "change")
     failure = app_client.get(f"{url}?last={last}").json
     assert failure["errors"][0]["reason"] == "Sender_Broken"
     assert app_client.get(f"{url}?last={failure['timestamp']}").json["value"] == 1
 
 
-def test_a_cursor_continues_behind_each_kind_of_answer(app_client: TestApp, attributes: str, witness: Witness) -> None:
+def test_a_cursor_continues_behind_each_kind_of_answer(app_client: TestApp, attributes: str, pytango: PyTango) -> None:
     url = f"{attributes}/sent0/change"
     cursor = app_client.get(f"{url}?state=INITIAL").headers["X-Event-Cursor"]
-    send(app_client, witness, "SendFailure")
-    send(app_client, witness, "SendOne", "change")
-    send(app_client, witness, "SendOne", "change")
+    send(app_client, pytango, "SendFailure")
+    send(app_client, pytango, "SendOne", "change")
+    send(app_client, pytango, "SendOne", "change")
     found = []
     for _ in range(5):
         answer = app_client.get(f"{url}?last={cursor}&timeout=1")
@@ -204,13 +204,13 @@ def test_a_cursor_continues_behind_each_kind_of_answer(app_client: TestApp, attr
         cursor = answer.headers["X-Event-Cursor"]
         assert "X-Event-Lost" not in answer.headers
     assert found == ["Sender_Broken", 1, 2, "API_EventTimeout", "API_EventTimeout"]
-    send(app_client, witness, "SendOne", "change")
+    send(app_client, pytango, "SendOne", "change")
     assert app_client.get(f"{url}?last={cursor}").json["value"] == 3
 
 
 @pytest.mark.parametrize("header", [None, "X-Event-Cursor"])
 def test_a_clock_that_is_behind_loses_no_event(
-    app_client: TestApp, attributes: str, witness: Witness, header: str | None
+    app_client: TestApp, attributes: str, pytango: PyTango, header: str | None
 ) -> None:
     """Neither with cursors nor with the timestamps of all answers, those of the gateway's clock among them."""
     url = f"{attributes}/Position/change"
@@ -221,35 +221,35 @@ def test_a_clock_that_is_behind_loses_no_event(
     last = position(app_client.get(f"{url}?state=INITIAL"))
     for value in (1, 2, 3):
         last = position(app_client.get(f"{url}?last={last}&timeout=1"))
-        send(app_client, witness, "SendPositionFromPast", 2.0)
+        send(app_client, pytango, "SendPositionFromPast", 2.0)
         answer = app_client.get(f"{url}?last={last}&timeout=1000")
         assert answer.json["value"] == value
         last = position(answer)
 
 
 def test_a_kept_failure_is_told_once_also_to_a_client_that_keeps_timestamps_of_values(
-    app_client: TestApp, attributes: str, witness: Witness
+    app_client: TestApp, attributes: str, pytango: PyTango
 ) -> None:
     url = f"{attributes}/sent0/change"
     app_client.get(f"{url}?state=INITIAL")
-    send(app_client, witness, "SendOne", "change")
+    send(app_client, pytango, "SendOne", "change")
     last = app_client.get(f"{url}?last=1").json["timestamp"]
     last = app_client.get(f"{url}?last={last}").json["timestamp"]
-    send(app_client, witness, "SendFailure")
+    send(app_client, pytango, "SendFailure")
     reasons = [app_client.get(f"{url}?last={last}&timeout=1").json["errors"][0]["reason"] for _ in range(3)]
     assert reasons == ["Sender_Broken", "API_EventTimeout", "API_EventTimeout"]
-    send(app_client, witness, "SendOne", "change")
+    send(app_client, pytango, "SendOne", "change")
     assert app_client.get(f"{url}?last={last}").json["value"] == 2
 
 
 @pytest.mark.parametrize("header", [None, "X-Event-Cursor"])
 def test_what_went_before_the_client_had_it_is_counted(
-    app_client: TestApp, attributes: str, witness: Witness, header: str | None
+    app_client: TestApp, attributes: str, pytango: PyTango, header: str | None
 ) -> None:
     url = f"{attributes}/sent0/change"
     answer = app_client.get(f"{url}?state=INITIAL")
     last = answer.headers[header] if header else answer.json["timestamp"]
-    witness.runs(SENDER_DEVICE, "Send", [1.0, 600.0, 2000.0])
+    pytango.run(SENDER_DEVICE, "Send", [1.0, 600.0, 2000.0])
     wait_until(lambda: figures(app_client)["received"] == 600)
     answer = app_client.get(f"{url}?last={last}")
     assert (answer.json["value"], answer.headers["X-Event-Lost"]) == (345, "344")
@@ -259,13 +259,13 @@ def test_what_went_before_the_client_had_it_is_counted(
 
 
 def test_a_cursor_of_another_worker_continues_behind_the_same_event(
-    app_client: TestApp, listening: Callable[..., TestApp], attributes: str, witness: Witness
+    app_client: TestApp, listening: Callable[..., TestApp], attributes: str, pytango: PyTango
 ) -> None:
     url, other = f"{attributes}/sent0/change", listening(event_poll_period=0.05)
     for client in (app_client, other):
         client.get(f"{url}?state=INITIAL")
     for _ in range(4):
-        send(other, witness, "SendOne", "change")
+        send(other, pytango, "SendOne", "change")
     wait_until(lambda: figures(app_client)["received"] == 4)
     last = app_client.get(f"{url}?last=1").headers["X-Event-Cursor"]
     for value, client in enumerate((app_client, other, app_client, other), 1):
@@ -276,12 +276,12 @@ def test_a_cursor_of_another_worker_continues_behind_the_same_event(
 
 
 def test_a_cursor_that_is_not_known_gives_what_has_come_since_and_says_so(
-    app_client: TestApp, listening: Callable[..., TestApp], attributes: str, witness: Witness
+    app_client: TestApp, listening: Callable[..., TestApp], attributes: str, pytango: PyTango
 ) -> None:
     """As after a restart of the gateway."""
     url, old = f"{attributes}/sent0/change", listening()
     cursor = old.get(f"{url}?state=INITIAL").headers["X-Event-Cursor"]
-    witness.runs(SENDER_DEVICE, "SendOne", "change")
+    pytango.run(SENDER_DEVICE, "SendOne", "change")
     answer = app_client.get(f"{url}?last={cursor}")
     assert (answer.json["value"], answer.headers["X-Event-Lost"]) == (1, "unknown")
     answer = app_client.get(f"{url}?last={answer.headers['X-Event-Cursor']}&timeout=1")
@@ -337,10 +337,10 @@ def test_the_longest_wait_is_a_setting(listening: Callable[..., TestApp], attrib
 
 
 def test_an_event_that_is_a_failure_is_that_failure(
-    waiting: Waiting, attributes: str, sender: str, witness: Witness
+    waiting: Waiting, attributes: str, sender: str, pytango: PyTango
 ) -> None:
     request = waiting.begin(f"{attributes}/sent0/change")
-    witness.runs(sender, "SendFailure")
+    pytango.run(sender, "SendFailure")
     failure = request.result(30).json
     assert failure["quality"] == "FAILURE"
     assert failure["errors"][0]["reason"] == "Sender_Broken"
@@ -348,11 +348,11 @@ def test_an_event_that_is_a_failure_is_that_failure(
 
 @pytest.mark.parametrize("kind", ["change", "periodic", "archive"])
 def test_what_sends_no_events_is_read(
-    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, witness: Witness, kind: str
+    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, pytango: PyTango, kind: str
 ) -> None:
     requests = [waiting.begin(f"{attributes}/silent/{kind}") for _ in range(4)]
     assert figures(app_client)["polled"] == 1
-    witness.writes(sender, "silent", 2.5)
+    pytango.write(sender, "silent", 2.5)
     if kind == "periodic":  # comes also when nothing has changed
         assert all(request.result(30).json["value"] in (0.0, 2.5) for request in requests)
     else:
@@ -360,7 +360,7 @@ def test_what_sends_no_events_is_read(
 
 
 def test_it_is_read_once_for_all_who_wait(
-    listening: Callable[..., TestApp], attributes: str, sender: str, witness: Witness
+    listening: Callable[..., TestApp], attributes: str, sender: str, pytango: PyTango
 ) -> None:
     client = listening(event_poll_period=0.5)
     with ThreadPoolExecutor(8) as threads:
@@ -368,17 +368,17 @@ def test_it_is_read_once_for_all_who_wait(
         requests = [threads.submit(client.get, f"{attributes}/silent/change?timeout=2000") for _ in range(8)]
         assert all("errors" in request.result(30).json for request in requests)
         periods = (time.monotonic() - begin) / 0.5
-    assert 2 <= witness.reads(sender, "reads") <= periods + 2
+    assert 2 <= pytango.read(sender, "reads") <= periods + 2
 
 
 def test_reading_it_fails_and_recovers(
-    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, witness: Witness
+    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, pytango: PyTango
 ) -> None:
     url = f"{attributes}/silent/change"
     request = waiting.begin(url)
-    witness.runs(sender, "Break", True)
+    pytango.run(sender, "Break", True)
     assert "broken" in request.result(30).json["errors"][0]["description"]
-    witness.runs(sender, "Break", False)
+    pytango.run(sender, "Break", False)
     wait_until(lambda: app_client.get(url).json.get("value") == 0.0)
 
 
@@ -454,13 +454,13 @@ def test_nobody_listens_any_more(listening: Callable[..., TestApp], attributes: 
 
 
 def test_cleaning_lets_go_what_nobody_listens_to(
-    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, witness: Witness
+    waiting: Waiting, app_client: TestApp, attributes: str, sender: str, pytango: PyTango
 ) -> None:
     request = waiting.begin(f"{attributes}/sent0/change")
     app_client.get(f"{attributes}/silent/change?state=INITIAL")
     app_client.get("/tango/rest/sys/clean/devices", status=204)
     wait_until(lambda: figures(app_client)["subscriptions"] == 1)
-    witness.runs(sender, "SendOne", "change")
+    pytango.run(sender, "SendOne", "change")
     assert request.result(30).json["value"] == 1
     wait_until(lambda: figures(app_client)["subscriptions"] == 0)
 

@@ -10,7 +10,7 @@ import tango
 from webtest import TestApp
 
 from tests.odd_devices import ODD_NAMES
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 from .conftest import ODD_DEVICE
 
@@ -30,10 +30,10 @@ def test_every_attribute_is_listed_with_links_that_work(client: TestApp, odd_url
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_one_is_read_written_and_configured(client: TestApp, odd_url: str, witness: Witness, name: str) -> None:
+def test_one_is_read_written_and_configured(client: TestApp, odd_url: str, pytango: PyTango, name: str) -> None:
     url = f"{odd_url}/attributes/{segment(name)}"
     assert client.put(f"{url}/value?v=2.5", status=200).json["value"] == 2.5
-    assert witness.reads(ODD_DEVICE, name) == 2.5
+    assert pytango.read(ODD_DEVICE, name) == 2.5
     for _ in range(2):  # the second time without Flask
         assert client.get(f"{url}/value").json["value"] == 2.5
     assert client.put(f"{url}/info", '{"unit": "km"}').json["unit"] == "km"

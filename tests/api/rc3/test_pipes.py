@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from webtest import TestApp
 
 from tests.live.conftest import wait_until
+from tests.pytango_process import PyTango
 from tests.tango_values import KINDS, many_examples
-from tests.witness import Witness
 
 HAS_PIPES = hasattr(tango.DeviceProxy, "read_pipe")
 with_pipes = pytest.mark.skipif(not HAS_PIPES, reason="this PyTango has no pipes")
@@ -70,12 +70,12 @@ def test_without_pipes_the_list_is_empty_and_one_says_who_has_them(client: TestA
 
 
 @with_pipes
-def test_what_is_read_can_be_written_back(client: TestApp, types_url: str, witness: Witness, fresh_types: str) -> None:
+def test_what_is_read_can_be_written_back(client: TestApp, types_url: str, pytango: PyTango, fresh_types: str) -> None:
     before = client.get(f"{types_url}/pipes/blob").json
-    as_found = witness.reads_pipe(fresh_types, "blob")
+    as_found = pytango.read_pipe(fresh_types, "blob")
     written = client.put(f"{types_url}/pipes/BLOB", orjson.dumps(before), status=200).json
     assert written["data"] == before["data"]
-    assert repr(witness.reads_pipe(fresh_types, "blob")[1]) == repr(as_found[1])
+    assert repr(pytango.read_pipe(fresh_types, "blob")[1]) == repr(as_found[1])
 
 
 def element(data_type: str, kind: str) -> st.SearchStrategy[tuple[Any, dict[str, Any]]]:
@@ -121,13 +121,13 @@ ELEMENTS = {
 @many_examples
 @given(data=st.data())
 def test_elements_of_every_type(
-    client: TestApp, types_url: str, witness: Witness, fresh_types: str, data_type: str, data: st.DataObject
+    client: TestApp, types_url: str, pytango: PyTango, fresh_types: str, data_type: str, data: st.DataObject
 ) -> None:
     plain, sent = data.draw(ELEMENTS[data_type])
     nested = {"name": "inner", "type": "DevPipeBlob", "value": [{"name": "in", "data": [sent]}]}
     answer = client.put(f"{types_url}/pipes/blob", orjson.dumps({"name": "root", "data": [sent, nested]})).json
     assert answer["data"] == [sent, nested]
-    assert witness.reads_pipe(fresh_types, "blob") == ("root", {"x": plain, "inner": ("in", {"x": plain})})
+    assert pytango.read_pipe(fresh_types, "blob") == ("root", {"x": plain, "inner": ("in", {"x": plain})})
 
 
 @with_pipes
@@ -138,10 +138,10 @@ def test_a_pipe_that_is_only_read_refuses_in_its_own_words(client: TestApp, devi
 
 
 @with_pipes
-def test_async_writes_later(client: TestApp, types_url: str, witness: Witness, fresh_types: str) -> None:
+def test_async_writes_later(client: TestApp, types_url: str, pytango: PyTango, fresh_types: str) -> None:
     body = orjson.dumps({"name": "later", "data": [{"name": "x", "type": "DevLong", "value": 7}]})
     client.put(f"{types_url}/pipes/blob?async=1", body, status=204)
-    wait_until(lambda: witness.reads_pipe(fresh_types, "blob") == ("later", {"x": 7}))
+    wait_until(lambda: pytango.read_pipe(fresh_types, "blob") == ("later", {"x": 7}))
 
 
 NESTED = '{"name": "b", "data": [{"name": "x", "type": "DevPipeBlob", "value": [' * 240 + "]}]}" * 240

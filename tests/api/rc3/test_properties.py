@@ -16,8 +16,8 @@ from webtest import TestApp
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.live.conftest import wait_until
+from tests.pytango_process import PyTango
 from tests.tango_values import many_examples
-from tests.witness import Witness
 
 
 @pytest.fixture(autouse=True)
@@ -77,10 +77,10 @@ def as_object(items: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-def test_one_is_put(client: TestApp, device_url: str, tangotest: str, witness: Witness, method: str) -> None:
+def test_one_is_put(client: TestApp, device_url: str, tangotest: str, pytango: PyTango, method: str) -> None:
     answer = client.request(f"{device_url}/properties/new?value=1&value=a,b", method=method, status=200).json
     assert answer == {"name": "new", "values": ["1", "a,b"]}
-    assert witness.finds_property(tangotest, "new") == ["1", "a,b"]
+    assert pytango.get_property(tangotest, "new") == ["1", "a,b"]
 
 
 @pytest.mark.parametrize(
@@ -97,21 +97,21 @@ def test_one_is_put(client: TestApp, device_url: str, tangotest: str, witness: W
     ],
 )
 def test_one_is_put_in_a_body(
-    client: TestApp, device_url: str, tangotest: str, witness: Witness, body: str, content_type: str, texts: list[str]
+    client: TestApp, device_url: str, tangotest: str, pytango: PyTango, body: str, content_type: str, texts: list[str]
 ) -> None:
     answer = client.put(f"{device_url}/properties/new", body, content_type=content_type).json
     assert answer == {"name": "new", "values": texts}
-    assert witness.finds_property(tangotest, "new") == texts
+    assert pytango.get_property(tangotest, "new") == texts
 
 
 @many_examples
 @given(
     texts=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=5)
 )
-def test_any_text_comes_back(client: TestApp, demo_url: str, witness: Witness, texts: list[str]) -> None:
+def test_any_text_comes_back(client: TestApp, demo_url: str, pytango: PyTango, texts: list[str]) -> None:
     answer = client.put(f"{demo_url}/properties/text", orjson.dumps(texts), content_type="application/json").json
     assert answer["values"] == texts
-    assert witness.finds_property("sys/tg_test/1", "text") == texts
+    assert pytango.get_property("sys/tg_test/1", "text") == texts
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
@@ -128,7 +128,7 @@ def test_many_are_put_and_the_others_stay(
     client: TestApp,
     device_url: str,
     tangotest: str,
-    witness: Witness,
+    pytango: PyTango,
     method: str,
     query: str,
     body: str,
@@ -143,24 +143,24 @@ def test_many_are_put_and_the_others_stay(
         "text": ['a, "b"\nc é €'],
     }
     assert list(found).count("Axis") == 1
-    assert witness.finds_property(tangotest, "new") == ["1", "2"]
-    assert witness.finds_property(tangotest, "Axis") == ["z"]
+    assert pytango.get_property(tangotest, "new") == ["1", "2"]
+    assert pytango.get_property(tangotest, "Axis") == ["z"]
 
 
-def test_replace_leaves_no_others(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+def test_replace_leaves_no_others(client: TestApp, device_url: str, tangotest: str, pytango: PyTango) -> None:
     found = client.put(f"{device_url}/properties?replace=true&new=1&axis=z").json
     assert sorted(item["name"].lower() for item in found) == ["axis", "new"]
-    assert witness.finds_property(tangotest, "limit") == []
+    assert pytango.get_property(tangotest, "limit") == []
 
 
 @pytest.mark.parametrize("name", ["range", "filter", "value", "v", "with blank", "a/b", "été"])
 def test_a_property_may_have_any_name(
-    client: TestApp, device_url: str, tangotest: str, witness: Witness, name: str
+    client: TestApp, device_url: str, tangotest: str, pytango: PyTango, name: str
 ) -> None:
     found = as_object(client.put(f"{device_url}/properties", orjson.dumps({name: ["0-1"]})).json)
     assert found[name] == ["0-1"]
     assert found["Axis"] == ["x", "y"]
-    assert witness.finds_property(tangotest, name) == ["0-1"]
+    assert pytango.get_property(tangotest, name) == ["0-1"]
 
 
 def test_what_is_read_can_be_put_back(client: TestApp, device_url: str) -> None:
@@ -191,32 +191,32 @@ def test_what_is_read_can_be_put_back(client: TestApp, device_url: str) -> None:
     ],
 )
 def test_what_cannot_be_put_is_refused(
-    client: TestApp, device_url: str, tangotest: str, witness: Witness, path: str, body: str, words: list[str]
+    client: TestApp, device_url: str, tangotest: str, pytango: PyTango, path: str, body: str, words: list[str]
 ) -> None:
     refusal = client.put(f"{device_url}/properties{path}", body.encode(), status=400).json
     assert all(word in refusal["errors"][0]["description"] for word in words), refusal
-    assert witness.finds_property(tangotest, "new") == []
-    assert witness.finds_property(tangotest, "Axis") == ["x", "y"]
+    assert pytango.get_property(tangotest, "new") == []
+    assert pytango.get_property(tangotest, "Axis") == ["x", "y"]
 
 
-def test_numbers_keep_their_digits(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+def test_numbers_keep_their_digits(client: TestApp, device_url: str, tangotest: str, pytango: PyTango) -> None:
     numbers = ["123456789012345678901234567890", "1.10", "-0", "1e-400"]
     body = f"[{', '.join(numbers)}]"
     assert client.put(f"{device_url}/properties/new", body).json["values"] == numbers
     assert client.put(f"{device_url}/properties", f'{{"new": {body}}}').status_int == 200
-    assert witness.finds_property(tangotest, "new") == numbers
+    assert pytango.get_property(tangotest, "new") == numbers
 
 
-def test_a_name_in_a_body_has_any_case(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+def test_a_name_in_a_body_has_any_case(client: TestApp, device_url: str, tangotest: str, pytango: PyTango) -> None:
     client.put(f"{device_url}/properties/new", '{"NEW": ["1"]}')
-    assert witness.finds_property(tangotest, "new") == ["1"]
+    assert pytango.get_property(tangotest, "new") == ["1"]
 
 
-def test_a_form_may_say_how(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+def test_a_form_may_say_how(client: TestApp, device_url: str, tangotest: str, pytango: PyTango) -> None:
     client.put(f"{device_url}/properties", {"new": "1", "replace": "true"})
-    assert witness.finds_property(tangotest, "Axis") == []
+    assert pytango.get_property(tangotest, "Axis") == []
     client.put(f"{device_url}/properties", {"newer": "1", "async": "true"}, status=204)
-    wait_until(lambda: witness.finds_property(tangotest, "newer") == ["1"])
+    wait_until(lambda: pytango.get_property(tangotest, "newer") == ["1"])
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def pattern(tangotest: str) -> Iterator[str]:
 
 
 def test_a_property_with_a_pattern_for_a_name_costs_no_other(
-    client: TestApp, device_url: str, tangotest: str, witness: Witness, pattern: str
+    client: TestApp, device_url: str, tangotest: str, pytango: PyTango, pattern: str
 ) -> None:
     found = {item["name"]: item for item in client.get(f"{device_url}/properties").json}
     assert found["Axis"]["values"] == ["x", "y"]
@@ -237,17 +237,17 @@ def test_a_property_with_a_pattern_for_a_name_costs_no_other(
     assert refused(client.get(f"{device_url}/properties/A%2A").json)
     assert refused(client.delete(f"{device_url}/properties/A%2A", status=200).json)
     assert refused(client.put(f"{device_url}/properties/A%2A?value=2", status=200).json)
-    assert witness.finds_property(tangotest, "Axis") == ["x", "y"]
+    assert pytango.get_property(tangotest, "Axis") == ["x", "y"]
     found = {item["name"]: item for item in client.put(f"{device_url}/properties", {"new": "1", pattern: "2"}).json}
     assert found["new"]["values"] == ["1"]
     assert refused(found[pattern])
-    assert witness.finds_property(tangotest, "Axis") == ["x", "y"]
+    assert pytango.get_property(tangotest, "Axis") == ["x", "y"]
     everything = {"new": ["2"], "Axis": ["z"]}
     answer = client.put(f"{device_url}/properties?replace=true", orjson.dumps(everything), status=200).json
     found = {item["name"]: item for item in answer}
     assert set(found) - {"polled_attr", "polled_cmd"} == {"new", "Axis", pattern}
     assert refused(found[pattern])
-    assert witness.finds_property(tangotest, "Axis") == ["z"]
+    assert pytango.get_property(tangotest, "Axis") == ["z"]
 
 
 def refused(item: dict[str, Any]) -> bool:
@@ -258,7 +258,7 @@ def refused(item: dict[str, Any]) -> bool:
     "name", ["Humidity%", "*star", "100%*", "a_b", "#1", "x?", "a:b", "Ω", "tab\tx", "a/b", "a//b/c"]
 )
 def test_a_property_with_an_odd_name_that_means_no_other_is_as_any(
-    client: TestApp, device_url: str, tangotest: str, witness: Witness, name: str
+    client: TestApp, device_url: str, tangotest: str, pytango: PyTango, name: str
 ) -> None:
     url = f"{device_url}/properties/{quote(name, safe='')}"
     assert client.put(f"{url}?value=1").json == {"name": name, "values": ["1"]}
@@ -266,10 +266,10 @@ def test_a_property_with_an_odd_name_that_means_no_other_is_as_any(
     assert client.get(url).json == {"name": name, "values": ["2"]}
     assert {"name": name, "values": ["2"]} in client.get(f"{device_url}/properties").json
     assert client.get(f"{url}/").json == {"name": name, "values": ["2"]}
-    assert witness.finds_property(tangotest, name) == ["2"]
+    assert pytango.get_property(tangotest, name) == ["2"]
     client.delete(url, status=204)
     assert client.get(url).json["values"] == []
-    assert witness.finds_property(tangotest, "Axis") == ["x", "y"]
+    assert pytango.get_property(tangotest, "Axis") == ["x", "y"]
 
 
 def test_what_would_be_a_part_of_a_query_fails_in_its_place(client: TestApp, device_url: str) -> None:
@@ -281,27 +281,27 @@ def test_what_would_be_a_part_of_a_query_fails_in_its_place(client: TestApp, dev
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_a_device_that_is_not_defined_gets_none(client: TestApp, host_url: str, witness: Witness, method: str) -> None:
+def test_a_device_that_is_not_defined_gets_none(client: TestApp, host_url: str, pytango: PyTango, method: str) -> None:
     url = f"{host_url}/devices/no/such/device/properties/new?value=1"
     assert client.request(url, method=method, status=200).json["errors"][0]["reason"] == "DB_DeviceNotDefined"
-    assert witness.finds_property("no/such/device", "new") == []
+    assert pytango.get_property("no/such/device", "new") == []
 
 
-def test_async_puts_later(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+def test_async_puts_later(client: TestApp, device_url: str, tangotest: str, pytango: PyTango) -> None:
     client.put(f"{device_url}/properties/new?value=1&async=true", status=204)
     client.put(f"{device_url}/properties?newer=2&async=true", status=204)
-    wait_until(lambda: witness.finds_property(tangotest, "newer") == ["2"])
-    assert witness.finds_property(tangotest, "new") == ["1"]
+    wait_until(lambda: pytango.get_property(tangotest, "newer") == ["2"])
+    assert pytango.get_property(tangotest, "new") == ["1"]
 
 
 # --- delete, of devices ---
 
 
-def test_one_is_deleted_whatever_the_case(client: TestApp, device_url: str, tangotest: str, witness: Witness) -> None:
+def test_one_is_deleted_whatever_the_case(client: TestApp, device_url: str, tangotest: str, pytango: PyTango) -> None:
     answer = client.delete(f"{device_url}/properties/AXIS", status=204)
     assert answer.body == b""
-    assert witness.finds_property(tangotest, "Axis") == []
-    assert witness.finds_property(tangotest, "limit") == ["1.5"]
+    assert pytango.get_property(tangotest, "Axis") == []
+    assert pytango.get_property(tangotest, "limit") == ["1.5"]
     client.delete(f"{device_url}/properties/AXIS", status=204)
 
 
@@ -317,28 +317,28 @@ def attribute_url(device_url: str, tango_system: EmbeddedTango, tangotest: str) 
     database.delete_device_attribute_property(tangotest, {"ampli": list(found)})
 
 
-def test_of_an_attribute_one_is_put(client: TestApp, attribute_url: str, tangotest: str, witness: Witness) -> None:
+def test_of_an_attribute_one_is_put(client: TestApp, attribute_url: str, tangotest: str, pytango: PyTango) -> None:
     assert client.put(f"{attribute_url}/COLOUR?value=5%20%C2%B5m").json == {"Colour": ["5 µm"]}
     assert client.put(f"{attribute_url}/new", b'["a,b", "c"]').json == {"new": ["a,b", "c"]}
     assert client.put(f"{attribute_url}/new", b'{"new": ["d"]}').json == {"new": ["d"]}
-    assert witness.finds_attribute_property(tangotest, "ampli", "Colour") == ["5 µm"]
-    assert witness.finds_attribute_property(tangotest, "ampli", "new") == ["d"]
+    assert pytango.get_attribute_property(tangotest, "ampli", "Colour") == ["5 µm"]
+    assert pytango.get_attribute_property(tangotest, "ampli", "new") == ["d"]
 
 
-def test_of_an_attribute_many_are_put(client: TestApp, attribute_url: str, tangotest: str, witness: Witness) -> None:
+def test_of_an_attribute_many_are_put(client: TestApp, attribute_url: str, tangotest: str, pytango: PyTango) -> None:
     found = client.put(f"{attribute_url}?new=1&new=2").json
     assert found == {"Colour": ["red", "blue"], "size": ["5"], "new": ["1", "2"]}
     assert client.put(f"{attribute_url}?replace=true", orjson.dumps(found)).json == found
     assert client.post(f"{attribute_url}?replace=true", {"new": "3"}).json == {"new": ["3"]}
-    assert witness.finds_attribute_property(tangotest, "ampli", "Colour") is None
+    assert pytango.get_attribute_property(tangotest, "ampli", "Colour") is None
 
 
-def test_of_an_attribute_one_is_deleted(client: TestApp, attribute_url: str, tangotest: str, witness: Witness) -> None:
+def test_of_an_attribute_one_is_deleted(client: TestApp, attribute_url: str, tangotest: str, pytango: PyTango) -> None:
     client.delete(f"{attribute_url}/colour", status=204)
     client.delete(f"{attribute_url}/colour", status=204)
     client.get(f"{attribute_url}/colour", status=404)
-    assert witness.finds_attribute_property(tangotest, "ampli", "Colour") is None
-    assert witness.finds_attribute_property(tangotest, "ampli", "size") == ["5"]
+    assert pytango.get_attribute_property(tangotest, "ampli", "Colour") is None
+    assert pytango.get_attribute_property(tangotest, "ampli", "size") == ["5"]
 
 
 def test_of_an_attribute_that_is_not_there_none_is_put(client: TestApp, demo_url: str) -> None:

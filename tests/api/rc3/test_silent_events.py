@@ -13,7 +13,7 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 from mtango_gevent.errors import DevFailed
 from tests.conftest import SENDER_DEVICE
 from tests.live.conftest import wait_until
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 WALLED_DEVICE, MOVED_DEVICE = "test/walled/1", "test/moved/1"
 
@@ -54,24 +54,24 @@ def follow(make_client: Callable[..., TestApp], host_url: str) -> Iterator[Calla
 
 
 def test_a_change_without_an_event_is_found_by_reading(
-    follow: Callable[..., Follower], sender: str, witness: Witness
+    follow: Callable[..., Follower], sender: str, pytango: PyTango
 ) -> None:
     follower = follow("Position")
-    witness.runs(sender, "SendPosition", "change")
+    pytango.run(sender, "SendPosition", "change")
     assert follower.next() == 1
     assert not follower.is_reading
-    witness.runs(sender, "MovePosition")
+    pytango.run(sender, "MovePosition")
     assert follower.next(20_000) == 2
     assert follower.is_reading
-    witness.runs(sender, "MovePosition")
+    pytango.run(sender, "MovePosition")
     assert follower.next() == 3
-    witness.runs(sender, "SendPosition", "change")
+    pytango.run(sender, "SendPosition", "change")
     assert follower.next() == 4
     assert not follower.is_reading
 
 
 def test_what_does_not_change_is_not_read_all_the_time(
-    follow: Callable[..., Follower], sender: str, witness: Witness
+    follow: Callable[..., Follower], sender: str, pytango: PyTango
 ) -> None:
     follower = follow("sent0")
     assert follower.next(4000) == "API_EventTimeout"
@@ -79,95 +79,95 @@ def test_what_does_not_change_is_not_read_all_the_time(
 
 
 def test_polling_that_is_switched_off_is_done_by_the_gateway(
-    follow: Callable[..., Follower], sender: str, witness: Witness
+    follow: Callable[..., Follower], sender: str, pytango: PyTango
 ) -> None:
-    witness.polls(sender, "silent", 50)
+    pytango.poll(sender, "silent", 50)
     try:
         follower = follow("silent", silence=3600)
-        witness.writes(sender, "silent", 1.0)
+        pytango.write(sender, "silent", 1.0)
         wait_until(lambda: follower.hears(1.0))
         assert not follower.is_reading
-        witness.polls(sender, "silent", 0)
+        pytango.poll(sender, "silent", 0)
         wait_until(lambda: follower.is_reading, 5)
-        witness.writes(sender, "silent", 2.0)
+        pytango.write(sender, "silent", 2.0)
         assert follower.next() == 2.0
-        witness.polls(sender, "silent", 50)
-        witness.writes(sender, "silent", 3.0)
+        pytango.poll(sender, "silent", 50)
+        pytango.write(sender, "silent", 3.0)
         assert follower.next() == 3.0
         wait_until(lambda: not follower.is_reading)
     finally:
-        witness.polls(sender, "silent", 0)
+        pytango.poll(sender, "silent", 0)
 
 
 def test_an_attribute_that_is_removed_and_added_again(
-    follow: Callable[..., Follower], sender: str, witness: Witness
+    follow: Callable[..., Follower], sender: str, pytango: PyTango
 ) -> None:
     follower = follow("sent99")
-    witness.runs(sender, "Have", False)
+    pytango.run(sender, "Have", False)
     try:
         wait_until(lambda: follower.hears("API_AttrNotFound"))
     finally:
-        witness.runs(sender, "Have", True)
+        pytango.run(sender, "Have", True)
     wait_until(lambda: follower.hears(0))
-    witness.runs(sender, "Send", [100.0, 1.0, 1.0])
+    pytango.run(sender, "Send", [100.0, 1.0, 1.0])
     wait_until(lambda: follower.hears(1))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["DevRestart", "RestartServer"])
 def test_devices_that_are_restarted_by_their_server(
-    follow: Callable[..., Follower], sender: str, witness: Witness, command: str
+    follow: Callable[..., Follower], sender: str, pytango: PyTango, command: str
 ) -> None:
     follower = follow("Position")
-    witness.runs("dserver/Slow/sender", command, sender if command == "DevRestart" else None)
-    wait_until(lambda: is_there(sender, witness))
-    witness.runs(sender, "MovePosition")
+    pytango.run("dserver/Slow/sender", command, sender if command == "DevRestart" else None)
+    wait_until(lambda: is_there(sender, pytango))
+    pytango.run(sender, "MovePosition")
     wait_until(lambda: follower.hears(1))
-    wait_until(lambda: comes_by_event(follower, sender, witness), 60)
+    wait_until(lambda: comes_by_event(follower, sender, pytango), 60)
 
 
-def is_there(sender: str, witness: Witness) -> bool:
+def is_there(sender: str, pytango: PyTango) -> bool:
     try:
-        return witness.reads(sender, "Position") == 0
+        return pytango.read(sender, "Position") == 0
     except DevFailed:
         return False
 
 
-def comes_by_event(follower: Follower, sender: str, witness: Witness) -> bool:
-    witness.runs(sender, "SendPosition", "change")
-    return follower.hears(witness.reads(sender, "Position")) and not follower.is_reading
+def comes_by_event(follower: Follower, sender: str, pytango: PyTango) -> bool:
+    pytango.run(sender, "SendPosition", "change")
+    return follower.hears(pytango.read(sender, "Position")) and not follower.is_reading
 
 
 @pytest.mark.slow
 def test_a_device_that_moves_to_another_server(
-    follow: Callable[..., Follower], tango_system: EmbeddedTango, witness: Witness
+    follow: Callable[..., Follower], tango_system: EmbeddedTango, pytango: PyTango
 ) -> None:
     """Tango itself goes on asking the old server."""
     command = [sys.executable, str(Path(__file__).parents[2] / "devices.py")]
     old = tango_system.add_server([*command, "old"], "Slow/old", {MOVED_DEVICE: "Sender"})
     follower = follow("Position", MOVED_DEVICE)
-    assert comes_by_event(follower, MOVED_DEVICE, witness)
+    assert comes_by_event(follower, MOVED_DEVICE, pytango)
     old.stop()
     wait_until(lambda: follower.next(1000) and follower.is_reading)
-    witness.runs("sys/database/2", "DbDeleteDevice", MOVED_DEVICE)
+    pytango.run("sys/database/2", "DbDeleteDevice", MOVED_DEVICE)
     new = tango_system.add_server([*command, "new"], "Slow/new", {MOVED_DEVICE: "Sender"})
     try:
-        wait_until(lambda: is_there(MOVED_DEVICE, witness))
-        wait_until(lambda: comes_by_event(follower, MOVED_DEVICE, witness), 60)
+        wait_until(lambda: is_there(MOVED_DEVICE, pytango))
+        wait_until(lambda: comes_by_event(follower, MOVED_DEVICE, pytango), 60)
     finally:
         new.stop()
 
 
 @pytest.fixture
-def walled(tango_system: EmbeddedTango, witness: Witness) -> Iterator[str]:
+def walled(tango_system: EmbeddedTango, pytango: PyTango) -> Iterator[str]:
     """The name of a device whose server has its event ports closed."""
     command = [sys.executable, str(Path(__file__).parents[2] / "devices.py"), "walled"]
     server = tango_system.add_server(command, "Slow/walled", {WALLED_DEVICE: "Sender"})
     # Tango opens the port of the events for the first subscription.
-    witness.runs(
+    pytango.run(
         "dserver/Slow/walled", "ZmqEventSubscriptionChange", [WALLED_DEVICE, "sent0", "subscribe", "change", "5"]
     )
-    witness.runs(WALLED_DEVICE, "CloseEventPorts", True)
+    pytango.run(WALLED_DEVICE, "CloseEventPorts", True)
     yield WALLED_DEVICE
     server.stop()
 
@@ -175,18 +175,18 @@ def walled(tango_system: EmbeddedTango, witness: Witness) -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("silence", [1, 3600], ids=["the value has changed", "Tango says so"])
 def test_a_device_server_whose_event_ports_are_closed_is_read(
-    follow: Callable[..., Follower], walled: str, witness: Witness, silence: float
+    follow: Callable[..., Follower], walled: str, pytango: PyTango, silence: float
 ) -> None:
     """Subscribing succeeds, then Tango says every ten seconds that the heartbeat is missing."""
     follower = follow("Position", walled, silence)
     assert not follower.is_reading
-    witness.runs(walled, "SendPosition", "change")
+    pytango.run(walled, "SendPosition", "change")
     assert follower.next(40_000) == 1
     wait_until(lambda: follower.is_reading)
     for value in range(2, 13):  # longer than until Tango says so again, and passes on what it has read
-        witness.runs(walled, "SendPosition", "change")
+        pytango.run(walled, "SendPosition", "change")
         assert follower.next() == value
         assert follower.next(1000) == "API_EventTimeout"  # the gateway's: nothing more
         assert follower.is_reading
-    witness.runs(walled, "CloseEventPorts", False)
-    wait_until(lambda: comes_by_event(follower, walled, witness), 60)
+    pytango.run(walled, "CloseEventPorts", False)
+    wait_until(lambda: comes_by_event(follower, walled, pytango), 60)

@@ -15,7 +15,7 @@ from webtest import TestApp
 from mtango_gevent.text import read_texts
 from mtango_gevent.values.converters import FORMAT_IS_UTF8
 from tests.odd_devices import LATIN_1, UTF_8
-from tests.witness import Witness
+from tests.pytango_process import PyTango
 
 from .conftest import TEXTS_DEVICE
 
@@ -28,8 +28,8 @@ def utf8_client(make_client: Callable[..., TestApp]) -> TestApp:
 
 
 @pytest.fixture(autouse=True)
-def _fresh(odd_server: None, witness: Witness) -> None:
-    witness.runs(TEXTS_DEVICE, "Init")
+def _fresh(odd_server: None, pytango: PyTango) -> None:
+    pytango.run(TEXTS_DEVICE, "Init")
 
 
 def values(client: TestApp, url: str) -> dict[str, Any]:
@@ -57,20 +57,20 @@ def test_by_default_values_are_latin_1(client: TestApp, texts_url: str) -> None:
     assert found["encoded"]["encoded_format"] == "Âµ"
 
 
-def test_what_is_written_arrives_as_utf_8(utf8_client: TestApp, texts_url: str, witness: Witness) -> None:
+def test_what_is_written_arrives_as_utf_8(utf8_client: TestApp, texts_url: str, pytango: PyTango) -> None:
     url = f"{texts_url}/attributes"
     assert utf8_client.put(f"{url}/text/value", UTF_8.encode(), content_type="text/plain").json["value"] == UTF_8
-    assert witness.reads(TEXTS_DEVICE, "text") == AS_LATIN_1
+    assert pytango.read(TEXTS_DEVICE, "text") == AS_LATIN_1
     answer = utf8_client.put(f"{url}/value", orjson.dumps({"text": "Ω", "texts": ["€", "x"]})).json
     assert [item["value"] for item in answer] == ["Ω", ["€", "x"]]
     encoded = {"encoded_format": "Ω", "encoded_data": base64.b64encode(b"\xff\x00").decode()}
     assert utf8_client.put(f"{url}/encoded/value", orjson.dumps(encoded)).json["value"] == encoded
 
 
-def test_by_default_only_latin_1_can_be_written(client: TestApp, texts_url: str, witness: Witness) -> None:
+def test_by_default_only_latin_1_can_be_written(client: TestApp, texts_url: str, pytango: PyTango) -> None:
     url = f"{texts_url}/attributes/text/value"
     assert client.put(url, LATIN_1.encode(), content_type="text/plain").json["value"] == LATIN_1
-    assert witness.reads(TEXTS_DEVICE, "text") == LATIN_1
+    assert pytango.read(TEXTS_DEVICE, "text") == LATIN_1
     client.put(url, "Ω".encode(), content_type="text/plain", status=400)
 
 
@@ -127,11 +127,11 @@ def test_a_state_is_told_without_a_status(client: TestApp, no_status_url: str) -
 
 
 @pytest.mark.parametrize("unit", ["Ω", "°C", "µm", "k€Ω"])
-def test_units_and_labels_have_any_text(client: TestApp, texts_url: str, witness: Witness, unit: str) -> None:
+def test_units_and_labels_have_any_text(client: TestApp, texts_url: str, pytango: PyTango, unit: str) -> None:
     url = f"{texts_url}/attributes/fails/info"
     changed = client.put(url, orjson.dumps({"unit": unit, "label": unit, "description": unit})).json
     assert (changed["unit"], changed["label"], changed["description"]) == (unit, unit, unit)
-    assert witness.finds_configuration(TEXTS_DEVICE, "fails", "unit") == unit
+    assert pytango.get_configuration(TEXTS_DEVICE, "fails", "unit") == unit
 
 
 def test_labels_and_units_in_latin_1_are_read_as_such(client: TestApp, texts_url: str) -> None:

@@ -15,8 +15,8 @@ from webtest import TestApp
 
 from tests.conftest import CPP_DEVICE, TYPES_DEVICE
 from tests.live.conftest import wait_until
+from tests.pytango_process import PyTango
 from tests.tango_values import KINDS, Pair, many_examples
-from tests.witness import Witness
 
 
 def put_json(client: TestApp, url: str, value: Any) -> Any:
@@ -35,7 +35,7 @@ def pairs(items: list[Any]) -> Pair:
 
 
 @pytest.fixture
-def check_round_trip(client: TestApp, types_url: str, witness: Witness, fresh_types: str) -> Callable[..., None]:
+def check_round_trip(client: TestApp, types_url: str, pytango: PyTango, fresh_types: str) -> Callable[..., None]:
     def check(attribute: str, pair: Pair) -> None:
         """What is written is what another client reads; what is read can be written back."""
         plain, shown = pair
@@ -43,9 +43,9 @@ def check_round_trip(client: TestApp, types_url: str, witness: Witness, fresh_ty
         answer = put_json(client, url, shown)
         assert answer["value"] == shown
         assert (answer["name"], answer["quality"]) == (attribute, "ATTR_VALID")
-        assert witness.reads(fresh_types, attribute) == plain
+        assert pytango.read(fresh_types, attribute) == plain
         assert put_json(client, url, client.get(url).json["value"])["value"] == shown
-        assert witness.reads(fresh_types, attribute) == plain
+        assert pytango.read(fresh_types, attribute) == plain
 
     return check
 
@@ -83,12 +83,12 @@ def test_encoded_data_come_back_as_they_were(
 
 
 def test_an_image_of_a_million_numbers_is_written(
-    client: TestApp, types_url: str, witness: Witness, fresh_types: str
+    client: TestApp, types_url: str, pytango: PyTango, fresh_types: str
 ) -> None:
     rows = [[float(row * 1000 + column) for column in range(1000)] for row in range(1000)]
     answer = put_json(client, f"{types_url}/attributes/double_image/value", rows)
     assert answer["value"] == rows
-    assert witness.reads(fresh_types, "double_image") == rows
+    assert pytango.read(fresh_types, "double_image") == rows
 
 
 # --- every way to say it ---
@@ -131,10 +131,10 @@ def test_an_image_of_a_million_numbers_is_written(
     ],
 )
 def test_values_in_the_query(
-    client: TestApp, types_url: str, witness: Witness, fresh_types: str, attribute: str, query: str, plain: Any
+    client: TestApp, types_url: str, pytango: PyTango, fresh_types: str, attribute: str, query: str, plain: Any
 ) -> None:
     client.put(f"{types_url}/attributes/{attribute}/value?{query}", status=200)
-    assert witness.reads(fresh_types, attribute) == plain
+    assert pytango.read(fresh_types, attribute) == plain
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_values_in_the_query(
 def test_values_in_the_body(
     client: TestApp,
     types_url: str,
-    witness: Witness,
+    pytango: PyTango,
     fresh_types: str,
     attribute: str,
     body: str,
@@ -170,15 +170,15 @@ def test_values_in_the_body(
 ) -> None:
     url = f"{types_url}/attributes/{attribute}/value"
     client.put(url, body.encode(), content_type=content_type, status=200)
-    assert witness.reads(fresh_types, attribute) == plain
+    assert pytango.read(fresh_types, attribute) == plain
 
 
 def test_a_body_in_latin_1_is_read_as_it_says(
-    client: TestApp, types_url: str, witness: Witness, fresh_types: str
+    client: TestApp, types_url: str, pytango: PyTango, fresh_types: str
 ) -> None:
     url = f"{types_url}/attributes/string_scalar/value"
     client.put(url, "5 µm".encode("latin-1"), content_type="text/plain; charset=iso-8859-1")
-    assert witness.reads(fresh_types, "string_scalar") == "5 µm"
+    assert pytango.read(fresh_types, "string_scalar") == "5 µm"
 
 
 # --- what does not fit ---
@@ -314,17 +314,17 @@ def test_what_the_device_refuses_is_its_failure_with_what_was_sent(
 
 
 def test_a_label_is_the_one_that_the_device_has_now(
-    client: TestApp, types_url: str, fresh_types: str, witness: Witness
+    client: TestApp, types_url: str, fresh_types: str, pytango: PyTango
 ) -> None:
     """Another program has put them in another order, and the gateway still has the old one."""
     url = f"{types_url}/attributes/enum_scalar"
     before = client.get(f"{url}/info").json["enum_label"]
-    witness.configures(fresh_types, "enum_scalar", enum_labels=before[::-1])
+    pytango.configure(fresh_types, "enum_scalar", enum_labels=before[::-1])
     try:
         assert client.put(f"{url}/value", before[0]).json["value"] == before[0]
-        assert witness.reads(fresh_types, "enum_scalar") == len(before) - 1
+        assert pytango.read(fresh_types, "enum_scalar") == len(before) - 1
     finally:
-        witness.configures(fresh_types, "enum_scalar", enum_labels=before)
+        pytango.configure(fresh_types, "enum_scalar", enum_labels=before)
 
 
 def test_an_unknown_attribute_is_a_tango_failure(client: TestApp, types_url: str) -> None:
@@ -336,20 +336,20 @@ def test_an_unknown_attribute_is_a_tango_failure(client: TestApp, types_url: str
 
 
 def test_an_attribute_that_is_only_written_answers_what_was_written(
-    client: TestApp, device_url: str, tangotest: str, witness: Witness
+    client: TestApp, device_url: str, tangotest: str, pytango: PyTango
 ) -> None:
     assert client.put(f"{device_url}/attributes/AMPLI/value?v=2.5").json["value"] == 2.5
-    assert witness.reads_set_point(tangotest, "ampli") == 2.5
+    assert pytango.read_set_point(tangotest, "ampli") == 2.5
 
 
 @pytest.mark.parametrize("kind", ["double", "long", "short"])
 def test_what_is_written_to_read_with_write_goes_to_its_other_half(
-    client: TestApp, host_url: str, cpp_device: str, witness: Witness, kind: str
+    client: TestApp, host_url: str, cpp_device: str, pytango: PyTango, kind: str
 ) -> None:
     answer = client.put(f"{host_url}/devices/{cpp_device}/attributes/{kind}_scalar_rww/value?v=42").json
     assert answer["name"] == f"{kind}_scalar_rww"
     assert isinstance(answer["value"], (int, float))
-    assert witness.reads(cpp_device, f"{kind}_scalar_w") == 42
+    assert pytango.read(cpp_device, f"{kind}_scalar_w") == 42
 
 
 # Without long_image, a write of which ends the C++ server.
@@ -385,11 +385,11 @@ CPP_VALUES = {
 
 @pytest.mark.parametrize("attribute", CPP_VALUES)
 def test_a_cpp_server_takes_every_type(
-    client: TestApp, host_url: str, cpp_device: str, witness: Witness, attribute: str
+    client: TestApp, host_url: str, cpp_device: str, pytango: PyTango, attribute: str
 ) -> None:
     answer = put_json(client, f"{host_url}/devices/{cpp_device}/attributes/{attribute}/value", CPP_VALUES[attribute])
     assert answer["quality"] == "ATTR_VALID"
-    assert witness.reads_set_point(CPP_DEVICE, attribute) == CPP_VALUES[attribute]
+    assert pytango.read_set_point(CPP_DEVICE, attribute) == CPP_VALUES[attribute]
 
 
 def test_what_is_read_back_is_not_what_polling_has_kept(client: TestApp, types_url: str, fresh_types: str) -> None:
@@ -409,7 +409,7 @@ def test_the_time_of_the_value_is_the_last_modification(client: TestApp, types_u
 
 
 def test_each_of_several_succeeds_or_fails_for_itself(
-    client: TestApp, types_url: str, witness: Witness, fresh_types: str
+    client: TestApp, types_url: str, pytango: PyTango, fresh_types: str
 ) -> None:
     query = (
         "double_spectrum=1,2&LONG_SCALAR=7&nope=1&uchar_scalar=256&limited_scalar=200&string_scalar=a,b&nan_scalar=1"
@@ -422,28 +422,28 @@ def test_each_of_several_succeeds_or_fails_for_itself(
     reasons = [item["errors"][0]["reason"] for item in items if item["quality"] == "FAILURE"]
     assert reasons == ["API_AttrNotFound", "MTANGO_BadRequest", "API_WAttrOutsideLimit", "API_AttrNotWritable"]
     assert all(item["errors"][0]["desc"] for item in items if item["quality"] == "FAILURE")
-    assert witness.reads(fresh_types, "long_scalar") == 7
-    assert witness.reads(fresh_types, "double_spectrum") == [1, 2]
+    assert pytango.read(fresh_types, "long_scalar") == 7
+    assert pytango.read(fresh_types, "double_spectrum") == [1, 2]
 
 
-def test_several_as_a_json_object(client: TestApp, types_url: str, witness: Witness, fresh_types: str) -> None:
+def test_several_as_a_json_object(client: TestApp, types_url: str, pytango: PyTango, fresh_types: str) -> None:
     sent = {"double_image": [[1, 2]], "string_spectrum": ["a,b", "c"], "enum_scalar": "MIDDLE"}
     items = put_json(client, f"{types_url}/attributes/value", sent)
     assert [item["value"] for item in items] == list(sent.values())
-    assert witness.reads(fresh_types, "string_spectrum") == ["a,b", "c"]
+    assert pytango.read(fresh_types, "string_spectrum") == ["a,b", "c"]
 
 
-def test_a_repeated_name_is_a_list(client: TestApp, types_url: str, witness: Witness, fresh_types: str) -> None:
+def test_a_repeated_name_is_a_list(client: TestApp, types_url: str, pytango: PyTango, fresh_types: str) -> None:
     client.put(f"{types_url}/attributes/value?long_spectrum=1&long_spectrum=2")
-    assert witness.reads(fresh_types, "long_spectrum") == [1, 2]
+    assert pytango.read(fresh_types, "long_spectrum") == [1, 2]
 
 
 def test_one_attribute_twice_in_two_spellings_is_written_twice(
-    client: TestApp, types_url: str, witness: Witness, fresh_types: str
+    client: TestApp, types_url: str, pytango: PyTango, fresh_types: str
 ) -> None:
     items = client.put(f"{types_url}/attributes/value?long_scalar=1&LONG_scalar=2").json
     assert [item["value"] for item in items] == [2, 2]
-    assert witness.reads(fresh_types, "long_scalar") == 2
+    assert pytango.read(fresh_types, "long_scalar") == 2
 
 
 @pytest.mark.parametrize("query", ["", "?async=false"])
@@ -460,13 +460,13 @@ def test_a_device_out_of_reach_fails_all(client: TestApp, host_url: str) -> None
 # --- without waiting ---
 
 
-def test_async_answers_at_once_and_writes(client: TestApp, types_url: str, witness: Witness, fresh_types: str) -> None:
+def test_async_answers_at_once_and_writes(client: TestApp, types_url: str, pytango: PyTango, fresh_types: str) -> None:
     answer = client.put(f"{types_url}/attributes/long_scalar/value?v=11&async=true", status=204)
     assert (answer.body, answer.content_type) == (b"", None)
-    wait_until(lambda: witness.reads(fresh_types, "long_scalar") == 11)
+    wait_until(lambda: pytango.read(fresh_types, "long_scalar") == 11)
     client.put(f"{types_url}/attributes/value?long_scalar=12&long_spectrum=1,2&async", status=204)
-    wait_until(lambda: witness.reads(fresh_types, "long_spectrum") == [1, 2])
-    assert witness.reads(fresh_types, "long_scalar") == 12
+    wait_until(lambda: pytango.read(fresh_types, "long_spectrum") == [1, 2])
+    assert pytango.read(fresh_types, "long_scalar") == 12
 
 
 @pytest.mark.parametrize("value", ["false", "0", "no", "No"])
@@ -474,11 +474,11 @@ def test_async_that_says_no_waits(client: TestApp, types_url: str, fresh_types: 
     assert client.put(f"{types_url}/attributes/long_scalar/value?v=11&async={value}", status=200).json["value"] == 11
 
 
-def test_async_writes_keep_their_order(client: TestApp, types_url: str, witness: Witness, fresh_types: str) -> None:
+def test_async_writes_keep_their_order(client: TestApp, types_url: str, pytango: PyTango, fresh_types: str) -> None:
     for number in range(60):
         client.put(f"{types_url}/attributes/long_scalar/value?v={number}&async=1", status=204)
     wait_until(lambda: client.get("/tango/rest/sys/stats").json["async"]["waiting"] == 0)
-    wait_until(lambda: witness.reads(fresh_types, "long_scalar") == 59)
+    wait_until(lambda: pytango.read(fresh_types, "long_scalar") == 59)
 
 
 def test_async_checks_the_argument_first(client: TestApp, types_url: str) -> None:
@@ -501,10 +501,10 @@ def test_an_async_failure_is_counted_and_logged(
 
 
 def test_async_writes_of_several_fail_for_themselves(
-    client: TestApp, types_url: str, witness: Witness, fresh_types: str
+    client: TestApp, types_url: str, pytango: PyTango, fresh_types: str
 ) -> None:
     client.put(f"{types_url}/attributes/value?limited_scalar=200&long_scalar=13&async=true", status=204)
-    wait_until(lambda: witness.reads(fresh_types, "long_scalar") == 13)
+    wait_until(lambda: pytango.read(fresh_types, "long_scalar") == 13)
 
 
 def test_only_so_many_wait_for_a_device(

@@ -79,7 +79,7 @@ def test_a_call_that_was_given_up_counts_once(circuit: CircuitBreaker) -> None:
 
 @pytest.mark.parametrize("reason", ["API_DeviceTimedOut", "API_CantConnectToDevice", "API_CommandTimedOut"])
 @pytest.mark.parametrize(("seconds", "opened"), [(0.01, False), (2.5, True)])
-def test_what_fails_soon_is_an_answer_perhaps_about_another_device(
+def test_quick_failure_does_not_count_as_a_timeout(
     circuit: CircuitBreaker, reason: str, seconds: float, opened: bool
 ) -> None:
     for _ in range(3):

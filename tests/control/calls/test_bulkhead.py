@@ -8,6 +8,7 @@ import time
 
 import gevent
 
+from mtango_gevent.control.cache import Route
 from mtango_gevent.errors import tango_failure
 from tests.control.concurrency import NativeEvent, native_sleep, new_client, outcomes, reasons
 from tests.metric_values import metric_value, metric_values
@@ -67,7 +68,8 @@ def test_each_call_is_counted_once_with_its_outcome() -> None:
     outcomes(bulkhead.call, 2, "other", native_sleep, 1)
     native_sleep(0.7)
     gevent.sleep(0.1)
-    outcomes(client.proxies.get, 3, "a/b/c", bulkhead, lambda: bulkhead, object)
+    route = Route(bulkhead, "connection")
+    outcomes(lambda: client.proxies.get("a/b/c", False, object, route=route), 3)
 
     assert metric_values(client.metrics, "mtango_tango_calls_total", "kind", "outcome") == {
         "outer ok": 1,

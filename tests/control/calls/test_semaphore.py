@@ -25,7 +25,7 @@ def with_a_hub(test: Callable[..., None]) -> Callable[..., None]:
 
 
 @with_a_hub
-def test_there_are_so_many_and_who_waits_has_the_next_in_his_turn() -> None:
+def test_waiting_callers_get_places_in_their_order() -> None:
     slots, got = Semaphore(2), []
 
     def take(number: int) -> None:
@@ -44,7 +44,7 @@ def test_there_are_so_many_and_who_waits_has_the_next_in_his_turn() -> None:
 
 
 @with_a_hub
-def test_who_has_waited_long_enough_goes_without() -> None:
+def test_acquire_fails_after_its_timeout() -> None:
     slots = Semaphore(1)
     assert slots.acquire(0)
     assert not slots.acquire(0)
@@ -55,7 +55,7 @@ def test_who_has_waited_long_enough_goes_without() -> None:
 
 
 @with_a_hub
-def test_the_queue_has_an_end() -> None:
+def test_acquire_fails_when_the_queue_is_full() -> None:
     slots = Semaphore(1, queue=2)
     slots.acquire(0)
     waiting = [gevent.spawn(slots.acquire, 10) for _ in range(2)]
@@ -69,7 +69,7 @@ def test_the_queue_has_an_end() -> None:
 
 @pytest.mark.parametrize("had_its_turn", [False, True])
 @with_a_hub
-def test_who_is_killed_while_he_waits_takes_nothing_with_him(had_its_turn: bool) -> None:
+def test_killed_waiting_greenlet_keeps_no_place(had_its_turn: bool) -> None:
     slots = Semaphore(1)
     slots.acquire(0)
     waiting = gevent.spawn(slots.acquire, 10)
@@ -81,7 +81,7 @@ def test_who_is_killed_while_he_waits_takes_nothing_with_him(had_its_turn: bool)
 
 
 @with_a_hub
-def test_however_many_get_stuck_something_is_left_for_others() -> None:
+def test_children_leave_places_in_the_parent_for_others() -> None:
     wide = Semaphore(40)
     taken = []
     for _ in range(5):
@@ -109,7 +109,7 @@ def test_a_turn_that_comes_as_the_time_ends_is_taken() -> None:
 
 
 @with_a_hub
-def test_who_waits_for_room_that_others_leave_has_it_when_they_do() -> None:
+def test_waiting_caller_gets_the_place_that_others_leave_in_the_parent() -> None:
     wide = Semaphore(14)
     one, other = Semaphore(8, parent=wide), Semaphore(8, parent=wide)
     for slots, number in ((one, 3), (other, 4), (wide, 7)):

@@ -26,8 +26,8 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 from mtango_gevent.errors import tango_failure
 from tests.control.concurrency import new_device, outcomes, reasons
 from tests.patched_process import in_patched_process
+from tests.pytango_process import PyTango
 from tests.waiting import wait_until
-from tests.witness import Witness
 
 
 def send(device: Device, attributes: int, events: int, per_second: int) -> None:
@@ -175,7 +175,7 @@ def device(sender: str) -> Iterator[Device]:
     wait_until(lambda: not client.events.info()["subscriptions"])
 
 
-def test_threads_listen_too(device: Device, witness: Witness) -> None:
+def test_threads_listen_too(device: Device, pytango: PyTango) -> None:
     got, hub = [], device.host.client.events
 
     def wait() -> None:
@@ -187,7 +187,7 @@ def test_threads_listen_too(device: Device, witness: Witness) -> None:
     for thread in threads:
         thread.start()
     wait_until(lambda: hub.info()["listeners"] == 8)
-    witness.runs(device.name, "SendOne", "change")
+    pytango.run(device.name, "SendOne", "change")
     for thread in threads:
         thread.join(30)
     assert got == [1] * 8
@@ -195,36 +195,36 @@ def test_threads_listen_too(device: Device, witness: Witness) -> None:
     hub.clear()
 
 
-def test_each_listener_goes_at_its_own_pace(device: Device, witness: Witness) -> None:
+def test_each_listener_goes_at_its_own_pace(device: Device, pytango: PyTango) -> None:
     with device.listen("sent0", "change") as early:
-        witness.runs(device.name, "SendOne", "change")
+        pytango.run(device.name, "SendOne", "change")
         assert early.next(30).item.value == 1
         with device.listen("sent0", "change") as late:
-            witness.runs(device.name, "SendOne", "change")
+            pytango.run(device.name, "SendOne", "change")
             assert (early.next(30).item.value, late.next(30).item.value) == (2, 2)
             assert early.next(0) is late.next(0) is None
     device.host.client.events.clear()
 
 
-def test_kinds_are_apart(device: Device, witness: Witness) -> None:
+def test_kinds_are_apart(device: Device, pytango: PyTango) -> None:
     with device.listen("sent0", "change") as change, device.listen("sent0", "user") as user:
-        witness.runs(device.name, "SendOne", "user")
+        pytango.run(device.name, "SendOne", "user")
         assert user.next(30).item.value == 1
         assert change.next(0) is None
     device.host.client.events.clear()
     wait_until(lambda: device.host.client.events.info()["subscriptions"] == 0)
 
 
-def test_a_listener_is_told_that_tango_has_lost_events(device: Device, witness: Witness) -> None:
+def test_a_listener_is_told_that_tango_has_lost_events(device: Device, pytango: PyTango) -> None:
     """Which it does under a load that no test should need."""
     missed: Any = tango.EventData()
     missed.err, missed.errors = True, tango_failure("API_MissedEvents", "queue full")
     hub = device.host.client.events
     with device.listen("sent0", "change") as listener:
-        (subscription,) = hub.subscriptions()
+        (subscription,) = hub._poller.subscriptions()
         subscription._receive(subscription._serial, missed)
         for lost in (None, 0):
-            witness.runs(device.name, "SendOne", "change")
+            pytango.run(device.name, "SendOne", "change")
             listener.lost = 0
             assert listener.next(30).item
             assert listener.lost == lost
@@ -232,9 +232,9 @@ def test_a_listener_is_told_that_tango_has_lost_events(device: Device, witness: 
     hub.clear()
 
 
-def test_a_failure_that_is_kept_holds_nothing_else(device: Device, witness: Witness) -> None:
+def test_a_failure_that_is_kept_holds_nothing_else(device: Device, pytango: PyTango) -> None:
     """Least of all the frames that it was raised in, with their proxies."""
-    witness.runs(device.name, "Break", True)
+    pytango.run(device.name, "Break", True)
     with device.listen("silent", "change") as listener:
         failure = listener.next(30).failure
     assert "broken" in failure.args[0].desc
@@ -267,7 +267,7 @@ def append(buffer: EventBuffer, event: Event) -> None:
         ([], 5, 1, 1),
     ],
 )
-def test_what_is_behind_a_time(times: list[int], last: int, unit: int, next_one: int) -> None:
+def test_buffer_finds_the_first_event_after_a_time(times: list[int], last: int, unit: int, next_one: int) -> None:
     buffer = EventBuffer(9, 100)
     for each in times:
         append(buffer, event(each))
@@ -301,7 +301,7 @@ def test_an_event_of_another_worker_is_recognised_by_the_time_of_the_device() ->
     assert [buffer.after(came) for came in (-1, 0, 1999, 3000)] == [0, 1, 2, 4]
 
 
-def test_a_cursor_is_what_it_was_when_it_comes_back() -> None:
+def test_cursor_survives_formatting_and_parsing() -> None:
     cursor = Cursor("0123456789ab", 12, 1795246250801123, 1795246250800999)
     assert Cursor.parse(str(cursor)) == cursor
     for text in ("e", "1795246250801", "e0123456789ab.12.1", "e0123456789AB.1.1.1", "e0123456789ab.1.1.1\n"):

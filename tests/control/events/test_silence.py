@@ -82,7 +82,7 @@ def test_a_periodic_event_is_due_after_its_period() -> None:
     assert is_broken("periodic", value(1.0), value(1.0), criteria(period="0"))
 
 
-def test_what_tango_says_needs_no_second_look() -> None:
+def test_distrusted_silence_is_broken_by_an_equal_value() -> None:
     silence = Silence(60)
     assert not silence.is_due()
     silence.distrust()

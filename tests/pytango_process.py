@@ -1,4 +1,4 @@
-"""A plain PyTango client in a process of its own: what it finds is what is there, whatever the gateway says."""
+"""A plain PyTango client in a process of its own, to compare the answers of the gateway with."""
 
 from __future__ import annotations
 
@@ -17,59 +17,59 @@ from mtango_gevent.values import set_configuration
 _BLACK_BOX = 50
 
 
-class Witness:
-    """Asks devices and the database; values come as plain Python ones."""
+class PyTango:
+    """Reads and changes devices and the database of a Tango host. Values are plain Python objects."""
 
     def __init__(self, tango_host: str, process: ProcessPoolExecutor) -> None:
         self._prefix = f"tango://{tango_host}/"
         self._tango_host = tango_host
         self._process = process
 
-    def reads(self, device: str, attribute: str) -> Any:
+    def read(self, device: str, attribute: str) -> Any:
         return self._ask(_read, self._prefix + device, attribute, "value")
 
-    def reads_set_point(self, device: str, attribute: str) -> Any:
-        """What was written last, whatever the attribute shows."""
+    def read_set_point(self, device: str, attribute: str) -> Any:
+        """Return the value that was written last."""
         return self._ask(_read, self._prefix + device, attribute, "w_value")
 
-    def reads_pipe(self, device: str, pipe: str) -> Any:
+    def read_pipe(self, device: str, pipe: str) -> Any:
         return self._ask(_read_pipe, self._prefix + device, pipe)
 
-    def finds_property(self, device: str, name: str) -> list[str]:
+    def get_property(self, device: str, name: str) -> list[str]:
         return self._ask(_device_property, self._tango_host, device, name)
 
-    def finds_attribute_property(self, device: str, attribute: str, name: str) -> list[str] | None:
+    def get_attribute_property(self, device: str, attribute: str, name: str) -> list[str] | None:
         return self._ask(_attribute_property, self._tango_host, device, attribute, name)
 
-    def finds_configuration(self, device: str, attribute: str, *path: str) -> str:
+    def get_configuration(self, device: str, attribute: str, *path: str) -> str:
         return self._ask(_configuration, self._prefix + device, attribute, path)
 
-    def puts_properties(self, device: str, **properties: list[str]) -> None:
+    def put_properties(self, device: str, **properties: list[str]) -> None:
         """Write properties of a device; one without values is deleted."""
         self._ask(_put_properties, self._tango_host, device, properties)
 
-    def deletes_attribute_property(self, device: str, attribute: str, name: str) -> None:
+    def delete_attribute_property(self, device: str, attribute: str, name: str) -> None:
         self._ask(_delete_attribute_property, self._tango_host, device, attribute, name)
 
-    def configures(self, device: str, attribute: str, **settings: Any) -> None:
+    def configure(self, device: str, attribute: str, **settings: Any) -> None:
         self._ask(_configure, self._prefix + device, attribute, settings)
 
-    def runs(self, device: str, command: str, argument: Any = None) -> None:
+    def run(self, device: str, command: str, argument: Any = None) -> None:
         self._ask(_run, self._prefix + device, command, argument)
 
-    def writes(self, device: str, attribute: str, value: Any) -> None:
+    def write(self, device: str, attribute: str, value: Any) -> None:
         self._ask(_write, self._prefix + device, attribute, value)
 
-    def polls(self, device: str, attribute: str, milliseconds: int) -> None:
-        """Have a device poll an attribute; 0 for not at all."""
+    def poll(self, device: str, attribute: str, milliseconds: int) -> None:
+        """Have a device poll an attribute every `milliseconds`; 0 ends polling."""
         self._ask(_poll, self._prefix + device, attribute, milliseconds)
 
-    def fills_black_box(self, device: str) -> None:
-        """Have a device forget the calls that it has had."""
+    def fill_black_box(self, device: str) -> None:
+        """Call a device until its black box has none of the calls from before."""
         self._ask(_fill_black_box, self._prefix + device)
 
-    def finds_in_black_box(self, device: str, text: str) -> int:
-        """How many of the last calls that a device has had show `text`."""
+    def count_in_black_box(self, device: str, text: str) -> int:
+        """Return how many calls in the black box of a device contain `text`."""
         return self._ask(_black_box, self._prefix + device, text)
 
     def _ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
@@ -77,9 +77,10 @@ class Witness:
 
 
 @contextmanager
-def summoned(tango_host: str) -> Iterator[Witness]:
+def start_pytango(tango_host: str) -> Iterator[PyTango]:
+    """Start the process, and end it after a with block."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        yield Witness(tango_host, process)
+        yield PyTango(tango_host, process)
 
 
 def _plain(value: Any) -> Any:
