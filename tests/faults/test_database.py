@@ -11,6 +11,8 @@ from tests.live.conftest import Gateway
 from .conftest import DEVICES, NEIGHBOUR, Tango, ask, is_failure, is_good, said, until_good
 from .readers import Readers, late
 
+pytestmark = pytest.mark.timing
+
 AWAY = 10.0  # seconds
 
 

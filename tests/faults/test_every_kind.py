@@ -18,6 +18,8 @@ from tests.live.test_yielding import Watch
 from .conftest import DEVICES, NEIGHBOUR, Tango, ask, is_good, said, until_good
 from .readers import Readers, late
 
+pytestmark = pytest.mark.timing
+
 Request = tuple[str, str, str]
 Learn = Callable[[Gateway, Tango, Sequence[Request]], None]
 

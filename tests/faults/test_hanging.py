@@ -15,6 +15,8 @@ from tests.live.conftest import Gateway, wait_until
 from .conftest import DEVICES, NEIGHBOUR, Tango, ask, is_failure, is_good, said
 from .readers import Readers, late
 
+pytestmark = pytest.mark.timing
+
 CROWD = 200
 HANGS = 6.0  # seconds
 

@@ -17,6 +17,8 @@ from tests.live.conftest import Gateway, served, wait_until
 from .conftest import COMMAND, ask, is_failure, is_good
 from .readers import Readers, late
 
+pytestmark = pytest.mark.timing
+
 MOTOR = "demo/motor/1"
 
 

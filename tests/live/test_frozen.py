@@ -15,7 +15,7 @@ from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
 from .conftest import Gateway, served, wait_until
 from .test_yielding import Watch
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timing]
 
 DEVICES = [f"test/frozen/{number}" for number in range(1, 17)]
 
