@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import tango
 
 from mtango_gevent.control.calls import DeviceBulkhead
-from mtango_gevent.errors import DevFailed, came_too_late, status_of
+from mtango_gevent.errors import DevFailed, has_timed_out, status_of
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class DatabaseServer:
                 if status_of(failure) != 503:
                     raise
                 self._connection = None
-                if came_too_late(failure):
+                if has_timed_out(failure):
                     raise
         return self._connect().command_inout(command, *arguments)  # the server may have been restarted
 
@@ -105,7 +105,7 @@ class Database:
             try:
                 output = server.run(command, *arguments)
             except DevFailed as failure:
-                if status_of(failure) != 503 or (came_too_late(failure) and not _only_reads(command)):
+                if status_of(failure) != 503 or (has_timed_out(failure) and not _only_reads(command)):
                     raise
                 errors += failure.args
             else:

@@ -11,7 +11,7 @@ from gevent.event import AsyncResult
 
 from mtango_gevent.control.calls.health import Health
 from mtango_gevent.control.calls.semaphore import Semaphore
-from mtango_gevent.errors import DevFailed, came_too_late, tango_failure
+from mtango_gevent.errors import DevFailed, has_timed_out, tango_failure
 
 T = TypeVar("T")
 
@@ -163,4 +163,4 @@ def with_reasons(function: Callable[..., T], *arguments: Any) -> T:
 def _outcome(error: BaseException | None) -> str:
     if error is None:
         return "ok"
-    return "timed_out" if isinstance(error, DevFailed) and came_too_late(error) else "failed"
+    return "timed_out" if isinstance(error, DevFailed) and has_timed_out(error) else "failed"
