@@ -43,7 +43,7 @@ STATUS_OF_REASON = {
 # call held the device, and this one has not begun.
 _OUTCOME_UNKNOWN = {"API_DeviceTimedOut", "MTANGO_CallTimedOut"}
 
-_LATE = {"API_CommandTimedOut", *_OUTCOME_UNKNOWN}
+_TIMEOUTS = {"API_CommandTimedOut", *_OUTCOME_UNKNOWN}
 
 # Part of the text of a connection that timed out; its reasons are those of any lost connection.
 _CORBA_TIMED_OUT = "TRANSIENT_CallTimedout"
@@ -151,9 +151,9 @@ def status_of(failure: tango.DevFailed) -> int:
     return min((STATUS_OF_REASON[reason] for reason in reasons), default=400)
 
 
-def came_too_late(failure: tango.DevFailed) -> bool:
+def has_timed_out(failure: tango.DevFailed) -> bool:
     """Return whether the device did not answer in time, or another call held it for too long."""
-    return any(error.reason in _LATE or _CORBA_TIMED_OUT in error.desc for error in failure.args)
+    return any(error.reason in _TIMEOUTS or _CORBA_TIMED_OUT in error.desc for error in failure.args)
 
 
 def is_late(error: BaseException | None, seconds: float, late_after: float) -> bool:

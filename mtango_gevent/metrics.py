@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -168,10 +169,12 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of all workers, as a collector of prometheus-client does."""
-        for family in self._families("*.db", accumulate=True):
-            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
-            if family.name in SHOWN:
-                yield family
+        for kind in ("counter", "gauge", "histogram") if self.scoreboard.folder else ("memory",):
+            for family in self._families(f"{kind}_*.db", accumulate=True):
+                time.sleep(0)  # lets other greenlets run: all families together take several milliseconds
+                family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+                if family.name in SHOWN:
+                    yield family
 
     def _families(self, *patterns: str, accumulate: bool = False) -> Iterable[Metric]:
         """Return the metrics in the files, or those in memory."""

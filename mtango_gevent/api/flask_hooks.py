@@ -44,6 +44,6 @@ class FlaskHooks:
         return (
             self._registered == self._own
             and self._views(self._app.view_functions) == self._own_views
-            and self._app.config["TRUSTED_HOSTS"] is None
+            and self._app.config.get("TRUSTED_HOSTS") is None  # which Flask 3.0 does not have
             and not any(_RECEIVERS)
         )

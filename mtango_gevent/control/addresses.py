@@ -1,4 +1,4 @@
-"""Whether two names of a host mean the same machine."""
+"""Host names: whether two of them mean the same machine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def plain(host: str) -> str:
 
 
 class Addresses:
-    """Addresses of hosts by name. A lookup holds up its caller only, and no longer than _LOOKUP_SECONDS."""
+    """Addresses of hosts by name. A lookup delays its caller only, for _LOOKUP_SECONDS at most."""
 
     def __init__(self, concurrency: Concurrency) -> None:
         self._concurrency = concurrency

@@ -1,4 +1,4 @@
-"""What is done after its request has been answered (contract: rc3, Decisions "async")."""
+"""Asynchronous requests: jobs that run after their requests have been answered (contract: rc3, "async")."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LOOK_EVERY = 0.02
 
 
 class Background:
-    """Jobs by device: one after the other, so that of two writes the later one is the last.
+    """Queues of jobs by device, each in order: the later of two writes is the last.
 
-    limit: how many may wait for one device.
+    limit: jobs that may wait for one device.
     """
 
     def __init__(self, concurrency: Concurrency, limit: int) -> None:
@@ -32,7 +32,7 @@ class Background:
         self._done = self._failed = 0
 
     def add(self, device: str, about: str, job: Job) -> None:
-        """Have `job` done once those before it are. Raises DevFailed when too many wait.
+        """Queue a job. Raises DevFailed, MTANGO_DeviceBusy, when too many wait.
 
         about: what a log line calls it.
         """
@@ -45,7 +45,7 @@ class Background:
             queue.append((about, job))
 
     def _begin(self, device: str) -> deque[tuple[str, Job]]:
-        """Return the queue of a device, whose greenlet or thread is started; there is no queue that has none."""
+        """Return a new queue, with the greenlet or thread that works on it. Raises DevFailed without a thread."""
         queue: deque[tuple[str, Job]] = deque()
         try:
             self._concurrency.spawn(self._work, device, queue)  # which waits for the guard
@@ -55,13 +55,13 @@ class Background:
         return queue
 
     def info(self) -> dict[str, int]:
-        """How many jobs wait, and what became of the others."""
+        """Return the numbers of jobs that wait, have succeeded and have failed."""
         with self._guard:
             waiting = sum(len(queue) for queue in self._queues.values())
             return {"waiting": waiting, "done": self._done, "failed": self._failed}
 
     def finish(self, seconds: float) -> None:
-        """Wait until all jobs are done, but no longer than that; those that are not by then are logged."""
+        """Wait until all jobs are done, for that time at most, and log those that are not."""
         until = time.monotonic() + seconds
         while self._queues and time.monotonic() < until:
             self._concurrency.sleep(_LOOK_EVERY)
@@ -82,10 +82,10 @@ class Background:
 
 
 def _do(about: str, job: Job) -> bool:
-    """Do `job` and return whether it succeeded; no exception of it may keep later jobs from being done."""
+    """Run `job` and return whether it succeeded; no exception may stop the queue."""
     try:
         job()
-    except BaseException as error:  # also gevent.Timeout and what ends greenlets and programs
+    except BaseException as error:  # gevent.Timeout, GreenletExit and SystemExit included
         with contextlib.suppress(BaseException):
             _log_failure(about, error)
         return False

@@ -39,7 +39,7 @@ METADATA_SIZE = 100_000
 
 
 class TangoClient:
-    """Executor, proxies and caches of one application. Makes no connection by itself, so it may be made anywhere."""
+    """The bulkheads, proxies and caches of one application. Makes no connection, so it may be made before a fork."""
 
     def __init__(self, config: Config, metrics: Metrics | None = None) -> None:
         self.config = config
@@ -73,7 +73,7 @@ class TangoClient:
     def database(self, prefix: str, find_addresses: Callable[[], Sequence[Address]]) -> Database:
         """Return the database of a Tango host. Raises what find_addresses raises.
 
-        prefix: what leads to the host in device names; find_addresses: gives the addresses of its servers.
+        prefix: what device names of the host begin with; find_addresses: returns the addresses of its servers.
         """
         known = self._databases.get(prefix)
         if known is None:
@@ -83,7 +83,7 @@ class TangoClient:
         return known
 
     def _make_servers(self, prefix: str, addresses: Sequence[Address]) -> list[DatabaseServer]:
-        """Each is known by a name of its own, which is that of the device where there is one server."""
+        """Give each server of several a device name of its own, and with that a bulkhead."""
         servers = list[DatabaseServer]()
         for host, port in addresses:
             own = prefix if len(addresses) == 1 else f"tango://{host}:{port}/"
@@ -93,17 +93,17 @@ class TangoClient:
         return servers
 
     def bulkhead(self, url: str) -> DeviceBulkhead:
-        """The bulkhead of a device's calls; url: as for device_proxy."""
+        """Return the bulkhead of a device's calls. url: as for device_proxy."""
         return self.bulkheads.get(url)
 
     def _ping(self, url: str) -> None:
-        """In a thread. Raises DevFailed where the device's server does not answer; without a connection who knows."""
+        """Ping the server of a device, in a thread. Raises DevFailed. Does nothing without a cached proxy."""
         asked = self._database_servers.get(url) or self.proxies.peek(url, False)
         if asked:
             asked.ping()
 
     def _probe(self, url: str) -> None:
-        """In a thread. Raises DevFailed where the device does not answer."""
+        """Read the state of a device, in a thread. Raises DevFailed where it does not answer."""
         database = self._database_servers.get(url)
         if database:
             database.run_here("DbInfo")
@@ -114,15 +114,15 @@ class TangoClient:
     def device_proxy(
         self, url: str, find_server: Callable[[bool], str], past_polling: bool = False
     ) -> tango.DeviceProxy:
-        """The green proxy of a device, from the cache, else made now. Raises DevFailed where nobody answers.
+        """Return the green proxy of a device, connecting if there is none. Raises DevFailed.
 
-        url: the name Tango knows it by, in lower case, with or without tango://host:port/.
-        find_server: gives the name of its device server; where its argument is true, by asking the database now.
-        past_polling: the one whose reads the device answers itself, also where polling has kept a value.
+        url: the device's name in lower case, with or without tango://host:port/.
+        find_server: returns the name of its device server; if its argument is true, by asking the database now.
+        past_polling: return the proxy whose reads the device answers itself, also where a polled value is kept.
         """
         bulkhead = self.bulkhead(url)
         if bulkhead.is_silent and not self.bulkheads.is_database(url):
-            with contextlib.suppress(DevFailed):  # it may have been moved to another one
+            with contextlib.suppress(DevFailed):  # the device may have been moved to another server
                 self.bulkheads.assign_server(bulkhead, find_server(False))
         if bulkhead.connected_through and bulkhead.connected_through != self._through(url):
             bulkhead.connected_through = ""
@@ -131,7 +131,7 @@ class TangoClient:
         def connect() -> tango.DeviceProxy:
             assert bulkhead.server is not None
             with bulkhead.server.health.connecting():
-                # tango.gevent.DeviceProxy would ask PyTango's global executor how to do what is done here already.
+                # Not tango.gevent.DeviceProxy, which would connect through the global executor.
                 bulkhead.connected_through = self._through(url)
                 executor = BulkheadExecutor(bulkhead, self.concurrency)
                 full_name = bulkhead.connected_through + url
@@ -143,8 +143,8 @@ class TangoClient:
             return proxy
 
         def find_bulkhead() -> Bulkhead:
-            # Asked for every connection: PyTango would wait for a frozen database, at the first connection with a
-            # lock that all other connections need.
+            # The database is asked before every connection: PyTango would wait for a frozen one, the first time
+            # with a lock that all other connections need.
             server = find_server(True)
             if not self.bulkheads.is_database(url):
                 self.bulkheads.assign_server(bulkhead, server)
@@ -154,28 +154,27 @@ class TangoClient:
         return self.proxies.get(url, past_polling, connect, route=Route(bulkhead, "connection", find_bulkhead))
 
     def plain_proxy(self, url: str) -> tango.DeviceProxy:
-        """A new one that blocks its caller, for who has a thread of the pool already. Raises DevFailed."""
+        """Connect a proxy that blocks its thread, for a thread of the pool. Raises DevFailed."""
         return self._ready(tango.DeviceProxy(self._through(url) + url))
 
     def _through(self, url: str) -> str:
-        """The prefix that PyTango needs besides to connect to a device; see Database.through."""
+        """Return the prefix that PyTango needs to connect to a device; see Database.through."""
         own = self._databases.get("")
         return own.through if own and local_name(url) == url else ""
 
     def _ready(self, proxy: tango.DeviceProxy) -> tango.DeviceProxy:
-        # A proxy of a frozen server is made without complaint, and then connects in the next method, whichever that
-        # is. In set_timeout_millis it would hold the GIL meanwhile; ping does not.
+        # The proxy of a frozen server connects in its first method. ping() does so without the GIL.
         proxy.ping()  # pyright: ignore[reportCallIssue]
         proxy.set_timeout_millis(int(self.config.tango_timeout * 1000))
         return proxy
 
     def configuring(self, url: str) -> threading.Lock:
-        """Held by who changes the configuration of a device, in a thread of the pool."""
+        """Return the lock for changing the configuration of a device, in a thread of the pool."""
         with self._guard:
             return self._configuring.setdefault(url, NativeLock())
 
     def apply_pending_clears(self) -> None:
-        """Empty the caches that a worker, this one or another, has been asked to empty."""
+        """Clear the caches that a request to any worker has asked all workers to clear."""
         for cache in self.metrics.slot.pending_clears():
             {"devices": self._forget_devices, "attributes": self.attributes.clear}[cache]()
 

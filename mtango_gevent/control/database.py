@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import tango
 
 from mtango_gevent.control.calls import DeviceBulkhead
-from mtango_gevent.errors import DevFailed, came_too_late, status_of
+from mtango_gevent.errors import DevFailed, has_timed_out, status_of
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class DatabaseServer:
     """One server of a database. All methods raise DevFailed.
 
     timeout: seconds of a CORBA call; find_bulkhead: gives the bulkhead of its calls, which has limits and a
-    circuit of its own.
+    circuit breaker of its own.
     """
 
     def __init__(self, address: Address, timeout: float, find_bulkhead: Callable[[], DeviceBulkhead]) -> None:
@@ -44,21 +44,21 @@ class DatabaseServer:
 
     @property
     def silent(self) -> bool:
-        """Whether the server is known to be frozen or out of reach, or too slow."""
+        """Whether the server is known not to answer, or its circuit is open."""
         return self._bulkhead.is_open or self._bulkhead.is_silent
 
     def run(self, command: str, *arguments: Any) -> Any:
         return self._bulkhead.call("database", self.run_here, command, *arguments)
 
     def ping(self) -> None:
-        """In a thread. A new connection asks the server's ORB only, which a long command does not hold up."""
+        """Connect anew, in a thread: a connection asks only the server's ORB, which a long command does not delay."""
         tango.Database(*self.address)
 
     def disconnect(self) -> None:
         self._connection = None
 
     def run_here(self, command: str, *arguments: Any) -> Any:
-        """In a thread, which it blocks. Connections made at the same time do no harm: the last one is kept."""
+        """Run a command in the current thread. Of connections that are made at the same time the last one is kept."""
         known = self._connection
         if known is not None:
             try:
@@ -67,7 +67,7 @@ class DatabaseServer:
                 if status_of(failure) != 503:
                     raise
                 self._connection = None
-                if came_too_late(failure):
+                if has_timed_out(failure):
                     raise
         return self._connect().command_inout(command, *arguments)  # the server may have been restarted
 
@@ -105,7 +105,7 @@ class Database:
             try:
                 output = server.run(command, *arguments)
             except DevFailed as failure:
-                if status_of(failure) != 503 or (came_too_late(failure) and not _only_reads(command)):
+                if status_of(failure) != 503 or (has_timed_out(failure) and not _only_reads(command)):
                     raise
                 errors += failure.args
             else:

@@ -46,7 +46,7 @@ HISTORY_DEPTH = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class Device(DescribedDevice):
-    """A device as the URL names it; nothing is asked before a method is called. All methods raise DevFailed."""
+    """A device as the URL names it. All methods ask Tango or a cache, and raise DevFailed."""
 
     # --- what the database knows ---
 
@@ -57,19 +57,19 @@ class Device(DescribedDevice):
         return Properties(self.host, self.name)
 
     def attribute_properties(self, attribute: str) -> Properties:
-        """Of an attribute. Raises DevFailed for one that the device has not."""
+        """Return the properties of an attribute. Raises DevFailed, API_AttrNotFound."""
         return Properties(self.host, self.name, read_text(self.describe_attribute(attribute), "name"))
 
     def find_name(self) -> str:
-        """The name in the database's spelling; kept for long, as links need it when the database is away."""
+        """Return the name in the database's spelling, cached for long: links need it while the database is away."""
         return self.host.device_name(self.name)
 
     # --- state and attributes ---
 
     def read_state(self) -> Reading[tuple[str, str]]:
-        """(name of the state, status), read in one call, shared as those of read_value are.
+        """Read (name of the state, status) in one call, shared as in read_value.
 
-        A status that fails is the reason and description of its failure.
+        A status that cannot be read is replaced by the reasons and descriptions of the failure.
         """
         reading = self.read_values(["State", "Status"])
         state, status = reading.items
@@ -80,14 +80,14 @@ class Device(DescribedDevice):
         return Reading((str(state.value), text), reading.began)
 
     def read_value(self, name: str, kept: bool = True) -> Reading[tango.DeviceAttribute]:
-        """Shared with those who ask for it meanwhile; kept: one from before will do, as old as the settings allow."""
+        """Read an attribute, in one call with concurrent readers. kept: a reading in the cache will do."""
         taken = self._taken(name)
         return self._share(folded(name), lambda proxy: proxy.read_attribute(taken), kept)
 
     def read_values(self, names: Sequence[str]) -> Reading[list[Any]]:
-        """Values in the order of `names`, in one call, shared with those who ask for the same, in the same order.
+        """Read attributes in one call, shared with concurrent readers of the same names in the same order.
 
-        One that failed says so (`has_failed`).
+        An attribute that could not be read has `has_failed`.
         """
         if not names:
             return Reading([], time.perf_counter())
@@ -95,25 +95,25 @@ class Device(DescribedDevice):
         return self._share(tuple(map(folded, names)), lambda proxy: read_together(proxy, names, taken))
 
     def read_attribute(self, name: str, past_polling: bool = False) -> tango.DeviceAttribute:
-        """For the caller alone. past_polling: of this moment, also where polling has kept one from before."""
+        """Read an attribute without sharing. past_polling: read from the device, not from its polling buffer."""
         return self._call("read", self._proxy(past_polling).read_attribute, self._taken(name))
 
     def read_back(self, names: Sequence[str]) -> list[Any]:
-        """The same for several, in one call and past polling; one that failed says so (`has_failed`)."""
+        """Read attributes from the device itself, in one call without sharing; failed ones have `has_failed`."""
         if not names:
             return []
         taken = [self._taken(name) for name in names]
         return self._call("read", read_together, self._proxy(past_polling=True), names, taken)
 
     def write_attribute(self, info: tango.AttributeInfoEx, value: Any, about: str) -> None:
-        """Write what values.attribute_argument made. about: what a failure is to say besides Tango's words."""
+        """Write the result of values.attribute_argument. about: text that a failure has in addition."""
         try:  # with its configuration at hand PyTango does not ask for it, which would hold the GIL
             self._change("write", lambda proxy: proxy.write_attribute(info, value), past_polling=True)
         except tango.DevFailed as failure:
             raise explained(failure, about) from None
 
     def read_attribute_history(self, name: str) -> list[tango.DeviceAttributeHistory] | list[StateRecord]:
-        """What polling has kept, oldest first. Raises DevFailed, API_AttrNotPolled."""
+        """Return the polling buffer of an attribute, oldest first. Raises DevFailed, API_AttrNotPolled."""
         name = read_text(self.describe_attribute(name), "name")  # records have the name that was asked for
         taken = self._taken(name)
         records = list(self._read_history(lambda proxy: proxy.attribute_history(taken, HISTORY_DEPTH)))
@@ -122,7 +122,7 @@ class Device(DescribedDevice):
         return records
 
     def listen(self, attribute: str, kind: str) -> Listener:
-        """Listen to the events of an attribute, from the one after this call on; kind: one of source.KINDS."""
+        """Listen to the events of an attribute that come after this call. kind: one of events.KINDS."""
         client, url = self.host.client, self._url()
         bulkhead = client.bulkhead(url)
 
@@ -145,22 +145,22 @@ class Device(DescribedDevice):
     # --- commands ---
 
     def run_command(self, info: tango.CommandInfo, argument: Any) -> tuple[tango.CmdArgType, Any]:
-        """Run a command and return its output with the type that the device gave it, which is newer than `info`.
+        """Run a command and return (type, value) of its output; the type may be newer than that of `info`.
 
-        argument: what values.command_argument made.
+        argument: the result of values.command_argument.
         """
         arguments = [] if info.in_type == tango.CmdArgType.DevVoid else [ready_argument(info.in_type, argument)]
         name = raw_text(info, "cmd_name")
         return self._change("command", lambda proxy: output(proxy.command_inout_raw(name, *arguments)))
 
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
-        """What polling has kept, oldest first. Raises DevFailed, API_CmdNotPolled."""
+        """Return the polling buffer of a command, oldest first. Raises DevFailed, API_CmdNotPolled."""
         return list(self._read_history(lambda proxy: proxy.command_history(name, HISTORY_DEPTH)))
 
     # --- pipes ---
 
     def list_pipes(self, max_age: float = math.inf) -> list[str]:
-        """Names of the pipes, none where PyTango has no pipes, asked for at most `max_age` seconds ago."""
+        """Return the names of the pipes, at most `max_age` seconds old; none where PyTango has no pipes."""
         if not PIPES:
             self._check_defined()
             return []
@@ -169,14 +169,14 @@ class Device(DescribedDevice):
         )
 
     def check_pipes(self) -> None:
-        """Raises NotImplementedHere where PyTango has no pipes."""
+        """Raise NotImplementedHere where PyTango has no pipes."""
         if not PIPES:
             raise NotImplementedHere(
                 f"PyTango {tango.__version__} has no pipes, the last that has them is 10.0 (the extra `pipes`)"
             )
 
     def read_pipe(self, name: str) -> tuple[str, list[dict[str, Any]], float]:
-        """(name of the pipe, elements of its root blob, time of reading).
+        """Read (name of the pipe, elements of its root blob, time of reading).
 
         Raises DevFailed, API_PipeNotFound, and NotImplementedHere where PyTango has no pipes.
         """
@@ -188,14 +188,14 @@ class Device(DescribedDevice):
         return canonical_name(name, self.list_pipes()) or name, elements, time.time()
 
     def write_pipe(self, name: str, blob: tuple[str, list[dict[str, Any]]]) -> None:
-        """Write a root blob: its name, and elements with name, dtype and value. Raises as read_pipe does."""
+        """Write a root blob: (name, elements with name, dtype and value). Raises as read_pipe does."""
         self.check_pipes()
         self._change("pipe", lambda proxy: proxy.write_pipe(name, blob))
 
     # --- the ways to the device ---
 
     def later(self, about: str, job: Job) -> None:
-        """Have `job` done without waiting for it, after those that wait already. Raises DevFailed when too many do."""
+        """Queue `job` behind those that wait for the device. Raises DevFailed when too many do."""
         self.host.client.background.add(self._url(), f"{about} of {self.full_name}", job)
 
     def _call(self, kind: str, function: Callable[..., T], *arguments: Any) -> T:
@@ -203,7 +203,7 @@ class Device(DescribedDevice):
         return self.host.client.bulkhead(self._url()).call(kind, function, *arguments)
 
     def _share(self, what: Hashable, read: Callable[[tango.DeviceProxy], T], kept: bool = True) -> Reading[T]:
-        """What `read` gives, now or to somebody else; what: the same for reads that are the same."""
+        """Return the result of `read`, shared with concurrent callers. what: equal for equal reads."""
         client, url = self.host.client, self._url()
         try:
             return client.reads.get(url, what, client.bulkhead(url), self._proxy, read, kept)
@@ -213,12 +213,12 @@ class Device(DescribedDevice):
             raise not_converted(error) from None
 
     def _change(self, kind: str, change: Callable[[tango.DeviceProxy], T], past_polling: bool = False) -> T:
-        """Make a call after which reads may give something else. kind: the label in metrics."""
+        """Call `change`, which may change later readings. kind: the label in metrics."""
         client, url = self.host.client, self._url()
         bulkhead, proxy = client.bulkhead(url), self._proxy(past_polling)
 
         def change_and_tell() -> T:
-            with client.reads.changing(url):  # in the call's own thread: it may go on when nobody waits any more
+            with client.reads.changing(url):  # in the call's thread, which may go on after the deadline
                 return change(proxy)
 
         try:
@@ -229,7 +229,7 @@ class Device(DescribedDevice):
             raise explained(not_converted(error), "the outcome is unknown") from None
 
     def _read_history(self, ask: Callable[[tango.DeviceProxy], T]) -> T:
-        """PyTango does not make those methods green."""
+        """Call one of PyTango's history methods, which are not green."""
         try:
             return self._call("history", ask, self._proxy())
         except tango.DevFailed:
@@ -238,5 +238,5 @@ class Device(DescribedDevice):
             raise not_converted(error) from None
 
     def _check_defined(self) -> None:
-        """The database has an empty list also for a device that it does not know."""
+        """Raise DevFailed for an unknown device, for which the database has an empty list as well."""
         self.host.find_device(self.name)

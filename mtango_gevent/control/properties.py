@@ -1,4 +1,4 @@
-"""Properties of a device, or of one of its attributes, as the Tango database keeps them: in UTF-8.
+"""Properties of a device or attribute in the Tango database, in UTF-8.
 
 So do PyTango's own functions for them, and with these its servers.
 """
@@ -16,31 +16,31 @@ from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.names import canonical_name
 from mtango_gevent.text import from_utf8, to_utf8
 
-# Found by name: the values of a property, or why they cannot be read or were not written.
+# By name: the values of a property, or the failure of reading or writing it.
 Found: TypeAlias = "dict[str, list[str] | DevFailed]"
 
-# What the C++ database would take for a part of its query, as it puts names into it as they are.
+# The C++ database puts names into its query without escaping them.
 _QUERY = re.compile(r"[\"'`\\]")
 
-# What the databases take for a pattern in the name of a property, where they read, write and delete.
+# Both databases match these in the names of properties that are read, written or deleted.
 _PATTERN = re.compile(r"[*%]+")
 
 
 @dataclasses.dataclass(frozen=True)
 class Properties:
-    """Those of `device`, or of its `attribute`. All methods ask the database; they raise DevFailed."""
+    """The properties of `device`, or of its `attribute`. All methods ask the database, and raise DevFailed."""
 
     host: TangoHost
     device: str
     attribute: str | None = None
 
     def read(self) -> Found:
-        """Values by name. Of an attribute that does not exist there are none. Raises DevFailed, DB_DeviceNotDefined."""
+        """Return values by name, none for an unknown attribute. Raises DevFailed, DB_DeviceNotDefined."""
         if self.attribute is not None:
             answer = self.host.command("DbGetDeviceAttributeProperty2", [self.device, to_utf8(self.attribute)])
             return dict(_found(answer[4:], int(answer[3])))
         found = self._read_of_device()
-        if not found:  # so the database answers also for a device that it does not know
+        if not found:  # the answer for an unknown device as well
             self.host.find_device(self.device)
         return found
 
@@ -61,7 +61,7 @@ class Properties:
         return {**found, **failures, **kept}
 
     def delete(self, name: str) -> None:
-        """Delete one; there need not be any of that name."""
+        """Delete the property of that name, if there is one."""
         known = self.read()
         found = canonical_name(name, known)
         if found is None:
@@ -117,7 +117,7 @@ def _failure(name: str, known: Collection[str]) -> DevFailed | None:
 
 
 def _also_meant(name: str, known: Collection[str]) -> str | None:
-    """Another name that fits `name`, taken for a pattern; None where there is none."""
+    """Return another name that matches `name` as a pattern, or None."""
     if not _PATTERN.search(name):
         return None
     fits = _pattern(name).fullmatch
@@ -125,7 +125,7 @@ def _also_meant(name: str, known: Collection[str]) -> str | None:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """Return what fits `name`, each run of `*` and `%` of which is any text; it takes no exponential time."""
+    """Return a pattern in which each run of `*` and `%` matches any text, in linear time."""
     parts = [f"[{part}]" if part in ("?", "[") else part for part in _PATTERN.sub("*", name)]
     return re.compile(fnmatch.translate("".join(parts)), re.IGNORECASE)
 
@@ -135,7 +135,7 @@ def _not_deleted(name: str) -> DevFailed:
 
 
 def _found(texts: Sequence[str], count: int, blank: bool = False) -> Iterator[tuple[str, list[str]]]:
-    """(name, values) of `count` properties from the database's flat list: name, number of values, values.
+    """Yield (name, values) of `count` properties from the database's flat list: name, number of values, values.
 
     blank: the command puts one blank text where there is no value.
     """

@@ -1,4 +1,4 @@
-"""Readings and outputs of PyTango, adapted to the form that the rest of the gateway expects."""
+"""Readings and outputs of PyTango in the form that the rest of the gateway expects."""
 
 from __future__ import annotations
 

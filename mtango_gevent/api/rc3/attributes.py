@@ -90,9 +90,7 @@ def answer_in_json(device: Device, item: AttributeData, began: float = freshness
     return reply.rendered(render_value(device, item, query.filtered), began)
 
 
-def render_value(
-    device: Device, item: AttributeData, select: Callable[[JsonObject], JsonObject] | None = None
-) -> Rendered:
+def render_value(device: Device, item: AttributeData, select: Callable[[JsonObject], object] | None = None) -> Rendered:
     return reply.render(shape_value(device, item), select, _time_of(item), "Accept")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import TypeAlias
 
 from flask import Blueprint, Response
 
@@ -17,6 +18,8 @@ from mtango_gevent.values import JsonObject
 
 blueprint = Blueprint("properties", __name__)
 of_attributes = Blueprint("attribute_properties", __name__)
+
+Shape: TypeAlias = JsonObject | list[JsonObject]
 
 _PUT_OR_POST = ["PUT", "POST"]
 
@@ -110,7 +113,7 @@ def delete_attribute_property(device: Device, attribute: str, property_name: str
     return reply.no_content()
 
 
-def _shape_attribute_properties(found: Found) -> JsonObject | list[JsonObject]:
+def _shape_attribute_properties(found: Found) -> Shape:
     if config().rc3_mode == "strict":
         return {
             name: failures.failure_body(describe(texts)) if isinstance(texts, DevFailed) else texts
@@ -131,9 +134,7 @@ def _shape_attribute_property(wanted: str, found: Found) -> JsonObject:
 # --- of both ---
 
 
-def _now_or_later(
-    device: Device, put: Callable[[], Found], shape: Callable[[Found], JsonObject | list[JsonObject]]
-) -> Response:
+def _now_or_later(device: Device, put: Callable[[], Found], shape: Callable[[Found], Shape]) -> Response:
     """Write properties and answer them as the database has them, without `filter`, which may be a property's name."""
     if writes.asynchronous():
         device.later("properties", lambda: _raise_failures(put()))

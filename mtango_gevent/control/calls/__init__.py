@@ -3,8 +3,8 @@
 Every call is `bulkhead.call(kind, function, *arguments)`, of a device's bulkhead or of a partition of the pool.
 """
 
-from mtango_gevent.control.calls.bulkhead import UNLIMITED, Bulkhead, Times
-from mtango_gevent.control.calls.call import Call, CallTime, measure_calls, with_reasons
+from mtango_gevent.control.calls.bulkhead import Bulkhead
+from mtango_gevent.control.calls.call import CallTime, measure_calls, with_reasons
 from mtango_gevent.control.calls.concurrency import Concurrency
 from mtango_gevent.control.calls.counter import CallCounter
 from mtango_gevent.control.calls.executor import BulkheadExecutor
@@ -15,11 +15,9 @@ from mtango_gevent.control.calls.signals import GreenletSignal, Signal, ThreadSi
 from mtango_gevent.control.calls.threads import ThreadPool
 
 __all__ = [
-    "UNLIMITED",
     "Bulkhead",
     "BulkheadExecutor",
     "BulkheadRegistry",
-    "Call",
     "CallCounter",
     "CallTime",
     "Concurrency",
@@ -30,7 +28,6 @@ __all__ = [
     "Signal",
     "ThreadPool",
     "ThreadSignal",
-    "Times",
     "Waker",
     "getaddrinfo",
     "measure_calls",

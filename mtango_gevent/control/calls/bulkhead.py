@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-import gevent
 import tango
 
 from mtango_gevent.control.calls.call import Call, add_call_time, calling
@@ -75,14 +74,10 @@ class Bulkhead:
         if calling.get():
             return function(*arguments)
         call, bulkhead = self.prepare(kind, function, *arguments), through or self
-        if not self.in_hub():
+        if not self._pool.concurrency.in_hub():
             return _call_here(call)
         bulkhead.start(call)
         return bulkhead.wait(call)
-
-    def in_hub(self) -> bool:
-        """Return whether the caller is a greenlet, whose calls are made in threads."""
-        return self._pool.concurrency.in_hub()
 
     def prepare(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Call:
         """Return a call to the target of this bulkhead, to be started in this or another one."""
@@ -98,14 +93,27 @@ class Bulkhead:
 
     def wait(self, call: Call) -> Any:
         """Return the value of a call. Raises its error, and DevFailed at the deadline: its thread then goes on."""
-        began = time.perf_counter()
-        try:
-            silence = "" if call.result.ready() else self._wait_until_deadline(call)
-        finally:
-            add_call_time(began)
-        if not call.result.ready():
-            raise self._abandon(call, silence)
-        return call.result.get()
+        failure = self._wait_for_end(call, call.health)
+        if failure is None or call.result.ready():  # it may have ended just after its deadline
+            return call.result.get()
+        call.health.counter.timed_out += 1
+        call.count("timed_out")
+        if call.in_thread and not call.abandoned:
+            self._pool.abandon(call)
+            call.health.on_timeout(call.began, failure)
+        raise failure
+
+    def join(self, kind: str, signal: Signal) -> None:
+        """Wait for another caller's call, whose end is told by `signal`, as for an own one.
+
+        Raises DevFailed: MTANGO_CircuitOpen, MTANGO_CallTimedOut.
+        """
+        Call(self.health, kind, bool, ()).admit()
+        failure = self._wait_for_end(signal, self.health)
+        if failure is not None:
+            self.health.counter.timed_out += 1
+            self.health.check_server()
+            raise failure
 
     def _start(self, call: Call) -> None:
         call.admit()
@@ -120,39 +128,6 @@ class Bulkhead:
                 raise out_of_threads(error) from None
             raise
         call.health.started()
-
-    def join(self, kind: str, signal: Signal) -> None:
-        """Wait for the end of another caller's call as for that of an own one; `signal` tells it.
-
-        Raises DevFailed: MTANGO_CircuitOpen, MTANGO_CallTimedOut.
-        """
-        self.prepare(kind, signal.wait).admit()
-        began = time.perf_counter()
-        try:
-            silence = self._wait_for_signal(signal)
-        finally:
-            add_call_time(began)
-        if silence is not None:
-            self.health.counter.timed_out += 1
-            raise self._late(silence)
-
-    def _wait_for_signal(self, signal: Signal) -> str | None:
-        """Return None once the signal is set, or else why not to wait any more: an empty text at the deadline."""
-        health, deadline = self.health, self.times.deadline
-        left = math.inf if deadline is None else deadline
-        until = time.monotonic() + left
-        first = left if health.patience is None else min(left, health.patience)
-        if signal.wait(None if first == math.inf else first):
-            return None
-        health.check_server()
-        while (left := until - time.monotonic()) > 0:
-            try:
-                health.raise_if_open()
-            except DevFailed as failure:
-                return f": {failure.args[0].desc}"
-            if signal.wait(min(left, _SERVER_CHECK_PERIOD)):
-                return None
-        return ""
 
     def _acquire_places(self, call: Call) -> bool:
         """Acquire a place in this bulkhead, its parent and so on; return whether that took a while.
@@ -181,32 +156,14 @@ class Bulkhead:
         limit = bulkhead.semaphore.limit
         raise tango_failure(bulkhead.refusal, f"none of {limit} calls to {bulkhead.name} ended within {waited:.1f} s")
 
-    def _wait_until_deadline(self, call: Call) -> str:
-        """Wait for the end of a call; return why not to wait any more before the deadline."""
-        timer = gevent.Timeout.start_new(self.times.deadline)
+    def _wait_for_end(self, end: Call | Signal, health: Health) -> tango.DevFailed | None:
+        """Wait until the deadline, or until the server is known not to answer; return why it was not worth waiting."""
+        began, deadline = time.perf_counter(), self.times.deadline
         try:
-            _wait_for_answer(call)
-        except DevFailed as silence:
-            return f": {silence.args[0].desc}"
-        except gevent.Timeout as expired:
-            if expired is not timer:
-                raise
+            why = _wait_until(end, health, math.inf if deadline is None else deadline)
         finally:
-            timer.close()
-        return ""
-
-    def _abandon(self, call: Call, silence: str) -> tango.DevFailed:
-        failure = self._late(silence)
-        call.health.counter.timed_out += 1
-        call.count("timed_out")
-        if call.in_thread and not call.abandoned:
-            self._pool.abandon(call)
-            call.health.on_timeout(call.began, failure)
-        return failure
-
-    def _late(self, silence: str) -> tango.DevFailed:
-        why = silence or f" within {self.times.deadline:g} s"
-        return tango_failure("MTANGO_CallTimedOut", f"no answer from {self.name}{why}")
+            add_call_time(began)
+        return None if why is None else tango_failure("MTANGO_CallTimedOut", f"no answer from {self.name}{why}")
 
 
 def _call_here(call: Call) -> Any:
@@ -223,14 +180,17 @@ def _call_here(call: Call) -> Any:
     return call.conclude()
 
 
-def _wait_for_answer(call: Call) -> None:
-    """Wait for the end of a call. Raises DevFailed as soon as its server is known not to answer."""
-    result, health = call.result, call.health
-    if health.patience is not None:
-        result.wait(health.patience)
-        if not result.ready():
-            health.check_server()
-        while not result.ready():
+def _wait_until(end: Call | Signal, health: Health, deadline: float) -> str | None:
+    """Wait that many seconds for the end, in steps if the target's health says so; return why there was none."""
+    until = time.monotonic() + deadline
+    left = min(deadline, health.patience)
+    while not end.wait(None if left == math.inf else left):
+        left = min(until - time.monotonic(), _SERVER_CHECK_PERIOD)
+        if left <= 0:
+            return f" within {deadline:g} s"
+        health.check_server()
+        try:
             health.raise_if_open()
-            result.wait(_SERVER_CHECK_PERIOD)
-    result.wait()
+        except DevFailed as silence:
+            return f": {silence.args[0].desc}"
+    return None

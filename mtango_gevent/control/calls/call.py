@@ -11,7 +11,7 @@ from gevent.event import AsyncResult
 
 from mtango_gevent.control.calls.health import Health
 from mtango_gevent.control.calls.semaphore import Semaphore
-from mtango_gevent.errors import DevFailed, came_too_late, tango_failure
+from mtango_gevent.errors import DevFailed, has_timed_out, tango_failure
 
 T = TypeVar("T")
 
@@ -96,6 +96,11 @@ class Call:
         except BaseException as error:  # whatever it is, it belongs to the caller
             self._error = error
 
+    def wait(self, seconds: float | None) -> bool:
+        """Return whether the call ends within that time; None waits without limit."""
+        self.result.wait(seconds)
+        return self.result.ready()
+
     def finish(self) -> None:
         """Hand the outcome over, in the hub."""
         self.release()
@@ -146,7 +151,7 @@ class Call:
 
 
 def with_reasons(function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function of PyTango. PyTango 10.0 raises RuntimeError for a failure without reasons: raise DevFailed."""
+    """Call `function`, and give a failure without reasons one: PyTango 10.0 raises RuntimeError for it."""
     try:
         return function(*arguments)
     except RuntimeError as error:
@@ -158,4 +163,4 @@ def with_reasons(function: Callable[..., T], *arguments: Any) -> T:
 def _outcome(error: BaseException | None) -> str:
     if error is None:
         return "ok"
-    return "timed_out" if isinstance(error, DevFailed) and came_too_late(error) else "failed"
+    return "timed_out" if isinstance(error, DevFailed) and has_timed_out(error) else "failed"

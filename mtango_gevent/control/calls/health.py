@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mtango_gevent.control.calls.counter import CallCounter
 from mtango_gevent.errors import DevFailed
 
@@ -13,7 +15,7 @@ class Health:
     patience: seconds after which a call without an answer has the server checked, and fails if the server is silent.
     """
 
-    patience: float | None = None
+    patience = math.inf
 
     def __init__(self, counter: CallCounter, device: str = "") -> None:
         self.counter, self.device = counter, device

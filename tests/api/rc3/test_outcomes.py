@@ -29,7 +29,7 @@ def test_after_a_timeout_it_is_unknown_and_after_a_refusal_not(
     wait_until(lambda: "errors" not in client.get(f"{busy_url}/state").json)
 
 
-def test_writes_after_one_that_came_too_late_are_not_made(make_client: Callable[..., TestApp], busy_url: str) -> None:
+def test_writes_after_one_that_has_timed_out_are_not_made(make_client: Callable[..., TestApp], busy_url: str) -> None:
     client = make_client(tango_timeout=0.2)
     client.get(f"{busy_url}/attributes/info?attr=Value")
     client.put(f"{busy_url}/commands/Rest?v=1")
