@@ -15,7 +15,7 @@ PIPES := .venv-pipes
 LOWEST := .venv-lowest
 # Each process of xdist has a Tango of its own.
 PARALLEL := -n auto --dist worksteal
-QUICK := not (slow or deploy or browser)
+QUICK := not (slow or deploy or browser or timing)
 TANGO_TESTS := tests/api tests/control tests/demo tests/faults tests/values tests/test_swagger.py tests/live/test_events.py \
 	tests/live/test_frozen.py tests/live/test_reads.py tests/live/test_rude_device.py tests/live/test_yielding.py
 EXAMPLES ?= 500

@@ -55,6 +55,7 @@ def post_fork(server, worker):
     # The worker inherits the master's handler, which would swallow the signal until the worker has its own.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _log_as_gunicorn_does(worker)
+    _leave_out_unused_facts()
 
 
 def _log_as_gunicorn_does(worker):
@@ -64,6 +65,12 @@ def _log_as_gunicorn_does(worker):
         package.handlers = worker.log.error_log.handlers
         package.setLevel(worker.log.error_log.level)
         package.propagate = False
+
+
+def _leave_out_unused_facts():
+    """Have records of the log without source line and thread: no format shows them, and they cost 5 us of each line."""
+    logging._srcfile = None  # as the HOWTO of logging says under "Optimization"
+    logging.logThreads = logging.logMultiprocessing = logging.logAsyncioTasks = False
 
 
 def child_exit(server, worker):

@@ -74,6 +74,7 @@ class Metrics:
         self._metrics = {name: self._make(name, text) for name, _, text in (*METRICS, *INTERNAL)}
         self._children: dict[tuple[str, ...], Any] = {}
         self._published: dict[str, float] = {}
+        self._in_progress = 0
         self._guard = _NativeLock()
         self._restore_children()
         self.child("mtango_workers").set(1)
@@ -116,10 +117,12 @@ class Metrics:
         self.child(name, *labels).observe(seconds)
 
     def begin_request(self) -> None:
-        self.child(IN_PROGRESS).inc()
+        with self._guard:
+            self._in_progress += 1
 
     def end_request(self, seconds: float, route: str, method: str, status: str) -> None:
-        self.child(IN_PROGRESS).dec()
+        with self._guard:
+            self._in_progress -= 1
         self.child(REQUESTS, route, method, status).inc()
         self.child("mtango_http_request_duration_seconds", route, method).observe(seconds)
 
@@ -136,7 +139,9 @@ class Metrics:
         self.child(name, *labels).inc(max(0, value - self._published.get(key, 0)))
         self._published[key] = value
 
-    def publish_resources(self) -> None:
+    def publish_own(self) -> None:
+        """Publish the requests in progress, which change too often to be written each time, and the resources used."""
+        self.child(IN_PROGRESS).set(self._in_progress)
         usage = resource.getrusage(resource.RUSAGE_SELF)
         figures = {name: getattr(usage, key) for name, key in USAGE.items()}
         self.publish("resource", {**figures, "max_resident_mem": usage.ru_maxrss})

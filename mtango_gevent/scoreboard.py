@@ -55,6 +55,7 @@ class Scoreboard:
     def __init__(self, workers: int) -> None:
         self._numbers = memoryview(mmap.mmap(-1, 8 * _SIZE * (1 + workers))).cast("q")
         self._numbers[_STARTED] = _now()
+        self.last_clears = self._numbers[_CLEARS[0] : _SIZE]
         self._slots = range(1, 1 + workers)
         self.devices: list[DeviceStatus] = []  # the status of devices, without a folder
 
@@ -102,7 +103,7 @@ class Scoreboard:
         """Return the slot as that of this process, from now on."""
         slot = self._slot(number)
         slot[_STARTED] = _now()
-        slot[_CLEARS[0] :] = self._numbers[_CLEARS[0] : _SIZE]
+        slot[_CLEARS[0] :] = self.last_clears
         slot[_PID] = os.getpid()
         return WorkerSlot(self, number, slot)
 
@@ -158,6 +159,8 @@ class WorkerSlot:
 
     def pending_clears(self) -> Iterator[str]:
         """Yield the caches that this worker has to empty, each once."""
+        if self._numbers[_CLEARS[0] :] == self.scoreboard.last_clears:
+            return
         for cache in CACHES:
             last = self.scoreboard.last_clear(cache)
             if self._numbers[self.scoreboard.place(cache)] != last:

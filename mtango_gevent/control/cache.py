@@ -40,19 +40,25 @@ class Route(NamedTuple):
     through: Callable[[], Bulkhead] | None = None
 
     def call(self, function: Callable[[], T]) -> T:
+        self.bulkhead.let_others_join()
         return self.bulkhead.call(self.kind, function, through=self.through() if self.through else None)
 
-    def join(self, signal: Signal) -> None:
-        self.bulkhead.join(self.kind, signal)
+    def join(self, signal: Signal, next_signal: Callable[[], Signal | None] | None) -> None:
+        self.bulkhead.join(self.kind, signal, next_signal)
 
 
 class _Flight(Generic[T]):
-    """A call that is under way, and the callers that wait for its end. begun: whether its function has been called."""
+    """A call that is under way, with the signals of its end: one for greenlets and one for threads, if any wait.
 
-    __slots__ = ("begun", "failure", "result", "waiting")
+    They are also set when the leader leaves it. begun: whether its function has been called; ended: or given up.
+    """
 
-    def __init__(self) -> None:
-        self.waiting: list[Signal] = []
+    __slots__ = ("begun", "ended", "failure", "result", "route", "signals")
+
+    def __init__(self, route: Route | None) -> None:
+        self.route = route
+        self.signals: dict[type[Signal], Signal] = {}
+        self.ended = False
         self.result: T | None = None
         self.failure: Exception | None = None
         self.begun = False
@@ -88,7 +94,7 @@ class SingleFlight:
             with self._guard:
                 if key in self._flights:  # a thread was faster
                     continue
-                flight = self._flights[key] = _Flight[T]()
+                flight = self._flights[key] = _Flight[T](route)
                 self._under_way.add(flight)
             return self._lead(key, flight, function, route)
 
@@ -98,15 +104,23 @@ class SingleFlight:
             flight = self._flights.get(key)
             if flight is None:
                 return None
-            signal = self._make_signal()
-            flight.waiting.append(signal)
+            signal = self._signal(flight)
         if route:
-            route.join(signal)
+            # A timer for each caller would cost a tenth of a value read: the leader keeps the time, until it leaves.
+            route.join(signal, (lambda: self._signal_without_leader(flight)) if route == flight.route else None)
         else:
             signal.wait(None)
         if flight.failure is not None:
             raise _copy(flight.failure)
         return flight.result
+
+    def _signal(self, flight: _Flight[Any]) -> Signal:
+        signal = self._make_signal()
+        return flight.signals.setdefault(type(signal), signal)
+
+    def _signal_without_leader(self, flight: _Flight[Any]) -> Signal | None:
+        with self._guard:
+            return None if flight.ended else self._signal(flight)
 
     def _lead(self, key: Hashable, flight: _Flight[T], function: Callable[[], T], route: Route | None) -> T:
         def run() -> T:
@@ -124,6 +138,7 @@ class SingleFlight:
         except BaseException as error:
             if flight.begun:  # it has ended, or goes on for those that have joined
                 self._forget(key, flight)
+                self._wake(flight)
             else:
                 self._end(key, flight, failure=error)
             raise
@@ -135,10 +150,15 @@ class SingleFlight:
         self._forget(key, flight)
         flight.result = result
         flight.failure = _copy(failure) if isinstance(failure, Exception) else None
+        flight.ended = True
+        self._wake(flight)
+
+    def _wake(self, flight: _Flight[Any]) -> None:
         with self._guard:
-            self._under_way.discard(flight)
-            waiting, flight.waiting = flight.waiting, []
-        for signal in waiting:
+            if flight.ended:
+                self._under_way.discard(flight)
+            signals, flight.signals = flight.signals, {}
+        for signal in signals.values():
             signal.set()
 
     def _forget(self, key: Hashable, flight: _Flight[T]) -> None:

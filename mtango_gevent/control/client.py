@@ -197,7 +197,7 @@ class TangoClient:
         self.metrics.publish("circuits", self.bulkheads.info())
         self.metrics.publish("events", self.events.info())
         self.metrics.publish("async", self.background.info())
-        self.metrics.publish_resources()
+        self.metrics.publish_own()
         self.metrics.slot.write_devices(self.bulkheads.status())
 
     def _forget_devices(self) -> None:

@@ -118,17 +118,18 @@ def test_concurrent_callers_share_one_question() -> None:
 
 
 def test_concurrent_callers_share_a_failure() -> None:
-    cache, question = metadata(), Question(tango_failure("Broken", ""))
+    joined: list[Signal] = []
+
+    def make_signal() -> Signal:
+        joined.append(ThreadSignal())
+        return joined[-1]
+
+    cache, question = Cache[Any](99, 60, make_signal), Question(tango_failure("Broken", ""))
     threads, found = in_threads(8, lambda: cache.get(DEVICE, "key", question))
-    wait_until(lambda: question.asked == 1 and len(_waiting(cache)) == 7)
+    wait_until(lambda: question.asked == 1 and len(joined) == 7)
     question.answer()
     ended(threads)
     assert (question.asked, found) == (1, ["Broken"] * 8)
-
-
-def _waiting(cache: Cache[Any]) -> list[Signal]:
-    (flight,) = cache._flights._flights.values()
-    return flight.waiting
 
 
 def test_a_failure_keeps_nothing_alive_that_the_question_held() -> None:

@@ -34,7 +34,9 @@ def send(device: Device, attributes: int, events: int, per_second: int) -> None:
     device.run_command(device.describe_command("Send"), [attributes, events, per_second])
 
 
-@pytest.mark.parametrize(("attributes", "events", "per_second"), [(1, 3000, 1000), (100, 200, 100)])
+@pytest.mark.parametrize(
+    ("attributes", "events", "per_second"), [(1, 3000, 1000), pytest.param(100, 200, 100, marks=pytest.mark.timing)]
+)
 @in_patched_process
 def test_listener_that_listens_on_gets_every_event_in_order(
     sender: str, attributes: int, events: int, per_second: int
