@@ -15,7 +15,7 @@ from tango.gevent_executor import set_global_executor
 from mtango_gevent.config import Config
 from mtango_gevent.control.addresses import Addresses
 from mtango_gevent.control.background import Background
-from mtango_gevent.control.cache import Cache, Route
+from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import (
     Bulkhead,
     BulkheadExecutor,
@@ -30,6 +30,7 @@ from mtango_gevent.control.calls import (
 from mtango_gevent.control.database import Address, Database, DatabaseServer
 from mtango_gevent.control.events import ConfigurationWatch, EventHub
 from mtango_gevent.control.reads import Reads
+from mtango_gevent.control.single_flight import Route
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.metrics import CacheMetrics, Metrics, own
 from mtango_gevent.names import local_name

@@ -14,9 +14,10 @@ from typing import Any, Generic, TypeVar
 
 import tango
 
-from mtango_gevent.control.cache import Cache, Route
+from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import Bulkhead, Signal, with_reasons
 from mtango_gevent.control.records import value_size
+from mtango_gevent.control.single_flight import Route
 
 T = TypeVar("T")
 

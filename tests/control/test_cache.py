@@ -15,8 +15,9 @@ import gevent.event
 import pytest
 
 from mtango_gevent.control import device_metadata
-from mtango_gevent.control.cache import Cache, Route, SingleFlight
+from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import GreenletSignal, NativeLock, Signal, ThreadSignal, Waker
+from mtango_gevent.control.single_flight import Route, SingleFlight
 from mtango_gevent.errors import DevFailed, tango_failure
 from mtango_gevent.metrics import CacheMetrics, own
 from mtango_gevent.values import set_configuration

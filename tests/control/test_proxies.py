@@ -11,9 +11,10 @@ import gevent
 import pytest
 
 from mtango_gevent.config import Config
-from mtango_gevent.control.cache import Cache, Route
+from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import Bulkhead, ThreadSignal
 from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.single_flight import Route
 from mtango_gevent.metrics import CacheMetrics, own
 from tests.control.concurrency import NativeEvent, native_sleep, new_client, new_device, outcome_of, outcomes, reasons
 from tests.patched_process import in_patched_process

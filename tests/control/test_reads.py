@@ -19,6 +19,7 @@ from mtango_gevent.errors import DevFailed, tango_failure
 from tests.control.concurrency import Item, NativeEvent, native_sleep, new_client, outcome_of, outcomes, reasons
 from tests.patched_process import in_patched_process
 from tests.pytango_process import PyTango
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -59,8 +60,8 @@ def test_reads_of_the_same_value_in_flight_are_one_call() -> None:
     assert len({id(outcome.failure) for outcome in broken}) == 5  # a copy for each caller
     get("one")
     assert made == ["one", "other", "broken", "one"]
-    info = client.pool_info()
-    assert (info["in_flight"], info["abandoned"]) == (0, 0)
+    wait_until(lambda: not client.pool_info()["in_flight"])
+    assert client.pool_info()["abandoned"] == 0
 
 
 @in_patched_process
@@ -100,6 +101,7 @@ def test_each_reader_waits_until_its_own_deadline_and_leaves_the_read_to_the_oth
     assert reasons([first.get()]) == ["MTANGO_CallTimedOut"]
     release.set()
     assert second.get().value.items.value is True
+    wait_until(lambda: not client.pool_info()["in_flight"])  # the thread wakes its readers before it is handed back
     info = client.pool_info()
     assert (info["in_flight"], info["abandoned"], info["timed_out"]) == (0, 0, 1)
 
@@ -223,3 +225,26 @@ def test_what_is_read_back_and_what_events_read_is_never_a_kept_value(sender: st
     device.read_back(["silent"])
     device.read_value("silent", kept=False)
     assert pytango.read(sender, "reads") == reads + 4
+
+
+def test_thread_that_joins_a_read_of_another_thread_waits_until_its_own_deadline() -> None:
+    client, release = new_client(call_deadline=0.3), threading.Event()
+    bulkhead, began = client.bulkhead("a/b/c"), threading.Event()
+
+    def read(_: object) -> Item:
+        began.set()
+        release.wait(30)
+        return Item(7)
+
+    def get() -> Reading:
+        return client.reads.get("a/b/c", "slow", bulkhead, lambda: None, read)
+
+    leader = threading.Thread(target=get)
+    leader.start()
+    assert began.wait(10)
+    try:
+        with pytest.raises(DevFailed, match="MTANGO_CallTimedOut"):
+            get()
+    finally:
+        release.set()
+        leader.join()

@@ -104,6 +104,10 @@ class Bulkhead:
             call.health.on_timeout(call.began, failure)
         raise failure
 
+    def keeps_deadlines(self) -> bool:
+        """Return whether a caller leaves its call at the deadline: a greenlet does, a thread cannot."""
+        return self._pool.concurrency.in_hub()
+
     def let_others_join(self) -> None:
         """Let the requests that have arrived run first, so that those for the same share one call.
 

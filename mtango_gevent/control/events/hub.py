@@ -15,12 +15,12 @@ from collections.abc import Callable
 import tango
 
 from mtango_gevent.config import Config
-from mtango_gevent.control.cache import Route, SingleFlight
 from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
 from mtango_gevent.control.events.channel import EventCounters, Listener
 from mtango_gevent.control.events.poller import EventPoller
 from mtango_gevent.control.events.source import Key, Source
 from mtango_gevent.control.events.subscription import Subscription
+from mtango_gevent.control.single_flight import Route, SingleFlight
 from mtango_gevent.errors import DevFailed, tango_failure
 
 

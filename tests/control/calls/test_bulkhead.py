@@ -8,7 +8,7 @@ import time
 
 import gevent
 
-from mtango_gevent.control.cache import Route
+from mtango_gevent.control.single_flight import Route
 from mtango_gevent.errors import tango_failure
 from tests.control.concurrency import NativeEvent, native_sleep, new_client, outcomes, reasons
 from tests.metric_values import metric_value, metric_values
