@@ -7,12 +7,14 @@ is lost, and the number of files does not grow with every worker that is replace
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from gevent import monkey
@@ -51,6 +53,12 @@ _NativeLock: Any = monkey.get_original("threading", "Lock")
 values.Lock = prometheus_metrics.Lock = _NativeLock  # pyright: ignore[reportPrivateImportUsage]
 
 
+# Bytes of a file that are reserved, as many as prometheus-client begins with.
+_FILE_BYTES = 1 << 20
+
+logger = logging.getLogger(__name__)
+
+
 class CacheMetrics:
     """The metrics of one cache."""
 
@@ -68,13 +76,12 @@ class Metrics:
     """
 
     def __init__(self, slot: WorkerSlot, device_label: bool = False) -> None:
-        self.slot, self.scoreboard = slot, slot.scoreboard
+        self.slot, self.scoreboard, self.device_label = slot, slot.scoreboard, device_label
         self._registry = CollectorRegistry()
         self._labels = {**LABELS, CALLS: (*LABELS[CALLS], "device")} if device_label else LABELS
         self._metrics = {name: self._make(name, text) for name, _, text in (*METRICS, *INTERNAL)}
         self._children: dict[tuple[str, ...], Any] = {}
         self._published: dict[str, float] = {}
-        self._in_progress = 0
         self._guard = _NativeLock()
         self._restore_children()
         self.child("mtango_workers").set(1)
@@ -118,11 +125,11 @@ class Metrics:
 
     def begin_request(self) -> None:
         with self._guard:
-            self._in_progress += 1
+            self.slot.add_in_progress(1)
 
     def end_request(self, seconds: float, route: str, method: str, status: str) -> None:
         with self._guard:
-            self._in_progress -= 1
+            self.slot.add_in_progress(-1)
         self.child(REQUESTS, route, method, status).inc()
         self.child("mtango_http_request_duration_seconds", route, method).observe(seconds)
 
@@ -136,12 +143,14 @@ class Metrics:
                 self.child(name, *labels).set(value)
 
     def _advance(self, key: str, value: float, name: str, *labels: str) -> None:
-        self.child(name, *labels).inc(max(0, value - self._published.get(key, 0)))
-        self._published[key] = value
+        child = self.child(name, *labels)
+        with self._guard:  # two threads may publish at a time, and the slower one has the older value
+            child.inc(max(0, value - self._published.get(key, 0)))
+            self._published[key] = max(value, self._published.get(key, 0))
 
     def publish_own(self) -> None:
-        """Publish the requests in progress, which change too often to be written each time, and the resources used."""
-        self.child(IN_PROGRESS).set(self._in_progress)
+        """Publish the requests in progress, which would cost too much each time, and the resources used."""
+        self.child(IN_PROGRESS).set(self.slot.in_progress)
         usage = resource.getrusage(resource.RUSAGE_SELF)
         figures = {name: getattr(usage, key) for name, key in USAGE.items()}
         self.publish("resource", {**figures, "max_resident_mem": usage.ru_maxrss})
@@ -151,15 +160,16 @@ class Metrics:
 
     def read(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the figures of /sys/stats: of the gateway, and of each worker with its `pid` and start, `since`."""
-        workers = [self._read_worker(slot) for slot in self.scoreboard.workers()]
-        total = _figures(self._families("counter_*.db", "gauge_*.db"))
+        slots = self.scoreboard.workers()
+        workers = [self._read_worker(slot) for slot in slots]
+        total = _figures(self._families("counter_*.db", "gauge_*.db"), sum(slot.in_progress for slot in slots))
         for cache in CACHES:
             total[cache]["currsize"] = sum(worker[cache]["currsize"] for worker in workers)
         return total, workers
 
     def _read_worker(self, slot: WorkerSlot) -> dict[str, Any]:
         now = self._families(f"counter_{slot.number}.db", f"gauge_*_{slot.number}.db")
-        figures = _figures(now, _merge(self._files(f"counter_{slot.number}.start")))
+        figures = _figures(now, slot.in_progress, _merge(self._files(f"counter_{slot.number}.start")))
         for cache in CACHES:
             if not slot.has_cleared(cache):  # and will before it uses the cache again
                 figures[cache]["currsize"] = 0
@@ -200,7 +210,7 @@ def _samples(families: Iterable[Metric]) -> Iterator[Any]:
     return (sample for family in families for sample in family.samples)
 
 
-def _figures(families: Iterable[Metric], before: Iterable[Metric] = ()) -> dict[str, Any]:
+def _figures(families: Iterable[Metric], in_progress: int, before: Iterable[Metric] = ()) -> dict[str, Any]:
     """Return the figures of /sys/stats, in groups; before: the same metrics at the start of the time that counts."""
     found: defaultdict[tuple[str, ...], float] = defaultdict(float)
     for sign, some in ((1, families), (-1, before)):
@@ -208,7 +218,7 @@ def _figures(families: Iterable[Metric], before: Iterable[Metric] = ()) -> dict[
             labels = sample.labels.values() if len(sample.labels) == 1 else ()  # otherwise the sum of all
             found[(sample.name, *labels)] += sign * sample.value
     responses = found[REQUESTS,]
-    totals = {"requests": responses + found[IN_PROGRESS,], "responses": responses}
+    totals = {"requests": responses + in_progress, "responses": responses}
     return grouped({**totals, **{figure: found[key] for figure, key in FIGURES.items()}})
 
 
@@ -236,16 +246,28 @@ def begin(board: Scoreboard, number: int | None) -> None:
     _slot = _own = None
     if number is None or board.folder is None:
         return
+    try:
+        _prepare_files(board.folder, number)
+    except OSError:  # metrics are no reason not to serve
+        logger.exception("the metrics of this worker are its own: their folder %s cannot be used", board.folder)
+        return
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(board.folder)
     values.ValueClass = values.MultiProcessValue(lambda: number)
+    _slot = board.occupy(number)
+
+
+def _prepare_files(folder: Path, number: int) -> None:
+    """Make the files of a slot and reserve their space: a write into mapped memory without it would end the worker."""
+    folder.mkdir(mode=0o700, exist_ok=True)  # a clean-up of /dev/shm may have removed it
     for kind in _FILES:
-        path = board.folder / f"{kind}_{number}.db"
+        path = folder / f"{kind}_{number}.db"
         if not path.exists():
             new = path.with_suffix(".new")  # of which other workers read nothing before it is complete
+            with new.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
             MmapedDict(str(new)).close()
             new.rename(path)
-    shutil.copyfile(board.folder / f"counter_{number}.db", board.folder / f"counter_{number}.start")
-    _slot = board.occupy(number)
+    shutil.copyfile(folder / f"counter_{number}.db", folder / f"counter_{number}.start")
 
 
 def own(device_label: bool = False) -> Metrics:

@@ -32,8 +32,8 @@ MOST_WORKERS = 512
 _MOST_DEVICES = 1000
 
 # Numbers of a slot. Slot 0 is not a worker's: it has the start of the gateway and the last clear of each cache.
-_PID, _STARTED, *_CLEARS = range(2 + len(CACHES))
-_SIZE = 2 + len(CACHES)
+_PID, _STARTED, _IN_PROGRESS, *_CLEARS = range(3 + len(CACHES))
+_SIZE = 3 + len(CACHES)
 
 _RESERVED = -1
 _MICRO = 1_000_000
@@ -153,6 +153,14 @@ class WorkerSlot:
         """Seconds since the epoch."""
         return self._numbers[_STARTED] / _MICRO
 
+    @property
+    def in_progress(self) -> int:
+        """Requests in progress."""
+        return self._numbers[_IN_PROGRESS]
+
+    def add_in_progress(self, number: int) -> None:
+        self._numbers[_IN_PROGRESS] += number
+
     def has_cleared(self, cache: str) -> bool:
         """Return whether the worker has applied the last clear of that cache."""
         return self._numbers[self.scoreboard.place(cache)] == self.scoreboard.last_clear(cache)
@@ -198,7 +206,7 @@ def _both(one: DeviceStatus, other: Mapping[str, Any]) -> DeviceStatus:
 def _remove_stale_folders() -> None:
     for folder in _PARENT.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # another user's, or in use
-            lock = os.open(folder, os.O_RDONLY)
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if time.time() - folder.stat().st_mtime > _STALE:

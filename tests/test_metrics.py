@@ -235,3 +235,21 @@ def test_figures_are_grouped_with_times_in_seconds() -> None:
 def test_each_figure_is_a_metric() -> None:
     names = {name for name, _, _ in METRICS}
     assert {name for name, *_ in FIGURES.values()} - names == {"mtango_hidden_now", "mtango_hidden_total"}
+
+
+def test_worker_without_the_folder_counts_for_itself_and_one_that_can_makes_it_anew(board: Scoreboard) -> None:
+    board.remove_folder()
+    after_worker(board, lambda metrics: metrics.count(FAILURES))
+    assert board.folder is not None
+    assert board.folder.is_dir()
+    board.remove_folder()
+    board.folder.write_text("no folder")
+    after_worker(board, lambda metrics: metrics.count(FAILURES))
+    board.folder.unlink()
+
+
+def test_older_figures_that_are_published_late_count_nothing() -> None:
+    metrics = own()
+    for received in (10, 12, 10, 12):
+        metrics.publish("events", {"received": received})
+    assert metric_value(metrics, "mtango_events_received_total") == 12

@@ -28,6 +28,7 @@ class _Entry(NamedTuple):
     value: Any
     asked: float
     generation: int
+    weight: float
 
 
 class Cache(Generic[T]):
@@ -52,8 +53,9 @@ class Cache(Generic[T]):
             size,
             lambda _key, entry, _now: entry.asked + lifetime,
             time.monotonic,
-            (lambda entry: weigh(entry.value)) if weigh else None,
+            lambda entry: entry.weight,
         )
+        self._weigh = weigh
         self._renew = renew
         self._metrics = metrics
         self._flights = SingleFlight(make_signal)
@@ -130,9 +132,11 @@ class Cache(Generic[T]):
     def _ask(self, device: str, detail: Hashable, generation: int, ask: Callable[[], T]) -> T:
         asked = time.monotonic()
         value = ask()
+        weight = self._weigh(value) if self._weigh else 1  # before the guard, as it takes long for many texts
         with self._guard, contextlib.suppress(ValueError):  # larger than the cache
-            if generation == self._generation(device):
-                self._entries[device, detail] = _Entry(value, asked, generation)
+            known = self._find(device, detail)
+            if generation == self._generation(device) and not (known and known.asked > asked):
+                self._entries[device, detail] = _Entry(value, asked, generation, weight)
         self.count()
         return value
 

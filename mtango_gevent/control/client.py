@@ -48,7 +48,7 @@ class TangoClient:
         self.concurrency = Concurrency()
         signal = self.concurrency.signal
         self.pool = ThreadPool(self.concurrency)
-        self.counter = CallCounter(self.metrics, config.metrics_devices)
+        self.counter = CallCounter(self.metrics)
         self.partitions = Partitions(config, self.pool, self.counter)
         self.bulkheads = BulkheadRegistry(config, self.pool, self.partitions, self.counter, self._probe, self._ping)
         self.executor = BulkheadExecutor(self.partitions.whole, self.concurrency)

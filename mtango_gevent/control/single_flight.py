@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from mtango_gevent.control.calls import Bulkhead, NativeLock, Signal
-from mtango_gevent.errors import DevFailed
+from mtango_gevent.errors import DevFailed, tango_failure
 
 T = TypeVar("T")
 
@@ -39,14 +39,15 @@ class Route(NamedTuple):
 class _Flight(Generic[T]):
     """A call that is under way, with the signals of its end: one for greenlets and one for threads, if any wait.
 
-    They are also set when the leader leaves it. route: how it is made, if its leader leaves it at the deadline.
+    They are also set when its leader leaves it, for callers of the same route, who rely on its time. route: how it is
+    made, if its leader leaves it at the deadline, and if it is the same for all callers.
     begun: whether its function has been called; ended: whether it has ended, or has been given up.
     """
 
     __slots__ = ("begun", "ended", "failure", "result", "route", "signals")
 
     def __init__(self, route: Route | None) -> None:
-        self.route = route if route and route.bulkhead.keeps_deadlines() else None
+        self.route = route if route and not route.through and route.bulkhead.keeps_deadlines() else None
         self.signals: dict[type[Signal], Signal] = {}
         self.ended = False
         self.result: T | None = None
@@ -114,7 +115,10 @@ class SingleFlight:
 
     def _lead(self, key: Hashable, flight: _Flight[T], function: Callable[[], T], route: Route | None) -> T:
         def run() -> T:
-            flight.begun = True
+            with self._guard:
+                if flight.ended:
+                    raise tango_failure("MTANGO_DeviceBusy", "the request that made the call was given up")
+                flight.begun = True
             try:
                 result = function()
             except BaseException as error:
@@ -126,9 +130,12 @@ class SingleFlight:
         try:
             return route.call(run) if route else run()
         except BaseException as error:
+            with self._guard:
+                flight.ended = flight.ended or not flight.begun
             if flight.begun:  # it has ended, or goes on for those that have joined
                 self._forget(key, flight)
-                self._wake(flight)
+                if flight.route:
+                    self._wake(flight)
             else:
                 self._end(key, flight, failure=error)
             raise

@@ -29,6 +29,16 @@ _FIELD = re.compile(r'(?:"(?P<quoted>[^"]*(?:""[^"]*)*)"|(?P<plain>(?!")[^,]*))(
 _TINY = re.compile(r"[0-9][eE]-0*[0-9]{3}|0\.0{300}")
 
 
+# The text of a number that is 0.
+_ZERO = re.compile(r"-?[0.]+(?:[eE].*)?")
+
+
+def _float_or_text(text: str) -> float | str:
+    """Return a float, but the text of a number that is too small for one and is not 0."""
+    number = float(text)
+    return number if number or _ZERO.fullmatch(text) else text
+
+
 def _parse(text: str) -> Any:
     try:
         parsed = orjson.loads(text)
@@ -36,7 +46,7 @@ def _parse(text: str) -> Any:
         return _NOT_JSON
     if _TINY.search(text):
         with contextlib.suppress(RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
-            return json.loads(text, parse_float=lambda number: float(number) or number)
+            return json.loads(text, parse_float=_float_or_text)
     return parsed
 
 

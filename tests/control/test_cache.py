@@ -242,3 +242,26 @@ def test_the_guard_is_never_held_while_a_question_is_asked() -> None:
     cache = metadata()
     assert isinstance(cache._flights._guard, type(NativeLock()))
     assert cache.get(DEVICE, "outer", lambda: cache.get(DEVICE, "inner", lambda: 7)) == 7
+
+
+@in_patched_process
+def test_caller_that_joins_a_call_of_another_route_waits_until_its_own_deadline_and_makes_none() -> None:
+    """Each caller of a connection has a function of its own that finds the bulkhead."""
+    client, release, made = new_client(call_deadline=0.5), NativeEvent(), []
+    bulkhead = client.bulkhead("a/b/c")
+
+    def connect() -> object:
+        made.append(1)
+        release.wait(10)
+        return object()
+
+    def get() -> object:
+        return client.proxies.get("a/b/c", "proxy", connect, route=Route(bulkhead, "connection", lambda: bulkhead))
+
+    first = gevent.spawn(outcome_of, get)
+    gevent.sleep(0.1)
+    others = [gevent.spawn(outcome_of, get) for _ in range(3)]
+    gevent.joinall([first, *others])
+    assert reasons([first.get(), *(other.get() for other in others)]) == ["MTANGO_CallTimedOut"] * 4
+    assert len(made) == 1
+    release.set()

@@ -106,7 +106,7 @@ def pair() -> Iterator[Redundant]:
         command = [sys.executable, "-m", "databaseds.database", "--host", "127.0.0.1", "--port", str(port), "2"]
         file = str(system.folder / "tango.sqlite")
         environment = {**os.environ, "TANGO_HOST": address, "PYTANGO_DATABASE_NAME": file}
-        second = ServerProcess("database2", command, environment, system.folder / "database2.log", system.keep)
+        second = ServerProcess("database2", command, environment, system.folder / "database2.log", system.reap)
         second.start()  # the second: the database has its address then
         try:
             yield Redundant(

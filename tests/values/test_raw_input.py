@@ -225,3 +225,8 @@ def test_a_number_is_read_as_python_reads_it_or_refused(text: str) -> None:
 def test_as_many_as_the_limit_says_are_taken() -> None:
     sent = RawInput.in_query([",".join(["1"] * limits.ONE_BY_ONE)])
     assert values.command_argument(CmdArgType.DevVarDoubleArray, sent).sum() == limits.ONE_BY_ONE
+
+
+def test_zero_beside_a_tiny_number_stays_a_number() -> None:
+    assert RawInput.in_body("[1e-200, 0.0, -0.0e5, 0, 1.5]").elements() == [1e-200, 0.0, 0.0, 0, 1.5]
+    assert RawInput.in_body("[1e-999, 0.0]").elements() == ["1e-999", 0.0]

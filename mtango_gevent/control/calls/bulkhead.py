@@ -120,7 +120,8 @@ class Bulkhead:
         """Wait for another caller's call, whose end is told by `signal`, as for an own one.
 
         next_signal: given where that caller keeps the time, and sets `signal` too when it gives up: returns the signal
-        to wait for then, None where the call has ended. Raises DevFailed: MTANGO_CircuitOpen, MTANGO_CallTimedOut.
+        to wait for then, None where the call has ended. The wait of that caller for its place counts as its own.
+        Raises DevFailed: MTANGO_CircuitOpen, MTANGO_CallTimedOut.
         """
         try:
             self.health.raise_if_open()

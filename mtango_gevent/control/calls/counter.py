@@ -6,15 +6,15 @@ from mtango_gevent.metrics import Metrics
 
 
 class CallCounter:
-    """Counts every call once. with_device: whether the metric has the device as a label."""
+    """Counts every call once."""
 
-    def __init__(self, metrics: Metrics, with_device: bool) -> None:
-        self._metrics, self._with_device = metrics, with_device
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self.refused = self.timed_out = 0
 
     def count(self, kind: str, outcome: str, seconds: float | None, device: str) -> None:
         """Count a call that has ended or timed out. seconds: its duration, None for one that was not made."""
-        labels = [device] if self._with_device else []
+        labels = [device] if self._metrics.device_label else []
         self._metrics.count("mtango_tango_calls_total", kind, outcome, *labels)
         if seconds is not None:
             self._metrics.observe(seconds, "mtango_tango_call_duration_seconds", kind)
