@@ -45,9 +45,10 @@ def main() -> None:
     """Call the test function that sys.argv names, in a greenlet."""
     module, name, arguments = sys.argv[1:]
     test = inspect.unwrap(getattr(importlib.import_module(module), name))
-    if not gevent.spawn(_succeeds, test, json.loads(arguments)).get():
-        sys.stderr.flush()
-        os._exit(1)  # calls that the test has left in flight would hold up an orderly end
+    succeeded = gevent.spawn(_succeeds, test, json.loads(arguments)).get()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(not succeeded)  # an orderly end would wait for calls in flight, and CORBA's threads do not survive it
 
 
 def _succeeds(test: Callable[..., None], arguments: dict[str, Any]) -> bool:

@@ -363,6 +363,7 @@ def test_signals_of_flask_are_sent_for_values_where_there_are_receivers(
     assert not asked
 
 
+@pytest.mark.skipif("TRUSTED_HOSTS" not in flask.Flask.default_config, reason="Flask before 3.1 has no TRUSTED_HOSTS")
 def test_trusted_hosts_of_an_embedder_apply_to_fast_values(client: TestApp, demo_url: str) -> None:
     url = f"{demo_url}/attributes/ampli/value"
     client.get(url, headers={"Host": "evil"}, status=200)
