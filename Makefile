@@ -40,7 +40,6 @@ test-all: $(VENV)/installed-dev
 test-pipes: $(PIPES)/installed
 	$(PIPES)/bin/python -m pytest $(PARALLEL) -m "not timing" $(TANGO_TESTS) \
 		--deselect tests/test_swagger.py::test_reply_with_other_settings_is_as_described $(ARGS)
-	$(PIPES)/bin/python -m pytest -m timing tests/faults tests/live --ignore tests/faults/test_soak.py $(ARGS)
 
 test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/python -m pytest $(PARALLEL) -m "$(QUICK)" tests/api tests/control tests/live/test_corpus.py \
