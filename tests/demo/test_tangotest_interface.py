@@ -17,7 +17,7 @@ READ_ELSEWHERE = {"double_scalar_rww", "long_scalar_rww", "short_scalar_rww"}
 """READ_WITH_WRITE in C++, which PyTango cannot serve."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cpp(embedded: EmbeddedTango, device: Callable[[str], tango.DeviceProxy]) -> tango.DeviceProxy:
     if CPP_SERVER is None:
         pytest.skip("the C++ TangoTest is not installed (Debian: tango-test)")

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timing]
 DEVICES = [f"test/frozen/{number}" for number in range(1, 17)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tango_system: EmbeddedTango) -> ServerProcess:
     """Many devices, as many as connections are made at a time."""
     command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "frozen"]

@@ -24,7 +24,7 @@ PATHS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def rude_path(tango_system: EmbeddedTango, host_path: str) -> str:
     command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "rude"]
     tango_system.add_server(command, "Slow/rude", {DEVICE: "Rude"})

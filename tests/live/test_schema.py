@@ -78,9 +78,13 @@ def read_operations() -> Iterator[Any]:
             yield pytest.param(operation, id=f"{name} {operation.label}")
 
 
-@pytest.fixture(scope="module")
-def fuzzed(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+@pytest.fixture(scope="session")
+def fuzzed_devices(tango_system: EmbeddedTango) -> None:
     tango_system.add_server([sys.executable, "-c", SERVER, "test"], "Fuzzed/test", DEVICES)
+
+
+@pytest.fixture(scope="module")
+def fuzzed(fuzzed_devices: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     command = [sys.executable, "-m", "mtango_gevent", "serve"]
     with served(command, tmp_path_factory.mktemp("schema") / "log", MTANGO_ASYNC_LIMIT="100000") as gateway:
         yield gateway

@@ -87,7 +87,7 @@ def test_event_limit_holds_while_subscriptions_are_made_and_a_failed_one_gives_i
     assert hub.places == 0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def light_devices(tango_system: EmbeddedTango) -> list[str]:
     """The names of 75 devices of one server."""
     command = [sys.executable, str(Path(__file__).parents[2] / "devices.py"), "light"]
