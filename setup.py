@@ -10,6 +10,10 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mtango_gevent/__init__.p
 
 # An upper bound is the first version that no test has run with. requirements-lowest.txt has the lower bounds.
 DEMO = ["pytango-db>=0.9,<1"]  # the database of the embedded Tango
+AUTH = [
+    "bcrypt>=4,<6",  # passwords of `basic`
+    "pyjwt[crypto]>=2.9,<3",  # tokens of `bearer`
+]
 IMAGE = ["pillow>=10,<14"]
 MTANGO_PY = ["google-re2>=1.1,<2"]  # regular expressions of clients in linear time: domain=, family=, member=
 
@@ -41,10 +45,12 @@ setup(
     ],
     extras_require={
         "pipes": ["pytango<10.1"],  # the last that has pipes
+        "auth": AUTH,
         "demo": DEMO,
         "image": IMAGE,
         "mtango-py": MTANGO_PY,
         "dev": [
+            *AUTH,
             *DEMO,
             *IMAGE,
             *MTANGO_PY,

@@ -69,6 +69,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
 
 
 EXTRAS = {
+    "auth": ("bcrypt and PyJWT", "the ways to authenticate `basic` and `bearer`"),
     "image": ("Pillow", "images as PNG and JPEG"),
     "mtango-py": (
         "google-re2",

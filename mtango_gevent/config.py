@@ -11,9 +11,28 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+
+from mtango_gevent.setting_checks import (
+    Check,
+    auth_methods,
+    boolean,
+    choice,
+    device_name,
+    header_name,
+    integer,
+    jwt_algorithms,
+    networks,
+    optional_text,
+    origins,
+    seconds,
+    tango_hosts,
+    text,
+    texts,
+    url_path,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,100 +49,10 @@ _SERVICE = re.compile(
 _SERVICE_URL = re.compile("(tcp|udp|sctp)://")
 
 T = TypeVar("T")
-Check = Callable[[Any], Any]
 
 
 class ConfigError(ValueError):
     """An invalid setting; its text is one line for the operator."""
-
-
-# --- checks: the raw value of a file or the environment -> the value to use, or ValueError with the expected value ---
-
-
-def text(value: Any) -> str:
-    if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError("a printable text")
-    return value
-
-
-def boolean(value: Any) -> bool:
-    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() not in words:
-        raise ValueError("true or false")
-    return words[str(value).lower()]
-
-
-def integer(low: int, high: int) -> Check:
-    return _number(int, low, high, f"a whole number from {low} to {high}")
-
-
-def seconds(low: float, high: float) -> Check:
-    return _number(float, low, high, f"seconds from {low:g} to {high:g}")
-
-
-def _number(kind: type, low: float, high: float, expected: str) -> Check:
-    def check(value: Any) -> Any:
-        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
-            raise ValueError(expected)
-        try:
-            number = kind(value)
-        except (TypeError, ValueError):
-            raise ValueError(expected) from None
-        if not low <= number <= high:  # also refuses NaN
-            raise ValueError(expected)
-        return number
-
-    return check
-
-
-def choice(*names: str) -> Check:
-    def check(value: Any) -> str:
-        if value not in names:
-            raise ValueError("one of " + ", ".join(names))
-        return value
-
-    return check
-
-
-def url_path(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", value):
-        raise ValueError("a URL path such as /tango/rest")
-    return value.rstrip("/")
-
-
-def device_name(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[^/\s]+/[^/\s]+/[^/\s]+", value):
-        raise ValueError("a device name such as sys/database/2")
-    return value
-
-
-def texts(value: Any) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, (list, tuple)):
-        raise ValueError("a list of texts, in the environment with commas between")
-    return tuple(text(part.strip() if isinstance(part, str) else part) for part in parts if part != "")
-
-
-def tango_hosts(value: Any) -> tuple[str, ...]:
-    hosts = tuple(host.lower() for host in texts(value))
-    for host in hosts:
-        name, _, port = host.rpartition(":")
-        if not name or not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > 65535:
-            raise ValueError("a list of host:port")
-    return hosts
-
-
-def origins(value: Any) -> tuple[str, ...]:
-    """Check origins, which must be exact or a single `*`."""
-    found = texts(value)
-    for origin in found:
-        if origin != "*" and not re.fullmatch(
-            r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?", origin
-        ):
-            raise ValueError("`*`, or a list of origins such as https://panels.example.org:8443")
-    return found
 
 
 def setting(default: T, sentence: str, check: Check) -> T:
@@ -137,7 +66,7 @@ class Config:
 
     # of the gateway itself; most are mtango-py's
     app_base: str = setting("/tango/rest", "URL path of the API", url_path)
-    host: str = setting("0.0.0.0", "address to listen on", text)
+    host: str = setting("127.0.0.1", "address to listen on; `0.0.0.0` for all networks of the machine", text)
     port: int = setting(8000, "TCP port to listen on", integer(1, 65535))
     workers: int = setting(1, "worker processes, 0 for one per processor", integer(0, 256))
     debug: bool = setting(False, "log at debug level", boolean)
@@ -170,9 +99,6 @@ class Config:
     metadata_max_age: float = setting(
         0.0, "greatest age of the lists and descriptions in answers, and in the caches of clients", seconds(0, 86400)
     )
-    cors_origins: tuple[str, ...] = setting(
-        ("*",), "origins whose pages may call the API, each as `scheme://host:port`; `*` for all", origins
-    )
     trusted_proxies: int = setting(
         0, "proxies in front of the gateway whose `X-Forwarded-*` headers it trusts", integer(0, 16)
     )
@@ -185,6 +111,53 @@ class Config:
     body_limit: int = setting(16 << 20, "size limit for the body of a request, in bytes", integer(0, 1 << 32))
     body_timeout: float = setting(10.0, "time limit for the body of a request", seconds(0.1, 3600))
     send_timeout: float = setting(60.0, "time limit for a client to read an answer", seconds(0.1, 3600))
+    # who may do what
+    auth: tuple[str, ...] = setting(
+        (),
+        "ways to authenticate: a list of `basic`, `bearer`, `key` and `trusted-header`; empty for none",
+        auth_methods,
+    )
+    auth_basic_file: str = setting("", "htpasswd file of `basic`, with bcrypt hashes", optional_text)
+    auth_key_file: str = setting("", "file of the API keys of `key`, which `mtango-gevent key` writes", optional_text)
+    auth_header: str = setting("X-Remote-User", "header of `trusted-header` with the name of the user", header_name)
+    auth_header_groups: str = setting(
+        "X-Remote-Groups", "header of `trusted-header` with the groups, separated by commas", header_name
+    )
+    auth_header_from: tuple[str, ...] = setting(
+        (), "addresses or networks of the proxies whose `trusted-header` counts", networks
+    )
+    jwt_issuer: str = setting(
+        "", "issuer of the tokens of `bearer`; its keys are found by OIDC discovery", optional_text
+    )
+    jwt_keys: str = setting("", "JWKS URL or PEM file with the keys of `bearer`, in place of discovery", optional_text)
+    jwt_audience: str = setting("", "audience that a token of `bearer` must name", optional_text)
+    jwt_algorithms: tuple[str, ...] = setting(("RS256", "ES256"), "signature algorithms of `bearer`", jwt_algorithms)
+    jwt_user_claim: str = setting(
+        "preferred_username", "claim with the name of the user; `sub` where it is missing", text
+    )
+    jwt_groups_claim: str = setting(
+        "groups", "claim with the groups; `.` leads into an object (`realm_access.roles`)", text
+    )
+    jwt_leeway: float = setting(30.0, "greatest difference of clocks that `bearer` allows", seconds(0, 300))
+    rules: str = setting("", "TOML file with the access rules", optional_text)
+    read_only: bool = setting(False, "refuse every write, command and change, whatever the rules say", boolean)
+    harmless_commands: tuple[str, ...] = setting(
+        (), "further commands that change nothing and count as reads, `*` stands for any characters", texts
+    )
+    tango_access_control: bool = setting(
+        False, "ask the control system's TangoAccessControl before each write, command and change", boolean
+    )
+    cors_origins: tuple[str, ...] = setting(
+        (), "origins whose pages may do everything that their users may, each as `scheme://host:port`", origins
+    )
+    # the audit log
+    audit: str = setting(
+        "",
+        "where the audit log goes: a file, `stderr`, `syslog` or `syslog:host:port`; empty for nowhere",
+        optional_text,
+    )
+    audit_format: str = setting("text", "format of the audit log: `text` or `json`", choice("text", "json"))
+    audit_required: bool = setting(False, "refuse every change that the audit log cannot record", boolean)
     # which Tango
     tango_hosts: tuple[str, ...] = setting(
         (),

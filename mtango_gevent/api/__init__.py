@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from flask import Flask
 
-from mtango_gevent.api import body, entry, error_handlers, health, metrics, middleware, pages, query, rc3, sys
+from mtango_gevent.api import body, entry, error_handlers, guard, health, metrics, middleware, pages, query, rc3, sys
+from mtango_gevent.api.access import AccessControl
 from mtango_gevent.api.cors import CorsPolicy
 from mtango_gevent.api.request_context import AppState
 
-__all__ = ["AppState", "register"]
+__all__ = ["AccessControl", "AppState", "register"]
 
 
 def register(app: Flask, state: AppState) -> None:
     """Put every URL, every hook and the middleware into `app`."""
     base = state.config.app_base
     app.url_value_preprocessor(middleware.enter_flask)
+    app.before_request(guard.check_view)
     app.before_request(query.check_query)
     app.before_request(body.read_body)
     error_handlers.register(app)

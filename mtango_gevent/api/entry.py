@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import reply, urls
+from mtango_gevent.api import access, reply, urls
 
 blueprint = Blueprint("entry", __name__)
 
 
 @blueprint.get("")
+@access.needs("read", "gateway", "api")
 def list_versions() -> Response:
     return reply.metadata({"rc3": urls.base("rc3"), "sys": urls.base("sys")})

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from flask import Flask
 
-from mtango_gevent.api import pictures, query, reply, urls
+from mtango_gevent.api import guard, pictures, query, reply, urls
 from mtango_gevent.api.flask_hooks import FlaskHooks
 from mtango_gevent.api.rc3 import attributes
 from mtango_gevent.api.reply import Rendered
@@ -50,11 +50,12 @@ def _is_plain(accept: str, host: str) -> bool:
 class PreparedRead(Generic[T]):
     """A read of which everything but the reading itself is done.
 
-    route: the URL rule of the Flask view; device: the full name of the device.
+    route: the URL rule of the Flask view; names: of the attributes.
     """
 
     route: str
-    device: str
+    device: Device
+    names: list[str]
     read: Callable[[], Reading[T]]
     render: Callable[[T], Rendered]
 
@@ -101,9 +102,9 @@ class FastValues:
         ):
             return None
         prepared = self._prepare(path, parameters)
-        if prepared is None:
+        if prepared is None or not guard.allows_reads(context, prepared.device, prepared.names):
             return None
-        context.route, context.device = prepared.route, prepared.device
+        context.route, context.device = prepared.route, prepared.device.full_name
         rendered, began = prepared.run(self._body_limit)
         return rendered.body, reply.headers(rendered, began)
 
@@ -121,7 +122,8 @@ class FastValues:
         if attribute:
             return PreparedRead(
                 self._routes[0],
-                device.full_name,
+                device,
+                [attribute],
                 lambda: device.read_value(attribute),
                 lambda item: attributes.render_value(device, item),
             )
@@ -129,7 +131,8 @@ class FastValues:
         query.check_names("attribute", names)
         return PreparedRead(
             self._routes[1],
-            device.full_name,
+            device,
+            names,
             lambda: device.read_values(names),
             lambda items: attributes.render_values(device, items),
         )

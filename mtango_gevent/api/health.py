@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import freshness, reply
+from mtango_gevent.api import access, freshness, reply
 from mtango_gevent.api.request_context import app_state
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import DatabaseServer
@@ -22,12 +22,14 @@ _WARNING_TIMEOUT = 1.0
 
 
 @blueprint.get("/healthz")
+@access.is_free
 def show_life() -> Response:
     """Answer without a Tango call: a restart of the gateway does not bring Tango back."""
     return freshness.add_value_headers(reply.json({"status": "ok"}))
 
 
 @blueprint.get("/readyz")
+@access.is_free
 def show_readiness() -> Response:
     """Answer 503 if the first database does not answer, if no thread is free for a call, or if the gateway stops."""
     problems, warnings = list(_problems()), list(_warnings())

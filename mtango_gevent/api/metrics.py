@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from mtango_gevent.api import freshness
+from mtango_gevent.api import access, freshness
 from mtango_gevent.api.request_context import app_state
 
 blueprint = Blueprint("metrics", __name__)
 
 
 @blueprint.get("/metrics")
+@access.needs("administer", "gateway", "metrics")
 def show_metrics() -> Response:
     """Answer in the text format of Prometheus, or as OpenMetrics to a client that accepts it."""
     app_state().client.publish()

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, request
 
 from mtango_gevent import __version__
-from mtango_gevent.api import access, access_log, request_context
+from mtango_gevent.api import access_log, request_context
 from mtango_gevent.api.cors import METHODS, CorsPolicy
 from mtango_gevent.api.fast_values import FastValues
 from mtango_gevent.api.request_context import AppState, RequestContext, current
+from mtango_gevent.errors import ApiError
 from mtango_gevent.metrics import OTHER
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Middleware:
             return start_response(status, headers, *error)
 
         try:
-            access.check(context)
+            self._authenticate(context)
             response = self._fast_values.answer(context)
         except Exception as error:  # Flask's error handlers answer it
             context.failure, response = error, None
@@ -51,6 +52,15 @@ class Middleware:
         body, headers = response
         start("200 OK", headers)
         return [body]
+
+    def _authenticate(self, context: RequestContext) -> None:
+        access = self._state.access
+        if access.is_open or context.environ["REQUEST_METHOD"] == "OPTIONS":
+            return
+        try:
+            context.identity = access.authenticate(context.environ)
+        except ApiError as refusal:  # which a free view does not care about
+            context.refusal = refusal
 
     def _finish(self, context: RequestContext, status: str, headers: list[tuple[str, str]]) -> None:
         """Add the headers that every response has; count and log the request."""

@@ -7,6 +7,7 @@ from importlib import resources
 from flask import Blueprint, Response, render_template, request
 
 from mtango_gevent import __version__
+from mtango_gevent.api import access
 from mtango_gevent.api.request_context import config
 from mtango_gevent.errors import NotFound
 
@@ -19,6 +20,7 @@ _WRITTEN_ADDRESS = "- url: /tango/rest"
 
 
 @blueprint.get("/")
+@access.needs("read", "gateway", "pages")
 def show_home() -> str:
     return render_template(
         "home.html", version=__version__, base=request.script_root + config().app_base, swagger=SWAGGER
@@ -26,6 +28,7 @@ def show_home() -> str:
 
 
 @blueprint.get("/swagger/<name>.yml")
+@access.needs("read", "gateway", "pages")
 def show_swagger(name: str) -> Response:
     if name not in SWAGGER:
         raise NotFound(f"no such file: {request.path}")

@@ -9,9 +9,11 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from mtango_gevent.api.access import ANONYMOUS, AccessControl
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import measure_calls
 from mtango_gevent.control.client import TangoClient
+from mtango_gevent.errors import ApiError
 from mtango_gevent.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -23,13 +25,14 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 @dataclasses.dataclass(frozen=True)
 class AppState:
-    """State of one application: settings, Tango client, metrics.
+    """State of one application: settings, Tango client, access control, metrics.
 
     in_force: values of settings that gunicorn's command line has changed; the worker fills it in.
     """
 
     config: Config
     client: TangoClient
+    access: AccessControl
     in_force: dict[str, object] = dataclasses.field(default_factory=dict)
 
     @property
@@ -43,10 +46,23 @@ class RequestContext:
     id: the client's X-Request-ID, or a random one; began: time of arrival (time.perf_counter()).
     tango_time: the time that its Tango calls have taken; outcome: `ok`, or why the request failed.
     route: the URL rule, `none` without one; device: full name of the device in the URL, `-` without one.
+    identity: the authenticated user; refusal: why the client could not be authenticated.
     failure: an error from before Flask was called, which Flask has to answer.
     """
 
-    __slots__ = ("began", "device", "environ", "failure", "id", "outcome", "route", "state", "tango_time")
+    __slots__ = (
+        "began",
+        "device",
+        "environ",
+        "failure",
+        "id",
+        "identity",
+        "outcome",
+        "refusal",
+        "route",
+        "state",
+        "tango_time",
+    )
 
     def __init__(self, state: AppState, environ: WSGIEnvironment) -> None:
         given = environ.get("HTTP_X_REQUEST_ID")
@@ -55,6 +71,8 @@ class RequestContext:
         self.began = time.perf_counter()
         self.tango_time = measure_calls()
         self.outcome, self.route, self.device = "ok", "none", "-"
+        self.identity = ANONYMOUS
+        self.refusal: ApiError | None = None
         self.failure: Exception | None = None
 
 

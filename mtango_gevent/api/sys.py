@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import __version__
-from mtango_gevent.api import reply, urls
+from mtango_gevent.api import access, reply, urls
 from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.control.host import tango_host_variable
 from mtango_gevent.errors import NotFound
@@ -19,6 +19,7 @@ blueprint = Blueprint("sys", __name__)
 
 
 @blueprint.get("")
+@access.needs("read", "gateway", "sys")
 def show_entry() -> Response:
     base = urls.base("sys")
     return reply.metadata(
@@ -34,6 +35,7 @@ def show_entry() -> Response:
 
 
 @blueprint.get("/stats")
+@access.needs("read", "gateway", "sys/stats")
 def show_statistics() -> Response:
     """Show the statistics of the gateway and of each worker. Counters include workers that have ended."""
     total, workers = _read()
@@ -63,6 +65,7 @@ def _shape_figures(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.get("/devices")
+@access.needs("read", "gateway", "sys/devices")
 def show_devices() -> Response:
     """Show the status of each device that was called, from all workers."""
     app_state().client.publish()
@@ -75,6 +78,7 @@ def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.get("/config")
+@access.needs("read", "gateway", "sys/config")
 def show_config() -> Response:
     """Show the settings in force, including those from gunicorn's command line."""
     settings = {**dataclasses.asdict(config()), **app_state().in_force}
@@ -83,6 +87,7 @@ def show_config() -> Response:
 
 @blueprint.get("/cache/<cache>")
 @blueprint.get("/active/<cache>")
+@access.needs("read", "gateway", "sys/cache")
 def show_cache(cache: str) -> Response:
     """Show hits, misses, currsize and maxsize of the device proxies or the attribute configurations of all workers."""
     _check(cache)
@@ -91,6 +96,7 @@ def show_cache(cache: str) -> Response:
 
 
 @blueprint.get("/clean/<cache>")
+@access.needs("administer", "gateway", "sys/clean")
 def clean_cache(cache: str) -> Response:
     """Have each worker clear the cache before its next request."""
     _check(cache)

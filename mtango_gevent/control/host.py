@@ -64,6 +64,10 @@ class TangoHost:
         """The database of this host. Raises DevFailed where TANGO_HOST is needed and not set."""
         return self.client.database(self.prefix, self._addresses)
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of this host as `host:port`, in lower case, whatever the URL calls it."""
+        return tuple(f"{host}:{port}".lower() for host, port in self._addresses())
+
     def _addresses(self) -> list[Address]:
         return [_parse(self.prefix.removeprefix("tango://").removesuffix("/"))] if self.prefix else _own_hosts()
 

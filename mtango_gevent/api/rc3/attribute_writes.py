@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import failures, reply, writes
+from mtango_gevent.api import access, failures, guard, reply, writes
 from mtango_gevent.api.rc3.attributes import answer_in_json, by_name, not_found, shape_failure, shape_value
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, DevFailed, as_failure, explained, not_made, status_of
@@ -24,6 +24,7 @@ Failures: TypeAlias = dict[str, ApiError | DevFailed]
 
 
 @blueprint.put("/<attribute>/value")
+@access.needs("write", "attribute")
 def write_value(device: Device, attribute: str) -> Response:
     """Write one attribute and answer its value as read back; a write-only attribute reads as written."""
     raw = writes.value("v")
@@ -37,9 +38,11 @@ def write_value(device: Device, attribute: str) -> Response:
 
 
 @blueprint.put("/value")
+@access.needs("write", "attribute", by_view=True)
 def write_values(device: Device) -> Response:
     """Write several attributes in the order of the request, and answer what is read back; each fails for itself."""
     inputs = writes.values("attribute")
+    guard.require("write", "attribute", device, inputs)
     if writes.asynchronous():
         for name, raw in inputs.items():
             _check(device, name, raw)

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import failures, freshness, pictures, query, reply, timestamps, urls, writes
+from mtango_gevent.api import access, failures, freshness, guard, pictures, query, reply, timestamps, urls, writes
 from mtango_gevent.api.rc3 import configuration
 from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import config, request_started
@@ -23,6 +23,7 @@ blueprint = Blueprint("attributes", __name__)
 
 
 @blueprint.get("")
+@access.needs("read")
 def list_attributes(device: Device) -> Response:
     name = device.find_name()
     infos = device.list_attributes(config().metadata_max_age)
@@ -33,6 +34,7 @@ def list_attributes(device: Device) -> Response:
 
 
 @blueprint.get("/<attribute>")
+@access.needs("read", "attribute")
 def show_attribute(device: Device, attribute: str) -> Response:
     info = device.describe_attribute(attribute, config().metadata_max_age)
     return reply.metadata(_shape_attribute(device, device.find_name(), info))
@@ -55,19 +57,33 @@ def _shape_attribute(device: Device, device_name: str, info: AttributeConfigurat
 
 
 @blueprint.get("/<attribute>/value")
+@access.needs("read", "attribute")
 def read_value(device: Device, attribute: str) -> Response:
     reading = device.read_value(attribute)
     return answer_value(device, reading.items, reading.began)
 
 
 @blueprint.get("/value")
+@access.needs("read", "attribute", by_view=True)
 def read_values(device: Device) -> Response:
     """Answer the attributes named by `attr`, in that order and from one Tango call; each fails for itself."""
-    reading = device.read_values(query.names("attr", "attribute"))
-    return reply.collection(reading.items, lambda item: shape_value(device, item), reading.began)
+    names = query.names("attr", "attribute")
+    refused = guard.refusals("read", "attribute", device, names)
+    reading = device.read_values([name for name in names if name not in refused])
+    items = iter(reading.items)
+    return reply.collection(
+        [(name, refused.get(name) or next(items)) for name in names],
+        lambda named: _shape_value_or_refusal(device, *named),
+        reading.began,
+    )
+
+
+def _shape_value_or_refusal(device: Device, name: str, item: AttributeData | ApiError) -> JsonObject:
+    return failures.failed_item(name, describe(item)) if isinstance(item, ApiError) else shape_value(device, item)
 
 
 @blueprint.get("/<attribute>/history")
+@access.needs("read", "attribute")
 def read_history(device: Device, attribute: str) -> Response:
     items = device.read_attribute_history(attribute)
     return reply.collection(items, lambda item: _shape_record(device, item), request_started())
@@ -143,19 +159,25 @@ def _time_of(item: AttributeData) -> int | None:
 
 
 @blueprint.get("/info")
+@access.needs("read", "attribute", by_view=True)
 def show_infos(device: Device) -> Response:
     """Answer the configurations of the attributes named by `attr`; each fails for itself."""
     names = query.names("attr", "attribute")
+    refused = guard.refusals("read", "attribute", device, names)
     known = by_name(device.list_attributes(config().metadata_max_age)) if names else {}
-    return reply.collection(names, lambda name: _shape_info_or_failure(name, known.get(folded(name))))
+    return reply.collection(
+        names, lambda name: _shape_info_or_failure(name, refused.get(name), known.get(folded(name)))
+    )
 
 
 @blueprint.get("/<attribute>/info")
+@access.needs("read", "attribute")
 def show_info(device: Device, attribute: str) -> Response:
     return reply.metadata(_shape_info(device.describe_attribute(attribute, config().metadata_max_age)))
 
 
 @blueprint.put("/<attribute>/info")
+@access.needs("configure", "attribute")
 def change_info(device: Device, attribute: str) -> Response:
     """Change the keys that the document has, in the device's present configuration."""
     document = writes.document()
@@ -173,7 +195,9 @@ def _shape_info(info: AttributeConfiguration) -> JsonObject:
     return configuration.shape(info, config().rc3_mode)
 
 
-def _shape_info_or_failure(name: str, info: AttributeConfiguration | None) -> JsonObject:
+def _shape_info_or_failure(name: str, refusal: ApiError | None, info: AttributeConfiguration | None) -> JsonObject:
+    if refusal is not None:
+        return failures.failed_item(name, describe(refusal))
     if info is None:
         return failures.failed_item(name, describe(not_found(name)))
     return failures.shape_item(read_text(info, "name"), lambda: _shape_info(info))

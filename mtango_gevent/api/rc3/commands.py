@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import failures, reply, timestamps, urls, writes
+from mtango_gevent.api import access, failures, reply, timestamps, urls, writes
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import describe_stack
@@ -18,6 +18,7 @@ blueprint = Blueprint("commands", __name__)
 
 
 @blueprint.get("")
+@access.needs("read")
 def list_commands(device: Device) -> Response:
     name = device.find_name()
     return reply.collection(
@@ -27,12 +28,14 @@ def list_commands(device: Device) -> Response:
 
 
 @blueprint.get("/<command>")
+@access.needs("read", "command")
 def show_command(device: Device, command: str) -> Response:
     info = device.describe_command(command, config().metadata_max_age)
     return reply.metadata(_shape_command(device, device.find_name(), info))
 
 
 @blueprint.put("/<command>")
+@access.needs("execute", "command")
 def run_command(device: Device, command: str) -> Response:
     """Run a command with the body or the parameter `v` as its argument, which a command without one ignores."""
     raw = writes.argument()
@@ -61,6 +64,7 @@ def _argument(device: Device, info: CommandDescription, raw: RawInput) -> Any:
 
 
 @blueprint.get("/<command>/history")
+@access.needs("read", "command")
 def read_history(device: Device, command: str) -> Response:
     info = device.describe_command(command)
     items = device.read_command_history(read_text(info, "cmd_name"))

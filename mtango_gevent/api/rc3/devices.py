@@ -6,7 +6,7 @@ import dataclasses
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import reply, urls
+from mtango_gevent.api import access, reply, urls
 from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import DeviceInfo
@@ -17,6 +17,7 @@ blueprint = Blueprint("devices", __name__)
 
 
 @blueprint.get(urls.DEVICE)
+@access.needs("read")
 def show_device(device: Device) -> Response:
     info = device.read_info()
     url = urls.of_device("rc3", device, info.name)
@@ -35,6 +36,7 @@ def show_device(device: Device) -> Response:
 
 
 @blueprint.get(urls.DEVICE + "/state")
+@access.needs("read", "attribute", "state")
 def show_state(device: Device) -> Response:
     """Answer state and status; a failed reading is a state for clients of the Java server."""
     try:

@@ -7,7 +7,7 @@ import time
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import connection, error_handlers, failures, query, reply, timestamps
+from mtango_gevent.api import access, connection, error_handlers, failures, query, reply, timestamps
 from mtango_gevent.api.rc3.attributes import answer_value
 from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
@@ -27,6 +27,7 @@ STATES = ("CONTINUATION", "INITIAL")
 
 
 @blueprint.get("/<attribute>/<any(change,periodic,user,archive,alarm):kind>")
+@access.needs("read", "attribute")
 def wait_for_event(device: Device, attribute: str, kind: str) -> Response:
     """Answer the next event, the present value (`state=INITIAL`), or the first event after `last`.
 

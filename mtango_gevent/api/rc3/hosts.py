@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import query, reply, urls
+from mtango_gevent.api import access, query, reply, urls
 from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.control.host import TangoHost, list_hosts
 
@@ -12,17 +12,20 @@ blueprint = Blueprint("hosts", __name__)
 
 
 @blueprint.get("")
+@access.needs("read", "gateway", "api")
 def show_entry() -> Response:
     return reply.metadata({"hosts": f"{urls.base('rc3')}/hosts", "x-auth-method": "none"})
 
 
 @blueprint.get("/hosts")
+@access.needs("read", "gateway", "api")
 def show_hosts() -> Response:
     """Answer an object; clients begin at the URL of its first key."""
     return reply.metadata({f"{h.host}:{h.port}": urls.of_host("rc3", h) for h in list_hosts(app_state().client)})
 
 
 @blueprint.get(urls.HOST)
+@access.needs("read")
 def show_host(tango_host: TangoHost) -> Response:
     return reply.metadata(
         {
@@ -36,6 +39,7 @@ def show_host(tango_host: TangoHost) -> Response:
 
 
 @blueprint.get(urls.HOST + "/devices")
+@access.needs("read")
 def list_devices(tango_host: TangoHost) -> Response:
     """Answer the devices that match `wildcard`, and mtango-py's `domain`, `family` and `member`."""
     parts = query.name_parts()

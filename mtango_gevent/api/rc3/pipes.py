@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import failures, reply, timestamps, urls, writes
+from mtango_gevent.api import access, failures, reply, timestamps, urls, writes
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
 from mtango_gevent.values import JsonObject
@@ -18,6 +18,7 @@ blueprint = Blueprint("pipes", __name__)
 
 
 @blueprint.get("")
+@access.needs("read")
 def list_pipes(device: Device) -> Response:
     parent = f"{urls.of_device('rc3', device, device.find_name())}/pipes"
     names = device.list_pipes(config().metadata_max_age)
@@ -25,12 +26,14 @@ def list_pipes(device: Device) -> Response:
 
 
 @blueprint.get("/<pipe>")
+@access.needs("read", "pipe")
 def read_pipe(device: Device, pipe: str) -> Response:
     """Answer the root blob; `size` is the number of its elements."""
     return _answer_pipe(device, pipe)
 
 
 @blueprint.put("/<pipe>")
+@access.needs("write", "pipe")
 def write_pipe(device: Device, pipe: str) -> Response:
     """Write a pipe. The body is like the answer of a read, of which `name` and `data` are used."""
     device.check_pipes()

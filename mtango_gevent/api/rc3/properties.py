@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import failures, query, reply, writes
+from mtango_gevent.api import access, failures, query, reply, writes
 from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.properties import Found
@@ -30,12 +30,14 @@ _ONE = "/<path:property_name>"
 
 
 @blueprint.get("")
+@access.needs("read")
 def list_properties(device: Device) -> Response:
     found = device.properties().read()
     return reply.collection(list(found), lambda name: _shape_item(name, found))
 
 
 @blueprint.route("", methods=_PUT_OR_POST)
+@access.needs("configure", "property")
 def put_properties(device: Device) -> Response:
     """Write the properties that are named; with `replace` delete all others."""
     put = functools.partial(device.properties().put, writes.properties(), writes.replacing())
@@ -43,18 +45,21 @@ def put_properties(device: Device) -> Response:
 
 
 @blueprint.get(_ONE)
+@access.needs("read", "property")
 def show_property(device: Device, property_name: str) -> Response:
     """Answer a property; one that does not exist has no values."""
     return reply.metadata(_shape_property(property_name, device.properties().read()))
 
 
 @blueprint.route(_ONE, methods=_PUT_OR_POST)
+@access.needs("configure", "property")
 def put_property(device: Device, property_name: str) -> Response:
     put = functools.partial(device.properties().put, {property_name: writes.property_texts(property_name)})
     return _now_or_later(device, put, functools.partial(_shape_property, property_name))
 
 
 @blueprint.delete(_ONE)
+@access.needs("configure", "property")
 def delete_property(device: Device, property_name: str) -> Response:
     device.properties().delete(property_name)
     return reply.no_content()
@@ -82,17 +87,20 @@ def _texts(name: str, found: Found) -> list[str]:
 
 
 @of_attributes.get("")
+@access.needs("read", "attribute")
 def list_attribute_properties(device: Device, attribute: str) -> Response:
     return reply.metadata(_shape_attribute_properties(device.attribute_properties(attribute).read()))
 
 
 @of_attributes.route("", methods=_PUT_OR_POST)
+@access.needs("configure", "attribute")
 def put_attribute_properties(device: Device, attribute: str) -> Response:
     put = functools.partial(device.attribute_properties(attribute).put, writes.properties(), writes.replacing())
     return _now_or_later(device, put, _shape_attribute_properties)
 
 
 @of_attributes.get(_ONE)
+@access.needs("read", "attribute")
 def show_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     found = device.attribute_properties(attribute).read()
     if canonical_name(property_name, found) is None:
@@ -101,6 +109,7 @@ def show_attribute_property(device: Device, attribute: str, property_name: str) 
 
 
 @of_attributes.route(_ONE, methods=_PUT_OR_POST)
+@access.needs("configure", "attribute")
 def put_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     texts = {property_name: writes.property_texts(property_name)}
     put = functools.partial(device.attribute_properties(attribute).put, texts)
@@ -108,6 +117,7 @@ def put_attribute_property(device: Device, attribute: str, property_name: str) -
 
 
 @of_attributes.delete(_ONE)
+@access.needs("configure", "attribute")
 def delete_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     device.attribute_properties(attribute).delete(property_name)
     return reply.no_content()

@@ -17,6 +17,7 @@ class Partitions:
     events: polling of attributes that send none; unresponsive: polling of devices that did not answer the last time.
     unsubscribing: one thread. watching: configuration events, one thread, which a frozen server holds up for seconds.
     subscribing: a part of metadata's; hundreds of requests may subscribe at once, and wait for that until the deadline.
+    files: of access control, one thread; passwords: their hashes, one thread, as each takes a processor for long.
     pictures: encoding, on a few threads, as each takes a processor. probes: of open devices; pings: of servers.
     whole: the pool itself, without limits of time.
     """
@@ -41,6 +42,8 @@ class Partitions:
         self.unresponsive = partition("the threads for polling after a failure", few, UNLIMITED, whole)
         self.unsubscribing = partition("the thread for unsubscribing", 1, UNLIMITED, whole)
         self.watching = partition("the thread for configuration events", 1, UNLIMITED, whole)
+        self.files = partition("the thread for files", 1, parent=whole)
+        self.passwords = partition("the thread for passwords", 1, patient, whole)
         self.pictures = partition("the threads for pictures", few, parent=whole)
         self.probes = partition("the threads for probes", tenth, UNLIMITED, whole)
         self.pings = partition("the threads for pings", tenth, UNLIMITED, whole)

@@ -1,0 +1,21 @@
+"""Identity: which user makes a request, and how the user has been authenticated."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """user: name, empty for an anonymous client; method: one of MTANGO_AUTH's, `none` for an anonymous client."""
+
+    user: str = ""
+    groups: frozenset[str] = frozenset()
+    method: str = "none"
+
+    @property
+    def is_anonymous(self) -> bool:
+        return not self.user
+
+
+ANONYMOUS = Identity()

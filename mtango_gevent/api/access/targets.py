@@ -1,0 +1,64 @@
+"""Targets: what a request wants to do with what, and how a view declares it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, TypeVar
+
+Action: TypeAlias = Literal["read", "write", "execute", "configure", "administer"]
+Kind: TypeAlias = Literal["gateway", "device", "attribute", "command", "pipe", "property"]
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What a request acts on. All names in lower case.
+
+    name: of the attribute, command, pipe or property, or of a part of the gateway (`metrics`, `sys/stats`).
+    device, tango_hosts: empty for a part of the gateway; tango_hosts: the names of one Tango host, as `host:port`.
+    """
+
+    action: Action
+    kind: Kind
+    name: str = ""
+    device: str = ""
+    tango_hosts: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """What a view does. name: the fixed name of its target; empty for the name in the URL.
+
+    by_view: the view itself checks each of several names in the request.
+    """
+
+    action: Action
+    kind: Kind
+    name: str = ""
+    by_view: bool = False
+
+
+def needs(action: Action, kind: Kind = "device", name: str = "", by_view: bool = False) -> Callable[[View], View]:
+    """Declare what a view does. A view without a declaration is one of a program that embeds the gateway."""
+    return _declare(Need(action, kind, name, by_view))
+
+
+def is_free(view: View) -> View:
+    """Declare that any client may make the requests of a view."""
+    return _declare(None)(view)
+
+
+def _declare(need: Need | None) -> Callable[[View], View]:
+    def declare(view: View) -> View:
+        view.need = need  # pyright: ignore[reportFunctionMemberAccess]
+        return view
+
+    return declare
+
+
+def declared(view: Callable[..., Any], method: str) -> Need | None:
+    """Return what a request does with a view, from its declaration or its method; None for a free one."""
+    undeclared = Need("read" if method in ("GET", "HEAD") else "administer", "gateway", "other")
+    return getattr(view, "need", undeclared)
