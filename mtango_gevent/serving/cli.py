@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from mtango_gevent import __version__
+from mtango_gevent import __version__, create_app
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.serving import interpreter
 
@@ -49,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(_: argparse.Namespace) -> int:
-    Config.load()  # report a wrong setting before gunicorn's banner
+    config = Config.load()  # report a wrong setting before gunicorn's banner
+    if config.auth or config.rules:  # and a file of access control that cannot be used
+        create_app(config)
     command = interpreter.gateway_command()
     os.execve(command[0], command, interpreter.environment())
 
