@@ -84,7 +84,7 @@ class KeyFile:
         self._path = Path(path)
         self._used = Path(f"{path}.used")
 
-    def keys(self) -> list[ApiKey]:
+    def read(self) -> list[ApiKey]:
         """Return the keys. Raises OSError, and ValueError for a broken file."""
         return list(parse(self._path.read_bytes()).values())
 
@@ -98,7 +98,7 @@ class KeyFile:
         expires = now + int(seconds) if seconds else 0
         key = ApiKey(check_name(name), digest(secret), tuple(map(check_name, groups)), now, expires)
         with self._locked():
-            keys = self.keys() if self._path.exists() else []
+            keys = self.read() if self._path.exists() else []
             if any(known.name == name for known in keys):
                 raise ValueError(f"there is a key {name} already")
             self._write([*keys, key])
@@ -107,7 +107,7 @@ class KeyFile:
     def revoke(self, name: str) -> None:
         """Remove a key. Raises OSError, and ValueError where there is none of that name."""
         with self._locked():
-            keys = self.keys()
+            keys = self.read()
             kept = [key for key in keys if key.name != name]
             if len(kept) == len(keys):
                 raise ValueError(f"there is no key {name}")
