@@ -39,5 +39,3 @@ def status_of(client: TestApp, headers: dict[str, str], url: str = WHOAMI) -> in
 
 def wait_for_status(client: TestApp, headers: dict[str, str], status: int) -> None:
     wait_until(lambda: status_of(client, headers) == status, 10)
-
-
