@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from mtango_gevent.api.access.bearer import Bearer
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
@@ -36,7 +37,9 @@ class Method(Protocol):
 
 
 # The classes of the methods.
-_METHODS: dict[str, Callable[[Config, TangoClient], Method]] = {}
+_METHODS: dict[str, Callable[[Config, TangoClient], Method]] = {
+    "bearer": Bearer,
+}
 
 # The methods in the words of rc3's `x-auth-method`; the others have none there.
 _RC3_WORDS = {"bearer": "oauth2"}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cachetools import LRUCache
@@ -13,7 +14,7 @@ from mtango_gevent.api.access.identity import Identity
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.calls import NativeLock
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.errors import ApiError
+from mtango_gevent.errors import ApiError, Unauthorized
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -23,6 +24,9 @@ _MOST_KEPT, _KEPT_FOR = 10_000, 60.0
 
 # Characters of the longest name of a user or group.
 _LONGEST_NAME = 255
+
+# Characters that `error_description` cannot have (RFC 6750).
+_NOT_QUOTABLE = re.compile(r"[^ !#-\[\]-~]")
 
 # The beginning of an API key, which the way to authenticate `key` checks.
 _API_KEY = "mtg_"
@@ -75,33 +79,37 @@ class Bearer:
             return kept.identity
         return self._verify(token, digest)
 
+    def problems(self) -> Iterator[str]:
+        """Yield why the keys are not those of now, for /readyz."""
+        if self._source.problem:
+            yield f"bearer: {self._source.problem}"
+
     def _verify(self, token: str, digest: bytes) -> Identity:
         try:
-            claims = self._verifier.claims(token)
+            claims, keys = self._verifier.verify(token)
         except self._wrong as error:
             raise self._refusal(str(error)) from None
         except self._unavailable:
             description = "the keys of the token's issuer cannot be fetched, see the log of the gateway"
             raise ApiError(503, "MTANGO_KeysUnavailable", description, {"Retry-After": "1"}) from None
         identity = self._identity(claims)
-        self._keep(digest, identity, claims["exp"])
-        return identity
-
-    def _keep(self, digest: bytes, identity: Identity, expires: float) -> None:
-        left = min(_KEPT_FOR, expires + self._config.jwt_leeway - time.time())
+        left = min(_KEPT_FOR, claims["exp"] + self._config.jwt_leeway - time.time())
         with self._guard:
-            self._kept[digest] = _Verified(identity, self._source.current(), time.monotonic() + left)
+            self._kept[digest] = _Verified(identity, keys, time.monotonic() + left)
+        return identity
 
     def _identity(self, claims: dict[str, Any]) -> Identity:
         claim = self._config.jwt_user_claim
-        user = claims.get(claim, claims.get("sub"))
+        given = claims.get(claim)
+        user: Any = claims.get("sub") if given is None else given
         if not _is_name(user):
             raise self._refusal(f"expected the name of a user in the claim {claim} or sub")
         return Identity(user, frozenset(_names(_find(claims, self._config.jwt_groups_claim))), "bearer")
 
     def _refusal(self, description: str) -> ApiError:
-        challenge = f'{self.challenge}, error="invalid_token", error_description="{description}"'
-        return ApiError(401, "MTANGO_Unauthorized", description, {"WWW-Authenticate": challenge})
+        quotable = _NOT_QUOTABLE.sub("?", description)
+        challenge = f'{self.challenge}, error="invalid_token", error_description="{quotable}"'
+        return Unauthorized(description, {"WWW-Authenticate": challenge})
 
 
 def _find(claims: dict[str, Any], name: str) -> Any:

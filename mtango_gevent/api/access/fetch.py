@@ -17,8 +17,6 @@ from urllib.parse import urlsplit
 import orjson
 from gevent._hub_local import get_hub_if_exists  # the public get_hub() would make one
 
-from mtango_gevent import __version__
-
 # Seconds for the connection, and again for the whole answer.
 _TIMEOUT = 5.0
 
@@ -51,7 +49,7 @@ def fetch_json(url: str) -> dict[str, Any]:
     Raises ValueError or OSError with what is wrong, in one line.
     """
     check_url(url)
-    request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": _AGENT})
+    request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "mtango-gevent"})
     try:
         with _without_hub(), _opener().open(request, timeout=_TIMEOUT) as response:
             body = response.read(_LIMIT + 1)
@@ -63,9 +61,6 @@ def fetch_json(url: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("expected a JSON object")
     return document
-
-
-_AGENT = f"mtango-gevent/{__version__}"
 
 
 @contextlib.contextmanager

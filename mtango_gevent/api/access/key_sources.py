@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
@@ -28,8 +29,8 @@ _PAUSE, _PAUSE_AFTER_FAILURE = 10.0, 1.0
 
 class KeySource(Protocol):
     @property
-    def is_away(self) -> bool:
-        """Whether newer keys may exist that cannot be fetched."""
+    def problem(self) -> str:
+        """Why the known keys may not be those of now; empty where they are."""
         ...
 
     def current(self) -> SigningKeys:
@@ -75,11 +76,13 @@ def _discover(issuer: str) -> dict[str, Any]:
 class FileKeys:
     """The keys of a JWKS or PEM file."""
 
-    is_away = False
-
     def __init__(self, path: str, client: TangoClient) -> None:
         self._file = WatchedFile("MTANGO_JWT_KEYS", path, parse_file, client)
         self.current = self.renewed = self._file.content
+
+    @property
+    def problem(self) -> str:
+        return self._file.problem
 
 
 class ProviderKeys:
@@ -101,16 +104,13 @@ class ProviderKeys:
         self._due = math.inf  # when the next fetch in the background begins
         self._paused_until = self._began = -math.inf  # of fetches for unknown keys; of the last fetch
 
-    @property
-    def is_away(self) -> bool:
-        return bool(self.problem)
-
     def current(self) -> SigningKeys:
         """Return the known keys, none before the first fetch. Never waits."""
         now = time.monotonic()
         if now > self._due:
             self._due = now + _REFRESH_AFTER_FAILURE
-            self._concurrency.spawn(self._fetch, 0.0)
+            with contextlib.suppress(RuntimeError):  # the machine has no thread: later
+                self._concurrency.spawn(self._fetch, 0.0)
         return self._keys
 
     def renewed(self) -> SigningKeys:
@@ -125,7 +125,7 @@ class ProviderKeys:
         try:
             self._flight.do("keys", functools.partial(self._replace, pause), self._route)
         except DevFailed as failure:
-            self._fail(in_one_line(failure))
+            self._fail(f"cannot fetch the keys of {self._name}: {in_one_line(failure)}")
 
     def _replace(self, pause: float) -> bool:
         self._began = time.monotonic()
@@ -135,7 +135,7 @@ class ProviderKeys:
                 self._keys, self._document = parse_jwks(document), document
                 logger.info("the keys of %s have been read", self._name)
         except (OSError, ValueError) as error:
-            self._fail(str(error))
+            self._fail(f"cannot fetch the keys of {self._name}: {error}")
             return False
         self.problem = ""
         self._due = time.monotonic() + _REFRESH_AFTER
@@ -145,8 +145,7 @@ class ProviderKeys:
     def _fail(self, problem: str) -> None:
         """Note a problem, and log it once."""
         if problem != self.problem:
-            line = f"cannot fetch the keys of {self._name}, known ones stay in force: {problem}"
-            logger.error("%s", line.encode("unicode_escape").decode("ascii"))
+            logger.error("%s", problem.encode("unicode_escape").decode("ascii"))
         self.problem = problem
         self._due = time.monotonic() + _REFRESH_AFTER_FAILURE
         self._paused_until = time.monotonic() + _PAUSE_AFTER_FAILURE

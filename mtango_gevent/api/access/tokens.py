@@ -37,27 +37,24 @@ class TokenVerifier:
         self._config, self._source = config, source
         self._jwt = _Jwt({"require": ["exp", "aud", *(["iss"] if config.jwt_issuer else [])]})
 
-    def claims(self, token: str) -> dict[str, Any]:
-        """Return the claims of a token. Raises WrongToken, KeysUnavailable."""
+    def verify(self, token: str) -> tuple[dict[str, Any], SigningKeys]:
+        """Return the claims of a token, and the keys of which one has signed it. Raises WrongToken, KeysUnavailable."""
         algorithm, key_id = self._header(token)
-        keys, found = self._source.current(), None
-        if keys:
-            found = self._signed_claims(token, algorithm, keys.find(algorithm, key_id))
-        if found is None:
-            renewed = self._source.renewed()
-            if renewed is not keys:
-                keys = renewed
-                found = self._signed_claims(token, algorithm, keys.find(algorithm, key_id))
-        if found is None:
-            self._refuse(keys, bool(keys.find(algorithm, key_id)))
-        return found
+        keys = self._source.current()
+        claims = self._signed_claims(token, algorithm, keys.find(algorithm, key_id))
+        if claims is None and (renewed := self._source.renewed()) is not keys:
+            keys = renewed
+            claims = self._signed_claims(token, algorithm, keys.find(algorithm, key_id))
+        if claims is None:
+            raise self._refusal(keys, has_key=bool(keys.find(algorithm, key_id)))
+        return claims, keys
 
-    def _refuse(self, keys: SigningKeys, has_key: bool) -> None:
+    def _refusal(self, keys: SigningKeys, has_key: bool) -> Exception:
         if has_key:
-            raise WrongToken("the signature of the token is wrong")
-        if self._source.is_away or not keys:
-            raise KeysUnavailable
-        raise WrongToken("the token is signed with an unknown key")
+            return WrongToken("the signature of the token is wrong")
+        if self._source.problem or not keys:
+            return KeysUnavailable()
+        return WrongToken("the token is signed with an unknown key")
 
     def _header(self, token: str) -> tuple[str, str | None]:
         """Return algorithm and key id of a token. `jku`, `x5u`, `jwk` and `x5c` in its header are not looked at."""
