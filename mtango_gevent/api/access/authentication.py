@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from mtango_gevent.api.access.basic import Basic
 from mtango_gevent.api.access.bearer import Bearer
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
+from mtango_gevent.api.access.keys import Keys
+from mtango_gevent.api.access.trusted_header import TrustedHeader
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError, Unauthorized
@@ -36,9 +39,11 @@ class Method(Protocol):
         ...
 
 
-# The classes of the methods.
 _METHODS: dict[str, Callable[[Config, TangoClient], Method]] = {
+    "basic": Basic,
     "bearer": Bearer,
+    "key": Keys,
+    "trusted-header": TrustedHeader,
 }
 
 # The methods in the words of rc3's `x-auth-method`; the others have none there.

@@ -1,4 +1,4 @@
-"""The way to authenticate `bearer`: a JSON Web Token of an OIDC provider in the header Authorization (RFC 6750)."""
+"""The method `bearer`: a JSON Web Token of an OIDC provider in the header Authorization (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LONGEST_NAME = 255
 # Characters that `error_description` cannot have (RFC 6750).
 _NOT_QUOTABLE = re.compile(r"[^ !#-\[\]-~]")
 
-# The beginning of an API key, which the way to authenticate `key` checks.
+# The beginning of an API key, which the method `key` checks.
 _API_KEY = "mtg_"
 
 
@@ -52,9 +52,11 @@ class Bearer:
         try:
             from mtango_gevent.api.access import key_sources, tokens
         except ImportError:
-            raise ConfigError("MTANGO_AUTH: `bearer` needs PyJWT, which is not installed (the extra `auth`)") from None
+            raise ConfigError("MTANGO_AUTH: `bearer` needs PyJWT: pip install 'mtango-gevent[auth]'") from None
         if not config.jwt_audience:
-            raise ConfigError("MTANGO_JWT_AUDIENCE: `bearer` needs the audience that tokens must name")
+            raise ConfigError(
+                "MTANGO_JWT_AUDIENCE: expected the audience that the tokens of `bearer` must name, got none"
+            )
         self._config = config
         self._source = key_sources.key_source(config, client)
         self._verifier = tokens.TokenVerifier(config, self._source)

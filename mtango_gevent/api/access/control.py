@@ -43,6 +43,10 @@ class AccessControl:
         if target.action != "read" and self._config.read_only:
             named = target.device or target.name
             return ApiError(403, "MTANGO_ReadOnly", f"{target.action} {named}: MTANGO_READ_ONLY allows reads only")
-        if self._config.auth and not self._config.rules and identity.is_anonymous:
+        return self.refusal_of_anonymous(identity)
+
+    def refusal_of_anonymous(self, identity: Identity) -> ApiError | None:
+        """Return why an anonymous client may do nothing; None for a user, and where rules decide or access is open."""
+        if identity.is_anonymous and self._config.auth and not self._config.rules:
             return self.authentication.required("expected credentials: without MTANGO_RULES only users are served")
         return None
