@@ -32,6 +32,12 @@ REASONS: dict[str, tuple[str | None, str]] = {
         "400",
         "A name, a parameter, a body or a value is not acceptable. The text says which, and why.",
     ),
+    "MTANGO_Unauthorized": (
+        "401",
+        "Credentials are missing or wrong. `WWW-Authenticate` names the ways to authenticate.",
+    ),
+    "MTANGO_Forbidden": ("403", "The user may not do this. The text says why."),
+    "MTANGO_ReadOnly": ("403", "`MTANGO_READ_ONLY` allows reads only."),
     "MTANGO_NotFound": ("404", "There is no such cache, OpenAPI file or property."),
     "MTANGO_UnknownTangoHost": (
         "404",
