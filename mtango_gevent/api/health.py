@@ -59,7 +59,9 @@ def _problems() -> Iterator[str]:
 
 
 def _warnings() -> Iterator[str]:
-    """Check the other Tango hosts and each server of a redundant database, without which the gateway still works."""
+    """Check what the gateway still works without: new files of access control, other Tango hosts, each server of a
+    redundant database."""
+    yield from app_state().access.problems()
     client = app_state().client
     with contextlib.suppress(DevFailed):  # reported as a problem
         first, *others = (host.database.servers for host in list_hosts(client))

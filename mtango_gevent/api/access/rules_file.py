@@ -27,7 +27,20 @@ KINDS: dict[str, Kind] = {
     "properties": "property",
     "gateway": "gateway",
 }
-PARTS = ("api", "metrics", "other", "pages", "sys")
+
+# Parts of the gateway, as the views declare them.
+PARTS = (
+    "api",
+    "metrics",
+    "other",
+    "pages",
+    "sys",
+    "sys/cache",
+    "sys/clean",
+    "sys/config",
+    "sys/devices",
+    "sys/stats",
+)
 
 _WHO = ("users", "groups", "networks", "anyone")
 _KEYS = (*_WHO, "may", "may_not", "devices", "tango_hosts", *KINDS)
@@ -102,7 +115,7 @@ def _parse_rule(number: int, table: Any, line: int, text: str, groups: Mapping[s
             if key not in _KEYS:
                 raise _Fault(key, f"unknown key, expected one of {', '.join(_KEYS)}")
         allows, actions = _actions(table)
-        names = {kind: _globs(table, key, _name) for key, kind in KINDS.items() if key in table}
+        names: dict[Kind, Globs] = {kind: _globs(table, key, _name) for key, kind in KINDS.items() if key in table}
         devices = _globs(table, "devices", _device) if "devices" in table else None
         hosts = _globs(table, "tango_hosts", _tango_host) if "tango_hosts" in table else None
         if "gateway" in names and len(names) + (devices is not None) + (hosts is not None) > 1:
@@ -164,7 +177,7 @@ def _network(text: str) -> Network:
     try:
         return ipaddress.ip_network(text)
     except ValueError as error:
-        raise _Fault("networks", f"expected an address or a network such as 10.1.0.0/16, got {text!r}: {error}") from None
+        raise _Fault("networks", f"expected networks such as 10.1.0.0/16, got {text!r}: {error}") from None
 
 
 def _globs(table: Mapping[str, Any], key: str, check: Callable[[str, str], None]) -> Globs:
@@ -179,8 +192,8 @@ def _globs(table: Mapping[str, Any], key: str, check: Callable[[str, str], None]
 def _name(key: str, pattern: str) -> None:
     if "/" in pattern and key not in ("properties", "gateway"):
         raise _Fault(key, f"expected a name without its device, got {pattern!r}: devices have a key of their own")
-    if key == "gateway" and re.match("[a-z]*", pattern)[0] not in (*PARTS, "") and "*" not in pattern:
-        raise _Fault(key, f"expected a part of the gateway, one of {', '.join(PARTS)} or such as sys/*, got {pattern!r}")
+    if key == "gateway" and not any(map(Globs([pattern]).match, PARTS)):
+        raise _Fault(key, f"expected parts of the gateway, of {', '.join(PARTS)}, got {pattern!r}")
 
 
 def _device(key: str, pattern: str) -> None:

@@ -26,6 +26,10 @@ class Target:
     device: str = ""
     tango_hosts: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        of = "/".join(filter(None, (self.device, self.name))) or ",".join(self.tango_hosts)
+        return f"{self.action} {of}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Need:
