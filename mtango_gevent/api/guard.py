@@ -42,6 +42,16 @@ def _check_spelling(device: Device | None) -> None:
         device.find_name()
 
 
+def check_credentials() -> None:
+    """Raise ApiError for wrong credentials, and for an anonymous client where only users are served."""
+    context = current()
+    if context.refusal is not None:
+        raise context.refusal
+    refusal = context.state.access.refusal_of_anonymous(context.identity)
+    if refusal is not None:
+        raise refusal
+
+
 def _need() -> Need | None:
     if request.endpoint is None:  # no such URL
         return Need("read", "gateway", "other")

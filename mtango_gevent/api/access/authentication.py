@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from mtango_gevent.api.access.basic import Basic
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
+from mtango_gevent.api.access.keys import Keys
+from mtango_gevent.api.access.trusted_header import TrustedHeader
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError, Unauthorized
@@ -35,8 +38,11 @@ class Method(Protocol):
         ...
 
 
-# The classes of the methods.
-_METHODS: dict[str, Callable[[Config, TangoClient], Method]] = {}
+_METHODS: dict[str, Callable[[Config, TangoClient], Method]] = {
+    "basic": Basic,
+    "key": Keys,
+    "trusted-header": TrustedHeader,
+}
 
 # The methods in the words of rc3's `x-auth-method`; the others have none there.
 _RC3_WORDS = {"bearer": "oauth2"}

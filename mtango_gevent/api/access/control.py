@@ -80,6 +80,12 @@ class AccessControl:
             return self.authentication.required(description)
         return ApiError(403, "MTANGO_Forbidden", description)
 
+    def refusal_of_anonymous(self, identity: Identity) -> ApiError | None:
+        """Return why an anonymous client may do nothing; None for a user, and where rules decide or access is open."""
+        if identity.is_anonymous and self._config.auth and not self._config.rules:
+            return self.authentication.required(_ANONYMOUS.reason)
+        return None
+
 
 def _watch_rules(config: Config, client: TangoClient) -> WatchedFile[Rules]:
     parse = functools.partial(parse_rules, file=Path(config.rules).name)

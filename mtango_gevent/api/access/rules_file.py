@@ -34,6 +34,7 @@ PARTS = (
     "metrics",
     "other",
     "pages",
+    "readyz",
     "sys",
     "sys/cache",
     "sys/clean",
