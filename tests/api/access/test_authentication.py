@@ -66,7 +66,7 @@ def test_anonymous_client_is_shown_where_rules_decide(
     make_client: Callable[..., TestApp], settings: dict[str, Any], tmp_path: Path
 ) -> None:
     rules = tmp_path / "rules.toml"
-    rules.write_text("", "utf-8")
+    rules.write_text('[[rule]]\nanyone = true\nmay_not = ["read"]\n', "utf-8")
     client = make_client(auth=("basic",), rules=str(rules), **settings)
     assert client.get(WHOAMI).json["anonymous"] is True
     client.get(WHOAMI, headers=basic("alice", "wrong"), status=401)
