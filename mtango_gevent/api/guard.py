@@ -24,11 +24,16 @@ def check_view() -> None:
     need = _need()
     if need is None:
         return
-    context = current()
-    if context.refusal is not None:
-        raise context.refusal
+    context, target = current(), _target_of_view(need)
+    refusal = _refusal_of_page(context, target.action) or context.refusal
+    if refusal is not None:
+        raise refusal
     if not need.by_view:
-        _check(context, _target_of_view(need))
+        _check(context, target)
+
+
+def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None:
+    return context.state.access.cross_site.refusal(context.environ, action)
 
 
 def _need() -> Need | None:
@@ -69,9 +74,11 @@ def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -
 
 def allows_reads(context: RequestContext, device: Device, attributes: Iterable[str]) -> bool:
     """Return whether the client of a request may read all these attributes."""
-    if context.state.access.is_open:
+    if context.state.access.reads_are_open:
         return True
-    return context.refusal is None and not refusals("read", "attribute", device, attributes)
+    if context.refusal is not None or _refusal_of_page(context, "read") is not None:
+        return False
+    return not refusals("read", "attribute", device, attributes)
 
 
 def allows(action: Action, part: str) -> bool:

@@ -21,9 +21,11 @@ import pytest
 from mtango_gevent.demo.embedded import EmbeddedTango, free_port
 from tests.waiting import wait_until
 
-__all__ = ["Gateway", "free_port", "served", "wait_until"]
+__all__ = ["COMMAND", "Gateway", "free_port", "served", "wait_until"]
 
 ROOT = Path(__file__).parents[2]
+
+COMMAND = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:application"]
 
 
 @dataclasses.dataclass
@@ -93,8 +95,7 @@ def served(command: list[str], log: Path, cwd: Path = ROOT, **environment: str) 
 
 @pytest.fixture(scope="session")
 def gateway(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:application"]
-    with served(command, tmp_path_factory.mktemp("gunicorn") / "log") as gateway:
+    with served(COMMAND, tmp_path_factory.mktemp("gunicorn") / "log") as gateway:
         yield gateway
 
 
