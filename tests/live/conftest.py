@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -72,7 +72,13 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def served(command: list[str], log: Path, cwd: Path = ROOT, **environment: str) -> Iterator[Gateway]:
+def served(
+    command: list[str],
+    log: Path,
+    cwd: Path = ROOT,
+    answers: Callable[[Gateway], bool] = Gateway.answers,
+    **environment: str,
+) -> Iterator[Gateway]:
     """Run `command`, which serves at the port that MTANGO_PORT names, as long as the block lasts."""
     port = free_port()
     variables = {**os.environ, "MTANGO_HOST": "127.0.0.1", "MTANGO_PORT": str(port), **environment}
@@ -86,7 +92,7 @@ def served(command: list[str], log: Path, cwd: Path = ROOT, **environment: str) 
         )
     gateway = Gateway(process, port, log)
     try:
-        wait_until(gateway.answers)
+        wait_until(lambda: answers(gateway))
         yield gateway
     finally:
         process.send_signal(signal.SIGTERM)
