@@ -1,5 +1,6 @@
 """gunicorn's configuration. gunicorn reads it before the fork: it imports neither PyTango nor anything that patches."""
 
+import functools
 import logging
 import os
 import signal
@@ -7,7 +8,7 @@ import sys
 
 from mtango_gevent import logs, scoreboard
 from mtango_gevent.config import Config, ConfigError
-from mtango_gevent.serving import stopping
+from mtango_gevent.serving import exposure, stopping
 
 try:
     settings = Config.load()
@@ -51,6 +52,20 @@ def on_starting(server):
     if "trusted-header" in settings.auth and server.cfg.header_map == "dangerous":
         sys.exit("mtango-gevent: MTANGO_AUTH: trusted-header does not go with --header-map dangerous")
     board.make_folder(server.cfg.uid, server.cfg.gid)
+
+
+def when_ready(server):
+    """Warn once for all workers, of the addresses in use, which `-b` and systemd may decide."""
+    warning = exposure.warning(settings, [listener.getsockname() for listener in server.LISTENERS])
+    if warning:
+        server.log.warning("%s", warning)
+
+
+def ssl_context(config, default_ssl_context_factory):
+    """Leave the TLS handshake to the worker, which bounds its time: gevent would wait for it without a limit."""
+    context = default_ssl_context_factory()
+    context.wrap_socket = functools.partial(context.wrap_socket, do_handshake_on_connect=config.do_handshake_on_connect)
+    return context
 
 
 def pre_fork(server, worker):

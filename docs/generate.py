@@ -53,6 +53,10 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_Http415": ("415", "The body has a `Content-Encoding`."),
     "MTANGO_Http501": ("501", "The body has a `Transfer-Encoding` other than `chunked`."),
     "MTANGO_NotImplemented": ("501", "An optional package is not installed, or PyTango has no pipes."),
+    "MTANGO_KeysUnavailable": (
+        "503",
+        "The keys that verify the token cannot be fetched from its issuer. The log of the gateway says why.",
+    ),
     "MTANGO_InternalError": ("500", "A defect of the gateway. The log has a traceback with the same request id."),
     "MTANGO_CircuitOpen": (None, "The circuit of the device or of its server is open: the call was not made."),
     "MTANGO_DeviceBusy": (

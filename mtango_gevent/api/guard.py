@@ -25,10 +25,12 @@ def check_view() -> None:
     if need is None:
         return
     context = current()
-    if context.refusal is not None:
-        raise context.refusal
+    target = _target_of_view(context, need)
+    refusal = _refusal_of_page(context, target.action) or context.refusal
+    if refusal is not None:
+        raise refusal
     if not need.by_view:
-        _check(context, _target_of_view(context, need))
+        _check(context, target)
     if not context.state.access.is_open:
         _check_spelling((request.view_args or {}).get("device"))
 
@@ -50,6 +52,10 @@ def check_credentials() -> None:
     refusal = context.state.access.refusal_of_anonymous(context.identity)
     if refusal is not None:
         raise refusal
+
+
+def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None:
+    return context.state.access.cross_site.refusal(context.environ, action)
 
 
 def _need() -> Need | None:
@@ -119,10 +125,11 @@ def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[st
 
 def allows_reads(context: RequestContext, device: Device, attributes: Iterable[str]) -> bool:
     """Return whether the client of a request may read all these attributes."""
-    if context.state.access.is_open:
+    if context.state.access.reads_are_open:
         return True
-    targets = (_target(context, "read", "attribute", name, device.host, device.name) for name in attributes)
-    return context.refusal is None and all(_refusal(context, target) is None for target in targets)
+    if context.refusal is not None or _refusal_of_page(context, "read") is not None:
+        return False
+    return not refusals("read", "attribute", device, attributes)
 
 
 def allows(action: Action, part: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from mtango_gevent.api.access.basic import Basic
+from mtango_gevent.api.access.bearer import Bearer
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.api.access.keys import Keys
 from mtango_gevent.api.access.trusted_header import TrustedHeader
@@ -40,6 +41,7 @@ class Method(Protocol):
 
 _METHODS: dict[str, Callable[[Config, TangoClient], Method]] = {
     "basic": Basic,
+    "bearer": Bearer,
     "key": Keys,
     "trusted-header": TrustedHeader,
 }
