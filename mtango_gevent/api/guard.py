@@ -78,6 +78,8 @@ def _target_of_view(context: RequestContext, need: Need) -> Target:
 def _target(
     context: RequestContext, action: Action, kind: Kind, name: str, host: TangoHost, device: str = ""
 ) -> Target:
+    if kind == "property":
+        name = name.rstrip()  # Debian's database compares names without blanks at the end
     if action == "execute":
         action = context.state.access.command_action(device, name)
     return Target(action, kind, folded(name), folded(device), host.names())
