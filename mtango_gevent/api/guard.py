@@ -29,6 +29,7 @@ def check_view() -> None:
         raise context.refusal
     if not need.by_view:
         _check(context, _target_of_view(need))
+        _check_tango_access(context, need)
 
 
 def _need() -> Need | None:
@@ -52,10 +53,29 @@ def _target(action: Action, kind: Kind, name: str, host: TangoHost, device: str 
     return Target(action, kind, folded(name), folded(device), host.names())
 
 
+def _check_tango_access(context: RequestContext, need: Need) -> None:
+    device = (request.view_args or {}).get("device")
+    if device is None or need.action == "read":
+        return
+    if need.in_database:  # as in libtango, which asks about the device that runs the command
+        device = Device(device.host, context.state.config.database_device)
+    _ask_tango(context, device, (request.view_args or {}).get("command", "") if need.action == "execute" else "")
+
+
+def _ask_tango(context: RequestContext, device: Device, command: str = "") -> None:
+    """Raise ApiError where the TangoAccessControl of the device's host refuses, if the settings ask for it."""
+    asked = context.state.tango_access
+    refusal = asked and asked.refusal(context.identity.user, context.environ.get("REMOTE_ADDR", ""), device, command)
+    if refusal:
+        raise refusal
+
+
 def require(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> None:
     """Raise ApiError where the client of the current request may not do this with one of the names."""
     for name in names:
         _check(current(), _target(action, kind, name, device.host, device.name))
+    if action != "read":
+        _ask_tango(current(), device)
 
 
 def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> dict[str, ApiError]:
