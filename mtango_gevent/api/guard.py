@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from flask import current_app, request
 
@@ -28,8 +28,28 @@ def check_view() -> None:
     if context.refusal is not None:
         raise context.refusal
     if not need.by_view:
-        _check(context, _target_of_view(need))
-        _check_tango_access(context, need)
+        _check(context, _target_of_view(context, need), (request.view_args or {}).get("device"), need.in_database)
+    if context.state.tango_access or not context.state.access.is_open:
+        _check_spelling((request.view_args or {}).get("device"))
+
+
+def _check_spelling(device: Device | None) -> None:
+    """Raise DevFailed for a name that a database may take for that of another device, with rules of its own.
+
+    Debian's database compares names without accents and without blanks at the end.
+    """
+    if device is not None and not (device.name.isascii() and device.name == device.name.rstrip()):
+        device.find_name()
+
+
+def check_credentials() -> None:
+    """Raise ApiError for wrong credentials, and for an anonymous client where only users are served."""
+    context = current()
+    if context.refusal is not None:
+        raise context.refusal
+    refusal = context.state.access.refusal_of_anonymous(context.identity)
+    if refusal is not None:
+        raise refusal
 
 
 def _need() -> Need | None:
@@ -38,44 +58,39 @@ def _need() -> Need | None:
     return declared(current_app.view_functions[request.endpoint], request.method)
 
 
-def _target_of_view(need: Need) -> Target:
+def _target_of_view(context: RequestContext, need: Need) -> Target:
     values = request.view_args or {}
     name = need.name or values.get("property_name" if need.kind == "property" else need.kind, "")
     name = name if isinstance(name, str) else ""
     if "device" in values:
-        return _target(need.action, need.kind, name, values["device"].host, values["device"].name)
+        return _target(context, need.action, need.kind, name, values["device"].host, values["device"].name)
     if "tango_host" in values:
-        return _target(need.action, need.kind, name, values["tango_host"])
+        return _target(context, need.action, need.kind, name, values["tango_host"])
     return Target(need.action, need.kind, folded(name))
 
 
-def _target(action: Action, kind: Kind, name: str, host: TangoHost, device: str = "") -> Target:
+def _target(
+    context: RequestContext, action: Action, kind: Kind, name: str, host: TangoHost, device: str = ""
+) -> Target:
+    if action == "execute":
+        action = context.state.access.command_action(device, name)
     return Target(action, kind, folded(name), folded(device), host.names())
-
-
-def _check_tango_access(context: RequestContext, need: Need) -> None:
-    device = (request.view_args or {}).get("device")
-    if device is None or need.action == "read":
-        return
-    if need.in_database:  # as in libtango, which asks about the device that runs the command
-        device = Device(device.host, context.state.config.database_device)
-    _ask_tango(context, device, (request.view_args or {}).get("command", "") if need.action == "execute" else "")
-
-
-def _ask_tango(context: RequestContext, device: Device, command: str = "") -> None:
-    """Raise ApiError where the TangoAccessControl of the device's host refuses, if the settings ask for it."""
-    asked = context.state.tango_access
-    refusal = asked and asked.refusal(context.identity.user, context.environ.get("REMOTE_ADDR", ""), device, command)
-    if refusal:
-        raise refusal
 
 
 def require(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> None:
     """Raise ApiError where the client of the current request may not do this with one of the names."""
+    check = checker(action, kind, device)
     for name in names:
-        _check(current(), _target(action, kind, name, device.host, device.name))
-    if action != "read":
-        _ask_tango(current(), device)
+        check(name)
+
+
+def checker(action: Action, kind: Kind, device: Device) -> Callable[[str], None]:
+    """Return a function that raises ApiError where the client of the current request may not do this with a name.
+
+    The function may be called after the request has ended.
+    """
+    context = current()
+    return lambda name: _check(context, _target(context, action, kind, name, device.host, device.name), device)
 
 
 def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> dict[str, ApiError]:
@@ -83,15 +98,29 @@ def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -
     context = current()
     if action == "read" and context.state.access.is_open:
         return {}
-    found = {name: _refusal(context, _target(action, kind, name, device.host, device.name)) for name in names}
+    found = {name: _refusal(context, _target(context, action, kind, name, device.host, device.name)) for name in names}
     return {name: refusal for name, refusal in found.items() if refusal is not None}
+
+
+def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[str, ApiError]:
+    """Return the refusal of each name that the client of the current request may not read.
+
+    Raises ApiError where all of them are refused; without names, where the client may not read the device.
+    """
+    if not names:
+        require("read", "device", device, [""])
+    refused = refusals("read", kind, device, names)
+    if refused and all(name in refused for name in names):
+        raise next(iter(refused.values()))
+    return refused
 
 
 def allows_reads(context: RequestContext, device: Device, attributes: Iterable[str]) -> bool:
     """Return whether the client of a request may read all these attributes."""
     if context.state.access.is_open:
         return True
-    return context.refusal is None and not refusals("read", "attribute", device, attributes)
+    targets = (_target(context, "read", "attribute", name, device.host, device.name) for name in attributes)
+    return context.refusal is None and all(_refusal(context, target) is None for target in targets)
 
 
 def allows(action: Action, part: str) -> bool:
@@ -100,10 +129,28 @@ def allows(action: Action, part: str) -> bool:
     return context.refusal is None and _refusal(context, Target(action, "gateway", part)) is None
 
 
-def _check(context: RequestContext, target: Target) -> None:
+def _check(context: RequestContext, target: Target, device: Device | None = None, in_database: bool = False) -> None:
+    """Raise ApiError where the client may not do this. device: the one of the target; in_database: as for Need."""
     refusal = _refusal(context, target)
+    if refusal is None and device is not None and target.action != "read":
+        in_database = in_database or target.kind == "property"
+        refusal = _refusal_of_tango(context, target, _database(context, device) if in_database else device)
     if refusal is not None:
         raise refusal
+
+
+def _database(context: RequestContext, device: Device) -> Device:
+    """Return the database of a device. libtango asks for access to it where a property is changed."""
+    return Device(device.host, context.state.config.database_device)
+
+
+def _refusal_of_tango(context: RequestContext, target: Target, device: Device) -> ApiError | None:
+    """Return the refusal of the TangoAccessControl of the device's host, if the settings ask for it."""
+    asked = context.state.tango_access
+    if asked is None:
+        return None
+    address, command = context.environ.get("REMOTE_ADDR", ""), target.name if target.kind == "command" else ""
+    return asked.refusal(context.identity.user, address, device, command)
 
 
 def _refusal(context: RequestContext, target: Target) -> ApiError | None:
