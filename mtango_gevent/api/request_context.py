@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mtango_gevent.api.access import ANONYMOUS, AccessControl
 from mtango_gevent.config import Config
+from mtango_gevent.control.access_control import TangoAccessControl
 from mtango_gevent.control.calls import measure_calls
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError
@@ -33,6 +34,7 @@ class AppState:
     config: Config
     client: TangoClient
     access: AccessControl
+    tango_access: TangoAccessControl | None = None  # None where the settings do not ask for it
     in_force: dict[str, object] = dataclasses.field(default_factory=dict)
 
     @property

@@ -35,17 +35,21 @@ class Need:
     """What a view does. name: the fixed name of its target; empty for the name in the URL.
 
     by_view: the view itself checks each of several names in the request.
+    in_database: what it changes lies in the database and not in the device; so do all targets of kind `property`.
     """
 
     action: Action
     kind: Kind
     name: str = ""
     by_view: bool = False
+    in_database: bool = False
 
 
-def needs(action: Action, kind: Kind = "device", name: str = "", by_view: bool = False) -> Callable[[View], View]:
+def needs(
+    action: Action, kind: Kind = "device", name: str = "", by_view: bool = False, in_database: bool = False
+) -> Callable[[View], View]:
     """Declare what a view does. A view without a declaration is one of a program that embeds the gateway."""
-    return _declare(Need(action, kind, name, by_view))
+    return _declare(Need(action, kind, name, by_view, in_database))
 
 
 def is_free(view: View) -> View:
