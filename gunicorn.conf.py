@@ -32,6 +32,7 @@ control_socket_disable = True  # gunicorn 27 would make one in a home directory
 forwarded_allow_ips = ""  # X-Forwarded-* is believed according to MTANGO_TRUSTED_PROXIES alone
 secure_scheme_headers = {}
 forwarder_headers = ""
+header_map = "drop"  # `X_Remote_User` is not taken for `X-Remote-User`, which a proxy replaces
 preload_app = False  # see on_starting
 loglevel = "debug" if settings.debug else "info"
 if settings.log_format == "json":
@@ -42,9 +43,14 @@ board = scoreboard.share()
 
 
 def on_starting(server):
-    """Refuse --preload: gevent must patch a worker before PyTango is loaded, and nothing of Tango survives a fork."""
+    """Refuse options of the command line with which the gateway does not work.
+
+    gevent must patch a worker before PyTango is loaded, and nothing of Tango survives a fork.
+    """
     if server.cfg.preload_app:
         sys.exit("mtango-gevent: --preload loads PyTango before the fork, after which its calls would block a worker")
+    if "trusted-header" in settings.auth and server.cfg.header_map == "dangerous":
+        sys.exit("mtango-gevent: MTANGO_AUTH: trusted-header does not go with --header-map dangerous")
     board.make_folder(server.cfg.uid, server.cfg.gid)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from flask import current_app, request
 
@@ -24,16 +24,38 @@ def check_view() -> None:
     need = _need()
     if need is None:
         return
-    context, target = current(), _target_of_view(need)
+    context = current()
+    target = _target_of_view(context, need)
     refusal = _refusal_of_page(context, target.action) or context.refusal
     if refusal is not None:
         raise refusal
     if not need.by_view:
         _check(context, target)
+    if not context.state.access.is_open:
+        _check_spelling((request.view_args or {}).get("device"))
 
 
 def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None:
     return context.state.access.cross_site.refusal(context.environ, action)
+
+
+def _check_spelling(device: Device | None) -> None:
+    """Raise DevFailed for a name that a database may take for that of another device, with rules of its own.
+
+    Debian's database compares names without accents and without blanks at the end.
+    """
+    if device is not None and not (device.name.isascii() and device.name == device.name.rstrip()):
+        device.find_name()
+
+
+def check_credentials() -> None:
+    """Raise ApiError for wrong credentials, and for an anonymous client where only users are served."""
+    context = current()
+    if context.refusal is not None:
+        raise context.refusal
+    refusal = context.state.access.refusal_of_anonymous(context.identity)
+    if refusal is not None:
+        raise refusal
 
 
 def _need() -> Need | None:
@@ -42,25 +64,39 @@ def _need() -> Need | None:
     return declared(current_app.view_functions[request.endpoint], request.method)
 
 
-def _target_of_view(need: Need) -> Target:
+def _target_of_view(context: RequestContext, need: Need) -> Target:
     values = request.view_args or {}
     name = need.name or values.get("property_name" if need.kind == "property" else need.kind, "")
     name = name if isinstance(name, str) else ""
     if "device" in values:
-        return _target(need.action, need.kind, name, values["device"].host, values["device"].name)
+        return _target(context, need.action, need.kind, name, values["device"].host, values["device"].name)
     if "tango_host" in values:
-        return _target(need.action, need.kind, name, values["tango_host"])
+        return _target(context, need.action, need.kind, name, values["tango_host"])
     return Target(need.action, need.kind, folded(name))
 
 
-def _target(action: Action, kind: Kind, name: str, host: TangoHost, device: str = "") -> Target:
+def _target(
+    context: RequestContext, action: Action, kind: Kind, name: str, host: TangoHost, device: str = ""
+) -> Target:
+    if action == "execute":
+        action = context.state.access.command_action(device, name)
     return Target(action, kind, folded(name), folded(device), host.names())
 
 
 def require(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> None:
     """Raise ApiError where the client of the current request may not do this with one of the names."""
+    check = checker(action, kind, device)
     for name in names:
-        _check(current(), _target(action, kind, name, device.host, device.name))
+        check(name)
+
+
+def checker(action: Action, kind: Kind, device: Device) -> Callable[[str], None]:
+    """Return a function that raises ApiError where the client of the current request may not do this with a name.
+
+    The function may be called after the request has ended.
+    """
+    context = current()
+    return lambda name: _check(context, _target(context, action, kind, name, device.host, device.name))
 
 
 def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> dict[str, ApiError]:
@@ -68,8 +104,21 @@ def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -
     context = current()
     if action == "read" and context.state.access.is_open:
         return {}
-    found = {name: _refusal(context, _target(action, kind, name, device.host, device.name)) for name in names}
+    found = {name: _refusal(context, _target(context, action, kind, name, device.host, device.name)) for name in names}
     return {name: refusal for name, refusal in found.items() if refusal is not None}
+
+
+def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[str, ApiError]:
+    """Return the refusal of each name that the client of the current request may not read.
+
+    Raises ApiError where all of them are refused; without names, where the client may not read the device.
+    """
+    if not names:
+        require("read", "device", device, [""])
+    refused = refusals("read", kind, device, names)
+    if refused and all(name in refused for name in names):
+        raise next(iter(refused.values()))
+    return refused
 
 
 def allows_reads(context: RequestContext, device: Device, attributes: Iterable[str]) -> bool:
@@ -78,7 +127,8 @@ def allows_reads(context: RequestContext, device: Device, attributes: Iterable[s
         return True
     if context.refusal is not None or _refusal_of_page(context, "read") is not None:
         return False
-    return not refusals("read", "attribute", device, attributes)
+    targets = (_target(context, "read", "attribute", name, device.host, device.name) for name in attributes)
+    return all(_refusal(context, target) is None for target in targets)
 
 
 def allows(action: Action, part: str) -> bool:
