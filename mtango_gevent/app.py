@@ -29,7 +29,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = config.body_limit
     client = TangoClient(config)
-    state = app.extensions["mtango"] = api.AppState(config, client, api.AccessControl(config, client))
+    state = app.extensions["mtango"] = api.AppState(
+        config, client, api.AccessControl(config, client), api.Audit(config, client)
+    )
     api.register(app, state)
     if config.trusted_proxies:
         hops = config.trusted_proxies

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import functools
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import access, failures, guard, reply, writes
+from mtango_gevent.api import access, changes, failures, guard, reply, writes
+from mtango_gevent.api.access import Change
 from mtango_gevent.api.rc3.attributes import answer_in_json, by_name, not_found, shape_failure, shape_value
+from mtango_gevent.api.request_context import current
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, DevFailed, as_failure, explained, not_made, status_of
 from mtango_gevent.names import folded
@@ -30,7 +33,7 @@ def write_value(device: Device, attribute: str) -> Response:
     raw = writes.value("v")
     if writes.asynchronous():
         _check(device, attribute, raw)
-        device.later(f"write of {attribute}", lambda: _write(device, attribute, raw))
+        changes.later(device, f"write of {attribute}", lambda _: _write(device, attribute, raw))
         return reply.no_content()
     _write(device, attribute, raw)
     with failures.after_change(_NOT_READ_BACK):
@@ -46,10 +49,11 @@ def write_values(device: Device) -> Response:
     if writes.asynchronous():
         for name, raw in inputs.items():
             _check(device, name, raw)
-        device.later(f"write of {', '.join(inputs)}", lambda: _write_in_background(device, inputs))
+        changes.later(device, f"write of {', '.join(inputs)}", functools.partial(_write_in_background, device, inputs))
         return reply.no_content()
     unknown = _unknown_names(device, inputs) if len(inputs) > 1 else ()
     failed = _write_each(device, inputs, unknown)
+    changes.note_outcomes(current().changes, failed)
     items = _read_back(device, [name for name in inputs if name not in failed], failed)
     return reply.json([_shape_written(device, name, items, failed) for name in inputs])
 
@@ -89,11 +93,11 @@ def _write_each(device: Device, inputs: Mapping[str, RawInput], unknown: Collect
     return failed
 
 
-def _write_in_background(device: Device, inputs: Mapping[str, RawInput]) -> None:
+def _write_in_background(device: Device, inputs: Mapping[str, RawInput], noted: Sequence[Change]) -> None:
     """Write all. Raises one DevFailed with the errors of all that failed."""
-    stacks = [as_failure(error, "", "").args for error in _write_each(device, inputs).values()]
-    if stacks:
-        raise DevFailed(*(error for stack in stacks for error in stack))
+    failed = _write_each(device, inputs)
+    changes.note_outcomes(noted, failed)
+    changes.raise_failures(failed.values())
 
 
 def _unknown_names(device: Device, names: Collection[str]) -> Collection[str]:
