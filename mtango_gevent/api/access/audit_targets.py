@@ -111,12 +111,15 @@ class Syslog:
     def write(self, line: bytes) -> None:
         message = b"<%d>mtango-gevent[%d]: %s" % (_PRIORITY, os.getpid(), line.rstrip(b"\n"))
         if self._socket is not None:
-            with contextlib.suppress(OSError):  # syslog has been started anew
+            try:
                 self._socket.send(message)
                 return
-            self._socket.close()
-            self._socket = None
-        self._socket = self._connected(message)
+            except OSError:
+                self._socket.close()
+                self._socket = None
+                if self._host:  # which has refused the line before this one
+                    raise
+        self._socket = self._connected(message)  # the machine's syslog may have been started anew
 
     def _connected(self, message: bytes) -> Any:
         """Return a new socket with which the message has been sent."""

@@ -58,7 +58,7 @@ class AuditWriter:
         self._guard = NativeLock()
         self._process = 0
         self._queue: Any = SimpleQueue()
-        self._lost = 0
+        self._lost, self._lost_at = 0, 0.0
         self._problem = ""
         self._writing_since: float | None = None
 
@@ -115,7 +115,7 @@ class AuditWriter:
                     receipt.signal.set()
 
     def _take(self, queue: Any) -> list[Item]:
-        """Return what waits; nothing after a while without any lines, if there is a loss to tell of."""
+        """Wait for lines, but not for long if there is a loss to tell of; return what waits."""
         items: list[Item] = []
         try:
             items.append(queue.get(timeout=_RETRY_PERIOD if self._lost else None))
@@ -126,8 +126,6 @@ class AuditWriter:
         return items
 
     def _write(self, items: list[Item]) -> None:
-        if not items:
-            self._recover()
         for lines, receipt in items:
             for line in lines:
                 self._write_line(line, receipt)
@@ -136,6 +134,8 @@ class AuditWriter:
         if problem:
             for receipt in receipts:
                 self._lose(1, problem, receipt)
+        if self._lost and time.monotonic() - self._lost_at > _RETRY_PERIOD:
+            self._recover()
 
     def _write_line(self, line: Line, receipt: Receipt | None) -> None:
         problem = self._attempt(lambda: self._target.write(self._encode(line)))
@@ -143,8 +143,6 @@ class AuditWriter:
             self._lose(1, problem, receipt)
             return
         self._metrics.count(LINES, "written")
-        if self._lost:
-            self._recover()
 
     def _attempt(self, write: Callable[[], None]) -> str:
         """Return why the target did not take something."""
@@ -161,7 +159,7 @@ class AuditWriter:
 
     def _lose(self, number: int, problem: str, receipt: Receipt | None) -> None:
         with self._guard:
-            self._lost += number
+            self._lost, self._lost_at = self._lost + number, time.monotonic()
         self._metrics.child(LINES, "lost").inc(number)
         if receipt:
             receipt.problem = problem
