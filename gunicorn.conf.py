@@ -1,5 +1,6 @@
 """gunicorn's configuration. gunicorn reads it before the fork: it imports neither PyTango nor anything that patches."""
 
+import functools
 import logging
 import os
 import signal
@@ -7,7 +8,7 @@ import sys
 
 from mtango_gevent import logs, scoreboard
 from mtango_gevent.config import Config, ConfigError
-from mtango_gevent.serving import stopping
+from mtango_gevent.serving import exposure, stopping
 
 try:
     settings = Config.load()
@@ -31,6 +32,7 @@ control_socket_disable = True  # gunicorn 27 would make one in a home directory
 forwarded_allow_ips = ""  # X-Forwarded-* is believed according to MTANGO_TRUSTED_PROXIES alone
 secure_scheme_headers = {}
 forwarder_headers = ""
+header_map = "drop"  # `X_Remote_User` is not taken for `X-Remote-User`, which a proxy replaces
 preload_app = False  # see on_starting
 loglevel = "debug" if settings.debug else "info"
 if settings.log_format == "json":
@@ -41,10 +43,29 @@ board = scoreboard.share()
 
 
 def on_starting(server):
-    """Refuse --preload: gevent must patch a worker before PyTango is loaded, and nothing of Tango survives a fork."""
+    """Refuse options of the command line with which the gateway does not work.
+
+    gevent must patch a worker before PyTango is loaded, and nothing of Tango survives a fork.
+    """
     if server.cfg.preload_app:
         sys.exit("mtango-gevent: --preload loads PyTango before the fork, after which its calls would block a worker")
+    if "trusted-header" in settings.auth and server.cfg.header_map == "dangerous":
+        sys.exit("mtango-gevent: MTANGO_AUTH: trusted-header does not go with --header-map dangerous")
     board.make_folder(server.cfg.uid, server.cfg.gid)
+
+
+def when_ready(server):
+    """Warn once for all workers, of the addresses in use, which `-b` and systemd may decide."""
+    warning = exposure.warning(settings, [listener.getsockname() for listener in server.LISTENERS])
+    if warning:
+        server.log.warning("%s", warning)
+
+
+def ssl_context(config, default_ssl_context_factory):
+    """Leave the TLS handshake to the worker, which bounds its time: gevent would wait for it without a limit."""
+    context = default_ssl_context_factory()
+    context.wrap_socket = functools.partial(context.wrap_socket, do_handshake_on_connect=config.do_handshake_on_connect)
+    return context
 
 
 def pre_fork(server, worker):

@@ -32,6 +32,16 @@ REASONS: dict[str, tuple[str | None, str]] = {
         "400",
         "A name, a parameter, a body or a value is not acceptable. The text says which, and why.",
     ),
+    "MTANGO_Unauthorized": (
+        "401",
+        "Credentials are missing or wrong. `WWW-Authenticate` names the ways to authenticate.",
+    ),
+    "MTANGO_TooManyAttempts": (
+        "429",
+        "Too many wrong passwords of the user or address. `Retry-After` says when the next attempt is allowed.",
+    ),
+    "MTANGO_Forbidden": ("403", "The user may not do this. The text says why."),
+    "MTANGO_ReadOnly": ("403", "`MTANGO_READ_ONLY` allows reads only."),
     "MTANGO_NotFound": ("404", "There is no such cache, OpenAPI file or property."),
     "MTANGO_UnknownTangoHost": (
         "404",
@@ -43,6 +53,10 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_Http415": ("415", "The body has a `Content-Encoding`."),
     "MTANGO_Http501": ("501", "The body has a `Transfer-Encoding` other than `chunked`."),
     "MTANGO_NotImplemented": ("501", "An optional package is not installed, or PyTango has no pipes."),
+    "MTANGO_KeysUnavailable": (
+        "503",
+        "The keys that verify the token cannot be fetched from its issuer. The log of the gateway says why.",
+    ),
     "MTANGO_InternalError": ("500", "A defect of the gateway. The log has a traceback with the same request id."),
     "MTANGO_CircuitOpen": (None, "The circuit of the device or of its server is open: the call was not made."),
     "MTANGO_DeviceBusy": (
@@ -130,10 +144,16 @@ def _status(reason: str) -> str:
 def command_line() -> str:
     """The help of the command and of each subcommand."""
     os.environ["COLUMNS"] = "80"  # argparse wraps its help to the terminal's width
-    parser = cli._parser()
-    (commands,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    texts = [parser.format_help(), *(command.format_help() for command in commands.choices.values())]
-    return "\n".join(f"```text\n{text.rstrip()}\n```\n" for text in texts)
+    return "\n".join(f"```text\n{text.rstrip()}\n```\n" for text in _helps(cli._parser()))
+
+
+def _helps(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the help of a command, and of its subcommands."""
+    yield parser.format_help()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _helps(command)
 
 
 def numbers() -> str:

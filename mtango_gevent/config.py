@@ -49,6 +49,9 @@ _SERVICE = re.compile(
 )
 _SERVICE_URL = re.compile("(tcp|udp|sctp)://")
 
+# Value of the setting `cors_origins` for the pages of every origin.
+ALL_ORIGINS = "*"
+
 T = TypeVar("T")
 
 
@@ -202,6 +205,13 @@ class Config:
     metadata_lifetime: float = setting(
         10.0, "lifetime of the cached descriptions with which the gateway checks requests", seconds(0, 86400)
     )
+
+    def __post_init__(self) -> None:
+        if ALL_ORIGINS in self.cors_origins and not self.read_only:
+            raise ConfigError(
+                "MTANGO_CORS_ORIGINS = *: every web page could write with the rights of the user who opens it;"
+                " expected a list of origins, or MTANGO_READ_ONLY=1"
+            )
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> Config:

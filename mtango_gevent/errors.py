@@ -6,6 +6,7 @@ Contract: rc3, Decisions "Tango errors" and "Errors inside arrays".
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import tango
@@ -61,15 +62,18 @@ ORIGIN = "mtango-gevent"
 class ApiError(Exception):
     """A request that the gateway refuses.
 
-    status: the HTTP status; reason: a short name for programs; description: names the fault; headers: of the answer.
+    status: the HTTP status; reason: a short name for programs; description: names the fault; headers: of the answer,
+    where a list stands for a header that comes several times.
     """
 
-    def __init__(self, status: int, reason: str, description: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, reason: str, description: str, headers: Mapping[str, str | list[str]] | None = None
+    ) -> None:
         super().__init__(description)
         self.status = status
         self.reason = reason
         self.description = description
-        self.headers = headers or {}
+        self.headers = dict(headers or {})
 
 
 class BadRequest(ApiError):
@@ -86,6 +90,13 @@ def check_limit(number: int, limit: int, what: str) -> None:
 class NotFound(ApiError):
     def __init__(self, description: str) -> None:
         super().__init__(404, "MTANGO_NotFound", description)
+
+
+class Unauthorized(ApiError):
+    """Credentials that are missing or wrong. `Authentication` adds the challenges."""
+
+    def __init__(self, description: str, headers: Mapping[str, str | list[str]] | None = None) -> None:
+        super().__init__(401, "MTANGO_Unauthorized", description, headers)
 
 
 class NotImplementedHere(ApiError):

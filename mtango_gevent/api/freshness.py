@@ -12,7 +12,7 @@ import time
 from flask import Response, request
 from werkzeug.http import generate_etag, http_date, quote_etag
 
-from mtango_gevent.api.request_context import config
+from mtango_gevent.api.request_context import app_state, config
 
 # The time of reading of a value that is never fresh.
 LONG_AGO = -math.inf
@@ -49,7 +49,9 @@ def headers(left: float, etag: str | None = None) -> list[tuple[str, str]]:
     """Return the caching headers of a response that is fresh for `left` seconds, in HTTP rounded down to whole ones."""
     whole = int(max(0.0, left))
     expires = _date(int(time.time()) + whole)
-    found = [("Cache-Control", f"max-age={whole}" if whole else "no-cache"), ("Expires", expires or "0")]
+    # A shared cache would answer clients that may not read this.
+    fresh = f"max-age={whole}" if app_state().access.is_open else f"private, max-age={whole}"
+    found = [("Cache-Control", fresh if whole else "no-cache"), ("Expires", expires or "0")]
     return [*found, ("ETag", etag)] if etag else found
 
 

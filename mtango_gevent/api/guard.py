@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from flask import current_app, request
@@ -17,7 +17,7 @@ from mtango_gevent.names import folded
 from mtango_gevent.values import RawInput
 
 # The parts of a URL that name a device.
-DEVICE = ("domain", "family", "member")
+_DEVICE = ("domain", "family", "member")
 
 
 def expect_change(values: Mapping[str, Any]) -> None:
@@ -27,10 +27,11 @@ def expect_change(values: Mapping[str, Any]) -> None:
         return
     need = _need()
     if need is not None and need.action != "read" and need.changes:
-        parts = {**values, "device": "/".join(str(values[part]) for part in DEVICE)} if "domain" in values else values
-        host = (f"{parts['host']}:{parts['port']}",) if "host" in parts else ()
-        target = Target(need.action, need.kind, _name(need, parts), folded(parts.get("device", "")), host)
-        changes.expect(context, [target], _detail(need, parts))
+        device = "/".join(str(values[part]) for part in _DEVICE) if "domain" in values else ""
+        host = (f"{values['host']}:{values['port']}",) if "host" in values else ()
+        changes.expect(
+            context, [Target(need.action, need.kind, _name(need, values), folded(device), host)], _detail(need, values)
+        )
 
 
 def check_view() -> None:
@@ -43,19 +44,23 @@ def check_view() -> None:
     need = _need()
     if need is None:
         return
-    context, target = current(), _target_of_view(need)
+    context = current()
+    target = _target_of_view(context, need)
     if context.changes:
         changes.expect(context, [target], _detail(need, request.view_args or {}))
-    if context.refusal is not None:
-        raise context.refusal
+    refusal = _refusal_of_page(context, target.action) or context.refusal
+    if refusal is not None:
+        raise refusal
     if not need.by_view:
         _check(context, target)
+    if not context.state.access.is_open:
+        _check_spelling((request.view_args or {}).get("device"))
 
 
 def begin_change() -> None:
-    """Note the new value of a change for the audit log. Called when the request has been read.
+    """Note the new value of a change for the audit log. Flask calls this when the request has been read.
 
-    Raises ApiError 503 where the audit log is required and cannot be written.
+    Raises ApiError 503 where the line of the change is required and cannot be written.
     """
     context = current()
     if context.changes:
@@ -65,19 +70,42 @@ def begin_change() -> None:
             changes.begin(context, (request.view_args or {}).get("device"))
 
 
+def _check_spelling(device: Device | None) -> None:
+    """Raise DevFailed for a name that a database may take for that of another device, with rules of its own.
+
+    Debian's database compares names without accents and without blanks at the end.
+    """
+    if device is not None and not (device.name.isascii() and device.name == device.name.rstrip()):
+        device.find_name()
+
+
+def check_credentials() -> None:
+    """Raise ApiError for wrong credentials, and for an anonymous client where only users are served."""
+    context = current()
+    if context.refusal is not None:
+        raise context.refusal
+    refusal = context.state.access.refusal_of_anonymous(context.identity)
+    if refusal is not None:
+        raise refusal
+
+
+def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None:
+    return context.state.access.cross_site.refusal(context.environ, action)
+
+
 def _need() -> Need | None:
     if request.endpoint is None:  # no such URL
         return Need("read", "gateway", "other")
     return declared(current_app.view_functions[request.endpoint], request.method)
 
 
-def _target_of_view(need: Need) -> Target:
+def _target_of_view(context: RequestContext, need: Need) -> Target:
     values = request.view_args or {}
     name = _name(need, values)
     if "device" in values:
-        return _target(need.action, need.kind, name, values["device"].host, values["device"].name)
+        return _target(context, need.action, need.kind, name, values["device"].host, values["device"].name)
     if "tango_host" in values:
-        return _target(need.action, need.kind, name, values["tango_host"])
+        return _target(context, need.action, need.kind, name, values["tango_host"])
     return Target(need.action, need.kind, name)
 
 
@@ -91,23 +119,45 @@ def _detail(need: Need, values: Mapping[str, Any]) -> str:
     return "" if need.kind == "property" else values.get("property_name", values.get("cache", ""))
 
 
-def _target(action: Action, kind: Kind, name: str, host: TangoHost, device: str = "") -> Target:
+def _target(
+    context: RequestContext, action: Action, kind: Kind, name: str, host: TangoHost, device: str = ""
+) -> Target:
+    if action == "execute":
+        action = context.state.access.command_action(device, name)
     return Target(action, kind, folded(name), folded(device), host.names())
 
 
-def require(action: Action, kind: Kind, device: Device, sent: Mapping[str, RawInput] | Mapping[str, list[str]]) -> None:
-    """Raise ApiError where the client of the current request may not do this with one of the names.
+def require(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> None:
+    """Raise ApiError where the client of the current request may not do this with one of the names."""
+    check = checker(action, kind, device)
+    for name in names:
+        check(name)
 
-    sent: the new values by name. Called once in a request, before the first change.
+
+def begin_changes(
+    action: Action, kind: Kind, device: Device, sent: Mapping[str, RawInput] | Mapping[str, list[str]]
+) -> None:
+    """Check and begin the changes of a view that makes several of them. sent: the new values by name.
+
+    Raises ApiError where the client of the current request may not make one of them, and as begin_change does.
     """
-    context, targets = current(), [_target(action, kind, name, device.host, device.name) for name in sent]
+    context = current()
     if context.changes:
+        targets = [_target(context, action, kind, name, device.host, device.name) for name in sent]
         changes.expect(context, targets)
         changes.note_new(context.changes, sent.values())
-    for target in targets:
-        _check(context, target)
+    require(action, kind, device, sent)
     if context.changes:
         changes.begin(context, device)
+
+
+def checker(action: Action, kind: Kind, device: Device) -> Callable[[str], None]:
+    """Return a function that raises ApiError where the client of the current request may not do this with a name.
+
+    The function may be called after the request has ended.
+    """
+    context = current()
+    return lambda name: _check(context, _target(context, action, kind, name, device.host, device.name))
 
 
 def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> dict[str, ApiError]:
@@ -115,15 +165,30 @@ def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -
     context = current()
     if action == "read" and context.state.access.is_open:
         return {}
-    found = {name: _refusal(context, _target(action, kind, name, device.host, device.name)) for name in names}
+    found = {name: _refusal(context, _target(context, action, kind, name, device.host, device.name)) for name in names}
     return {name: refusal for name, refusal in found.items() if refusal is not None}
+
+
+def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[str, ApiError]:
+    """Return the refusal of each name that the client of the current request may not read.
+
+    Raises ApiError where all of them are refused; without names, where the client may not read the device.
+    """
+    if not names:
+        require("read", "device", device, [""])
+    refused = refusals("read", kind, device, names)
+    if refused and all(name in refused for name in names):
+        raise next(iter(refused.values()))
+    return refused
 
 
 def allows_reads(context: RequestContext, device: Device, attributes: Iterable[str]) -> bool:
     """Return whether the client of a request may read all these attributes."""
-    if context.state.access.is_open:
+    if context.state.access.reads_are_open:
         return True
-    return context.refusal is None and not refusals("read", "attribute", device, attributes)
+    if context.refusal is not None or _refusal_of_page(context, "read") is not None:
+        return False
+    return not refusals("read", "attribute", device, attributes)
 
 
 def allows(action: Action, part: str) -> bool:

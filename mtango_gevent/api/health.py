@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import access, freshness, reply
+from mtango_gevent.api import access, freshness, guard, reply
 from mtango_gevent.api.request_context import app_state
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import DatabaseServer
@@ -31,13 +31,15 @@ def show_life() -> Response:
 @blueprint.get("/readyz")
 @access.is_free
 def show_readiness() -> Response:
-    """Answer 503 if the first database does not answer, if no thread is free for a call, or if the gateway stops."""
-    problems, warnings = list(_problems()), list(_warnings())
-    answer = {
-        "status": "not ready" if problems else "ok",
-        **({"problems": problems} if problems else {}),
-        **({"warnings": warnings} if warnings else {}),
-    }
+    """Answer 503 if the first database does not answer, if no thread is free for a call, or if the gateway stops.
+
+    A client that may not read learns only that.
+    """
+    problems = list(_problems())
+    answer: dict[str, object] = {"status": "not ready" if problems else "ok"}
+    if guard.allows("read", "readyz"):
+        details = {"problems": problems, "warnings": [*_warnings(), *app_state().access.problems()]}
+        answer |= {name: texts for name, texts in details.items() if texts}
     return freshness.add_value_headers(reply.json(answer, 503 if problems else 200))
 
 

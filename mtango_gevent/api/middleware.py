@@ -80,7 +80,7 @@ class Middleware:
             if varies:
                 headers.remove(("Vary", varies))
             headers.append(("Vary", f"{varies}, Origin" if varies else "Origin"))
-        if "Access-Control-Allow-Origin" not in given:
+        if "Access-Control-Allow-Origin" not in given:  # which a refusal has that the page may read
             headers += self._cors.headers(context.environ)
         headers += (
             _SERVER,

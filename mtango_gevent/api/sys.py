@@ -9,8 +9,8 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import __version__
-from mtango_gevent.api import access, reply, urls
-from mtango_gevent.api.request_context import app_state, config
+from mtango_gevent.api import access, guard, query, reply, urls
+from mtango_gevent.api.request_context import app_state, config, current
 from mtango_gevent.control.host import tango_host_variable
 from mtango_gevent.errors import NotFound
 from mtango_gevent.scoreboard import CACHES
@@ -29,6 +29,7 @@ def show_entry() -> Response:
             "gc": [f"{base}/clean/{cache}" for cache in CACHES],
             "active": [f"{base}/active/{cache}" for cache in CACHES],
             "config": f"{base}/config",
+            "whoami": f"{base}/whoami",
             "version": f"mtango-gevent {__version__}",
         }
     )
@@ -83,6 +84,23 @@ def show_config() -> Response:
     """Show the settings in force, including those from gunicorn's command line."""
     settings = {**dataclasses.asdict(config()), **app_state().in_force}
     return reply.metadata({**settings, "version": __version__, "TANGO_HOST": tango_host_variable()})
+
+
+@blueprint.get("/whoami")
+@access.is_free
+def show_user() -> Response:
+    """Show which user the gateway takes the client for, also where access rules allow the user nothing."""
+    guard.check_credentials()
+    context = current()
+    identity = context.identity
+    answer = {
+        "user": identity.user or None,
+        "anonymous": identity.is_anonymous,
+        "groups": sorted(identity.groups),
+        "method": identity.method,
+        "address": context.environ.get("REMOTE_ADDR") or None,
+    }
+    return reply.json(query.filtered(answer))
 
 
 @blueprint.get("/cache/<cache>")

@@ -81,10 +81,14 @@ class DatabaseServer:
 
 
 class Database:
-    """The servers of one database. Each command goes to the server that answered last, then to the others."""
+    """The servers of one database. Each command goes to the server that answered last, then to the others.
+
+    names: of the servers as `host:port`, in lower case.
+    """
 
     def __init__(self, servers: Sequence[DatabaseServer]) -> None:
         self.servers = servers
+        self.names = tuple(server.name.lower() for server in servers)
         self._current = servers[0]
 
     @property

@@ -13,7 +13,7 @@ from mtango_gevent.control.cache import attribute_key, command_key
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.control.records import StateRecord
 from mtango_gevent.errors import BadRequest, DevFailed, explained, tango_failure, with_outcome
-from mtango_gevent.names import as_pytango_takes_it, canonical_name
+from mtango_gevent.names import as_pytango_takes_it, canonical_name, folded
 from mtango_gevent.text import raw_text, read_text
 from mtango_gevent.values import accepts_same_values, attached_labels, enum_labels, is_enumeration
 from mtango_gevent.versions import BEFORE_10_1
@@ -49,7 +49,7 @@ class DescribedDevice:
         return self.host.prefix + self.name
 
     def _url(self) -> str:
-        return self.full_name.lower()
+        return folded(self.full_name)
 
     # --- attributes ---
 

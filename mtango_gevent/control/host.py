@@ -15,7 +15,7 @@ from mtango_gevent.control.addresses import plain
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import Address, Database
 from mtango_gevent.errors import tango_failure
-from mtango_gevent.names import canonical_name
+from mtango_gevent.names import canonical_name, folded
 
 _STRING = tango.CmdArgType.DevString
 _STRINGS = tango.CmdArgType.DevVarStringArray
@@ -66,7 +66,7 @@ class TangoHost:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of this host as `host:port`, in lower case, whatever the URL calls it."""
-        return tuple(f"{host}:{port}".lower() for host, port in self._addresses())
+        return self.database.names
 
     def _addresses(self) -> list[Address]:
         return [_parse(self.prefix.removeprefix("tango://").removesuffix("/"))] if self.prefix else _own_hosts()
@@ -82,7 +82,7 @@ class TangoHost:
 
     def device_name(self, name: str) -> str:
         """`name` in the database's spelling. Raises DevFailed, DB_DeviceNotDefined."""
-        return self.client.names.get(self.prefix + name.lower(), "name", lambda: self.find_device(name))
+        return self.client.names.get(self.prefix + folded(name), "name", lambda: self.find_device(name))
 
     def device_info(self, name: str) -> DeviceInfo:
         """What the database knows of a device. Raises DevFailed, DB_DeviceNotDefined."""
@@ -103,7 +103,7 @@ class TangoHost:
         """
         known = self.client.descriptions
         return (known.ask if anew else known.get)(
-            self.prefix + name.lower(), "server", lambda: self.prefix + self.command("DbGetDeviceInfo", name)[1][3]
+            self.prefix + folded(name), "server", lambda: self.prefix + self.command("DbGetDeviceInfo", name)[1][3]
         )
 
     def find_device(self, name: str) -> str:

@@ -90,20 +90,27 @@ class SingleFlight:
             return self._lead(key, flight, function, route)
 
     def join(self, key: Hashable, route: Route | None = None) -> Any | None:
-        """Return what the call for that key returns that is under way, or None if there is none or it is given up."""
+        """Return what the call for that key returns that is under way, or None if there is none or it is given up.
+
+        A call that has ended in its thread can be joined until the hub wakes its leader, which a busy hub does late.
+        """
         with self._guard:
             flight = self._flights.get(key)
             if flight is None:
                 return None
-            signal = self._signal(flight)
+            signal = None if flight.ended else self._signal(flight)
+        if signal is not None:
+            self._wait(flight, signal, route)
+        if flight.failure is not None:
+            raise _copy(flight.failure)
+        return flight.result
+
+    def _wait(self, flight: _Flight[Any], signal: Signal, route: Route | None) -> None:
         if route:
             # A timer for each caller would cost a tenth of a value read: the leader keeps the time, until it leaves.
             route.join(signal, (lambda: self._signal_without_leader(flight)) if route == flight.route else None)
         else:
             signal.wait(None)
-        if flight.failure is not None:
-            raise _copy(flight.failure)
-        return flight.result
 
     def _signal(self, flight: _Flight[Any]) -> Signal:
         signal = self._make_signal()
@@ -132,21 +139,22 @@ class SingleFlight:
         except BaseException as error:
             with self._guard:
                 flight.ended = flight.ended or not flight.begun
-            if flight.begun:  # it has ended, or goes on for those that have joined
-                self._forget(key, flight)
-                if flight.route:
-                    self._wake(flight)
-            else:
+            if not flight.begun:
                 self._end(key, flight, failure=error)
+            elif flight.route:  # it has ended, or goes on for those that have joined
+                self._wake(flight)
             raise
+        finally:
+            self._forget(key, flight)
 
     def _end(
         self, key: Hashable, flight: _Flight[T], result: T | None = None, failure: BaseException | None = None
     ) -> None:
         """Wake the callers that wait. Without a result and without an Exception, as when killed, the next one leads."""
-        self._forget(key, flight)
         flight.result = result
         flight.failure = _copy(failure) if isinstance(failure, Exception) else None
+        if result is None and flight.failure is None:
+            self._forget(key, flight)
         flight.ended = True
         self._wake(flight)
 

@@ -1,4 +1,4 @@
-"""The command `mtango-gevent`: serve, demo, check."""
+"""The command `mtango-gevent`: serve, demo, key, check."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from mtango_gevent import __version__
+from mtango_gevent import __version__, create_app
 from mtango_gevent.config import Config, ConfigError
-from mtango_gevent.serving import interpreter
+from mtango_gevent.serving import interpreter, key_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,13 +43,17 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--data", type=Path, metavar="DIR", help="where to keep the database, default: nowhere")
     demo.set_defaults(run=_demo)
 
+    key_commands.add_parser(commands)
+
     check = commands.add_parser("check", help="tell whether the gateway can work here; fails if it cannot")
     check.set_defaults(run=_check)
     return parser
 
 
 def _serve(_: argparse.Namespace) -> int:
-    Config.load()  # report a wrong setting before gunicorn's banner
+    config = Config.load()  # report a wrong setting before gunicorn's banner
+    if config.auth or config.rules:  # and a file of access control that cannot be used
+        create_app(config)
     command = interpreter.gateway_command()
     os.execve(command[0], command, interpreter.environment())
 

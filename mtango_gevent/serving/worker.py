@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.event import Event
 from gunicorn import util
+from gunicorn.errors import AppImportError
 from gunicorn.http import parser, wsgi
 from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
+from mtango_gevent.config import ConfigError
 from mtango_gevent.serving import stopping
 from mtango_gevent.serving.connections import LINGER_SECONDS, Connections, Reader, raise_descriptor_limit
 from mtango_gevent.serving.refusals import write_refusal
@@ -68,7 +70,10 @@ class GatewayWorker(GeventWorker):
         from mtango_gevent import metrics, scoreboard  # after gevent has patched the worker
 
         metrics.begin(scoreboard.share(), getattr(self, "slot", None))  # set by pre_fork of gunicorn.conf.py
-        super().load_wsgi()
+        try:
+            super().load_wsgi()
+        except ConfigError as error:
+            raise AppImportError(f"mtango-gevent: {error}") from None  # which gunicorn prints in one line
 
     def run(self) -> None:
         util.write_error = self._write_refusal

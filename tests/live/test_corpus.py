@@ -18,7 +18,7 @@ from mtango_gevent.demo.embedded import EmbeddedTango
 
 from .conftest import Gateway, served
 
-FILES = sorted(path for path in (Path(__file__).parents[1] / "corpus").iterdir() if path.suffix != ".md")
+FILES = sorted(path for path in (Path(__file__).parents[1] / "corpus").iterdir() if path.suffix in (".http", ".txt"))
 
 # Of this server alone, which waits a short while for a body; and how long any answer may take.
 BODY_TIMEOUT = 0.5

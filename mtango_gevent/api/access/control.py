@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtango_gevent.api.access.identity import ANONYMOUS, Identity
+from mtango_gevent.api.access.authentication import Authentication
+from mtango_gevent.api.access.commands import CommandClasses
+from mtango_gevent.api.access.cross_site import CrossSite
+from mtango_gevent.api.access.identity import Identity
+from mtango_gevent.api.access.rules import Decision, Rules
+from mtango_gevent.api.access.rules_file import parse_rules
 from mtango_gevent.api.access.targets import Target
+from mtango_gevent.api.access.watched_file import WatchedFile
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError
@@ -13,27 +22,75 @@ from mtango_gevent.errors import ApiError
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+# What MTANGO_READ_ONLY refuses; `administer` changes the gateway only.
+_CHANGES = ("write", "execute", "configure")
+
+_READ_ONLY = Decision(False, "MTANGO_READ_ONLY allows reads only")
+_ANONYMOUS = Decision(False, "expected credentials: without MTANGO_RULES only users are served")
+_USER = Decision(True, "without MTANGO_RULES every user may do everything")
+_EVERYONE = Decision(True, "without MTANGO_AUTH and MTANGO_RULES every client may do everything")
+
 
 class AccessControl:
     """Authentication and access rules of an application. Raises ConfigError for a file that cannot be used.
 
     is_open: every client may read everything, and no request is authenticated.
+    cross_site: the rules for pages of other origins; reads_are_open: every client and every page may read everything.
     """
 
     def __init__(self, config: Config, client: TangoClient) -> None:
         self._config = config
+        self.authentication = Authentication(config, client)
+        self.command_action = CommandClasses(config).action
         self.is_open = not config.auth and not config.rules
+        self.cross_site = CrossSite(config)
+        self.reads_are_open = self.is_open and self.cross_site.reads_are_open
+        self._rules = _watch_rules(config, client) if config.rules else None
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity:
         """Return the user of a request, anonymous without credentials. Raises ApiError 401 for wrong credentials."""
-        return ANONYMOUS
+        return self.authentication.authenticate(environ)
+
+    def problems(self) -> Iterator[str]:
+        """Yield what is wrong with the files of access control, whose last good content is in force, for /readyz."""
+        yield from self.authentication.problems()
+        if self._rules is not None:
+            self._rules.content()
+            if self._rules.problem:
+                yield f"MTANGO_RULES: {self._rules.problem}"
+
+    def decide(self, identity: Identity, environ: WSGIEnvironment, target: Target) -> Decision:
+        """Return whether a user may do something, and why."""
+        if self._config.read_only and target.action in _CHANGES:
+            return _READ_ONLY
+        if self._rules is not None:
+            return self._rules.content().decide(identity, environ.get("REMOTE_ADDR", ""), target)
+        if self._config.auth:
+            return _ANONYMOUS if identity.is_anonymous else _USER
+        return _EVERYONE
 
     def refusal(self, identity: Identity, environ: WSGIEnvironment, target: Target) -> ApiError | None:
         """Return why a user may not do something; None where the user may.
 
         The refusal has status 401 for an anonymous client that may authenticate, else 403.
         """
-        if target.action != "read" and self._config.read_only:
-            named = target.device or target.name
-            return ApiError(403, "MTANGO_ReadOnly", f"{target.action} {named}: MTANGO_READ_ONLY allows reads only")
+        decision = self.decide(identity, environ, target)
+        if decision.allowed:
+            return None
+        description = f"{target}: {decision.reason}"
+        if decision is _READ_ONLY:
+            return ApiError(403, "MTANGO_ReadOnly", description)
+        if identity.is_anonymous:
+            return self.authentication.required(description)
+        return ApiError(403, "MTANGO_Forbidden", description)
+
+    def refusal_of_anonymous(self, identity: Identity) -> ApiError | None:
+        """Return why an anonymous client may do nothing; None for a user, and where rules decide or access is open."""
+        if identity.is_anonymous and self._config.auth and not self._config.rules:
+            return self.authentication.required(_ANONYMOUS.reason)
         return None
+
+
+def _watch_rules(config: Config, client: TangoClient) -> WatchedFile[Rules]:
+    parse = functools.partial(parse_rules, file=Path(config.rules).name)
+    return WatchedFile("MTANGO_RULES", config.rules, parse, client)

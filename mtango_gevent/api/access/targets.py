@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 Action: TypeAlias = Literal["read", "write", "execute", "configure", "administer"]
 Kind: TypeAlias = Literal["gateway", "device", "attribute", "command", "pipe", "property"]
@@ -12,9 +12,8 @@ Kind: TypeAlias = Literal["gateway", "device", "attribute", "command", "pipe", "
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """What a request acts on. All names in lower case.
+class Target(NamedTuple):
+    """What a request acts on. All names in lower case. A tuple, as each request makes and hashes one.
 
     name: of the attribute, command, pipe or property, or of a part of the gateway (`metrics`, `sys/stats`).
     device, tango_hosts: empty for a part of the gateway; tango_hosts: the names of one Tango host, as `host:port`.
@@ -25,6 +24,10 @@ class Target:
     name: str = ""
     device: str = ""
     tango_hosts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        of = "/".join(filter(None, (self.device, self.name))) or ",".join(self.tango_hosts)
+        return f"{self.action} {of}"
 
 
 @dataclasses.dataclass(frozen=True)

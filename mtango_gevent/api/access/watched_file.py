@@ -21,6 +21,9 @@ T = TypeVar("T")
 # Seconds after which a request checks whether the file has changed.
 _CHECK_AFTER = 0.5
 
+# Seconds for which a changed file is left alone: an editor may be in the middle of writing it.
+_SETTLED_AFTER = 0.1
+
 
 class WatchedFile(Generic[T]):
     """The parsed content of a file. A broken or vanished file leaves the last good content in force.
@@ -55,11 +58,12 @@ class WatchedFile(Generic[T]):
     def _check(self) -> bool:
         try:
             stamp = self._stamp()
-            if stamp != self._seen:
+            if stamp == self._seen:
+                self.problem = ""
+            elif not 0 <= time.time() - stamp[0] / 1e9 < _SETTLED_AFTER:
                 self._content = self._parse(self._path.read_bytes())
-                self._seen = stamp
+                self._seen, self.problem = stamp, ""
                 logger.info("%s has been read again", self._path)
-            self.problem = ""
         except (OSError, ValueError) as error:
             self._note(f"cannot use {self._path}, the content from before stays in force: {error}")
         self._checked = time.monotonic()

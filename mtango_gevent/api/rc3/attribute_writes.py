@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from flask import Blueprint, Response
@@ -16,6 +16,7 @@ from mtango_gevent.api.request_context import current
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, DevFailed, as_failure, explained, not_made, status_of
 from mtango_gevent.names import folded
+from mtango_gevent.text import read_text
 from mtango_gevent.values import AttributeConfiguration, AttributeData, JsonObject, RawInput
 
 blueprint = Blueprint("attribute_writes", __name__)
@@ -25,17 +26,20 @@ _NOT_READ_BACK = "it was written, but could not be read back"
 # Failures by the name of the attribute.
 Failures: TypeAlias = dict[str, ApiError | DevFailed]
 
+# Raises ApiError where the client may not write the attribute of a name.
+NameCheck: TypeAlias = Callable[[str], None]
+
 
 @blueprint.put("/<attribute>/value")
 @access.needs("write", "attribute")
 def write_value(device: Device, attribute: str) -> Response:
     """Write one attribute and answer its value as read back; a write-only attribute reads as written."""
-    raw = writes.value("v")
+    raw, check = writes.value("v"), guard.checker("write", "attribute", device)
     if writes.asynchronous():
-        _check(device, attribute, raw)
-        changes.later(device, f"write of {attribute}", lambda _: _write(device, attribute, raw))
+        _check(device, attribute, raw, check)
+        changes.later(device, f"write of {attribute}", lambda _: _write(device, attribute, raw, check))
         return reply.no_content()
-    _write(device, attribute, raw)
+    _write(device, attribute, raw, check)
     with failures.after_change(_NOT_READ_BACK):
         return answer_in_json(device, device.read_attribute(attribute, past_polling=True))
 
@@ -44,15 +48,16 @@ def write_value(device: Device, attribute: str) -> Response:
 @access.needs("write", "attribute", by_view=True)
 def write_values(device: Device) -> Response:
     """Write several attributes in the order of the request, and answer what is read back; each fails for itself."""
-    inputs = writes.values("attribute")
-    guard.require("write", "attribute", device, inputs)
+    inputs, check = writes.values("attribute"), guard.checker("write", "attribute", device)
+    guard.begin_changes("write", "attribute", device, inputs)
     if writes.asynchronous():
         for name, raw in inputs.items():
-            _check(device, name, raw)
-        changes.later(device, f"write of {', '.join(inputs)}", functools.partial(_write_in_background, device, inputs))
+            _check(device, name, raw, check)
+        write = functools.partial(_write_in_background, device, inputs, check)
+        changes.later(device, f"write of {', '.join(inputs)}", write)
         return reply.no_content()
     unknown = _unknown_names(device, inputs) if len(inputs) > 1 else ()
-    failed = _write_each(device, inputs, unknown)
+    failed = _write_each(device, inputs, check, unknown)
     changes.note_outcomes(current().changes, failed)
     items = _read_back(device, [name for name in inputs if name not in failed], failed)
     return reply.json([_shape_written(device, name, items, failed) for name in inputs])
@@ -72,7 +77,9 @@ def _read_back(device: Device, names: list[str], failed: Failures) -> dict[str, 
         return {}
 
 
-def _write_each(device: Device, inputs: Mapping[str, RawInput], unknown: Collection[str] = ()) -> Failures:
+def _write_each(
+    device: Device, inputs: Mapping[str, RawInput], check: NameCheck, unknown: Collection[str] = ()
+) -> Failures:
     """Write all and return their failures. Once the device is unreachable the rest is not tried.
 
     unknown: names that the device does not have.
@@ -83,7 +90,7 @@ def _write_each(device: Device, inputs: Mapping[str, RawInput], unknown: Collect
         try:
             if unreachable or name in unknown:
                 raise unreachable or not_found(name)
-            _write(device, name, raw)
+            _write(device, name, raw, check)
         except ApiError as refusal:
             failed[name] = refusal
         except Exception as error:  # of any kind, as others may have been written
@@ -93,9 +100,11 @@ def _write_each(device: Device, inputs: Mapping[str, RawInput], unknown: Collect
     return failed
 
 
-def _write_in_background(device: Device, inputs: Mapping[str, RawInput], noted: Sequence[Change]) -> None:
+def _write_in_background(
+    device: Device, inputs: Mapping[str, RawInput], check: NameCheck, noted: Sequence[Change]
+) -> None:
     """Write all. Raises one DevFailed with the errors of all that failed."""
-    failed = _write_each(device, inputs)
+    failed = _write_each(device, inputs, check)
     changes.note_outcomes(noted, failed)
     changes.raise_failures(failed.values())
 
@@ -111,20 +120,26 @@ def _unknown_names(device: Device, names: Collection[str]) -> Collection[str]:
     return {name for name in names if folded(name) not in known}
 
 
-def _check(device: Device, name: str, raw: RawInput) -> None:
+def _check(device: Device, name: str, raw: RawInput, check: NameCheck) -> None:
     """Raise BadRequest if the input does not fit the configuration of the attribute."""
-    device.with_written(name, lambda info: _argument(device, info, raw))
+    device.with_written(name, lambda info: _argument(device, name, info, raw, check))
 
 
-def _write(device: Device, name: str, raw: RawInput) -> None:
+def _write(device: Device, name: str, raw: RawInput, check: NameCheck) -> None:
     """Write one attribute. Raises BadRequest as _check does, and DevFailed if the device refuses the value."""
 
     def write(info: AttributeConfiguration) -> None:
-        device.write_attribute(info, _argument(device, info, raw), values.describe_write(info, raw))
+        device.write_attribute(info, _argument(device, name, info, raw, check), values.describe_write(info, raw))
 
     device.with_written(name, write)
 
 
-def _argument(device: Device, info: AttributeConfiguration, raw: RawInput) -> Any:
-    """Convert the input; background jobs call this after the request has ended."""
+def _argument(device: Device, name: str, info: AttributeConfiguration, raw: RawInput, check: NameCheck) -> Any:
+    """Convert the input; background jobs call this after the request has ended.
+
+    info: of the attribute that is written, which the client may not be allowed to write: READ_WITH_WRITE has another.
+    """
+    written = read_text(info, "name")
+    if folded(written) != folded(name):
+        check(written)
     return values.attribute_argument(info, raw, device.host.client.config.text_encoding)

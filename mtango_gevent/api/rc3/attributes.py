@@ -81,7 +81,7 @@ def read_value(device: Device, attribute: str) -> Response:
 def read_values(device: Device) -> Response:
     """Answer the attributes named by `attr`, in that order and from one Tango call; each fails for itself."""
     names = query.names("attr", "attribute")
-    refused = guard.refusals("read", "attribute", device, names)
+    refused = guard.refused_items("attribute", device, names)
     reading = device.read_values([name for name in names if name not in refused])
     items = iter(reading.items)
     return reply.collection(
@@ -176,7 +176,7 @@ def _time_of(item: AttributeData) -> int | None:
 def show_infos(device: Device) -> Response:
     """Answer the configurations of the attributes named by `attr`; each fails for itself."""
     names = query.names("attr", "attribute")
-    refused = guard.refusals("read", "attribute", device, names)
+    refused = guard.refused_items("attribute", device, names)
     known = by_name(device.list_attributes(config().metadata_max_age)) if names else {}
     return reply.collection(
         names, lambda name: _shape_info_or_failure(name, refused.get(name), known.get(folded(name)))

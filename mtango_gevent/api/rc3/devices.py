@@ -6,7 +6,7 @@ import dataclasses
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import access, reply, urls
+from mtango_gevent.api import access, guard, reply, urls
 from mtango_gevent.api.request_context import config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import DeviceInfo
@@ -36,9 +36,10 @@ def show_device(device: Device) -> Response:
 
 
 @blueprint.get(urls.DEVICE + "/state")
-@access.needs("read", "attribute", "state")
+@access.needs("read", "attribute", by_view=True)
 def show_state(device: Device) -> Response:
     """Answer state and status; a failed reading is a state for clients of the Java server."""
+    guard.require("read", "attribute", device, ("State", "Status"))
     try:
         reading = device.read_state()
     except DevFailed:

@@ -14,7 +14,8 @@ blueprint = Blueprint("hosts", __name__)
 @blueprint.get("")
 @access.needs("read", "gateway", "api")
 def show_entry() -> Response:
-    return reply.metadata({"hosts": f"{urls.base('rc3')}/hosts", "x-auth-method": "none"})
+    method = app_state().access.authentication.rc3_name
+    return reply.metadata({"hosts": f"{urls.base('rc3')}/hosts", "x-auth-method": method})
 
 
 @blueprint.get("/hosts")

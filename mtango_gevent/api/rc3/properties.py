@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from flask import Blueprint, Response
 
 from mtango_gevent.api import access, changes, failures, guard, query, reply, writes
 from mtango_gevent.api.access import Change
-from mtango_gevent.api.request_context import config, current
+from mtango_gevent.api.request_context import app_state, config, current
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.properties import Found, Written
-from mtango_gevent.errors import DevFailed, NotFound, describe
+from mtango_gevent.errors import ApiError, DevFailed, NotFound, describe
 from mtango_gevent.names import canonical_name
 from mtango_gevent.values import JsonObject
 
 blueprint = Blueprint("properties", __name__)
 of_attributes = Blueprint("attribute_properties", __name__)
 
+# By name: the values of a property, or why they are not shown.
+Shown: TypeAlias = "Mapping[str, list[str] | DevFailed | ApiError]"
 Shape: TypeAlias = JsonObject | list[JsonObject]
 
 _PUT_OR_POST = ["PUT", "POST"]
@@ -33,7 +35,7 @@ _ONE = "/<path:property_name>"
 @blueprint.get("")
 @access.needs("read")
 def list_properties(device: Device) -> Response:
-    found = device.properties().read()
+    found = _readable(device, device.properties().read())
     return reply.collection(list(found), lambda name: _shape_item(name, found))
 
 
@@ -41,10 +43,12 @@ def list_properties(device: Device) -> Response:
 @access.needs("configure", "property", by_view=True)
 def put_properties(device: Device) -> Response:
     """Write the properties that are named; with `replace` delete all others."""
-    sent = writes.properties()
-    guard.require("configure", "property", device, sent)
-    put = functools.partial(device.properties().put, sent, writes.replacing())
-    return _now_or_later(device, put, lambda found: [_shape_item(name, found) for name in found])
+    texts, replacing = writes.properties(), writes.replacing()
+    guard.begin_changes("configure", "property", device, texts)
+    if replacing and not app_state().access.is_open:
+        guard.require("configure", "property", device, device.properties().read())
+    put = functools.partial(device.properties().put, texts, replacing)
+    return _now_or_later(device, put, functools.partial(_shape_items, device))
 
 
 @blueprint.get(_ONE)
@@ -68,20 +72,30 @@ def delete_property(device: Device, property_name: str) -> Response:
     return reply.no_content()
 
 
-def _shape_item(name: str, found: Found) -> JsonObject:
+def _readable(device: Device, found: Found) -> Shown:
+    """Return what is found, with a refusal for each property that the client may not read."""
+    return {**found, **guard.refusals("read", "property", device, found)}
+
+
+def _shape_items(device: Device, found: Found) -> list[JsonObject]:
+    readable = _readable(device, found)
+    return [_shape_item(name, readable) for name in readable]
+
+
+def _shape_item(name: str, found: Shown) -> JsonObject:
     """Return the shape of one of several properties, or of the failure in its place."""
     return failures.shape_item(name, lambda: _shape_property(name, found))
 
 
-def _shape_property(wanted: str, found: Found) -> JsonObject:
-    """Return the shape of a property. Raises DevFailed if it could not be read or written."""
+def _shape_property(wanted: str, found: Shown) -> JsonObject:
+    """Return the shape of a property. Raises DevFailed or ApiError if it could not be read or written."""
     name = canonical_name(wanted, found) or wanted
     return {"name": name, "values": _texts(name, found)}
 
 
-def _texts(name: str, found: Found) -> list[str]:
+def _texts(name: str, found: Shown) -> list[str]:
     texts = found.get(name, [])
-    if isinstance(texts, DevFailed):
+    if isinstance(texts, Exception):
         raise texts
     return texts
 

@@ -1,0 +1,116 @@
+"""Delays after wrong passwords: they grow with each further one of the same user and address, or of one address."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from cachetools import TTLCache
+
+from mtango_gevent.control.calls import NativeLock
+from mtango_gevent.errors import ApiError
+
+logger = logging.getLogger(__name__)
+
+# Wrong passwords without a delay: for a user from one address, and for all users from one address.
+FREE_OF_USER, FREE_OF_ADDRESS = 3, 20
+
+# The longest delay, seconds.
+LONGEST_DELAY = 30.0
+
+# Seconds after the last wrong password in which it counts.
+_MEMORY = 600.0
+
+# Seconds in which a user who has logged in from an address does not wait for the failures of others from there.
+_TRUST = 86400.0
+
+# Entries of each table.
+_SIZE = 10_000
+
+# An address, or a user from an address.
+Key: TypeAlias = tuple[str, ...]
+
+
+class _Failures:
+    """Wrong passwords in a row. free: those without a delay; last: when the last attempt began."""
+
+    __slots__ = ("count", "free", "last")
+
+    def __init__(self, free: int) -> None:
+        self.free, self.count, self.last = free, 0, 0.0
+
+    def seconds_left(self, now: float) -> float:
+        """Return the seconds until the next attempt is allowed, 0 or less where it is."""
+        if self.count < self.free:
+            return 0.0
+        return self.last + min(LONGEST_DELAY, 2.0 ** min(self.count - self.free, 10)) - now
+
+
+class Attempts:
+    """The attempts to log in of an application, in tables of bounded size.
+
+    An attempt counts as failed from its beginning, so that many at the same moment are no way round the delay.
+    clock: returns seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures: TTLCache[Key, _Failures] = TTLCache(_SIZE, _MEMORY, clock)
+        self._trusted: TTLCache[Key, bool] = TTLCache(_SIZE, _TRUST, clock)
+        self._reported: TTLCache[Key, bool] = TTLCache(_SIZE, _MEMORY, clock)
+        self._guard = NativeLock()  # held for dictionary work only
+
+    def begin(self, user: str, address: str) -> list[Key]:
+        """Count an attempt, and return under which keys. Raises ApiError 429 where it comes too early."""
+        pair, source = _keys(user, address)
+        with self._guard:
+            now = self._clock()
+            keys = [pair] if pair in self._trusted else [pair, source]
+            left = max(known.seconds_left(now) if (known := self._failures.get(key)) else 0.0 for key in keys)
+            if left <= 0:
+                for key in keys:
+                    self._count(key, now)
+                return keys
+            is_new = source not in self._reported
+            self._reported[source] = True  # anew: once until the address has been quiet for a while
+        if is_new:
+            logger.warning("too many wrong passwords from %s, the last one for user %s", source[0], ascii(user[:64]))
+        seconds = math.ceil(left)
+        description = f"too many wrong passwords of this user or address: wait for {seconds} s"
+        raise ApiError(429, "MTANGO_TooManyAttempts", description, {"Retry-After": str(seconds)})
+
+    def succeed(self, keys: list[Key]) -> None:
+        """Forget the failures of a user from an address, and this attempt. keys: what `begin` has returned."""
+        self.withdraw(keys)
+        with self._guard:
+            self._failures.pop(keys[0], None)
+            self._trusted[keys[0]] = True
+
+    def withdraw(self, keys: list[Key]) -> None:
+        """Forget an attempt whose password could not be checked."""
+        with self._guard:
+            for key in keys:
+                known = self._failures.get(key)
+                if known:
+                    known.count -= 1
+
+    def _count(self, key: Key, now: float) -> None:
+        known = self._failures.pop(key, None) or _Failures(FREE_OF_USER if len(key) > 1 else FREE_OF_ADDRESS)
+        known.count, known.last = known.count + 1, now
+        self._failures[key] = known  # anew, as its time begins anew
+
+
+def _keys(user: str, address: str) -> tuple[Key, Key]:
+    """Return the keys of a user from an address, and of the address; all of an IPv6 network of 64 bits is one."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:  # a proxy may forward any text
+        source = ascii(address[:64])
+    else:
+        is_wide = found.version == 6 and not found.ipv4_mapped
+        source = str(ipaddress.ip_network((found, 64), strict=False)) if is_wide else str(found)
+    return (source, user[:256]), (source,)

@@ -1,0 +1,134 @@
+"""The method `bearer`: a JSON Web Token of an OIDC provider in the header Authorization (RFC 6750)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cachetools import LRUCache
+
+from mtango_gevent.api.access.identity import Identity
+from mtango_gevent.config import Config, ConfigError
+from mtango_gevent.control.calls import NativeLock
+from mtango_gevent.control.client import TangoClient
+from mtango_gevent.errors import ApiError, Unauthorized
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+# Verified tokens that are kept, about half a kilobyte each, and for how many seconds at most.
+_MOST_KEPT, _KEPT_FOR = 10_000, 60.0
+
+# Characters of the longest name of a user or group.
+_LONGEST_NAME = 255
+
+# Characters that `error_description` cannot have (RFC 6750).
+_NOT_QUOTABLE = re.compile(r"[^ !#-\[\]-~]")
+
+# The beginning of an API key, which the method `key` checks.
+_API_KEY = "mtg_"
+
+
+class _Verified(NamedTuple):
+    """A token that the keys have verified. until: time.monotonic()."""
+
+    identity: Identity
+    keys: object
+    until: float
+
+
+class Bearer:
+    """Authenticates requests by their tokens. Raises ConfigError for settings that cannot be used.
+
+    Fetches the keys when the first token comes.
+    """
+
+    challenge = 'Bearer realm="mtango-gevent"'
+
+    def __init__(self, config: Config, client: TangoClient) -> None:
+        try:
+            from mtango_gevent.api.access import key_sources, tokens
+        except ImportError:
+            raise ConfigError("MTANGO_AUTH: `bearer` needs PyJWT: pip install 'mtango-gevent[auth]'") from None
+        if not config.jwt_audience:
+            raise ConfigError(
+                "MTANGO_JWT_AUDIENCE: expected the audience that the tokens of `bearer` must name, got none"
+            )
+        self._config = config
+        self._source = key_sources.key_source(config, client)
+        self._verifier = tokens.TokenVerifier(config, self._source)
+        self._wrong, self._unavailable = tokens.WrongToken, tokens.KeysUnavailable
+        self._kept: LRUCache[bytes, _Verified] = LRUCache(_MOST_KEPT)
+        self._guard = NativeLock()  # held for dictionary work only
+
+    def authenticate(self, environ: WSGIEnvironment) -> Identity | None:
+        """Return the user of a request; None where it has no token.
+
+        Raises ApiError: 401 for a wrong token, 503 where the keys of the issuer cannot be fetched.
+        """
+        scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or token.startswith(_API_KEY):
+            return None
+        keys = self._source.current()
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        with self._guard:
+            kept = self._kept.get(digest)
+        if kept and kept.keys is keys and time.monotonic() < kept.until:
+            return kept.identity
+        return self._verify(token, digest)
+
+    def problems(self) -> Iterator[str]:
+        """Yield why the keys are not those of now, for /readyz."""
+        if self._source.problem:
+            yield f"bearer: {self._source.problem}"
+
+    def _verify(self, token: str, digest: bytes) -> Identity:
+        try:
+            claims, keys = self._verifier.verify(token)
+        except self._wrong as error:
+            raise self._refusal(str(error)) from None
+        except self._unavailable:
+            description = "the keys of the token's issuer cannot be fetched, see the log of the gateway"
+            raise ApiError(503, "MTANGO_KeysUnavailable", description, {"Retry-After": "1"}) from None
+        identity = self._identity(claims)
+        left = min(_KEPT_FOR, claims["exp"] + self._config.jwt_leeway - time.time())
+        with self._guard:
+            self._kept[digest] = _Verified(identity, keys, time.monotonic() + left)
+        return identity
+
+    def _identity(self, claims: dict[str, Any]) -> Identity:
+        claim = self._config.jwt_user_claim
+        given = claims.get(claim)
+        user: Any = claims.get("sub") if given is None else given
+        if not _is_name(user):
+            raise self._refusal(f"expected the name of a user in the claim {claim} or sub")
+        return Identity(user, frozenset(_names(_find(claims, self._config.jwt_groups_claim))), "bearer")
+
+    def _refusal(self, description: str) -> ApiError:
+        quotable = _NOT_QUOTABLE.sub("?", description)
+        challenge = f'{self.challenge}, error="invalid_token", error_description="{quotable}"'
+        return Unauthorized(description, {"WWW-Authenticate": challenge})
+
+
+def _find(claims: dict[str, Any], name: str) -> Any:
+    """Return the claim of that name, which may itself contain dots, or the one in objects to which the dots lead."""
+    if name in claims:
+        return claims[name]
+    found: Any = claims
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def _names(value: Any) -> Iterable[str]:
+    """Return the names in a list, or in a text with spaces between; none in anything else."""
+    items = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else []
+    return filter(_is_name, items)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable()

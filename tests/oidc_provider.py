@@ -1,0 +1,130 @@
+"""An OIDC provider on loopback that signs tokens, rotates its keys, and misbehaves when it is told to."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.server
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jwt
+import orjson
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+AUDIENCE = "mtango"
+
+_CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
+
+
+def new_key(algorithm: str = "RS256") -> Any:
+    """Return a private key for a signature algorithm."""
+    if algorithm in _CURVES:
+        return ec.generate_private_key(_CURVES[algorithm])
+    if algorithm == "EdDSA":
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def pem(key: Any) -> bytes:
+    """Return the public part of a private key."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def jwk(key: Any, kid: str, algorithm: str) -> dict[str, Any]:
+    public = jwt.get_algorithm_by_name(algorithm).to_jwk(key.public_key(), as_dict=True)
+    return {**public, "kid": kid, "use": "sig", "alg": algorithm}
+
+
+def segment(content: bytes) -> str:
+    """Return base64url without padding."""
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def signed(header: dict[str, Any], payload: bytes, sign: Callable[[bytes], bytes]) -> str:
+    """Return a token of any header and payload."""
+    text = f"{segment(orjson.dumps(header))}.{segment(payload)}"
+    return f"{text}.{segment(sign(text.encode()))}"
+
+
+class Provider:
+    """keys: those of its JWKS by id, each with its algorithm; all RS256 unless told otherwise.
+
+    delay: seconds before each answer; answers: by path, (status, headers, body) in place of the right ones.
+    asked: the paths of all requests, in their order.
+    """
+
+    def __init__(self) -> None:
+        self.keys: dict[str, tuple[str, Any]] = {"first": ("RS256", new_key())}
+        self.delay = 0.0
+        self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        self.asked: list[str] = []
+        self._port = 0
+        self._server: http.server.ThreadingHTTPServer | None = None
+
+    @property
+    def issuer(self) -> str:
+        return f"http://127.0.0.1:{self._port}/realms/test"
+
+    def start(self) -> None:
+        provider = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                provider.answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        self.asked.append(request.path)
+        time.sleep(self.delay)
+        status, headers, body = self.answers.get(request.path) or (200, {}, orjson.dumps(self.document(request.path)))
+        with contextlib.suppress(ConnectionError):
+            request.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                request.send_header(name, value)
+            request.end_headers()
+            request.wfile.write(body)
+
+    def document(self, path: str) -> dict[str, Any]:
+        if path.endswith("/.well-known/openid-configuration"):
+            return {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/certs"}
+        return {"keys": [jwk(key, kid, algorithm) for kid, (algorithm, key) in self.keys.items()]}
+
+    def rotate(self, kid: str, algorithm: str = "RS256") -> None:
+        """Replace all keys by a new one."""
+        self.keys = {kid: (algorithm, new_key(algorithm))}
+
+    def claims(self, **others: Any) -> dict[str, Any]:
+        now = int(time.time())
+        given = {"iss": self.issuer, "aud": AUDIENCE, "sub": "5f3c", "preferred_username": "ada", "iat": now}
+        return {**given, "exp": now + 600, **others}
+
+    def token(self, **claims: Any) -> str:
+        """Return a token that the newest key has signed."""
+        kid, (algorithm, key) = list(self.keys.items())[-1]
+        return jwt.encode(self.claims(**claims), key, algorithm, headers={"kid": kid})
+
+
+@contextlib.contextmanager
+def oidc_provider() -> Iterator[Provider]:
+    provider = Provider()
+    provider.start()
+    try:
+        yield provider
+    finally:
+        provider.stop()
