@@ -74,7 +74,9 @@ class Figures:
     wrong: Counter[int]
 
     def __str__(self) -> str:
-        times = " ".join(f"{name} {getattr(self, name) * 1000:6.2f} ms" for name in ("median", "p99", "longest", "hub", "work"))
+        times = " ".join(
+            f"{name} {getattr(self, name) * 1000:6.2f} ms" for name in ("median", "p99", "longest", "hub", "work")
+        )
         return f"{times}; right {dict(self.statuses)}, wrong {dict(self.wrong)}"
 
 
@@ -100,7 +102,16 @@ def measure(gateway: Gateway, path: str, seconds: float, kind: str | None) -> Fi
     (folder / "reset").touch()
     wait_until(lambda: not (folder / "reset").exists())
     flood = kind and subprocess.Popen(
-        [sys.executable, "-m", "tests.live.password_flood", str(seconds), "--attack", kind, "--port", str(gateway.port)],
+        [
+            sys.executable,
+            "-m",
+            "tests.live.password_flood",
+            str(seconds),
+            "--attack",
+            kind,
+            "--port",
+            str(gateway.port),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -170,7 +181,9 @@ def main() -> None:
         return
     with EmbeddedTango() as system, tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         os.environ["TANGO_HOST"] = system.tango_host
-        path = f"/tango/rest/rc3/hosts/{system.tango_host.replace(':', '/')}/devices/sys/tg_test/1/attributes/ampli/value"
+        path = (
+            f"/tango/rest/rc3/hosts/{system.tango_host.replace(':', '/')}/devices/sys/tg_test/1/attributes/ampli/value"
+        )
         with flooded_gateway(Path(folder), options.cost) as gateway:
             measure(gateway, path, 2, None)
             for kind in (None, *KINDS, None):
