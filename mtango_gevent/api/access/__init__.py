@@ -1,5 +1,7 @@
 """Access control: which user may do what. It does not know Flask; `guard` applies it to requests."""
 
+from mtango_gevent.api.access.audit import Audit
+from mtango_gevent.api.access.audit_lines import VALUE, Change, Origin
 from mtango_gevent.api.access.control import AccessControl
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.api.access.rules import Decision, Rule, Rules
@@ -22,12 +24,16 @@ __all__ = [
     "ANONYMOUS",
     "KINDS",
     "PARTS",
+    "VALUE",
     "AccessControl",
     "Action",
+    "Audit",
+    "Change",
     "Decision",
     "Identity",
     "Kind",
     "Need",
+    "Origin",
     "Rule",
     "Rules",
     "Target",
