@@ -1,5 +1,6 @@
 """gunicorn's configuration. gunicorn reads it before the fork: it imports neither PyTango nor anything that patches."""
 
+import functools
 import logging
 import os
 import signal
@@ -7,7 +8,7 @@ import sys
 
 from mtango_gevent import logs, scoreboard
 from mtango_gevent.config import Config, ConfigError
-from mtango_gevent.serving import stopping
+from mtango_gevent.serving import exposure, stopping
 
 try:
     settings = Config.load()
@@ -53,6 +54,20 @@ def on_starting(server):
     board.make_folder(server.cfg.uid, server.cfg.gid)
 
 
+def when_ready(server):
+    """Warn once for all workers, of the addresses in use, which `-b` and systemd may decide."""
+    warning = exposure.warning(settings, [listener.getsockname() for listener in server.LISTENERS])
+    if warning:
+        server.log.warning("%s", warning)
+
+
+def ssl_context(config, default_ssl_context_factory):
+    """Leave the TLS handshake to the worker, which bounds its time: gevent would wait for it without a limit."""
+    context = default_ssl_context_factory()
+    context.wrap_socket = functools.partial(context.wrap_socket, do_handshake_on_connect=config.do_handshake_on_connect)
+    return context
+
+
 def pre_fork(server, worker):
     worker.slot = board.reserve()
 
@@ -61,6 +76,7 @@ def post_fork(server, worker):
     # The worker inherits the master's handler, which would swallow the signal until the worker has its own.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _log_as_gunicorn_does(worker)
+    worker.log.error_log.addFilter(logs.Redaction())
     if not (worker.cfg.logconfig or worker.cfg.logconfig_json):  # whose formats may show them
         _leave_out_unused_facts()
 
@@ -101,6 +117,7 @@ def worker_exit(server, worker):
     """End the process at once: the threads of CORBA do not survive an orderly end of the interpreter."""
     if worker.booted:
         worker.client.background.finish(settings.call_deadline)
+        worker.audit.finish(2)
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

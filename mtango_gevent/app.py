@@ -30,8 +30,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = config.body_limit
     client = TangoClient(config)
+    access, audit = api.AccessControl(config, client), api.Audit(config, client)
     tango_access = TangoAccessControl(client) if config.tango_access_control else None
-    state = app.extensions["mtango"] = api.AppState(config, client, api.AccessControl(config, client), tango_access)
+    state = app.extensions["mtango"] = api.AppState(config, client, access, audit, tango_access)
     api.register(app, state)
     if config.trusted_proxies:
         hops = config.trusted_proxies

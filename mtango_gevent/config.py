@@ -15,8 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mtango_gevent.redaction import redact
 from mtango_gevent.setting_checks import (
     Check,
+    audit_target,
     auth_methods,
     boolean,
     choice,
@@ -48,6 +50,9 @@ _SERVICE = re.compile(
 )
 _SERVICE_URL = re.compile("(tcp|udp|sctp)://")
 
+# Value of the setting `cors_origins` for the pages of every origin.
+ALL_ORIGINS = "*"
+
 T = TypeVar("T")
 
 
@@ -60,7 +65,7 @@ def setting(default: T, sentence: str, check: Check) -> T:
     return dataclasses.field(default=default, metadata={"sentence": sentence, "check": check})  # type: ignore[return-value]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Config:
     """The settings in force. Times are seconds."""
 
@@ -154,7 +159,7 @@ class Config:
     audit: str = setting(
         "",
         "where the audit log goes: a file, `stderr`, `syslog` or `syslog:host:port`; empty for nowhere",
-        optional_text,
+        audit_target,
     )
     audit_format: str = setting("text", "format of the audit log: `text` or `json`", choice("text", "json"))
     audit_required: bool = setting(False, "refuse every change that the audit log cannot record", boolean)
@@ -202,6 +207,13 @@ class Config:
         10.0, "lifetime of the cached descriptions with which the gateway checks requests", seconds(0, 86400)
     )
 
+    def __post_init__(self) -> None:
+        if ALL_ORIGINS in self.cors_origins and not self.read_only:
+            raise ConfigError(
+                "MTANGO_CORS_ORIGINS = *: every web page could write with the rights of the user who opens it;"
+                " expected a list of origins, or MTANGO_READ_ONLY=1"
+            )
+
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> Config:
         """Read the settings from `environment` and the file it names, and check each one.
@@ -214,9 +226,17 @@ class Config:
                 values[name] = _checked(name, value, source)
         return cls(**values)
 
+    def shown(self) -> dict[str, Any]:
+        """Return the settings as an operator may see them: without the password of a URL."""
+        values = dataclasses.asdict(self)
+        return {name: redact(value) if isinstance(value, str) else value for name, value in values.items()}
+
     def changed(self) -> dict[str, Any]:
-        """Return the settings that differ from their defaults."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
+        """Return the settings that differ from their defaults, as `shown` does."""
+        return {name: value for name, value in self.shown().items() if getattr(self, name) != SETTINGS[name].default}
+
+    def __repr__(self) -> str:
+        return f"Config({self.changed()})"
 
 
 def warnings(environment: Mapping[str, str] = os.environ) -> list[str]:
@@ -266,7 +286,7 @@ def _checked(name: str, value: Any, source: str) -> Any:
         return SETTINGS[name].metadata["check"](value)
     except ValueError as expected:
         label = ENVIRONMENT_PREFIX + name.upper()
-        raise ConfigError(f"{label} = {value!r} (from {source}): expected {expected}") from None
+        raise ConfigError(f"{label} = {redact(repr(value))} (from {source}): expected {expected}") from None
 
 
 SETTINGS = {field.name: field for field in dataclasses.fields(Config)}

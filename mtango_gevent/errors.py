@@ -44,6 +44,9 @@ STATUS_OF_REASON = {
 # call held the device, and this one has not begun.
 _OUTCOME_UNKNOWN = {"API_DeviceTimedOut", "MTANGO_CallTimedOut"}
 
+# What the description of such a failure says.
+_UNKNOWN = "the outcome is unknown"
+
 _TIMEOUTS = {"API_CommandTimedOut", *_OUTCOME_UNKNOWN}
 
 # Part of the text of a connection that timed out; its reasons are those of any lost connection.
@@ -129,10 +132,21 @@ def with_outcome(failure: tango.DevFailed) -> tango.DevFailed:
     root = failure.args[0]
     if root.origin == ORIGIN and root.reason not in _OUTCOME_UNKNOWN:
         return failure
-    reasons = {error.reason for error in failure.args}
-    if reasons & _OUTCOME_UNKNOWN or any(text in error.desc for error in failure.args for text in _ANSWER_LOST):
-        return explained(failure, "the outcome is unknown: the device may have done it, or still be doing it")
+    if _answer_is_lost(failure):
+        return explained(failure, _UNKNOWN + ": the device may have done it, or still be doing it")
     return failure
+
+
+def _answer_is_lost(failure: tango.DevFailed) -> bool:
+    reasons = {error.reason for error in failure.args}
+    return bool(reasons & _OUTCOME_UNKNOWN) or any(
+        text in error.desc for error in failure.args for text in _ANSWER_LOST
+    )
+
+
+def outcome_is_unknown(failure: tango.DevFailed) -> bool:
+    """Return whether the failure of a write or command says that its outcome is unknown."""
+    return any(_UNKNOWN in error.desc for error in failure.args)
 
 
 def not_made(failure: tango.DevFailed, problem: str) -> tango.DevFailed:

@@ -1,15 +1,21 @@
-"""CORS headers, computed by flask-cors: which pages may read the responses of the gateway."""
+"""CORS headers, computed by flask-cors: which pages may read the responses of the gateway.
+
+What a page may do is decided by `access`, before anything is done. A preflight of any page succeeds, as a page may read
+the refusal of a request only then.
+"""
 
 from __future__ import annotations
 
 import functools
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask_cors.core import get_cors_headers, get_cors_options
 from werkzeug.datastructures import Headers
+
+from mtango_gevent.config import ALL_ORIGINS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -41,14 +47,20 @@ _CACHE_SIZE = 100
 
 
 class CorsPolicy:
-    """The pages that may read the responses of an application. origins: the setting MTANGO_CORS_ORIGINS."""
+    """The pages that may read the responses of an application. origins: exact ones, or `*` for all."""
 
     def __init__(self, app: Flask, origins: tuple[str, ...]) -> None:
-        self._all_origins = "*" in origins
-        self._options = get_cors_options(
+        self._all_origins = ALL_ORIGINS in origins
+        self._preflight = self._options(app, [ALL_ORIGINS])
+        self._response = self._options(app, list(origins))
+        self._compute = functools.lru_cache(_CACHE_SIZE)(self._compute_headers)
+
+    @staticmethod
+    def _options(app: Flask, origins: list[str]) -> Any:
+        return get_cors_options(
             app,
             {
-                "origins": list(origins),
+                "origins": origins,
                 "supports_credentials": True,
                 "methods": list(METHODS),
                 "expose_headers": _EXPOSED,
@@ -56,7 +68,6 @@ class CorsPolicy:
                 "vary_header": False,  # the middleware adds it to every response
             },
         )
-        self._compute = functools.lru_cache(_CACHE_SIZE)(self._compute_headers)
 
     def headers(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
         """Return the CORS headers of the response to a request."""
@@ -75,5 +86,6 @@ class CorsPolicy:
     def _compute_headers(self, method: str, *values: str | None) -> list[tuple[str, str]]:
         given = zip(_REQUEST_HEADERS, values, strict=True)
         request_headers = Headers([(name, value) for name, value in given if value and _PRINTABLE.fullmatch(value)])
-        found = get_cors_headers(self._options, request_headers, method)
+        is_preflight = method == "OPTIONS" and "Access-Control-Request-Method" in request_headers
+        found = get_cors_headers(self._preflight if is_preflight else self._response, request_headers, method)
         return [(name, str(value)) for name, value in found.items(multi=True)]

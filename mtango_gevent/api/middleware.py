@@ -1,6 +1,6 @@
 """The WSGI middleware of an application, which every request passes in the same order.
 
-Request context, access control, fast values or Flask, headers of every response, metrics, access log.
+Request context, access control, fast values or Flask, headers of every response, metrics, audit log, access log.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, request
 
 from mtango_gevent import __version__
-from mtango_gevent.api import access_log, request_context
+from mtango_gevent.api import access_log, changes, guard, request_context
 from mtango_gevent.api.cors import METHODS, CorsPolicy
 from mtango_gevent.api.fast_values import FastValues
 from mtango_gevent.api.request_context import AppState, RequestContext, current
@@ -22,7 +22,8 @@ from mtango_gevent.metrics import OTHER
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-_SERVER = ("x-mtango", f"mtango-gevent {__version__}")
+# Headers of every response; `nosniff`: a browser must not take a text of a device for a page or a script.
+_ALWAYS = (("x-mtango", f"mtango-gevent {__version__}"), ("X-Content-Type-Options", "nosniff"))
 
 
 class Middleware:
@@ -67,6 +68,7 @@ class Middleware:
         seconds = time.perf_counter() - context.began
         self._complete(context, headers, seconds)
         self._count(context, status, seconds)
+        changes.finish(context, status)
         if self._state.config.access_log:
             access_log.write(context, int(status), headers, seconds)
 
@@ -79,10 +81,10 @@ class Middleware:
             if varies:
                 headers.remove(("Vary", varies))
             headers.append(("Vary", f"{varies}, Origin" if varies else "Origin"))
-        if "Access-Control-Allow-Origin" not in given:
+        if "Access-Control-Allow-Origin" not in given:  # which a refusal has that the page may read
             headers += self._cors.headers(context.environ)
         headers += (
-            _SERVER,
+            *_ALWAYS,
             ("X-Request-ID", context.id),
             ("Server-Timing", f"total;dur={seconds * 1000:.1f}, tango;dur={tango_seconds * 1000:.1f}"),
         )
@@ -95,14 +97,15 @@ class Middleware:
         self._metrics.end_request(seconds, context.route, method, status)
 
 
-def enter_flask(_endpoint: str | None, _values: dict[str, object] | None) -> None:
-    """Note the route of a request, and raise an error from before Flask was called.
+def enter_flask(_endpoint: str | None, values: dict[str, str] | None) -> None:
+    """Note the route of a request and what it changes, and raise an error from before Flask was called.
 
     A preprocessor of URL values, as Flask calls these before all other hooks.
     """
     context = current()
     if request.url_rule:
         context.route = request.url_rule.rule
+    guard.expect_change(values or {})
     if context.failure is not None:
         try:
             raise context.failure

@@ -104,6 +104,13 @@ class Device(DescribedDevice):
         taken = [self._taken(name) for name in names]
         return self._call("read", read_together, self._proxy(past_polling=True), names, taken)
 
+    def known_value(self, name: str) -> tuple[tango.DeviceAttribute, float] | None:
+        """Return an attribute's newest value that is kept, as a reading or an event, and its age in seconds."""
+        client, url, key = self.host.client, self._url(), folded(name)
+        reading, now = client.reads.peek(url, key), time.perf_counter()
+        known = [*client.events.last_values(url, key), *([(reading.items, now - reading.began)] if reading else [])]
+        return min(known, key=lambda value_and_age: value_and_age[1], default=None)
+
     def write_attribute(self, info: tango.AttributeInfoEx, value: Any, about: str) -> None:
         """Write the result of values.attribute_argument. about: text that a failure has in addition."""
         try:  # with its configuration at hand PyTango does not ask for it, which would hold the GIL

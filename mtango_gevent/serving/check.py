@@ -13,6 +13,7 @@ from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import DatabaseServer
 from mtango_gevent.control.device import PIPES
 from mtango_gevent.control.host import TangoHost, list_hosts
+from mtango_gevent.serving import exposure
 from mtango_gevent.text import from_utf8
 
 # Calls in the test of yielding: among so many blocking ones a few that yield by chance do not count as success.
@@ -26,7 +27,8 @@ def run(config: Config) -> int:
     print(f"optional     {optional_parts()}")
     for name, value in config.changed().items():
         print(f"setting      {name} = {value!r}")
-    for warning in warnings():
+    exposed = exposure.warning(config, [(config.host, config.port)])
+    for warning in [*warnings(), *([exposed] if exposed else [])]:
         print(f"warning      {warning}")
     try:
         hosts = list_hosts(client)

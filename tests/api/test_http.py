@@ -1,4 +1,4 @@
-"""What holds for every URL: headers, methods, failures, CORS."""
+"""What holds for every URL: headers, methods, failures."""
 
 from __future__ import annotations
 
@@ -103,37 +103,6 @@ def test_what_can_be_given_once_is_not_given_twice(client: TestApp, host_url: st
     assert query.partition("=")[0] in refusal["errors"][0]["description"]
 
 
-def test_cors_echoes_the_origin_with_credentials(client: TestApp, demo_url: str) -> None:
-    for url in (f"{demo_url}/state", f"{demo_url}/attributes/nope/value"):
-        headers = client.get(url, headers={"Origin": "http://panel"}).headers
-        assert headers["Access-Control-Allow-Origin"] == "http://panel"
-        assert headers["Access-Control-Allow-Credentials"] == "true"
-    assert client.get("/nope", headers={"Origin": "http://panel"}, status=404).headers["Access-Control-Allow-Origin"]
-
-
-def test_a_preflight_allows_what_browsers_send(client: TestApp, demo_url: str) -> None:
-    preflight = client.options(
-        f"{demo_url}/state",
-        headers={
-            "Origin": "http://panel",
-            "Access-Control-Request-Method": "GET",
-            "Access-Control-Request-Headers": "authorization, content-type",
-        },
-    )
-    assert preflight.status_int == 200
-    assert preflight.headers["Access-Control-Allow-Headers"] == "authorization, content-type"
-    assert {"GET", "PUT", "POST", "DELETE"} <= set(preflight.headers["Access-Control-Allow-Methods"].split(", "))
-
-
-def test_a_preflight_succeeds_so_that_a_browser_can_show_what_fails(make_client: Callable[..., TestApp]) -> None:
-    client = make_client(tango_hosts=("elsewhere:10000",))
-    headers = {"Origin": "http://panel", "Access-Control-Request-Method": "GET"}
-    for url in ("/tango/rest/rc3/hosts/nowhere/1/devices", "/tango/rest/nope"):
-        preflight = client.options(url, headers=headers, status=200)
-        assert preflight.headers["Access-Control-Allow-Origin"] == "http://panel"
-    client.options("/tango/rest/nope", status=404)
-
-
 @pytest.mark.parametrize("host", ["", "a:b:c", "[::1", "a b", 'a"b', "a/b", "a:123456"])
 def test_a_host_that_is_none_is_refused_where_links_are_made(client: TestApp, host: str) -> None:
     refusal = client.get("/tango/rest", headers={"Host": host}, status=400).json
@@ -152,12 +121,6 @@ def test_nothing_of_a_client_makes_a_line_of_its_own_in_the_log(
     client.get("/tango/rest/x%0a[CRITICAL]%1b[31m", status=404)
     assert "CRITICAL" in caplog.text
     assert all(record.getMessage().isprintable() for record in caplog.records)
-
-
-def test_only_configured_origins_are_echoed(make_client: Callable[..., TestApp]) -> None:
-    client = make_client(cors_origins=("http://panel",))
-    assert client.get("/tango/rest", headers={"Origin": "http://panel"}).headers["Access-Control-Allow-Origin"]
-    assert "Access-Control-Allow-Origin" not in client.get("/tango/rest", headers={"Origin": "http://evil"}).headers
 
 
 def test_credentials_are_ignored(client: TestApp, demo_url: str) -> None:
@@ -184,6 +147,18 @@ def test_an_error_of_ours_is_logged_and_tells_nothing(tango_system: object, capl
     assert "ZeroDivision" not in str(body)
     assert body["http_status"] == 500
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("url", ["/", "/swagger/main.yml", "/swagger/x.yml"])
+def test_pages_run_no_script_and_are_in_no_frame(client: TestApp, url: str) -> None:
+    headers = client.get(url, expect_errors=True).headers
+    assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(headers["Content-Security-Policy"].split("; "))
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+def test_browsers_take_no_response_for_another_type(client: TestApp, demo_url: str) -> None:
+    for url in ("/", "/nope", f"{demo_url}/attributes/ampli/value", f"{demo_url}/attributes/nope/value", "/healthz"):
+        assert client.get(url, expect_errors=True).headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_the_home_page_leads_to_everything(client: TestApp) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -21,9 +21,11 @@ import pytest
 from mtango_gevent.demo.embedded import EmbeddedTango, free_port
 from tests.waiting import wait_until
 
-__all__ = ["Gateway", "free_port", "served", "wait_until"]
+__all__ = ["COMMAND", "Gateway", "free_port", "served", "wait_until"]
 
 ROOT = Path(__file__).parents[2]
+
+COMMAND = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:application"]
 
 
 @dataclasses.dataclass
@@ -70,7 +72,13 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def served(command: list[str], log: Path, cwd: Path = ROOT, **environment: str) -> Iterator[Gateway]:
+def served(
+    command: list[str],
+    log: Path,
+    cwd: Path = ROOT,
+    answers: Callable[[Gateway], bool] = Gateway.answers,
+    **environment: str,
+) -> Iterator[Gateway]:
     """Run `command`, which serves at the port that MTANGO_PORT names, as long as the block lasts."""
     port = free_port()
     variables = {**os.environ, "MTANGO_HOST": "127.0.0.1", "MTANGO_PORT": str(port), **environment}
@@ -84,7 +92,7 @@ def served(command: list[str], log: Path, cwd: Path = ROOT, **environment: str) 
         )
     gateway = Gateway(process, port, log)
     try:
-        wait_until(gateway.answers)
+        wait_until(lambda: answers(gateway))
         yield gateway
     finally:
         process.send_signal(signal.SIGTERM)
@@ -93,8 +101,7 @@ def served(command: list[str], log: Path, cwd: Path = ROOT, **environment: str) 
 
 @pytest.fixture(scope="session")
 def gateway(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:application"]
-    with served(command, tmp_path_factory.mktemp("gunicorn") / "log") as gateway:
+    with served(COMMAND, tmp_path_factory.mktemp("gunicorn") / "log") as gateway:
         yield gateway
 
 

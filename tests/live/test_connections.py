@@ -6,7 +6,6 @@ import contextlib
 import json
 import resource
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +17,13 @@ import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 
-from .conftest import Gateway, served, wait_until
+from .conftest import COMMAND, Gateway, served, wait_until
 
 pytestmark = pytest.mark.slow
 
 SILENT = 2100
 SECONDS = 3.0  # within which each request is answered: three times what is promised
 MEGABYTE = 1 << 20
-COMMAND = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:application"]
 HALF_A_LINE = b"GET /tango/rest HT"
 ORIGIN = "https://panels.example.org"
 
@@ -315,14 +313,44 @@ def test_a_refused_head_full_of_blanks_holds_up_no_other_client(gateway: Gateway
 
 def test_a_page_that_is_not_allowed_gets_no_refusal_to_read(tango_system: EmbeddedTango, tmp_path: Path) -> None:
     with served(COMMAND, tmp_path / "log", MTANGO_CORS_ORIGINS=ORIGIN) as gateway:
-        for request, status in REFUSED.values():
+        for kind, (request, status) in REFUSED.items():
             for origin, allowed in ((ORIGIN, True), ("https://other.example.org", False)):
-                status_line, headers, _ = refused(gateway, request, origin)
+                status_line, headers, body = refused(gateway, request, origin)
+                if kind == "body" and not allowed:  # which the application refuses before it reads a body
+                    assert b"MTANGO_CrossSite" in body
+                    continue
                 assert int(status_line.split()[1]) == status
                 if allowed or len(request) > 100_000:  # whose Origin is not known: the one that may be allowed
                     assert headers["access-control-allow-origin"] == ORIGIN
                 else:
                     assert "access-control-allow-origin" not in headers
+
+
+def test_the_log_has_no_secret_at_debug_level(tango_system: EmbeddedTango, tmp_path: Path) -> None:
+    lines = [
+        b"GET /tango/rest?access_token=s3cr3t HTTP/1.1",
+        b"GET /tango/rest?access_token=s3cr3t HTTP/9.9",
+        b"GET /tango/rest?access_token=s3cr3t HTTP/1.1 nonsense",
+        b"GET /tango/rest?access_token=s3cr3t#" + b"x" * 9000 + b" HTTP/1.1",
+    ]
+    headers = [
+        b"Authorization: Bearer s3cr3t",
+        b"Authorization Bearer s3cr3t",
+        b"Authorization : Bearer s3cr3t",
+        b"Authorization: Bearer \x01s3cr3t",
+        b"X-API-Key: s3cr3t" + b"x" * 9000,
+        b"X-API-Key: a\r\n s3cr3t",
+    ]
+    with served(COMMAND, tmp_path / "log", MTANGO_DEBUG="1") as gateway:
+        for line in lines:
+            for header in headers:
+                with connected(gateway, 1, line + b"\r\nHost: a\r\nConnection: close\r\n" + header + b"\r\n\r\n") as (
+                    one,
+                ):
+                    assert one.recv(65536).startswith(b"HTTP/1.1 ")
+    text = gateway.log.read_text("utf-8")
+    assert "Invalid request from" in text
+    assert "s3cr3t" not in text
 
 
 def test_the_log_has_no_traceback_and_no_control_characters(gateway: Gateway) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email.message import Message
 from typing import Any
 
@@ -18,11 +18,12 @@ import orjson
 import pytest
 from tango import DevState
 
+from mtango_gevent.demo.embedded import EmbeddedTango
 from mtango_gevent.demo.every_type import KINDS, LATIN
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
 from tests.pytango_process import PyTango
 
-from .conftest import Gateway
+from .conftest import COMMAND, Gateway, served
 
 ORIGIN = "http://panel.example:8080"
 UNDEFINED = "Basic dW5kZWZpbmVkOnVuZGVmaW5lZA=="  # of "undefined:undefined", where no user was given
@@ -123,8 +124,21 @@ def _named(names: Sequence[str]) -> str:
     return "&".join(f"attr={name}" for name in names)
 
 
+@pytest.fixture(scope="session")
+def panel_gateway(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that lists the page's origin, so that the page may write."""
+    with served(COMMAND, tmp_path_factory.mktemp("gunicorn") / "log", MTANGO_CORS_ORIGINS=ORIGIN) as gateway:
+        yield gateway
+
+
 @pytest.fixture
-def tangojs(gateway: Gateway, host_path: str) -> Tangojs:
+def tangojs(panel_gateway: Gateway, host_path: str) -> Tangojs:
+    return Tangojs(panel_gateway, host_path)
+
+
+@pytest.fixture
+def unlisted(gateway: Gateway, host_path: str) -> Tangojs:
+    """tangojs with a gateway that lists no origin."""
     return Tangojs(gateway, host_path)
 
 
@@ -541,6 +555,24 @@ def test_a_failure_is_an_object_that_is_no_answer(tangojs: Tangojs, method: str,
 def test_a_page_sees_why_a_url_is_wrong(tangojs: Tangojs) -> None:
     assert tangojs.ask("GET", "nope").status == 404
     assert tangojs.ask("PUT", f"devices/{TYPES_DEVICE}/attributes/value?").status == 400
+
+
+# --- a gateway that does not list the page's origin ---
+
+
+def test_page_that_is_not_listed_may_read(unlisted: Tangojs) -> None:
+    assert [device["name"] for device in unlisted.fetch("GET", "devices")]
+    assert unlisted.read(["double_scalar", "State"])
+    assert unlisted.infos(["double_scalar"])
+    assert unlisted.preflight("GET", "devices").status == 200
+
+
+def test_page_that_is_not_listed_may_not_write_and_sees_why(unlisted: Tangojs) -> None:
+    assert unlisted.preflight("PUT", f"devices/{TYPES_DEVICE}/commands/Init").status == 200
+    for address in (f"devices/{TYPES_DEVICE}/attributes/value?long_scalar=5", f"devices/{TYPES_DEVICE}/commands/Init"):
+        answer = unlisted.ask("PUT", address, "")
+        assert (answer.status, answer.json()["errors"][0]["reason"]) == (403, "MTANGO_CrossSite")
+        assert "MTANGO_CORS_ORIGINS" in answer.json()["errors"][0]["description"]
 
 
 # --- what browsers ask before ---

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mtango_gevent.api.access.authentication import Authentication
 from mtango_gevent.api.access.commands import CommandClasses
+from mtango_gevent.api.access.cross_site import CrossSite
 from mtango_gevent.api.access.identity import Identity
 from mtango_gevent.api.access.rules import Decision, Rules
 from mtango_gevent.api.access.rules_file import parse_rules
@@ -34,6 +35,7 @@ class AccessControl:
     """Authentication and access rules of an application. Raises ConfigError for a file that cannot be used.
 
     is_open: every client may read everything, and no request is authenticated.
+    cross_site: the rules for pages of other origins; reads_are_open: every client and every page may read everything.
     """
 
     def __init__(self, config: Config, client: TangoClient) -> None:
@@ -41,6 +43,8 @@ class AccessControl:
         self.authentication = Authentication(config, client)
         self.command_action = CommandClasses(config).action
         self.is_open = not config.auth and not config.rules
+        self.cross_site = CrossSite(config)
+        self.reads_are_open = self.is_open and self.cross_site.reads_are_open
         self._rules = _watch_rules(config, client) if config.rules else None
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity:
