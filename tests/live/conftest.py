@@ -65,9 +65,11 @@ class Gateway:
 
     def answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=30):  # which needs no user
-                return True
+        with (
+            contextlib.suppress(urllib.error.URLError, ConnectionError),
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=30),  # needs no user
+        ):
+            return True
         return False
 
 
