@@ -117,6 +117,7 @@ def worker_exit(server, worker):
     """End the process at once: the threads of CORBA do not survive an orderly end of the interpreter."""
     if worker.booted:
         worker.client.background.finish(settings.call_deadline)
+        worker.audit.finish(2)
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from mtango_gevent.redaction import redact
 from mtango_gevent.setting_checks import (
     Check,
+    audit_target,
     auth_methods,
     boolean,
     choice,
@@ -158,7 +159,7 @@ class Config:
     audit: str = setting(
         "",
         "where the audit log goes: a file, `stderr`, `syslog` or `syslog:host:port`; empty for nowhere",
-        optional_text,
+        audit_target,
     )
     audit_format: str = setting("text", "format of the audit log: `text` or `json`", choice("text", "json"))
     audit_required: bool = setting(False, "refuse every change that the audit log cannot record", boolean)

@@ -44,6 +44,9 @@ STATUS_OF_REASON = {
 # call held the device, and this one has not begun.
 _OUTCOME_UNKNOWN = {"API_DeviceTimedOut", "MTANGO_CallTimedOut"}
 
+# What the description of such a failure says.
+_UNKNOWN = "the outcome is unknown"
+
 _TIMEOUTS = {"API_CommandTimedOut", *_OUTCOME_UNKNOWN}
 
 # Part of the text of a connection that timed out; its reasons are those of any lost connection.
@@ -51,6 +54,9 @@ _CORBA_TIMED_OUT = "TRANSIENT_CallTimedout"
 
 # Parts of the texts of connections that were lost with the answer outstanding.
 _ANSWER_LOST = (_CORBA_TIMED_OUT, "COMM_FAILURE_WaitingForReply", "COMM_FAILURE_UnMarshalResults")
+
+# Why libtango refuses a change by the gateway itself.
+OWN_ACCESS = "TangoAccessControl of this Tango host gives the user that runs the gateway read access only"
 
 # The origin in the gateway's own failures.
 ORIGIN = "mtango-gevent"
@@ -126,10 +132,21 @@ def with_outcome(failure: tango.DevFailed) -> tango.DevFailed:
     root = failure.args[0]
     if root.origin == ORIGIN and root.reason not in _OUTCOME_UNKNOWN:
         return failure
-    reasons = {error.reason for error in failure.args}
-    if reasons & _OUTCOME_UNKNOWN or any(text in error.desc for error in failure.args for text in _ANSWER_LOST):
-        return explained(failure, "the outcome is unknown: the device may have done it, or still be doing it")
+    if _answer_is_lost(failure):
+        return explained(failure, _UNKNOWN + ": the device may have done it, or still be doing it")
     return failure
+
+
+def _answer_is_lost(failure: tango.DevFailed) -> bool:
+    reasons = {error.reason for error in failure.args}
+    return bool(reasons & _OUTCOME_UNKNOWN) or any(
+        text in error.desc for error in failure.args for text in _ANSWER_LOST
+    )
+
+
+def outcome_is_unknown(failure: tango.DevFailed) -> bool:
+    """Return whether the failure of a write or command says that its outcome is unknown."""
+    return any(_UNKNOWN in error.desc for error in failure.args)
 
 
 def not_made(failure: tango.DevFailed, problem: str) -> tango.DevFailed:
@@ -165,6 +182,11 @@ def status_of(failure: tango.DevFailed) -> int:
 def has_timed_out(failure: tango.DevFailed) -> bool:
     """Return whether the device did not answer in time, or another call held it for too long."""
     return any(error.reason in _TIMEOUTS or _CORBA_TIMED_OUT in error.desc for error in failure.args)
+
+
+def is_read_only(failure: tango.DevFailed) -> bool:
+    """Return whether libtango has refused a change, as the user that runs the gateway has read access."""
+    return any(error.reason == "API_ReadOnlyMode" for error in failure.args)
 
 
 def is_late(error: BaseException | None, seconds: float, late_after: float) -> bool:

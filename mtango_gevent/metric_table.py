@@ -40,6 +40,7 @@ METRICS: tuple[tuple[str, Sequence[str], str], ...] = (
     ("mtango_events_dropped_total", (), "events discarded before a listener had received them"),
     ("mtango_async_jobs_waiting", (), "writes with `async` that have not begun"),
     ("mtango_async_jobs_total", _OUTCOME, "writes with `async` that have ended"),
+    ("mtango_audit_lines_total", _OUTCOME, "lines of the audit log that were `written` or `lost`"),
     ("mtango_workers", (), "worker processes"),
     ("mtango_workers_cpu_seconds_total", (), "CPU time of the worker processes, including those that have ended"),
     ("mtango_server_start_time_seconds", (), "start of the gateway, in seconds since the epoch"),

@@ -108,6 +108,14 @@ def origins(value: Any) -> tuple[str, ...]:
     return found
 
 
+def audit_target(value: Any) -> str:
+    """Check where the audit log goes. A path whose first part is `syslog:...` would be a mistake."""
+    found = optional_text(value)
+    if found.startswith("syslog:") and not re.fullmatch(r"syslog:(\[[0-9a-f:.]+\]|[\w.-]+):[1-9][0-9]{0,4}", found):
+        raise ValueError("a file, `stderr`, `syslog` or `syslog:host:port`")
+    return found
+
+
 def auth_methods(value: Any) -> tuple[str, ...]:
     methods = tuple(name for name in texts(value) if name != "none")
     if not set(methods) <= set(AUTH_METHODS):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Flask
 
 from mtango_gevent.api import body, entry, error_handlers, guard, health, metrics, middleware, pages, query, rc3, sys
-from mtango_gevent.api.access import AccessControl
+from mtango_gevent.api.access import AccessControl, Audit
 from mtango_gevent.api.cors import CorsPolicy
 from mtango_gevent.api.request_context import AppState
 
-__all__ = ["AccessControl", "AppState", "register"]
+__all__ = ["AccessControl", "AppState", "Audit", "register"]
 
 
 def register(app: Flask, state: AppState) -> None:
@@ -19,6 +19,7 @@ def register(app: Flask, state: AppState) -> None:
     app.before_request(guard.check_view)
     app.before_request(query.check_query)
     app.before_request(body.read_body)
+    app.before_request(guard.begin_change)
     error_handlers.register(app)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(health.blueprint)

@@ -8,7 +8,7 @@ import math
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from mtango_gevent.api import reply
+from mtango_gevent.api import changes, reply
 from mtango_gevent.api.failures import failure_body
 from mtango_gevent.api.request_context import app_state, config, current
 from mtango_gevent.errors import ApiError, DevFailed, describe, status_of
@@ -30,6 +30,7 @@ def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) ->
     milliseconds: when it happened, since the epoch; None is now.
     """
     app_state().metrics.count("mtango_http_failures_total")
+    changes.note_failure(current().changes, failure)
     current().outcome = "failed: " + " < ".join(from_utf8(error.reason) for error in failure.args)
     if config().rc3_errors == "tango":
         return reply.json(failure_body(describe(failure), milliseconds))
@@ -41,6 +42,7 @@ def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) ->
 
 def answer_refusal(error: ApiError) -> Response:
     app_state().metrics.count("mtango_http_failures_total")
+    changes.note_failure(current().changes, error)
     current().outcome = f"refused: {error.description}"
     response = _answer(error, error.status)
     response.headers.update(error.headers)
@@ -65,6 +67,7 @@ def answer_http_error(error: HTTPException) -> Response:
 def answer_internal_error(error: Exception) -> Response:
     """Answer an error of the gateway itself, and log its traceback."""
     app_state().metrics.count("mtango_http_failures_total")
+    changes.note_failure(current().changes, error)
     current().outcome = f"broken: {type(error).__name__}"
     line = f"{request.method} {request.path}, request {current().id}"
     logger.exception("%s", line.encode("unicode_escape").decode("ascii"))

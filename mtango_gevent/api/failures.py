@@ -6,7 +6,8 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 
-from mtango_gevent.api import timestamps
+from mtango_gevent.api import changes, timestamps
+from mtango_gevent.api.request_context import current
 from mtango_gevent.errors import ApiError, DevFailed, as_failure, body, describe, explained, tango_failure
 from mtango_gevent.values import JsonObject
 
@@ -43,6 +44,7 @@ def shape_item(name: str, shape: Callable[[], JsonObject]) -> JsonObject:
 @contextlib.contextmanager
 def after_change(problem: str) -> Iterator[None]:
     """Add `problem` to every failure of the block: it says that the change itself was made."""
+    changes.note_outcomes(current().changes, {})
     try:
         yield
     except DevFailed as failure:

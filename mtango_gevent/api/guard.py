@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from flask import current_app, request
 
+from mtango_gevent.api import changes, writes
 from mtango_gevent.api.access import Action, Kind, Need, Target, declared
 from mtango_gevent.api.request_context import RequestContext, current
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import ApiError
 from mtango_gevent.names import folded
+from mtango_gevent.values import RawInput
+
+# The parts of a URL that name a device.
+_DEVICE = ("domain", "family", "member")
+
+
+def expect_change(values: Mapping[str, Any]) -> None:
+    """Note for the audit log what a request changes, by the parts of its URL, before anything refuses it."""
+    context = current()
+    if not context.state.audit.is_on or request.method == "OPTIONS":
+        return
+    need = _need()
+    if need is not None and need.action != "read" and need.changes:
+        device = "/".join(str(values[part]) for part in _DEVICE) if "domain" in values else ""
+        host = (f"{values['host']}:{values['port']}",) if "host" in values else ()
+        changes.expect(
+            context, [Target(need.action, need.kind, _name(need, values), folded(device), host)], _detail(need, values)
+        )
 
 
 def check_view() -> None:
@@ -26,17 +46,28 @@ def check_view() -> None:
         return
     context = current()
     target = _target_of_view(context, need)
+    if context.changes:
+        changes.expect(context, [target], _detail(need, request.view_args or {}))
     refusal = _refusal_of_page(context, target.action) or context.refusal
     if refusal is not None:
         raise refusal
     if not need.by_view:
-        _check(context, target)
-    if not context.state.access.is_open:
+        _check(context, target, (request.view_args or {}).get("device"), need.in_database)
+    if context.state.tango_access or not context.state.access.is_open:
         _check_spelling((request.view_args or {}).get("device"))
 
 
-def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None:
-    return context.state.access.cross_site.refusal(context.environ, action)
+def begin_change() -> None:
+    """Note the new value of a change for the audit log. Flask calls this when the request has been read.
+
+    Raises ApiError 503 where the line of the change is required and cannot be written.
+    """
+    context = current()
+    if context.changes:
+        changes.note_new(context.changes, [writes.sent()])
+        need = _need()
+        if need is not None and not need.by_view:
+            changes.begin(context, (request.view_args or {}).get("device"))
 
 
 def _check_spelling(device: Device | None) -> None:
@@ -58,6 +89,10 @@ def check_credentials() -> None:
         raise refusal
 
 
+def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None:
+    return context.state.access.cross_site.refusal(context.environ, action)
+
+
 def _need() -> Need | None:
     if request.endpoint is None:  # no such URL
         return Need("read", "gateway", "other")
@@ -66,18 +101,29 @@ def _need() -> Need | None:
 
 def _target_of_view(context: RequestContext, need: Need) -> Target:
     values = request.view_args or {}
-    name = need.name or values.get("property_name" if need.kind == "property" else need.kind, "")
-    name = name if isinstance(name, str) else ""
+    name = _name(need, values)
     if "device" in values:
         return _target(context, need.action, need.kind, name, values["device"].host, values["device"].name)
     if "tango_host" in values:
         return _target(context, need.action, need.kind, name, values["tango_host"])
-    return Target(need.action, need.kind, folded(name))
+    return Target(need.action, need.kind, name)
+
+
+def _name(need: Need, values: Mapping[str, Any]) -> str:
+    name = need.name or values.get("property_name" if need.kind == "property" else need.kind, "")
+    return folded(name) if isinstance(name, str) else ""
+
+
+def _detail(need: Need, values: Mapping[str, Any]) -> str:
+    """Return what a URL names besides the target: the property of an attribute, or the cache."""
+    return "" if need.kind == "property" else values.get("property_name", values.get("cache", ""))
 
 
 def _target(
     context: RequestContext, action: Action, kind: Kind, name: str, host: TangoHost, device: str = ""
 ) -> Target:
+    if kind == "property":
+        name = name.rstrip()  # Debian's database compares names without blanks at the end
     if action == "execute":
         action = context.state.access.command_action(device, name)
     return Target(action, kind, folded(name), folded(device), host.names())
@@ -90,13 +136,30 @@ def require(action: Action, kind: Kind, device: Device, names: Iterable[str]) ->
         check(name)
 
 
+def begin_changes(
+    action: Action, kind: Kind, device: Device, sent: Mapping[str, RawInput] | Mapping[str, list[str]]
+) -> None:
+    """Check and begin the changes of a view that makes several of them. sent: the new values by name.
+
+    Raises ApiError where the client of the current request may not make one of them, and as begin_change does.
+    """
+    context = current()
+    if context.changes:
+        targets = [_target(context, action, kind, name, device.host, device.name) for name in sent]
+        changes.expect(context, targets)
+        changes.note_new(context.changes, sent.values())
+    require(action, kind, device, sent)
+    if context.changes:
+        changes.begin(context, device)
+
+
 def checker(action: Action, kind: Kind, device: Device) -> Callable[[str], None]:
     """Return a function that raises ApiError where the client of the current request may not do this with a name.
 
     The function may be called after the request has ended.
     """
     context = current()
-    return lambda name: _check(context, _target(context, action, kind, name, device.host, device.name))
+    return lambda name: _check(context, _target(context, action, kind, name, device.host, device.name), device)
 
 
 def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> dict[str, ApiError]:
@@ -137,10 +200,28 @@ def allows(action: Action, part: str) -> bool:
     return context.refusal is None and _refusal(context, Target(action, "gateway", part)) is None
 
 
-def _check(context: RequestContext, target: Target) -> None:
+def _check(context: RequestContext, target: Target, device: Device | None = None, in_database: bool = False) -> None:
+    """Raise ApiError where the client may not do this. device: the one of the target; in_database: as for Need."""
     refusal = _refusal(context, target)
+    if refusal is None and device is not None and target.action != "read":
+        in_database = in_database or target.kind == "property"
+        refusal = _refusal_of_tango(context, target, _database(context, device) if in_database else device)
     if refusal is not None:
         raise refusal
+
+
+def _database(context: RequestContext, device: Device) -> Device:
+    """Return the database of a device. libtango asks for access to it where a property is changed."""
+    return Device(device.host, context.state.config.database_device)
+
+
+def _refusal_of_tango(context: RequestContext, target: Target, device: Device) -> ApiError | None:
+    """Return the refusal of the TangoAccessControl of the device's host, if the settings ask for it."""
+    asked = context.state.tango_access
+    if asked is None:
+        return None
+    address, command = context.environ.get("REMOTE_ADDR", ""), target.name if target.kind == "command" else ""
+    return asked.refusal(context.identity.user, address, device, command)
 
 
 def _refusal(context: RequestContext, target: Target) -> ApiError | None:

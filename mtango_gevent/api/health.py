@@ -44,9 +44,11 @@ def show_readiness() -> Response:
 
 
 def _problems() -> Iterator[str]:
-    client = app_state().client
+    client, audit = app_state().client, app_state().audit
     if client.events.stopping:
         yield "the gateway stops"
+    if audit.required and audit.problem:
+        yield f"every change is refused: the audit log: {audit.problem}"
     calls = client.partitions.calls.semaphore
     if calls.free <= 0:
         abandoned = client.pool_info()["abandoned"]
@@ -62,7 +64,9 @@ def _problems() -> Iterator[str]:
 
 def _warnings() -> Iterator[str]:
     """Check the other Tango hosts and each server of a redundant database, without which the gateway still works."""
-    client = app_state().client
+    client, audit = app_state().client, app_state().audit
+    if audit.problem and not audit.required:
+        yield f"the audit log: {audit.problem}"
     with contextlib.suppress(DevFailed):  # reported as a problem
         first, *others = (host.database.servers for host in list_hosts(client))
         asked = [*(first if len(first) > 1 else []), *itertools.chain.from_iterable(others)]

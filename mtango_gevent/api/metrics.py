@@ -11,7 +11,7 @@ blueprint = Blueprint("metrics", __name__)
 
 
 @blueprint.get("/metrics")
-@access.needs("administer", "gateway", "metrics")
+@access.needs("administer", "gateway", "metrics", changes=False)
 def show_metrics() -> Response:
     """Answer in the text format of Prometheus, or as OpenMetrics to a client that accepts it."""
     app_state().client.publish()

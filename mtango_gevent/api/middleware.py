@@ -1,6 +1,6 @@
 """The WSGI middleware of an application, which every request passes in the same order.
 
-Request context, access control, fast values or Flask, headers of every response, metrics, access log.
+Request context, access control, fast values or Flask, headers of every response, metrics, audit log, access log.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, request
 
 from mtango_gevent import __version__
-from mtango_gevent.api import access_log, request_context
+from mtango_gevent.api import access_log, changes, guard, request_context
 from mtango_gevent.api.cors import METHODS, CorsPolicy
 from mtango_gevent.api.fast_values import FastValues
 from mtango_gevent.api.request_context import AppState, RequestContext, current
@@ -68,6 +68,7 @@ class Middleware:
         seconds = time.perf_counter() - context.began
         self._complete(context, headers, seconds)
         self._count(context, status, seconds)
+        changes.finish(context, status)
         if self._state.config.access_log:
             access_log.write(context, int(status), headers, seconds)
 
@@ -96,14 +97,15 @@ class Middleware:
         self._metrics.end_request(seconds, context.route, method, status)
 
 
-def enter_flask(_endpoint: str | None, _values: dict[str, object] | None) -> None:
-    """Note the route of a request, and raise an error from before Flask was called.
+def enter_flask(_endpoint: str | None, values: dict[str, str] | None) -> None:
+    """Note the route of a request and what it changes, and raise an error from before Flask was called.
 
     A preprocessor of URL values, as Flask calls these before all other hooks.
     """
     context = current()
     if request.url_rule:
         context.route = request.url_rule.rule
+    guard.expect_change(values or {})
     if context.failure is not None:
         try:
             raise context.failure

@@ -6,11 +6,13 @@ import dataclasses
 import random
 import re
 import time
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from mtango_gevent.api.access import ANONYMOUS, AccessControl
+from mtango_gevent.api.access import ANONYMOUS, AccessControl, Audit, Change
 from mtango_gevent.config import Config
+from mtango_gevent.control.access_control import TangoAccessControl
 from mtango_gevent.control.calls import measure_calls
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError
@@ -25,7 +27,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 @dataclasses.dataclass(frozen=True)
 class AppState:
-    """State of one application: settings, Tango client, access control, metrics.
+    """State of one application: settings, Tango client, access control, audit log, metrics.
 
     in_force: values of settings that gunicorn's command line has changed; the worker fills it in.
     """
@@ -33,6 +35,8 @@ class AppState:
     config: Config
     client: TangoClient
     access: AccessControl
+    audit: Audit
+    tango_access: TangoAccessControl | None = None  # None where the settings do not ask for it
     in_force: dict[str, object] = dataclasses.field(default_factory=dict)
 
     @property
@@ -48,10 +52,12 @@ class RequestContext:
     route: the URL rule, `none` without one; device: full name of the device in the URL, `-` without one.
     identity: the authenticated user; refusal: why the client could not be authenticated.
     failure: an error from before Flask was called, which Flask has to answer.
+    changes: what the request changes, for the audit log.
     """
 
     __slots__ = (
         "began",
+        "changes",
         "device",
         "environ",
         "failure",
@@ -74,6 +80,7 @@ class RequestContext:
         self.identity = ANONYMOUS
         self.refusal: ApiError | None = None
         self.failure: Exception | None = None
+        self.changes: Sequence[Change] = ()
 
 
 _current: ContextVar[RequestContext] = ContextVar("request_context")

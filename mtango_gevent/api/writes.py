@@ -13,6 +13,7 @@ from flask import g, request
 from werkzeug.datastructures import MultiDict
 
 from mtango_gevent import limits
+from mtango_gevent.api.access import VALUE
 from mtango_gevent.api.query import check_name, check_names, check_parameters, quoted
 from mtango_gevent.errors import ApiError, BadRequest, check_limit
 from mtango_gevent.names import canonical_name, folded
@@ -137,6 +138,20 @@ def _checked_line(owner: str, line: object) -> str:
         raise BadRequest(f"{owner}: expected texts without NUL, got {shown(line)}")
     check_limit(len(line.encode("utf-8", "surrogatepass")), limits.LINE, f"bytes in a text of {owner}")
     return line
+
+
+def sent() -> str:
+    """Return what the request sets, for the audit log: a value, parameters as in a query, or the body's beginning."""
+    try:
+        given = [(name, text) for name, text in _parameters().items(multi=True) if name not in ("async", "replace")]
+    except ApiError:  # which the view raises, if it reads the form
+        given = list(request.args.items(multi=True))
+    if not given:
+        return request.get_data()[: VALUE + 1].decode("utf-8", "backslashreplace")
+    given = given[: VALUE + 1]
+    if {name for name, _ in given} <= {"v", "value"}:
+        return ",".join(text[: VALUE + 1] for _, text in given)
+    return "&".join(f"{name}={text[: VALUE + 1]}" for name, text in given)
 
 
 def argument() -> RawInput:

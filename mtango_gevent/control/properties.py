@@ -9,7 +9,7 @@ import dataclasses
 import fnmatch
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import DevFailed, tango_failure
@@ -24,6 +24,13 @@ _QUERY = re.compile(r"[\"'`\\]")
 
 # Both databases match these in the names of properties that are read, written or deleted.
 _PATTERN = re.compile(r"[*%]+")
+
+
+class Written(NamedTuple):
+    """The properties before and after a change; `after` has the failure of each that could not be changed."""
+
+    before: Found
+    after: Found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +51,8 @@ class Properties:
             self.host.find_device(self.device)
         return found
 
-    def put(self, values: Mapping[str, Sequence[str]], replace: bool = False) -> Found:
-        """Write `values`, delete all other properties if `replace` is set, and return the properties that exist then.
+    def put(self, values: Mapping[str, Sequence[str]], replace: bool = False) -> Written:
+        """Write `values`, and delete all other properties if `replace` is set.
 
         A property that cannot be written or deleted without touching others is left, and a failure in what is given.
         """
@@ -58,20 +65,21 @@ class Properties:
         self._delete(deleted)
         found: Found = self.read()
         kept = {name: _not_deleted(name) for name in deleted if name in found}
-        return {**found, **failures, **kept}
+        return Written(known, {**found, **failures, **kept})
 
-    def delete(self, name: str) -> None:
-        """Delete the property of that name, if there is one."""
+    def delete(self, name: str) -> Found:
+        """Delete the property of that name, if there is one, and return the properties that there were."""
         known = self.read()
         found = canonical_name(name, known)
         if found is None:
-            return
+            return known
         failures = _failures([found], known)
         if failures:
             raise failures[found]
         self._delete([found])
         if _PATTERN.search(found) and found in self.read():
             raise _not_deleted(found)
+        return known
 
     def _read_of_device(self) -> Found:
         """pytango-db takes the device in the list for a pattern, in which the `_` of a name is any character; a

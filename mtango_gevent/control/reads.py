@@ -47,6 +47,7 @@ class Reads:
         self._cache = Cache[Reading[Any]](memory, max_age, make_signal, weigh=_weigh)
         self._keeps = max_age > 0
         self.clear = self._cache.clear
+        self.peek = self._cache.peek
 
     def get(
         self,

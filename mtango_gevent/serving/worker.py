@@ -27,6 +27,7 @@ from mtango_gevent.serving.refusals import write_refusal
 from mtango_gevent.serving.response import GatewayResponse
 
 if TYPE_CHECKING:
+    from mtango_gevent.api import Audit
     from mtango_gevent.control.client import TangoClient
 
 logger = logging.getLogger(__name__)
@@ -154,6 +155,10 @@ class GatewayWorker(GeventWorker):
     @property
     def client(self) -> TangoClient:
         return self.wsgi.extensions["mtango"].client
+
+    @property
+    def audit(self) -> Audit:
+        return self.wsgi.extensions["mtango"].audit
 
     # --- housekeeping ---
 

@@ -62,14 +62,14 @@ def _split(text: str) -> list[str]:
     return fields
 
 
-def shown(value: object) -> str:
-    """Return a JSON value for a message, cut after 80 characters."""
+def shown(value: object, most: int = _SHOWN) -> str:
+    """Return a JSON value for a message, cut after `most` characters."""
     text = ""
     try:
         for part in _ENCODER.iterencode(value):
-            text += part[:_SHOWN]
-            if len(text) > _SHOWN:
-                return text[:_SHOWN] + "..."
+            text += part[: most + 1]
+            if len(text) > most:
+                return text[:most] + "..."
     except RecursionError:
         return "something nested too deeply"
     return text
@@ -157,6 +157,12 @@ class RawInput:
         if not self.texts:
             return shown(self.parsed)
         return shown(self.texts[0] if len(self.texts) == 1 else list(self.texts))
+
+    def brief(self, most: int) -> str:
+        """Return the input as the client sent it, texts with commas between, cut after about `most` characters."""
+        if not self.texts:
+            return shown(self.parsed, most)
+        return ",".join(text[: most + 1] for text in self.texts[: most + 1])
 
     def _single(self) -> str:
         if len(self.texts) > 1:

@@ -11,6 +11,7 @@ from tango import CmdArgType
 
 from mtango_gevent.text import LATIN_1, UTF_8, read_text
 from mtango_gevent.values.aliases import AttributeData
+from mtango_gevent.values.raw_input import shown
 from mtango_gevent.values.types import ARRAYS, each, tango_type
 
 
@@ -26,6 +27,21 @@ def attribute_value(item: AttributeData, labels: Sequence[str] = (), encoding: s
         return each(lambda number: _label(int(number), labels))(item.value)
     row = tango_type(item.type, _encoding_of(read_text(item, "name"), encoding))
     return row.scalar(item.value) if scalar else row.array(item.value)
+
+
+def brief_value(item: AttributeData, encoding: str, most: int = 100) -> str:
+    """Return the read part of an attribute for people: of a spectrum the first elements, of an image its size."""
+    if item.value is None:
+        return ""
+    if is_image(item):
+        return f"image of {len(item.value[0]) if len(item.value) else 0} x {len(item.value)}"
+    if item.type == CmdArgType.DevEnum or item.data_format == tango.AttrDataFormat.SCALAR:
+        value = attribute_value(item, attached_labels(item) or (), encoding)
+    else:
+        value = tango_type(item.type, encoding).array(item.value[:most])
+    if isinstance(value, numpy.ndarray):
+        value = value.tolist()
+    return value if isinstance(value, str) else shown(value, 2 * most)
 
 
 def command_value(value: Any, data_type: CmdArgType, encoding: str = LATIN_1, name: str = "") -> Any:

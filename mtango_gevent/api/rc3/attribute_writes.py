@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import access, failures, guard, reply, writes
+from mtango_gevent.api import access, changes, failures, guard, reply, writes
+from mtango_gevent.api.access import Change
 from mtango_gevent.api.rc3.attributes import answer_in_json, by_name, not_found, shape_failure, shape_value
+from mtango_gevent.api.request_context import current
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, DevFailed, as_failure, explained, not_made, status_of
 from mtango_gevent.names import folded
@@ -34,7 +37,7 @@ def write_value(device: Device, attribute: str) -> Response:
     raw, check = writes.value("v"), guard.checker("write", "attribute", device)
     if writes.asynchronous():
         _check(device, attribute, raw, check)
-        device.later(f"write of {attribute}", lambda: _write(device, attribute, raw, check))
+        changes.later(device, f"write of {attribute}", lambda _: _write(device, attribute, raw, check))
         return reply.no_content()
     _write(device, attribute, raw, check)
     with failures.after_change(_NOT_READ_BACK):
@@ -46,15 +49,16 @@ def write_value(device: Device, attribute: str) -> Response:
 def write_values(device: Device) -> Response:
     """Write several attributes in the order of the request, and answer what is read back; each fails for itself."""
     inputs, check = writes.values("attribute"), guard.checker("write", "attribute", device)
-    for name in inputs:
-        check(name)
+    guard.begin_changes("write", "attribute", device, inputs)
     if writes.asynchronous():
         for name, raw in inputs.items():
             _check(device, name, raw, check)
-        device.later(f"write of {', '.join(inputs)}", lambda: _write_in_background(device, inputs, check))
+        write = functools.partial(_write_in_background, device, inputs, check)
+        changes.later(device, f"write of {', '.join(inputs)}", write)
         return reply.no_content()
     unknown = _unknown_names(device, inputs) if len(inputs) > 1 else ()
     failed = _write_each(device, inputs, check, unknown)
+    changes.note_outcomes(current().changes, failed)
     items = _read_back(device, [name for name in inputs if name not in failed], failed)
     return reply.json([_shape_written(device, name, items, failed) for name in inputs])
 
@@ -96,11 +100,13 @@ def _write_each(
     return failed
 
 
-def _write_in_background(device: Device, inputs: Mapping[str, RawInput], check: NameCheck) -> None:
+def _write_in_background(
+    device: Device, inputs: Mapping[str, RawInput], check: NameCheck, noted: Sequence[Change]
+) -> None:
     """Write all. Raises one DevFailed with the errors of all that failed."""
-    stacks = [as_failure(error, "", "").args for error in _write_each(device, inputs, check).values()]
-    if stacks:
-        raise DevFailed(*(error for stack in stacks for error in stack))
+    failed = _write_each(device, inputs, check)
+    changes.note_outcomes(noted, failed)
+    changes.raise_failures(failed.values())
 
 
 def _unknown_names(device: Device, names: Collection[str]) -> Collection[str]:

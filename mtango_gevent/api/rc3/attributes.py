@@ -9,10 +9,23 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import access, failures, freshness, guard, pictures, query, reply, timestamps, urls, writes
+from mtango_gevent.api import (
+    access,
+    changes,
+    failures,
+    freshness,
+    guard,
+    pictures,
+    query,
+    reply,
+    timestamps,
+    urls,
+    writes,
+)
+from mtango_gevent.api.access import Change
 from mtango_gevent.api.rc3 import configuration
 from mtango_gevent.api.reply import Rendered
-from mtango_gevent.api.request_context import config, request_started
+from mtango_gevent.api.request_context import config, current, request_started
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, DevFailed, describe, status_of, tango_failure
 from mtango_gevent.names import folded
@@ -180,15 +193,21 @@ def show_info(device: Device, attribute: str) -> Response:
 @access.needs("configure", "attribute")
 def change_info(device: Device, attribute: str) -> Response:
     """Change the keys that the document has, in the device's present configuration."""
-    document = writes.document()
-    change = functools.partial(configuration.change, document, config().rc3_mode)
+    change = functools.partial(_change, writes.document(), config().rc3_mode)
     if writes.asynchronous():
-        change(device.ask_attribute(attribute))
-        device.later(f"configuration of {attribute}", lambda: device.configure_attribute(attribute, change))
+        change((), device.ask_attribute(attribute))
+        configure = functools.partial(device.configure_attribute, attribute)
+        changes.later(
+            device, f"configuration of {attribute}", lambda noted: configure(functools.partial(change, noted))
+        )
         return reply.no_content()
-    info = device.configure_attribute(attribute, change)
+    info = device.configure_attribute(attribute, functools.partial(change, current().changes))
     with failures.after_change("it was changed, but cannot be shown"):
         return reply.metadata(_shape_info(info))
+
+
+def _change(document: JsonObject, mode: str, noted: Sequence[Change], info: AttributeConfiguration) -> None:
+    changes.note_old(noted, configuration.change(document, mode, info))
 
 
 def _shape_info(info: AttributeConfiguration) -> JsonObject:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import access, failures, reply, timestamps, urls, writes
+from mtango_gevent.api import access, changes, failures, reply, timestamps, urls, writes
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import describe_stack
@@ -41,7 +42,8 @@ def run_command(device: Device, command: str) -> Response:
     raw = writes.argument()
     if writes.asynchronous():
         device.with_command(command, lambda info: _argument(device, info, raw))
-        device.later(f"command {command}", lambda: device.with_command(command, lambda info: _run(device, info, raw)))
+        run = functools.partial(_run, device, raw=raw)
+        changes.later(device, f"command {command}", lambda _: device.with_command(command, run))
         return reply.no_content()
     info, (data_type, output) = device.with_command(command, lambda info: (info, _run(device, info, raw)))
     name = read_text(info, "cmd_name")

@@ -89,25 +89,29 @@ def _shape_events(events: Any) -> JsonObject:
     }
 
 
-def change(document: JsonObject, mode: str, info: AttributeConfiguration) -> None:
-    """Set the keys of `document` that differ from `info`; the document may be a whole answer.
+def change(document: JsonObject, mode: str, info: AttributeConfiguration) -> JsonObject:
+    """Set the keys of `document` that differ from `info`, and return what they were; it may be a whole answer.
 
     Raises BadRequest for an unknown key, a key that cannot be changed, a value that is not a text or a number that
     fits, and for two different new values of one setting.
     """
     chosen: dict[Path, str | list[str]] = {}
+    old: JsonObject = {}
     known = shape(info, mode)
     for path, value in _differences(document, known):
         name = ".".join(path)
         if path not in CHANGEABLE:
             raise BadRequest(f"{name}: cannot be changed, expected the present value, got {shown(value)}")
         value = _checked_labels(value) if path == ("enum_label",) else _checked_text(info, path, value)
-        if value == functools.reduce(operator.getitem, path, known):  # a number whose text is the present one
+        present = functools.reduce(operator.getitem, path, known)
+        if value == present:  # a number whose text is the present one
             continue
+        old[name] = present
         if chosen.setdefault(CHANGEABLE[path], value) != value:
             raise BadRequest(f"{name}: expected one value, got it twice with different ones")
     for path, value in chosen.items():
         values.set_configuration(info, path, value)
+    return old
 
 
 def _differences(document: JsonObject, known: JsonObject, above: Path = ()) -> Iterator[tuple[Path, object]]:

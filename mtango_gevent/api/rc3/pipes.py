@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import access, failures, reply, timestamps, urls, writes
+from mtango_gevent.api import access, changes, failures, reply, timestamps, urls, writes
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.control.device import Device
 from mtango_gevent.values import JsonObject
@@ -39,7 +39,7 @@ def write_pipe(device: Device, pipe: str) -> Response:
     device.check_pipes()
     blob = values.blob_argument({"name": pipe, **writes.document()}, config().text_encoding)
     if writes.asynchronous():
-        device.later(f"pipe {pipe}", lambda: device.write_pipe(pipe, blob))
+        changes.later(device, f"pipe {pipe}", lambda _: device.write_pipe(pipe, blob))
         return reply.no_content()
     device.write_pipe(pipe, blob)
     with failures.after_change("it was written, but could not be read back"):

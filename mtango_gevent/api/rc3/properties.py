@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import access, failures, guard, query, reply, writes
-from mtango_gevent.api.request_context import app_state, config
+from mtango_gevent.api import access, changes, failures, guard, query, reply, writes
+from mtango_gevent.api.access import Change
+from mtango_gevent.api.request_context import app_state, config, current
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.properties import Found
+from mtango_gevent.control.properties import Found, Written
 from mtango_gevent.errors import ApiError, DevFailed, NotFound, describe
 from mtango_gevent.names import canonical_name
 from mtango_gevent.values import JsonObject
@@ -43,7 +44,7 @@ def list_properties(device: Device) -> Response:
 def put_properties(device: Device) -> Response:
     """Write the properties that are named; with `replace` delete all others."""
     texts, replacing = writes.properties(), writes.replacing()
-    guard.require("configure", "property", device, texts)
+    guard.begin_changes("configure", "property", device, texts)
     if replacing and not app_state().access.is_open:
         guard.require("configure", "property", device, device.properties().read())
     put = functools.partial(device.properties().put, texts, replacing)
@@ -67,7 +68,7 @@ def put_property(device: Device, property_name: str) -> Response:
 @blueprint.delete(_ONE)
 @access.needs("configure", "property")
 def delete_property(device: Device, property_name: str) -> Response:
-    device.properties().delete(property_name)
+    changes.note_old(current().changes, device.properties().delete(property_name))
     return reply.no_content()
 
 
@@ -109,7 +110,7 @@ def list_attribute_properties(device: Device, attribute: str) -> Response:
 
 
 @of_attributes.route("", methods=_PUT_OR_POST)
-@access.needs("configure", "attribute")
+@access.needs("configure", "attribute", in_database=True)
 def put_attribute_properties(device: Device, attribute: str) -> Response:
     put = functools.partial(device.attribute_properties(attribute).put, writes.properties(), writes.replacing())
     return _now_or_later(device, put, _shape_attribute_properties)
@@ -125,7 +126,7 @@ def show_attribute_property(device: Device, attribute: str, property_name: str) 
 
 
 @of_attributes.route(_ONE, methods=_PUT_OR_POST)
-@access.needs("configure", "attribute")
+@access.needs("configure", "attribute", in_database=True)
 def put_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     texts = {property_name: writes.property_texts(property_name)}
     put = functools.partial(device.attribute_properties(attribute).put, texts)
@@ -133,9 +134,9 @@ def put_attribute_property(device: Device, attribute: str, property_name: str) -
 
 
 @of_attributes.delete(_ONE)
-@access.needs("configure", "attribute")
+@access.needs("configure", "attribute", in_database=True)
 def delete_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
-    device.attribute_properties(attribute).delete(property_name)
+    changes.note_old(current().changes, device.attribute_properties(attribute).delete(property_name))
     return reply.no_content()
 
 
@@ -160,15 +161,21 @@ def _shape_attribute_property(wanted: str, found: Found) -> JsonObject:
 # --- of both ---
 
 
-def _now_or_later(device: Device, put: Callable[[], Found], shape: Callable[[Found], Shape]) -> Response:
+def _now_or_later(device: Device, put: Callable[[], Written], shape: Callable[[Found], Shape]) -> Response:
     """Write properties and answer them as the database has them, without `filter`, which may be a property's name."""
     if writes.asynchronous():
-        device.later("properties", lambda: _raise_failures(put()))
+        job = functools.partial(_put, put)
+        changes.later(device, "properties", lambda noted: changes.raise_failures(_failures(job(noted)).values()))
         return reply.no_content()
-    return reply.json(shape(put()))
+    return reply.json(shape(_put(put, current().changes)))
 
 
-def _raise_failures(found: Found) -> None:
-    failures = [texts for texts in found.values() if isinstance(texts, DevFailed)]
-    if failures:
-        raise DevFailed(*(error for failure in failures for error in failure.args))
+def _put(put: Callable[[], Written], noted: Sequence[Change]) -> Found:
+    written = put()
+    changes.note_old(noted, written.before)
+    changes.note_outcomes(noted, _failures(written.after))
+    return written.after
+
+
+def _failures(found: Found) -> dict[str, DevFailed]:
+    return {name: texts for name, texts in found.items() if isinstance(texts, DevFailed)}

@@ -8,7 +8,7 @@ from mtango_gevent.control.calls.call import CallTime, measure_calls, with_reaso
 from mtango_gevent.control.calls.concurrency import Concurrency
 from mtango_gevent.control.calls.counter import CallCounter
 from mtango_gevent.control.calls.executor import BulkheadExecutor
-from mtango_gevent.control.calls.native import NativeLock, getaddrinfo
+from mtango_gevent.control.calls.native import NativeLock, SimpleQueue, getaddrinfo, start_thread
 from mtango_gevent.control.calls.partitions import Partitions
 from mtango_gevent.control.calls.registry import BulkheadRegistry, DeviceBulkhead
 from mtango_gevent.control.calls.signals import GreenletSignal, Signal, ThreadSignal, Waker
@@ -26,10 +26,12 @@ __all__ = [
     "NativeLock",
     "Partitions",
     "Signal",
+    "SimpleQueue",
     "ThreadPool",
     "ThreadSignal",
     "Waker",
     "getaddrinfo",
     "measure_calls",
+    "start_thread",
     "with_reasons",
 ]

@@ -94,7 +94,8 @@ class Channel:
 
     # --- for the subscription ---
 
-    def _last(self) -> Event | None:
+    def last(self) -> Event | None:
+        """Return the last event that is kept."""
         with self._guard:
             return self._buffer.last()
 

@@ -10,15 +10,16 @@ import contextlib
 import functools
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tango
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
+from mtango_gevent.control.events.buffer import microseconds
 from mtango_gevent.control.events.channel import EventCounters, Listener
 from mtango_gevent.control.events.poller import EventPoller
-from mtango_gevent.control.events.source import Key, Source
+from mtango_gevent.control.events.source import KINDS, Key, Source
 from mtango_gevent.control.events.subscription import Subscription
 from mtango_gevent.control.single_flight import Route, SingleFlight
 from mtango_gevent.errors import DevFailed, tango_failure
@@ -90,6 +91,14 @@ class EventHub:
             "missed": self._counters.missed,
             "dropped": self._counters.dropped,
         }
+
+    def last_values(self, url: str, attribute: str) -> Iterator[tuple[tango.DeviceAttribute, float]]:
+        """Yield the last value of each subscription and its age in seconds. attribute: its name in lower case."""
+        for kind in KINDS:
+            known = self._find((url, attribute, kind))
+            event = known and known.last()
+            if event and event.item is not None:
+                yield event.item, (microseconds() - event.came) / 1e6
 
     def clear(self) -> None:
         """End all subscriptions, each when its listeners have left; new listeners get new ones."""

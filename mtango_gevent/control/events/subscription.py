@@ -202,6 +202,6 @@ class Subscription(Channel):
         if (
             (not self.polled and self.source.kind != "alarm")
             or event.failure
-            or differ(self.source.kind, self._last(), event)
+            or differ(self.source.kind, self.last(), event)
         ):
             self._push(event)
