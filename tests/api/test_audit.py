@@ -8,15 +8,19 @@ import os
 import resource
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from flask import Flask
+from gevent import monkey
 from webtest import TestApp
+from werkzeug.test import Client
 
 from mtango_gevent import create_app
 from mtango_gevent.api.access import Target, audit_writer, declared
@@ -25,6 +29,7 @@ from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
 from tests.metric_values import metric_value
+from tests.patched_process import in_patched_process
 from tests.pytango_process import PyTango
 from tests.waiting import wait_until
 
@@ -536,6 +541,33 @@ def test_target_that_hangs_holds_no_request(
     wait_until(lambda: "hangs" in audited.client.get("/readyz").json["warnings"][0])
     hanging.go.set()
     wait_until(lambda: "warnings" not in audited.client.get("/readyz").json)
+
+
+@in_patched_process
+def test_disk_that_is_slow_holds_only_the_requests_that_wait_for_it() -> None:
+    """Changes that need their line wait in their greenlets, and share one wait for the disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = create_app(Config(audit=f"{folder}/audit.log", audit_required=True))
+        audit, client = app.extensions["mtango"].audit, Client(app)
+        audit._writer._target = Slow()
+        clean = [gevent.spawn(client.get, "/tango/rest/sys/clean/attributes") for _ in range(20)]
+        ticks = 0
+        while not all(request.ready() for request in clean):
+            gevent.sleep(0.01)
+            ticks += 1
+        assert {request.get().status_code for request in clean} == {204}
+        assert 20 < ticks < 300
+        audit.finish(10)
+
+
+class Slow:
+    """A target whose disk takes half a second."""
+
+    def write(self, line: bytes) -> None:
+        pass
+
+    def sync(self) -> None:
+        monkey.get_original("time", "sleep")(0.5)
 
 
 def test_required_line_that_is_not_taken_in_time_refuses_the_change(
