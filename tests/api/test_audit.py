@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -28,6 +30,7 @@ from mtango_gevent.api.access.audit_lines import Change, Line, Origin, as_json, 
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
+from tests.docs.pages import ROOT, read_blocks
 from tests.metric_values import metric_value
 from tests.patched_process import in_patched_process
 from tests.pytango_process import PyTango
@@ -311,6 +314,58 @@ def test_long_value_is_cut(audited: Audited, demo_url: str, parameters: str) -> 
     audited.client.put(f"{demo_url}/attributes/value?a=b{parameters}", json.dumps({"double_spectrum": [1.5] * 100_000}))
     audited.client.put(f"{demo_url}/attributes/string_scalar/value?{parameters}", "x" * 100_000)
     assert all(len(line["new"]) <= 203 for line in audited.lines())
+
+
+# --- the documentation ---
+
+PROXY = {"REMOTE_ADDR": "10.1.2.3"}
+VARYING = re.compile(
+    r"(?<![\d-])20\d\d-[\d:T.-]+Z|(?<=old_age=)[\d.]+|(?<=tango_host=)\S+|(?<=MTANGO_Unauthorized: )[^\"]*"
+)
+
+
+def documented_requests(client: TestApp, demo_url: str) -> None:
+    """Make the requests whose lines docs/how-to/audit.md shows."""
+    made = itertools.count(1)
+
+    def put(path: str, user: str = "alice", **more: Any) -> None:
+        headers = {"X-Request-ID": f"panel-{next(made)}", **({"X-Remote-User": user} if user else {})}
+        client.put(demo_url + path, headers=headers, extra_environ=PROXY, expect_errors=True, **more)
+
+    client.get(f"{demo_url}/attributes/double_scalar_w/value", headers={"X-Remote-User": "a"}, extra_environ=PROXY)
+    put("/attributes/double_scalar_w/value?v=2.5")
+    put("/attributes/value?double_scalar_w=1&nope=2")
+    put("/attributes/double_scalar_w/value?v=9", user="")
+    put("/commands/DevString?v=all%20off", user="bob")
+    put("/attributes/double_scalar_w/info", user="bob", params='{"unit": "mm"}')
+
+
+def normalized(text: str) -> list[str]:
+    """Return lines without what differs each time."""
+    return [VARYING.sub("...", line) for line in text.splitlines()]
+
+
+def test_documented_lines_are_real(
+    tango_system: EmbeddedTango, tmp_path: Path, demo_url: str, pytango: PyTango
+) -> None:
+    log = tmp_path / "audit.log"
+    header = {"auth": ("trusted-header",), "auth_header_from": ("10.1.2.3",)}
+    app = create_app(Config(audit=str(log), value_max_age=60.0, **header))
+    pytango.write(DEMO_DEVICE, "double_scalar_w", 1.25)
+    documented_requests(TestApp(app), demo_url)
+    app.extensions["mtango"].audit.finish(10)
+    page = read_blocks(ROOT / "docs/how-to/audit.md")
+    (block,) = [block for block in page if block.language == "text" and "outcome=" in block.text]
+    print(log.read_text())  # for the page, when it fails
+    assert normalized(block.text) == normalized(log.read_text())
+
+
+def test_documented_json_has_the_fields_of_a_real_line(audited: Audited, demo_url: str) -> None:
+    audited.client.put(f"{demo_url}/attributes/double_scalar/value?v=2.5")
+    (block,) = [block for block in read_blocks(ROOT / "docs/how-to/audit.md") if block.language == "json"]
+    assert list(json.loads(block.text)) == list(audited.last())
+    table = (ROOT / "docs/how-to/audit.md").read_text("utf-8")
+    assert [field for field in audited.last() if f"\n| `{field}` |" not in table] == []
 
 
 # --- every route ---
