@@ -76,6 +76,7 @@ def post_fork(server, worker):
     # The worker inherits the master's handler, which would swallow the signal until the worker has its own.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _log_as_gunicorn_does(worker)
+    worker.log.error_log.addFilter(logs.Redaction())
     if not (worker.cfg.logconfig or worker.cfg.logconfig_json):  # whose formats may show them
         _leave_out_unused_facts()
 

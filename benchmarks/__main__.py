@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plot, race, report, verdicts
-from benchmarks.contestants import GATEWAY, ROOT, before
+from benchmarks.contestants import GATEWAY, ROOT, authenticated, before
+from benchmarks.credentials import MAKERS
 from benchmarks.figures import Rows
 from benchmarks.link import DELAYS
 from benchmarks.scene import prepared
@@ -28,6 +29,7 @@ def main() -> int:
     if not shutil.which("wrk"):
         sys.exit("benchmarks: wrk is not installed (Debian: wrk)")
     rivals = [before(options.against)] if options.against else []
+    rivals += map(authenticated, options.auth)
     checkouts = {GATEWAY.name: ROOT, **{rival.name: rival.folder for rival in rivals}}
     about, rows = report.circumstances(checkouts, options.rounds, options.seconds), Rows([])
     failed = False
@@ -65,6 +67,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--links", nargs="*", choices=list(DELAYS), default=["loopback"], help="; ".join(DELAYS))
     parser.add_argument("--no-yardsticks", action="store_true", help="the gateway, and another checkout, alone")
     parser.add_argument("--against", type=_checkout, metavar="DIR", help="another checkout, in the same rounds")
+    parser.add_argument(
+        "--auth", nargs="*", choices=list(MAKERS), default=[], help="the gateway with these methods, in the same rounds"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "build/bench", metavar="DIR", help="where results go")
     options = parser.parse_args()
     if min(options.rounds, options.seconds) < 1:

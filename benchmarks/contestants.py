@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks import credentials
 from benchmarks.figures import Round
 from benchmarks.load import drive
 from benchmarks.usage import Usage
@@ -27,11 +28,15 @@ _START_SECONDS, _STOP_SECONDS, _LOOK_SECONDS = 60, 15, 0.2
 
 @dataclasses.dataclass(frozen=True)
 class Contestant:
-    """A server that is started in `folder` by `command`, in which PORT and WORKERS stand for what they are."""
+    """A server that is started in `folder` by `command`, in which PORT and WORKERS stand for what they are.
+
+    method: of MTANGO_AUTH, by which its requests are authenticated; empty for none.
+    """
 
     name: str
     command: tuple[str, ...]
     folder: Path = ROOT
+    method: str = ""
 
 
 # With settings of its own only where they cost nothing: failures have to have a status that wrk takes for one.
@@ -53,11 +58,19 @@ def before(checkout: Path) -> Contestant:
     return Contestant("before", _GATEWAY, checkout)
 
 
+def authenticated(method: str) -> Contestant:
+    """Return the gateway with a method of MTANGO_AUTH and access rules."""
+    return Contestant(method, _GATEWAY, method=method)
+
+
 class Server:
     """A contestant that runs, ready to be driven with a workload."""
 
-    def __init__(self, name: str, usage: Usage, port: int, base: str, workload: Workload) -> None:
+    def __init__(
+        self, name: str, usage: Usage, port: int, base: str, workload: Workload, headers: Mapping[str, str]
+    ) -> None:
         self.name = name
+        self._headers = headers
         self._usage, self._port, self._base, self._workload = usage, port, base, workload
         self._path = self._below_base
         self.rest = 0
@@ -67,7 +80,7 @@ class Server:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         bodies = []
         for request in self._workload.requests:
-            connection.request(request.method, self._below_base(request), request.body)
+            connection.request(request.method, self._below_base(request), request.body, self._headers)
             reply = connection.getresponse()
             bodies.append(reply.read())
             if reply.status != 200:
@@ -88,7 +101,7 @@ class Server:
         requests = [(each.method, self._path(each), each.body) for each in self._workload.requests]
         self._usage.forget_peak()
         cpu = self._usage.cpu()
-        load = drive(self._port, requests, connections, seconds)
+        load = drive(self._port, requests, connections, seconds, self._headers)
         return Round(**dataclasses.asdict(load), cpu=self._usage.cpu() - cpu, peak=self._usage.peak())
 
     def warm_up(self, connections: int) -> None:
@@ -126,10 +139,11 @@ def running(contestant: Contestant, workload: Workload, system: EmbeddedTango) -
     """The contestant with as many workers as the workload wants, from its first answer to the end of the block."""
     port = free_port()
     log = system.folder / f"{contestant.name}.log"
+    access = credentials.made(contestant.method, system.folder) if contestant.method else None
     with log.open("wb") as output:
         process = subprocess.Popen(
             [part.replace("PORT", str(port)).replace("WORKERS", str(workload.workers)) for part in contestant.command],
-            env=_environment(contestant, port, workload.workers),
+            env={**_environment(contestant, port, workload.workers), **(access.settings if access else {})},
             cwd=contestant.folder,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -141,7 +155,8 @@ def running(contestant: Contestant, workload: Workload, system: EmbeddedTango) -
         usage = Usage(process.pid)
         _wait_until_it_rests(usage)
         base = f"/tango/rest/rc3/hosts/{system.tango_host.replace(':', '/')}/devices"
-        yield Server(contestant.name, usage, port, base, workload)
+        headers = {"Authorization": access.authorization} if access else {}
+        yield Server(contestant.name, usage, port, base, workload, headers)
     finally:
         stop_session(process, _STOP_SECONDS)
 

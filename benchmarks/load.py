@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SCRIPT = Path(__file__).parent / "drive.lua"
@@ -26,9 +26,12 @@ class Load:
     max: float
 
 
-def drive(port: int, requests: Sequence[tuple[str, str, str]], connections: int, seconds: int) -> Load:
+def drive(
+    port: int, requests: Sequence[tuple[str, str, str]], connections: int, seconds: int, headers: Mapping[str, str]
+) -> Load:
     """Ask for `requests` (method, path, body) in turn over as many connections, each one as fast as it is answered."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={_TIMEOUT}s", "-s", str(SCRIPT)]
+    sent = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={_TIMEOUT}s", "-s", str(SCRIPT), *sent]
     given = [part for request in requests for part in request]
     done = subprocess.run(
         [*command, f"http://127.0.0.1:{port}", "--", *given],

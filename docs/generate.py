@@ -47,6 +47,10 @@ REASONS: dict[str, tuple[str | None, str]] = {
         "404",
         "The Tango host in the URL is not served, or a write names another host than `TANGO_HOST`.",
     ),
+    "MTANGO_AccessControlFailed": (
+        "503",
+        "`MTANGO_TANGO_ACCESS_CONTROL` is on, and TangoAccessControl cannot be asked: nothing was changed.",
+    ),
     "MTANGO_NotAcceptable": ("406", "The value cannot be sent in any format that the `Accept` header allows."),
     "MTANGO_Http408": ("408", "The body did not arrive within `MTANGO_BODY_TIMEOUT`."),
     "MTANGO_Http413": ("413", "The body or the form is too large."),

@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mtango_gevent import api
 from mtango_gevent.config import Config, warnings
+from mtango_gevent.control.access_control import TangoAccessControl
 from mtango_gevent.control.client import TangoClient
 
 logger = logging.getLogger(__name__)
@@ -29,9 +30,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = config.body_limit
     client = TangoClient(config)
-    state = app.extensions["mtango"] = api.AppState(
-        config, client, api.AccessControl(config, client), api.Audit(config, client)
-    )
+    access, audit = api.AccessControl(config, client), api.Audit(config, client)
+    tango_access = TangoAccessControl(client) if config.tango_access_control else None
+    state = app.extensions["mtango"] = api.AppState(config, client, access, audit, tango_access)
     api.register(app, state)
     if config.trusted_proxies:
         hops = config.trusted_proxies

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mtango_gevent.redaction import redact
 from mtango_gevent.setting_checks import (
     Check,
     audit_target,
@@ -64,7 +65,7 @@ def setting(default: T, sentence: str, check: Check) -> T:
     return dataclasses.field(default=default, metadata={"sentence": sentence, "check": check})  # type: ignore[return-value]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Config:
     """The settings in force. Times are seconds."""
 
@@ -225,9 +226,17 @@ class Config:
                 values[name] = _checked(name, value, source)
         return cls(**values)
 
+    def shown(self) -> dict[str, Any]:
+        """Return the settings as an operator may see them: without the password of a URL."""
+        values = dataclasses.asdict(self)
+        return {name: redact(value) if isinstance(value, str) else value for name, value in values.items()}
+
     def changed(self) -> dict[str, Any]:
-        """Return the settings that differ from their defaults."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
+        """Return the settings that differ from their defaults, as `shown` does."""
+        return {name: value for name, value in self.shown().items() if getattr(self, name) != SETTINGS[name].default}
+
+    def __repr__(self) -> str:
+        return f"Config({self.changed()})"
 
 
 def warnings(environment: Mapping[str, str] = os.environ) -> list[str]:
@@ -277,7 +286,7 @@ def _checked(name: str, value: Any, source: str) -> Any:
         return SETTINGS[name].metadata["check"](value)
     except ValueError as expected:
         label = ENVIRONMENT_PREFIX + name.upper()
-        raise ConfigError(f"{label} = {value!r} (from {source}): expected {expected}") from None
+        raise ConfigError(f"{label} = {redact(repr(value))} (from {source}): expected {expected}") from None
 
 
 SETTINGS = {field.name: field for field in dataclasses.fields(Config)}

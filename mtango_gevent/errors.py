@@ -55,6 +55,9 @@ _CORBA_TIMED_OUT = "TRANSIENT_CallTimedout"
 # Parts of the texts of connections that were lost with the answer outstanding.
 _ANSWER_LOST = (_CORBA_TIMED_OUT, "COMM_FAILURE_WaitingForReply", "COMM_FAILURE_UnMarshalResults")
 
+# Why libtango refuses a change by the gateway itself.
+OWN_ACCESS = "TangoAccessControl of this Tango host gives the user that runs the gateway read access only"
+
 # The origin in the gateway's own failures.
 ORIGIN = "mtango-gevent"
 
@@ -179,6 +182,11 @@ def status_of(failure: tango.DevFailed) -> int:
 def has_timed_out(failure: tango.DevFailed) -> bool:
     """Return whether the device did not answer in time, or another call held it for too long."""
     return any(error.reason in _TIMEOUTS or _CORBA_TIMED_OUT in error.desc for error in failure.args)
+
+
+def is_read_only(failure: tango.DevFailed) -> bool:
+    """Return whether libtango has refused a change, as the user that runs the gateway has read access."""
+    return any(error.reason == "API_ReadOnlyMode" for error in failure.args)
 
 
 def is_late(error: BaseException | None, seconds: float, late_after: float) -> bool:

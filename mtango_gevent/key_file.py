@@ -48,7 +48,7 @@ def digest(secret: str) -> str:
 def parse(content: bytes) -> dict[str, ApiKey]:
     """Return the keys by hash. Raises ValueError."""
     try:
-        entries = json.loads(content)["keys"]
+        entries = list(json.loads(content)["keys"])
     except (ValueError, TypeError, KeyError):
         raise ValueError("expected a file that `mtango-gevent key new` has written") from None
     keys = [_key(number, entry) for number, entry in enumerate(entries, 1)]
@@ -132,9 +132,10 @@ class KeyFile:
 
     def _write(self, keys: list[ApiKey]) -> None:
         _replace(self._path, {"keys": [dataclasses.asdict(key) for key in keys]})
-        with contextlib.suppress(OSError):  # of a gateway that has another owner
-            hashes = {key.sha256 for key in keys}
-            _replace(self._used, {key: use for key, use in self.last_uses().items() if key in hashes})
+        hashes = {key.sha256 for key in keys}
+        uses = self.last_uses()
+        if uses.keys() - hashes:
+            _replace(self._used, {key: use for key, use in uses.items() if key in hashes})
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

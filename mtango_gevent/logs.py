@@ -8,6 +8,8 @@ import logging
 import time
 from typing import Any
 
+from mtango_gevent.redaction import redact
+
 
 @dataclasses.dataclass(slots=True)
 class AccessLine:
@@ -30,6 +32,14 @@ class AccessLine:
             f" tango={self.tango:.1f}ms device={self.device} id={self.id} {self.outcome}"
         )
         return text.encode("unicode_escape").decode("ascii")
+
+
+class Redaction(logging.Filter):
+    """Takes secrets out of gunicorn's lines, which show parts of requests that it refuses."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
 
 
 class JsonFormatter(logging.Formatter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.server
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,11 @@ def signed(header: dict[str, Any], payload: bytes, sign: Callable[[bytes], bytes
     return f"{text}.{segment(sign(text.encode()))}"
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that do not trust the certificate."""
+
+
 class Provider:
     """keys: those of its JWKS by id, each with its algorithm; all RS256 unless told otherwise.
 
@@ -57,7 +63,8 @@ class Provider:
     asked: the paths of all requests, in their order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.keys: dict[str, tuple[str, Any]] = {"first": ("RS256", new_key())}
         self.delay = 0.0
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
@@ -67,7 +74,7 @@ class Provider:
 
     @property
     def issuer(self) -> str:
-        return f"http://127.0.0.1:{self._port}/realms/test"
+        return f"{'https://localhost' if self._tls else 'http://127.0.0.1'}:{self._port}/realms/test"
 
     def start(self) -> None:
         provider = self
@@ -79,8 +86,10 @@ class Provider:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._server = _Server(("127.0.0.1", self._port), Handler)
         self._port = self._server.server_port
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
@@ -121,8 +130,8 @@ class Provider:
 
 
 @contextlib.contextmanager
-def oidc_provider() -> Iterator[Provider]:
-    provider = Provider()
+def oidc_provider(tls: ssl.SSLContext | None = None) -> Iterator[Provider]:
+    provider = Provider(tls)
     provider.start()
     try:
         yield provider

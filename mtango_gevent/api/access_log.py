@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from mtango_gevent.api.request_context import RequestContext
 from mtango_gevent.logs import AccessLine
+from mtango_gevent.redaction import redact
 
 _logger = logging.getLogger("mtango_gevent.access")
 
@@ -42,5 +43,5 @@ def _quoted(text: str, safe: str = "") -> str:
 @functools.lru_cache(maxsize=1024)
 def _url(root: str, path: str, query: str) -> str:
     """Return the URL in ASCII. WSGI gives its parts as bytes, each one a character."""
-    path, query = quote((root + path).encode("latin-1")), quote(query.encode("latin-1"), safe=_QUERY)
+    path, query = quote((root + path).encode("latin-1")), quote(redact(query).encode("latin-1"), safe=_QUERY)
     return f"{path}?{query}" if query else path

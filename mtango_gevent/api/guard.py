@@ -52,8 +52,8 @@ def check_view() -> None:
     if refusal is not None:
         raise refusal
     if not need.by_view:
-        _check(context, target)
-    if not context.state.access.is_open:
+        _check(context, target, (request.view_args or {}).get("device"), need.in_database)
+    if context.state.tango_access or not context.state.access.is_open:
         _check_spelling((request.view_args or {}).get("device"))
 
 
@@ -122,6 +122,8 @@ def _detail(need: Need, values: Mapping[str, Any]) -> str:
 def _target(
     context: RequestContext, action: Action, kind: Kind, name: str, host: TangoHost, device: str = ""
 ) -> Target:
+    if kind == "property":
+        name = name.rstrip()  # Debian's database compares names without blanks at the end
     if action == "execute":
         action = context.state.access.command_action(device, name)
     return Target(action, kind, folded(name), folded(device), host.names())
@@ -157,7 +159,7 @@ def checker(action: Action, kind: Kind, device: Device) -> Callable[[str], None]
     The function may be called after the request has ended.
     """
     context = current()
-    return lambda name: _check(context, _target(context, action, kind, name, device.host, device.name))
+    return lambda name: _check(context, _target(context, action, kind, name, device.host, device.name), device)
 
 
 def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> dict[str, ApiError]:
@@ -188,7 +190,8 @@ def allows_reads(context: RequestContext, device: Device, attributes: Iterable[s
         return True
     if context.refusal is not None or _refusal_of_page(context, "read") is not None:
         return False
-    return not refusals("read", "attribute", device, attributes)
+    targets = (_target(context, "read", "attribute", name, device.host, device.name) for name in attributes)
+    return all(_refusal(context, target) is None for target in targets)
 
 
 def allows(action: Action, part: str) -> bool:
@@ -197,10 +200,28 @@ def allows(action: Action, part: str) -> bool:
     return context.refusal is None and _refusal(context, Target(action, "gateway", part)) is None
 
 
-def _check(context: RequestContext, target: Target) -> None:
+def _check(context: RequestContext, target: Target, device: Device | None = None, in_database: bool = False) -> None:
+    """Raise ApiError where the client may not do this. device: the one of the target; in_database: as for Need."""
     refusal = _refusal(context, target)
+    if refusal is None and device is not None and target.action != "read":
+        in_database = in_database or target.kind == "property"
+        refusal = _refusal_of_tango(context, target, _database(context, device) if in_database else device)
     if refusal is not None:
         raise refusal
+
+
+def _database(context: RequestContext, device: Device) -> Device:
+    """Return the database of a device. libtango asks for access to it where a property is changed."""
+    return Device(device.host, context.state.config.database_device)
+
+
+def _refusal_of_tango(context: RequestContext, target: Target, device: Device) -> ApiError | None:
+    """Return the refusal of the TangoAccessControl of the device's host, if the settings ask for it."""
+    asked = context.state.tango_access
+    if asked is None:
+        return None
+    address, command = context.environ.get("REMOTE_ADDR", ""), target.name if target.kind == "command" else ""
+    return asked.refusal(context.identity.user, address, device, command)
 
 
 def _refusal(context: RequestContext, target: Target) -> ApiError | None:

@@ -22,7 +22,8 @@ from mtango_gevent.metrics import OTHER
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-_SERVER = ("x-mtango", f"mtango-gevent {__version__}")
+# Headers of every response; `nosniff`: a browser must not take a text of a device for a page or a script.
+_ALWAYS = (("x-mtango", f"mtango-gevent {__version__}"), ("X-Content-Type-Options", "nosniff"))
 
 
 class Middleware:
@@ -83,7 +84,7 @@ class Middleware:
         if "Access-Control-Allow-Origin" not in given:  # which a refusal has that the page may read
             headers += self._cors.headers(context.environ)
         headers += (
-            _SERVER,
+            *_ALWAYS,
             ("X-Request-ID", context.id),
             ("Server-Timing", f"total;dur={seconds * 1000:.1f}, tango;dur={tango_seconds * 1000:.1f}"),
         )

@@ -15,8 +15,24 @@ blueprint = Blueprint("pages", __name__, template_folder="../templates")
 
 SWAGGER = ("main", "rc3", "sys")
 
+# Pages load nothing from elsewhere, run no script, and are in no frame of another page.
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+}
+
 # The address in the files, which the gateway replaces.
 _WRITTEN_ADDRESS = "- url: /tango/rest"
+
+
+@blueprint.after_request
+def add_headers(response: Response) -> Response:
+    """Add the security headers of pages."""
+    response.headers.update(_HEADERS)
+    return response
 
 
 @blueprint.get("/")

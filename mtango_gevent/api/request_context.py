@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mtango_gevent.api.access import ANONYMOUS, AccessControl, Audit, Change
 from mtango_gevent.config import Config
+from mtango_gevent.control.access_control import TangoAccessControl
 from mtango_gevent.control.calls import measure_calls
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError
@@ -35,6 +36,7 @@ class AppState:
     client: TangoClient
     access: AccessControl
     audit: Audit
+    tango_access: TangoAccessControl | None = None  # None where the settings do not ask for it
     in_force: dict[str, object] = dataclasses.field(default_factory=dict)
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Any
 
@@ -82,7 +81,7 @@ def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
 @access.needs("read", "gateway", "sys/config")
 def show_config() -> Response:
     """Show the settings in force, including those from gunicorn's command line."""
-    settings = {**dataclasses.asdict(config()), **app_state().in_force}
+    settings = {**config().shown(), **app_state().in_force}
     return reply.metadata({**settings, "version": __version__, "TANGO_HOST": tango_host_variable()})
 
 

@@ -88,8 +88,10 @@ class TangoClient:
         servers = list[DatabaseServer]()
         for host, port in addresses:
             own = prefix if len(addresses) == 1 else f"tango://{host}:{port}/"
-            url = own + self.config.database_device.lower()
-            server = DatabaseServer((host, port), self.config.tango_timeout, functools.partial(self.bulkhead, url))
+            device = self.config.database_device.lower()
+            url = own + device
+            find_bulkhead = functools.partial(self.bulkhead, url)
+            server = DatabaseServer((host, port), device, self.config.tango_timeout, find_bulkhead)
             servers.append(self._database_servers.setdefault(url, server))
         return servers
 

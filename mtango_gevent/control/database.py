@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import tango
 
 from mtango_gevent.control.calls import DeviceBulkhead
-from mtango_gevent.errors import DevFailed, has_timed_out, status_of
+from mtango_gevent.errors import OWN_ACCESS, DevFailed, explained, has_timed_out, is_read_only, status_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,15 +23,18 @@ Address: TypeAlias = tuple[str, int]
 class DatabaseServer:
     """One server of a database. All methods raise DevFailed.
 
-    timeout: seconds of a CORBA call; find_bulkhead: gives the bulkhead of its calls, which has limits and a
-    circuit breaker of its own.
+    device: the name of the database device; timeout: seconds of a CORBA call; find_bulkhead: gives the bulkhead of its
+    calls, which has limits and a circuit breaker of its own.
     """
 
-    def __init__(self, address: Address, timeout: float, find_bulkhead: Callable[[], DeviceBulkhead]) -> None:
+    def __init__(
+        self, address: Address, device: str, timeout: float, find_bulkhead: Callable[[], DeviceBulkhead]
+    ) -> None:
         self.address = address
+        self._device = device
         self._timeout = timeout
         self._bulkhead = find_bulkhead()
-        self._connection: tango.Database | None = None
+        self._connections: dict[bool, tango.Database] = {}  # by whether it is for commands that only read
 
     @property
     def name(self) -> str:
@@ -55,28 +58,49 @@ class DatabaseServer:
         tango.Database(*self.address)
 
     def disconnect(self) -> None:
-        self._connection = None
+        self._connections.clear()
 
     def run_here(self, command: str, *arguments: Any) -> Any:
         """Run a command in the current thread. Of connections that are made at the same time the last one is kept."""
-        known = self._connection
+        reads = _only_reads(command)
+        known = self._connections.get(reads)
         if known is not None:
             try:
-                return known.command_inout(command, *arguments)
+                return self._run_with_access(known, command, *arguments)
             except DevFailed as failure:
                 if status_of(failure) != 503:
                     raise
-                self._connection = None
+                self._connections.pop(reads, None)
                 if has_timed_out(failure):
                     raise
-        return self._connect().command_inout(command, *arguments)  # the server may have been restarted
+        return self._run_with_access(self._connect(reads), command, *arguments)  # the server may have been restarted
 
-    def _connect(self) -> tango.Database:
+    def _run_with_access(self, connection: tango.Database, command: str, *arguments: Any) -> Any:
+        """Run a command, with the access of the gateway's user where the database has a TangoAccessControl.
+
+        Only other methods of a tango.Database ask for the access, and these hold the GIL; a new proxy of the device
+        does not. Without it libtango takes the access to be read access.
+        """
+        try:
+            return connection.command_inout(command, *arguments)
+        except DevFailed as failure:
+            if not is_read_only(failure):
+                raise
+        device = tango.DeviceProxy(self.prefix + self._device)
+        connection.set_access_control(device.get_access_control())
+        try:
+            return connection.command_inout(command, *arguments)
+        except DevFailed as failure:
+            raise explained(failure, OWN_ACCESS) if is_read_only(failure) else failure from None
+
+    def _connect(self, reads: bool) -> tango.Database:
         connection = tango.Database(*self.address)
         connection.set_timeout_millis(int(self._timeout * 1000))
         # PyTango's own attempts to connect again would hold the thread for up to 38 s.
         connection.set_transparency_reconnection(False)
-        self._connection = connection
+        if reads:  # libtango would ask the database's TangoAccessControl, and nothing could be read without its answer
+            connection.set_access_control(tango.AccessControlType.ACCESS_WRITE)
+        self._connections[reads] = connection
         return connection
 
 

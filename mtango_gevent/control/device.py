@@ -16,7 +16,7 @@ from mtango_gevent.control.background import Job
 from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.control.device_metadata import DescribedDevice
 from mtango_gevent.control.events import SUBSCRIBES_WITHOUT_READING, Listener, Source
-from mtango_gevent.control.host import DeviceInfo, ready_argument
+from mtango_gevent.control.host import DeviceInfo, ready_argument, ready_texts
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.control.records import StateRecord, output, read_together
@@ -27,7 +27,6 @@ from mtango_gevent.errors import (
     in_one_line,
     not_converted,
     tango_failure,
-    with_outcome,
 )
 from mtango_gevent.names import canonical_name, folded
 from mtango_gevent.text import from_utf8, raw_text, read_text
@@ -160,6 +159,10 @@ class Device(DescribedDevice):
         name = raw_text(info, "cmd_name")
         return self._change("command", lambda proxy: output(proxy.command_inout_raw(name, *arguments)))
 
+    def ask(self, command: str, argument: str | Sequence[str]) -> Any:
+        """Run a command that changes nothing, and return its output. argument: of a text or a list of texts."""
+        return self._call("command", self._proxy().command_inout, command, ready_texts(argument))
+
     def read_command_history(self, name: str) -> list[tango.DeviceDataHistory]:
         """Return the polling buffer of a command, oldest first. Raises DevFailed, API_CmdNotPolled."""
         return list(self._read_history(lambda proxy: proxy.command_history(name, HISTORY_DEPTH)))
@@ -231,7 +234,7 @@ class Device(DescribedDevice):
         try:
             return bulkhead.call(kind, change_and_tell)
         except tango.DevFailed as failure:
-            raise with_outcome(failure) from None
+            raise self._failed_change(failure) from None
         except Exception as error:
             raise explained(not_converted(error), "the outcome is unknown") from None
 

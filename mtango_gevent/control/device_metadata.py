@@ -12,7 +12,7 @@ import tango
 from mtango_gevent.control.cache import attribute_key, command_key
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.control.records import StateRecord
-from mtango_gevent.errors import BadRequest, DevFailed, explained, tango_failure, with_outcome
+from mtango_gevent.errors import OWN_ACCESS, BadRequest, DevFailed, explained, is_read_only, tango_failure, with_outcome
 from mtango_gevent.names import as_pytango_takes_it, canonical_name, folded
 from mtango_gevent.text import raw_text, read_text
 from mtango_gevent.values import accepts_same_values, attached_labels, enum_labels, is_enumeration
@@ -115,7 +115,7 @@ class DescribedDevice:
         try:
             return self._ask(change_and_ask)
         except tango.DevFailed as failure:
-            raise with_outcome(failure) from None
+            raise self._failed_change(failure) from None
 
     def _taken(self, name: str) -> Any:
         """The name of an attribute as PyTango takes it."""
@@ -186,6 +186,13 @@ class DescribedDevice:
         return self._ask(lambda proxy: proxy.command_query(taken))
 
     # --- the ways to the device ---
+
+    def _failed_change(self, failure: DevFailed) -> DevFailed:
+        """Return the failure of a change with what is known besides: its outcome, or why libtango has refused it."""
+        if not is_read_only(failure):
+            return with_outcome(failure)
+        self.host.client.proxies.forget(self._url())  # the next one asks for the gateway's access anew
+        return explained(failure, OWN_ACCESS)
 
     def _proxy(self, past_polling: bool = False) -> tango.DeviceProxy:
         """A green proxy: its green methods go through the device's bulkhead by themselves."""

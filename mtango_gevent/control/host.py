@@ -28,6 +28,11 @@ def ready_argument(data_type: tango.CmdArgType, argument: Any) -> tango.DeviceDa
     return data
 
 
+def ready_texts(argument: str | Sequence[str]) -> tango.DeviceData:
+    """A text or a list of texts as the argument of a command."""
+    return ready_argument(_STRING if isinstance(argument, str) else _STRINGS, argument)
+
+
 @dataclasses.dataclass(frozen=True)
 class DeviceInfo:
     """What the database knows of a device (DbGetDeviceInfo)."""
@@ -57,7 +62,7 @@ class TangoHost:
         """Run a command of the database device. Raises DevFailed."""
         if argument is None:
             return self.database.run(name)
-        return self.database.run(name, ready_argument(_STRING if isinstance(argument, str) else _STRINGS, argument))
+        return self.database.run(name, ready_texts(argument))
 
     @property
     def database(self) -> Database:

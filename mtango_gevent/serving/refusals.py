@@ -29,6 +29,7 @@ def write_refusal(app: Flask, connection: Connection, status: int, reason: str, 
         ("Content-Type", "application/json"),
         ("Content-Length", len(text)),
         ("x-mtango", f"mtango-gevent {__version__}"),
+        ("X-Content-Type-Options", "nosniff"),
         *cors.headers_of_refusal(connection.header, connection.is_preflight(), connection.head_is_complete),
     ]
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)

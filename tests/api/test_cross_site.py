@@ -11,6 +11,7 @@ from webtest import TestApp
 from mtango_gevent.config import Config, ConfigError
 
 PANEL, EVIL, OWN = "http://panel.example", "https://evil.example", "http://localhost"
+AUTHENTICATED = {"auth": ("trusted-header",), "auth_header_from": ("127.0.0.1",)}
 FROM_ELSEWHERE = [
     {"Origin": EVIL},
     {"Origin": "null"},
@@ -132,7 +133,7 @@ def test_a_preflight_allows_what_browsers_send(client: TestApp, demo_url: str) -
     assert {"GET", "PUT", "POST", "DELETE"} <= set(preflight.headers["Access-Control-Allow-Methods"].split(", "))
 
 
-@pytest.mark.parametrize("settings", [{}, {"cors_origins": (PANEL,)}, {"auth": ("trusted-header",)}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"cors_origins": (PANEL,)}, AUTHENTICATED], ids=str)
 def test_a_preflight_succeeds_so_that_a_page_can_read_the_refusal(
     make_client: Callable[..., TestApp], settings: dict[str, Any]
 ) -> None:
@@ -167,7 +168,7 @@ def test_an_image_in_a_listed_page_is_known_by_its_referer(listing: TestApp, dem
 
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE, ids=str)
-@pytest.mark.parametrize("settings", [{"cors_origins": (PANEL,)}, {"auth": ("trusted-header",)}], ids=str)
+@pytest.mark.parametrize("settings", [{"cors_origins": (PANEL,)}, AUTHENTICATED], ids=str)
 def test_a_page_that_is_not_listed_reads_nothing_but_the_refusal(
     make_client: Callable[..., TestApp], demo_url: str, settings: dict[str, Any], headers: dict[str, str]
 ) -> None:
@@ -191,6 +192,19 @@ def test_a_link_to_the_gateway_can_be_followed(listing: TestApp, demo_url: str) 
     listing.get("/tango/rest/sys/clean/devices", headers=link, status=403)
     listing.get(f"{demo_url}/state", headers={**link, "Sec-Fetch-Dest": "iframe"}, status=403)
     ask(listing, "POST", f"{demo_url}/properties", "a=1", **link).mustcontain("MTANGO_CrossSite")
+
+
+def test_a_listed_page_reads_why_it_lacks_credentials(make_client: Callable[..., TestApp], demo_url: str) -> None:
+    client = make_client(cors_origins=(PANEL,), **AUTHENTICATED)
+    for method in ("GET", "PUT"):
+        answer = ask(client, method, f"{demo_url}/attributes/double_scalar/value?v=1", Origin=PANEL)
+        assert (answer.status_int, reason(answer), allowed(answer)) == (401, "MTANGO_Unauthorized", PANEL)
+        answer = ask(client, method, f"{demo_url}/attributes/double_scalar/value?v=1", Origin=EVIL)
+        assert (answer.status_int, reason(answer), allowed(answer)) == (403, "MTANGO_CrossSite", EVIL)
+
+
+def test_a_harmless_command_counts_as_a_read(client: TestApp, demo_url: str) -> None:
+    assert ask(client, "PUT", f"{demo_url}/commands/State", Origin=EVIL).status_int == 200
 
 
 # --- the gateway's own origin ---

@@ -326,6 +326,33 @@ def test_a_page_that_is_not_allowed_gets_no_refusal_to_read(tango_system: Embedd
                     assert "access-control-allow-origin" not in headers
 
 
+def test_the_log_has_no_secret_at_debug_level(tango_system: EmbeddedTango, tmp_path: Path) -> None:
+    lines = [
+        b"GET /tango/rest?access_token=s3cr3t HTTP/1.1",
+        b"GET /tango/rest?access_token=s3cr3t HTTP/9.9",
+        b"GET /tango/rest?access_token=s3cr3t HTTP/1.1 nonsense",
+        b"GET /tango/rest?access_token=s3cr3t#" + b"x" * 9000 + b" HTTP/1.1",
+    ]
+    headers = [
+        b"Authorization: Bearer s3cr3t",
+        b"Authorization Bearer s3cr3t",
+        b"Authorization : Bearer s3cr3t",
+        b"Authorization: Bearer \x01s3cr3t",
+        b"X-API-Key: s3cr3t" + b"x" * 9000,
+        b"X-API-Key: a\r\n s3cr3t",
+    ]
+    with served(COMMAND, tmp_path / "log", MTANGO_DEBUG="1") as gateway:
+        for line in lines:
+            for header in headers:
+                with connected(gateway, 1, line + b"\r\nHost: a\r\nConnection: close\r\n" + header + b"\r\n\r\n") as (
+                    one,
+                ):
+                    assert one.recv(65536).startswith(b"HTTP/1.1 ")
+    text = gateway.log.read_text("utf-8")
+    assert "Invalid request from" in text
+    assert "s3cr3t" not in text
+
+
 def test_the_log_has_no_traceback_and_no_control_characters(gateway: Gateway) -> None:
     with connected(gateway, 1, TLS_HELLO) as (connection,):
         assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")

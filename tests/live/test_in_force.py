@@ -41,3 +41,20 @@ def test_the_variables_of_a_kubernetes_service_do_not_stop_the_start(
     with served(command, tmp_path / "log", **variables) as gateway:
         (line,) = [line for line in gateway.log.read_text().splitlines() if "WARNING" in line]
     assert "MTANGO_PORT, MTANGO_SERVICE_HOST: ignored, as Kubernetes sets such variables" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "warned"),
+    [
+        (["-w", "2", "-b", "0.0.0.0:PORT"], {}, True),
+        (["-b", "0.0.0.0:PORT"], {"MTANGO_READ_ONLY": "1"}, False),
+        (["-b", "127.0.0.1:PORT"], {"MTANGO_HOST": "0.0.0.0"}, False),
+    ],
+)
+def test_the_start_warns_once_of_a_gateway_that_is_open_to_a_network(
+    tango_system: EmbeddedTango, tmp_path: Path, options: list[str], settings: dict[str, str], warned: bool
+) -> None:
+    with served([*GUNICORN, *options, "wsgi:application"], tmp_path / "log", **settings) as gateway:
+        lines = [line for line in gateway.log.read_text().splitlines() if "NO ACCESS CONTROL" in line]
+    assert len(lines) == warned
+    assert all("[WARNING]" in line and f"0.0.0.0:{gateway.port}" in line for line in lines)

@@ -5,13 +5,14 @@ from mtango_gevent.api.access.audit_lines import VALUE, Change, Origin
 from mtango_gevent.api.access.control import AccessControl
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.api.access.rules import Decision, Rule, Rules
-from mtango_gevent.api.access.rules_file import ACTIONS, KINDS, parse_rules
+from mtango_gevent.api.access.rules_file import ACTIONS, KINDS, PARTS, parse_rules
 from mtango_gevent.api.access.targets import Action, Kind, Need, Target, declared, is_free, needs
 
 __all__ = [
     "ACTIONS",
     "ANONYMOUS",
     "KINDS",
+    "PARTS",
     "VALUE",
     "AccessControl",
     "Action",

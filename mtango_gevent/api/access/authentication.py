@@ -10,7 +10,7 @@ from mtango_gevent.api.access.bearer import Bearer
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.api.access.keys import Keys
 from mtango_gevent.api.access.trusted_header import TrustedHeader
-from mtango_gevent.config import Config, ConfigError
+from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError, Unauthorized
 
@@ -57,7 +57,7 @@ class Authentication:
     """
 
     def __init__(self, config: Config, client: TangoClient) -> None:
-        self._methods = [_create(name, config, client) for name in config.auth]
+        self._methods = [_METHODS[name](config, client) for name in config.auth]
         self.rc3_name = ", ".join(_RC3_WORDS.get(name, name) for name in config.auth) or "none"
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity:
@@ -88,9 +88,3 @@ class Authentication:
             challenges = [given if given and method is origin else method.challenge for method in self._methods]
             refusal.headers["WWW-Authenticate"] = list(dict.fromkeys(map(str, challenges)))
         return refusal
-
-
-def _create(name: str, config: Config, client: TangoClient) -> Method:
-    if name not in _METHODS:
-        raise ConfigError(f"MTANGO_AUTH: {name} is not available")
-    return _METHODS[name](config, client)

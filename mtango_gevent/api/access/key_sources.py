@@ -49,7 +49,7 @@ def key_source(config: Config, client: TangoClient) -> KeySource:
     if not config.jwt_keys:
         if not config.jwt_issuer:
             raise ConfigError(
-                "MTANGO_JWT_ISSUER: expected the issuer of the tokens of `bearer`, or its keys in MTANGO_JWT_KEYS, got none"
+                "MTANGO_JWT_ISSUER: expected the issuer for `bearer`, or keys in MTANGO_JWT_KEYS, got none"
             )
         return ProviderKeys(functools.partial(_discover, config.jwt_issuer), config.jwt_issuer, client)
     if "://" not in config.jwt_keys:

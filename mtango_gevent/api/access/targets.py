@@ -35,20 +35,27 @@ class Need:
     """What a view does. name: the fixed name of its target; empty for the name in the URL.
 
     by_view: the view itself checks each of several names in the request. changes: whether the audit log has a line.
+    in_database: what it changes lies in the database and not in the device; so do all targets of kind `property`.
     """
 
     action: Action
     kind: Kind
     name: str = ""
     by_view: bool = False
+    in_database: bool = False
     changes: bool = True
 
 
 def needs(
-    action: Action, kind: Kind = "device", name: str = "", by_view: bool = False, changes: bool = True
+    action: Action,
+    kind: Kind = "device",
+    name: str = "",
+    by_view: bool = False,
+    in_database: bool = False,
+    changes: bool = True,
 ) -> Callable[[View], View]:
     """Declare what a view does. A view without a declaration is one of a program that embeds the gateway."""
-    return _declare(Need(action, kind, name, by_view, changes))
+    return _declare(Need(action, kind, name, by_view, in_database, changes))
 
 
 def is_free(view: View) -> View:

@@ -110,7 +110,7 @@ def list_attribute_properties(device: Device, attribute: str) -> Response:
 
 
 @of_attributes.route("", methods=_PUT_OR_POST)
-@access.needs("configure", "attribute")
+@access.needs("configure", "attribute", in_database=True)
 def put_attribute_properties(device: Device, attribute: str) -> Response:
     put = functools.partial(device.attribute_properties(attribute).put, writes.properties(), writes.replacing())
     return _now_or_later(device, put, _shape_attribute_properties)
@@ -126,7 +126,7 @@ def show_attribute_property(device: Device, attribute: str, property_name: str) 
 
 
 @of_attributes.route(_ONE, methods=_PUT_OR_POST)
-@access.needs("configure", "attribute")
+@access.needs("configure", "attribute", in_database=True)
 def put_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     texts = {property_name: writes.property_texts(property_name)}
     put = functools.partial(device.attribute_properties(attribute).put, texts)
@@ -134,7 +134,7 @@ def put_attribute_property(device: Device, attribute: str, property_name: str) -
 
 
 @of_attributes.delete(_ONE)
-@access.needs("configure", "attribute")
+@access.needs("configure", "attribute", in_database=True)
 def delete_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
     changes.note_old(current().changes, device.attribute_properties(attribute).delete(property_name))
     return reply.no_content()

@@ -1,0 +1,18 @@
+"""Redaction: takes passwords, tokens and keys out of texts for operators."""
+
+from __future__ import annotations
+
+import re
+
+# User and password in a URL, parameters of a query, and lines of the head of a request.
+_USER = re.compile(r"(?<=://)[^\s/?#@]*@")
+_PARAMETER = re.compile(
+    r"((?:^|[?&;])(?:access_token|id_token|refresh_token|token|api_?key|x-api-key|client_secret|password)=)[^&;#\s'\"]*",
+    re.IGNORECASE,
+)
+_HEADER = re.compile(r"\b((?:proxy-)?authorization|x-api-key|cookie)\b\s*[: ]\s*\S.*", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """Return the text without the passwords, tokens and keys in it."""
+    return _HEADER.sub(r"\1 ***", _PARAMETER.sub(r"\1***", _USER.sub("***@", text)))

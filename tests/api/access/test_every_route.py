@@ -1,0 +1,190 @@
+"""Users x devices x actions x every route and method: the declared action decides, before any Tango call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from mtango_gevent import create_app
+from mtango_gevent.api.access import ACTIONS, PARTS, Need
+from mtango_gevent.config import Config
+from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.api.access.conftest import DENY_ALL, Gateway
+from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
+
+
+class Case(NamedTuple):
+    """A request, and what it takes. device: `device`, `host` or `gateway`, the kind of what it acts on."""
+
+    action: str
+    on: str
+    body: str = ""
+    query: str = ""
+
+
+_API = Case("read", "gateway")
+_DEVICE = Case("read", "device")
+_CONFIGURE = Case("configure", "device", '{"access_test": ["1"]}')
+
+# What each request takes, by endpoint and method. A new route needs a row here, and its declaration in the view.
+CASES = {
+    "entry.list_versions GET": _API,
+    "metrics.show_metrics GET": Case("administer", "gateway"),
+    "pages.show_home GET": _API,
+    "pages.show_swagger GET": _API,
+    "rc3.attribute_properties.delete_attribute_property DELETE": Case("configure", "device"),
+    "rc3.attribute_properties.list_attribute_properties GET": _DEVICE,
+    "rc3.attribute_properties.put_attribute_properties POST": _CONFIGURE,
+    "rc3.attribute_properties.put_attribute_properties PUT": _CONFIGURE,
+    "rc3.attribute_properties.put_attribute_property POST": Case("configure", "device", query="?value=1"),
+    "rc3.attribute_properties.put_attribute_property PUT": Case("configure", "device", query="?value=1"),
+    "rc3.attribute_properties.show_attribute_property GET": _DEVICE,
+    "rc3.attribute_writes.write_value PUT": Case("write", "device", query="?v=1"),
+    "rc3.attribute_writes.write_values PUT": Case("write", "device", query="?double_scalar=1"),
+    "rc3.attributes.change_info PUT": Case("configure", "device", '{"description": "changed by a test"}'),
+    "rc3.attributes.list_attributes GET": _DEVICE,
+    "rc3.attributes.read_history GET": _DEVICE,
+    "rc3.attributes.read_value GET": _DEVICE,
+    "rc3.attributes.read_values GET": Case("read", "device", query="?attr=double_scalar"),
+    "rc3.attributes.show_attribute GET": _DEVICE,
+    "rc3.attributes.show_info GET": _DEVICE,
+    "rc3.attributes.show_infos GET": Case("read", "device", query="?attr=double_scalar"),
+    "rc3.commands.list_commands GET": _DEVICE,
+    "rc3.commands.read_history GET": _DEVICE,
+    "rc3.commands.run_command PUT": Case("execute", "device", query="?v=1"),
+    "rc3.commands.show_command GET": _DEVICE,
+    "rc3.devices.show_device GET": _DEVICE,
+    "rc3.devices.show_state GET": _DEVICE,
+    "rc3.events.wait_for_event GET": Case("read", "device", query="?timeout=1"),
+    "rc3.hosts.list_devices GET": Case("read", "host"),
+    "rc3.hosts.show_entry GET": _API,
+    "rc3.hosts.show_host GET": Case("read", "host"),
+    "rc3.hosts.show_hosts GET": _API,
+    "rc3.pipes.list_pipes GET": _DEVICE,
+    "rc3.pipes.read_pipe GET": _DEVICE,
+    "rc3.pipes.write_pipe PUT": Case("write", "device", '{"data": []}'),
+    "rc3.properties.delete_property DELETE": Case("configure", "device"),
+    "rc3.properties.list_properties GET": _DEVICE,
+    "rc3.properties.put_properties POST": _CONFIGURE,
+    "rc3.properties.put_properties PUT": _CONFIGURE,
+    "rc3.properties.put_property POST": Case("configure", "device", query="?value=1"),
+    "rc3.properties.put_property PUT": Case("configure", "device", query="?value=1"),
+    "rc3.properties.show_property GET": _DEVICE,
+    "sys.clean_cache GET": Case("administer", "gateway"),
+    "sys.show_cache GET": _API,
+    "sys.show_config GET": _API,
+    "sys.show_devices GET": _API,
+    "sys.show_entry GET": _API,
+    "sys.show_statistics GET": _API,
+}
+FREE = {"health.show_life GET", "health.show_readiness GET", "sys.show_user GET"}
+
+# The parts of the URLs besides the device.
+NAMES = {
+    "attribute": "double_scalar",
+    "command": "DevDouble",
+    "pipe": "string_long_short_ro",
+    "property_name": "access_test",
+    "kind": "change",
+    "cache": "attributes",
+    "name": "rc3",
+}
+
+
+class Request(NamedTuple):
+    label: str
+    method: str
+    rule: Rule
+
+
+def requests_of(app: Flask) -> Iterator[Request]:
+    """Yield each request that the application knows; HEAD as a request of its own."""
+    for rule in app.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"OPTIONS"}):
+            yield Request(f"{rule.endpoint} {'GET' if method == 'HEAD' else method}", method, rule)
+
+
+def url_of(rule: Rule, tango_host: str, device: str) -> str:
+    host, port = tango_host.split(":")
+    domain, family, member = device.split("/")
+    parts = {"host": host, "port": port, "domain": domain, "family": family, "member": member, **NAMES}
+    built = rule.build({name: parts[name] for name in rule.arguments})
+    assert built is not None
+    return built[1]
+
+
+# Created without Tango, for the names of the tests.
+REQUESTS = list(requests_of(create_app(Config())))
+
+
+def each_request(requests: list[Request]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("request_", requests, ids=lambda item: f"{item.method} {item.rule.rule}")
+
+
+@each_request(REQUESTS)
+def test_each_view_declares_what_it_does(app: Flask, request_: Request) -> None:
+    need = getattr(app.view_functions[request_.rule.endpoint], "need", "none")
+    assert need != "none", "the view has neither @access.needs nor @access.is_free"
+    assert request_.label in (FREE if need is None else CASES), "a row for this request is missing in CASES"
+    if isinstance(need, Need):
+        assert need.action == CASES[request_.label].action
+        assert (need.kind == "gateway") == (CASES[request_.label].on == "gateway")
+        assert need.kind != "gateway" or need.name in PARTS, "rules_file.PARTS does not have this part"
+
+
+def test_each_row_has_a_route() -> None:
+    assert {request.label for request in REQUESTS} == CASES.keys() | FREE
+
+
+@pytest.fixture(scope="module")
+def gateways(make_gateway: Callable[..., Gateway], app: Flask) -> dict[tuple[str, str], Gateway]:
+    """An application for each action and kind: anna may do that and nothing else, other clients may do nothing."""
+    concerned = {
+        "device": f'devices = ["{DEMO_DEVICE.upper()}"]',
+        "host": 'devices = ["*"]',
+        "gateway": 'gateway = ["*"]',
+    }
+    return {
+        (action, on): make_gateway(f'[[rule]]\nusers = ["anna"]\nmay = ["{action}"]\n{key}\n{DENY_ALL}')
+        for action in ACTIONS
+        for on, key in concerned.items()
+    }
+
+
+@each_request([request for request in REQUESTS if request.label in CASES])
+def test_only_the_declared_action_on_the_device_is_allowed(
+    gateways: dict[tuple[str, str], Gateway], request_: Request, tango_system: EmbeddedTango
+) -> None:
+    case, tango_host = CASES[request_.label], tango_system.tango_host
+    for action in ACTIONS:
+        gateway = gateways[action, case.on]
+        for device in (DEMO_DEVICE, TYPES_DEVICE):
+            url = url_of(request_.rule, tango_host, device) + case.query
+            for user in ("anna", "ben", ""):
+                is_right_device = case.on != "device" or device == DEMO_DEVICE
+                allowed = user == "anna" and action == case.action and is_right_device
+                before = gateway.calls
+                answer = gateway.ask(request_.method, url, user, case.body)
+                about = f"{user} {action} {request_.method} {url}: {answer.status}"
+                if allowed:
+                    assert answer.status_int not in (400, 401, 403, 404, 405), f"{about} {answer.text}"
+                    assert answer.status_int < 500 or "pipe" in request_.label, f"{about} {answer.text}"
+                    quiet = case.on == "gateway" or "pipe" in request_.label or "events" in request_.label
+                    assert gateway.calls > before or quiet, about
+                else:
+                    assert answer.status_int == (403 if user else 401), about
+                    assert gateway.calls == before, f"{about}: Tango was called"
+
+
+@pytest.mark.parametrize("url", ["/nope", "/tango/rest/rc3/nope", "/metrics/x"])
+def test_urls_that_do_not_exist_are_read_like_a_part_of_the_gateway(
+    gateways: dict[tuple[str, str], Gateway], url: str
+) -> None:
+    gateway = gateways["read", "gateway"]
+    assert gateway.ask("GET", url, "anna").status_int == 404
+    assert gateway.ask("GET", url, "ben").status_int == 403
+    assert gateway.ask("GET", url).status_int == 401
