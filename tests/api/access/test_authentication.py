@@ -94,3 +94,12 @@ def test_start_fails_without_the_library_of_a_method(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "bcrypt", None)
     with pytest.raises(ConfigError, match=r"^MTANGO_AUTH: `basic` needs bcrypt: pip install 'mtango-gevent\[auth\]'$"):
         create_app(Config(auth=("basic",), **settings))
+
+
+def test_shared_caches_do_not_keep_values_of_users(
+    make_client: Callable[..., TestApp], settings: dict[str, Any], demo_url: str
+) -> None:
+    client = make_client(auth=("basic",), value_max_age=60, metadata_max_age=60, **settings)
+    for url in (f"{demo_url}/attributes/ampli/value", demo_url):
+        control = client.get(url, headers=basic("alice", "secret")).headers["Cache-Control"]
+        assert control.startswith("private, max-age="), url

@@ -17,6 +17,7 @@ from webtest import TestApp
 from mtango_gevent import create_app, key_file
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.key_file import PREFIX, KeyFile, digest
+from mtango_gevent.serving import cli
 from tests.waiting import wait_until
 
 from .credentials import WHOAMI, new_key, status_of, wait_for_status
@@ -195,3 +196,46 @@ def test_changes_of_several_processes_are_all_kept(file: Path) -> None:
     keys = key_file.parse(file.read_bytes())
     assert len(keys) == 60
     assert KeyFile(str(file)).last_uses().keys() == keys.keys()
+
+
+# --- the command ---
+
+
+def run(*arguments: str) -> int:
+    return cli.main(["key", *arguments])
+
+
+def test_command_creates_lists_and_revokes_keys(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MTANGO_AUTH_KEY_FILE", str(file))
+    assert run("new", "a", "--group", "g", "--group", "h", "--expires", "90d") == 0
+    secret = capsys.readouterr().out.strip()
+    assert run("new", "b") == 0
+    capsys.readouterr()
+    KeyFile(str(file)).record_uses({digest(secret): time.time()})
+    assert run("list") == 0
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.split() == ["name", "groups", "created", "expires", "last", "use"]
+    assert first.split()[:2] == ["a", "g,h"]
+    assert "never" not in first
+    assert second.split()[-2:] == ["never", "never"]
+    (key,) = [key for key in KeyFile(str(file)).read() if key.name == "a"]
+    assert key.expires - key.created == 90 * 86400
+    assert run("revoke", "a") == 0
+    assert [key.name for key in KeyFile(str(file)).read()] == ["b"]
+
+
+def test_command_names_what_is_wrong(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MTANGO_AUTH_KEY_FILE", raising=False)
+    assert run("list") == 2
+    assert "MTANGO_AUTH_KEY_FILE: expected the file" in capsys.readouterr().err
+    monkeypatch.setenv("MTANGO_AUTH_KEY_FILE", str(file))
+    assert run("revoke", "a") == 1
+    assert run("new", "a") == 0
+    assert run("new", "a") == 1
+    assert "there is a key a already" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run("new", "b", "--expires", "soon")
