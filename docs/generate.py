@@ -64,6 +64,10 @@ REASONS: dict[str, tuple[str | None, str]] = {
         "503",
         "The keys that verify the token cannot be fetched from its issuer. The log of the gateway says why.",
     ),
+    "MTANGO_AuditFailed": (
+        "503",
+        "`MTANGO_AUDIT_REQUIRED` is set and the line of the change cannot be written. Nothing was changed.",
+    ),
     "MTANGO_InternalError": ("500", "A defect of the gateway. The log has a traceback with the same request id."),
     "MTANGO_CircuitOpen": (None, "The circuit of the device or of its server is open: the call was not made."),
     "MTANGO_DeviceBusy": (
