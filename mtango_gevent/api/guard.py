@@ -204,29 +204,27 @@ def explain(action: Action, kind: Kind, name: str, device: Device | None) -> tup
     context = current()
     host_names = device.host.names() if device else ()
     target = context.state.access.target(action, kind, name, device.name if device else "", host_names)
-    return target, context.state.access.decide(context.identity, context.environ, target)
+    decision = context.state.access.decide(context.identity, context.environ, target)
+    refusal = _refusal_of_tango(context, target, device) if decision.allowed else None
+    return target, Decision(False, refusal.description) if refusal else decision
 
 
 def _check(context: RequestContext, target: Target, device: Device | None = None, in_database: bool = False) -> None:
     """Raise ApiError where the client may not do this. device: the one of the target; in_database: as for Need."""
-    refusal = _refusal(context, target)
-    if refusal is None and device is not None and target.action != "read":
-        in_database = in_database or target.kind == "property"
-        refusal = _refusal_of_tango(context, target, _database(context, device) if in_database else device)
+    refusal = _refusal(context, target) or _refusal_of_tango(context, target, device, in_database)
     if refusal is not None:
         raise refusal
 
 
-def _database(context: RequestContext, device: Device) -> Device:
-    """Return the database of a device. libtango asks for access to it where a property is changed."""
-    return Device(device.host, context.state.config.database_device)
-
-
-def _refusal_of_tango(context: RequestContext, target: Target, device: Device) -> ApiError | None:
-    """Return the refusal of the TangoAccessControl of the device's host, if the settings ask for it."""
+def _refusal_of_tango(
+    context: RequestContext, target: Target, device: Device | None, in_database: bool = False
+) -> ApiError | None:
+    """Return the refusal of a change by the TangoAccessControl of its host, if the settings ask for it."""
     asked = context.state.tango_access
-    if asked is None:
+    if asked is None or device is None or target.action == "read":
         return None
+    if in_database or target.kind == "property":  # libtango asks for access to the device that does it
+        device = Device(device.host, context.state.config.database_device)
     address, command = context.environ.get("REMOTE_ADDR", ""), target.name if target.kind == "command" else ""
     return asked.refusal(context.identity.user, address, device, command)
 
