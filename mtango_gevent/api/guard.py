@@ -190,6 +190,8 @@ def allows_reads(context: RequestContext, device: Device, attributes: Iterable[s
         return True
     if context.refusal is not None or _refusal_of_page(context, "read") is not None:
         return False
+    if context.state.access.is_open:
+        return True
     targets = (_target(context, "read", "attribute", name, device.host, device.name) for name in attributes)
     return all(_refusal(context, target) is None for target in targets)
 
