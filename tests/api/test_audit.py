@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import re
 import resource
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from flask import Flask
+from gevent import monkey
 from webtest import TestApp
+from werkzeug.test import Client
 
 from mtango_gevent import create_app
 from mtango_gevent.api.access import Target, audit_writer, declared
@@ -24,7 +30,9 @@ from mtango_gevent.api.access.audit_lines import Change, Line, Origin, as_json, 
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
+from tests.docs.pages import ROOT, read_blocks
 from tests.metric_values import metric_value
+from tests.patched_process import in_patched_process
 from tests.pytango_process import PyTango
 from tests.waiting import wait_until
 
@@ -308,6 +316,58 @@ def test_long_value_is_cut(audited: Audited, demo_url: str, parameters: str) -> 
     assert all(len(line["new"]) <= 203 for line in audited.lines())
 
 
+# --- the documentation ---
+
+PROXY = {"REMOTE_ADDR": "10.1.2.3"}
+VARYING = re.compile(
+    r"(?<![\d-])20\d\d-[\d:T.-]+Z|(?<=old_age=)[\d.]+|(?<=tango_host=)\S+|(?<=MTANGO_Unauthorized: )[^\"]*"
+)
+
+
+def documented_requests(client: TestApp, demo_url: str) -> None:
+    """Make the requests whose lines docs/how-to/audit.md shows."""
+    made = itertools.count(1)
+
+    def put(path: str, user: str = "alice", **more: Any) -> None:
+        headers = {"X-Request-ID": f"panel-{next(made)}", **({"X-Remote-User": user} if user else {})}
+        client.put(demo_url + path, headers=headers, extra_environ=PROXY, expect_errors=True, **more)
+
+    client.get(f"{demo_url}/attributes/double_scalar_w/value", headers={"X-Remote-User": "a"}, extra_environ=PROXY)
+    put("/attributes/double_scalar_w/value?v=2.5")
+    put("/attributes/value?double_scalar_w=1&nope=2")
+    put("/attributes/double_scalar_w/value?v=9", user="")
+    put("/commands/DevString?v=all%20off", user="bob")
+    put("/attributes/double_scalar_w/info", user="bob", params='{"unit": "mm"}')
+
+
+def normalized(text: str) -> list[str]:
+    """Return lines without what differs each time."""
+    return [VARYING.sub("...", line) for line in text.splitlines()]
+
+
+def test_documented_lines_are_real(
+    tango_system: EmbeddedTango, tmp_path: Path, demo_url: str, pytango: PyTango
+) -> None:
+    log = tmp_path / "audit.log"
+    header = {"auth": ("trusted-header",), "auth_header_from": ("10.1.2.3",)}
+    app = create_app(Config(audit=str(log), value_max_age=60.0, **header))
+    pytango.write(DEMO_DEVICE, "double_scalar_w", 1.25)
+    documented_requests(TestApp(app), demo_url)
+    app.extensions["mtango"].audit.finish(10)
+    page = read_blocks(ROOT / "docs/how-to/audit.md")
+    (block,) = [block for block in page if block.language == "text" and "outcome=" in block.text]
+    print(log.read_text())  # for the page, when it fails
+    assert normalized(block.text) == normalized(log.read_text())
+
+
+def test_documented_json_has_the_fields_of_a_real_line(audited: Audited, demo_url: str) -> None:
+    audited.client.put(f"{demo_url}/attributes/double_scalar/value?v=2.5")
+    (block,) = [block for block in read_blocks(ROOT / "docs/how-to/audit.md") if block.language == "json"]
+    assert list(json.loads(block.text)) == list(audited.last())
+    table = (ROOT / "docs/how-to/audit.md").read_text("utf-8")
+    assert [field for field in audited.last() if f"\n| `{field}` |" not in table] == []
+
+
 # --- every route ---
 
 
@@ -536,6 +596,33 @@ def test_target_that_hangs_holds_no_request(
     wait_until(lambda: "hangs" in audited.client.get("/readyz").json["warnings"][0])
     hanging.go.set()
     wait_until(lambda: "warnings" not in audited.client.get("/readyz").json)
+
+
+@in_patched_process
+def test_disk_that_is_slow_holds_only_the_requests_that_wait_for_it() -> None:
+    """Changes that need their line wait in their greenlets, and share one wait for the disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = create_app(Config(audit=f"{folder}/audit.log", audit_required=True))
+        audit, client = app.extensions["mtango"].audit, Client(app)
+        audit._writer._target = Slow()
+        clean = [gevent.spawn(client.get, "/tango/rest/sys/clean/attributes") for _ in range(20)]
+        ticks = 0
+        while not all(request.ready() for request in clean):
+            gevent.sleep(0.01)
+            ticks += 1
+        assert {request.get().status_code for request in clean} == {204}
+        assert 20 < ticks < 300
+        audit.finish(10)
+
+
+class Slow:
+    """A target whose disk takes half a second."""
+
+    def write(self, line: bytes) -> None:
+        pass
+
+    def sync(self) -> None:
+        monkey.get_original("time", "sleep")(0.5)
 
 
 def test_required_line_that_is_not_taken_in_time_refuses_the_change(

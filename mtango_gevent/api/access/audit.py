@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mtango_gevent.api.access.audit_lines import Change, Line, Origin, as_json, as_text
 from mtango_gevent.api.access.audit_targets import open_target
-from mtango_gevent.api.access.audit_writer import AuditWriter
+from mtango_gevent.api.access.audit_writer import LINES, AuditWriter
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError
@@ -22,6 +22,8 @@ class Audit:
     def __init__(self, config: Config, client: TangoClient) -> None:
         self.is_on, self.required = bool(config.audit), config.audit_required
         self._deadline = config.call_deadline
+        for outcome in ("written", "lost"):  # a metric that is 0 can be watched
+            client.metrics.child(LINES, outcome)
         if not config.audit:
             if self.required:
                 raise ConfigError("MTANGO_AUDIT_REQUIRED: expected MTANGO_AUDIT to say where the audit log goes")
