@@ -80,11 +80,13 @@ def _check_spelling(device: Device | None) -> None:
 
 
 def check_credentials() -> None:
-    """Raise ApiError for wrong credentials, and for an anonymous client where only users are served."""
+    """Raise ApiError for wrong credentials, and for a page or an anonymous client that may not even read."""
     context = current()
-    if context.refusal is not None:
-        raise context.refusal
-    refusal = context.state.access.refusal_of_anonymous(context.identity)
+    refusal = (
+        _refusal_of_page(context, "read")
+        or context.refusal
+        or context.state.access.refusal_of_anonymous(context.identity)
+    )
     if refusal is not None:
         raise refusal
 
