@@ -25,6 +25,9 @@ ROOT = Path(__file__).parent.parent
 DEVICE = "/hosts/{host}/{port}/devices/{domain}/{family}/{member}"
 METHODS = ("get", "put", "post", "delete")
 
+# Statuses of the refusals that every operation has; the page names them once.
+REFUSALS = ("401", "403", "429")
+
 # The failures that the gateway itself makes, in the order of the table: reason -> (status, meaning).
 # The status is None where STATUS_OF_REASON has it.
 REASONS: dict[str, tuple[str | None, str]] = {
@@ -206,7 +209,8 @@ def _operation(document: dict[str, Any], path: str, method: str, item: dict[str,
     named = [f"`{each['name']}`" for each in parameters if each["in"] == "query"]
     body = "requestBody" in operation
     sent = [*named, *(["a body"] if body else [])]
-    yield f"Takes {', '.join(sent)}. " * bool(sent) + f"Answers {', '.join(operation['responses'])}.\n"
+    statuses = [status for status in operation["responses"] if status not in REFUSALS]
+    yield f"Takes {', '.join(sent)}. " * bool(sent) + f"Answers {', '.join(statuses)}.\n"
 
 
 def parameters(name: str) -> str:

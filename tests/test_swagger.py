@@ -210,7 +210,20 @@ def test_file_has_one_server_which_is_its_api(file: str) -> None:
 @each_file
 def test_every_component_is_used(file: str) -> None:
     used = set(re.findall(r'\$ref: "#/components/(\w+/\w+)"', TEXTS[file]))
-    assert used == {f"{kind}/{name}" for kind, found in DOCUMENTS[file]["components"].items() for name in found}
+    components = {kind: found for kind, found in DOCUMENTS[file]["components"].items() if kind != "securitySchemes"}
+    assert used == {f"{kind}/{name}" for kind, found in components.items() for name in found}
+
+
+@each_file
+def test_every_security_scheme_is_used(file: str) -> None:
+    used = {name for requirement in DOCUMENTS[file]["security"] for name in requirement}
+    assert used == set(DOCUMENTS[file]["components"]["securitySchemes"])
+
+
+@each_operation
+def test_operation_may_be_refused_to_a_client(operation: Operation) -> None:
+    refused = {401, 429} if operation.path == "/whoami" else {401, 403, 429}
+    assert refused <= set(operation.replies())
 
 
 @each_operation
@@ -301,7 +314,7 @@ LONG_NAME = "x" * 256
 
 READ = [
     *under(API, "", "/"),
-    *under(f"{API}/sys", "", "/", "/stats", "/devices", "/config"),
+    *under(f"{API}/sys", "", "/", "/stats", "/devices", "/config", "/whoami"),
     *under(f"{API}/sys", "/cache/devices", "/cache/attributes", "/active/devices", "/active/attributes"),
     *under(f"{API}/rc3", "", "/", "/hosts"),
     *under(HOST, "", "/", "/devices", "/devices?wildcard=sys/*&wildcard=nothing/*"),

@@ -8,7 +8,7 @@ from typing import Any
 from flask import current_app, request
 
 from mtango_gevent.api import changes, writes
-from mtango_gevent.api.access import Action, Kind, Need, Target, declared
+from mtango_gevent.api.access import Action, Decision, Kind, Need, Target, declared
 from mtango_gevent.api.request_context import RequestContext, current
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
@@ -122,11 +122,7 @@ def _detail(need: Need, values: Mapping[str, Any]) -> str:
 def _target(
     context: RequestContext, action: Action, kind: Kind, name: str, host: TangoHost, device: str = ""
 ) -> Target:
-    if kind == "property":
-        name = name.rstrip()  # Debian's database compares names without blanks at the end
-    if action == "execute":
-        action = context.state.access.command_action(device, name)
-    return Target(action, kind, folded(name), folded(device), host.names())
+    return context.state.access.target(action, kind, name, device, host.names())
 
 
 def require(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> None:
@@ -198,6 +194,17 @@ def allows(action: Action, part: str) -> bool:
     """Return whether the client of the current request may do this with a part of the gateway."""
     context = current()
     return context.refusal is None and _refusal(context, Target(action, "gateway", part)) is None
+
+
+def explain(action: Action, kind: Kind, name: str, device: Device | None) -> tuple[Target, Decision]:
+    """Return whether the client of the current request may do something, and what that is, without doing it.
+
+    device: None for a part of the gateway.
+    """
+    context = current()
+    host_names = device.host.names() if device else ()
+    target = context.state.access.target(action, kind, name, device.name if device else "", host_names)
+    return target, context.state.access.decide(context.identity, context.environ, target)
 
 
 def _check(context: RequestContext, target: Target, device: Device | None = None, in_database: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
@@ -10,8 +11,9 @@ from flask import Blueprint, Response
 from mtango_gevent import __version__
 from mtango_gevent.api import access, guard, query, reply, urls
 from mtango_gevent.api.request_context import app_state, config, current
-from mtango_gevent.control.host import tango_host_variable
-from mtango_gevent.errors import NotFound
+from mtango_gevent.control.device import Device
+from mtango_gevent.control.host import list_hosts, tango_host_variable
+from mtango_gevent.errors import BadRequest, NotFound
 from mtango_gevent.scoreboard import CACHES
 
 blueprint = Blueprint("sys", __name__)
@@ -98,8 +100,43 @@ def show_user() -> Response:
         "groups": sorted(identity.groups),
         "method": identity.method,
         "address": context.environ.get("REMOTE_ADDR") or None,
+        **_shape_decision(),
     }
     return reply.json(query.filtered(answer))
+
+
+def _shape_decision() -> dict[str, Any]:
+    """Return whether the user may do what the query names, without doing it; nothing without an `action`."""
+    action, kind, name = (query.single(key) or "" for key in ("action", "kind", "name"))
+    device = _device()
+    if not action:
+        return {}
+    if action not in access.ACTIONS:
+        raise BadRequest(f"action: expected one of {', '.join(access.ACTIONS)}, got {query.quoted(action)}")
+    kind = kind or access.usual_kind(action, device.name if device else "", name)
+    if kind not in access.KINDS or (kind == "gateway") != (device is None):
+        expected = ", ".join(access.KINDS)
+        raise BadRequest(
+            f"kind: expected one of {expected}, with a device for all but gateway, got {query.quoted(kind)}"
+        )
+    target, decision = guard.explain(action, kind, name, device)
+    return {"action": target.action, **dataclasses.asdict(decision)}
+
+
+def _device() -> Device | None:
+    """Return the device that the query names, of the first Tango host unless it has `tango_host`."""
+    given, host = query.single("device"), query.single("tango_host")
+    if given is None:
+        return None
+    parts = given.split("/")
+    if len(parts) != 3:
+        raise BadRequest(f"device: expected domain/family/member, got {query.quoted(given)}")
+    for kind, part in zip(("domain", "family", "member"), parts, strict=True):
+        query.check_name(kind, part)
+    if host is None:
+        return Device(list_hosts(app_state().client)[0], given)
+    name, _, port = host.rpartition(":")
+    return Device(urls.find_tango_host(name, port), given)
 
 
 @blueprint.get("/cache/<cache>")

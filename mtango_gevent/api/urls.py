@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from flask import request
 
+from mtango_gevent.api import guard
 from mtango_gevent.api.query import check_name, quoted
 from mtango_gevent.api.request_context import app_state, config, current
 from mtango_gevent.control.device import Device
@@ -43,7 +44,10 @@ def resolve(_endpoint: str | None, values: dict[str, Any] | None) -> None:
             check_name(kind, name)
     if "host" not in values:
         return
-    host = find_tango_host(values.pop("host"), values.pop("port"), writing=request.method in _WRITING)
+    writing = request.method in _WRITING
+    if writing:  # before the name of the host is looked up
+        guard.check_credentials()
+    host = find_tango_host(values.pop("host"), values.pop("port"), writing)
     if "domain" in values:
         device = Device(host, "/".join(values.pop(part) for part in ("domain", "family", "member")))
         values["device"], current().device = device, device.full_name

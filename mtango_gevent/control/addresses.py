@@ -20,6 +20,9 @@ _FAILURE_LIFETIME = 5.0
 
 _MOST_NAMES = 1000
 
+# Lookups at a time. Clients choose the names, and one that hangs holds a thread of gevent for longer than its caller.
+_MOST_LOOKUPS = 4
+
 # Needs no lookup: lookups of other names that do not end must not keep it from being known.
 _LOCAL = "localhost"
 
@@ -33,11 +36,15 @@ def plain(host: str) -> str:
 
 
 class Addresses:
-    """Addresses of hosts by name. A lookup delays its caller only, for _LOOKUP_SECONDS at most."""
+    """Addresses of hosts by name. A lookup delays its caller only, for _LOOKUP_SECONDS at most.
+
+    While there are too many lookups, a name that is not known has no address.
+    """
 
     def __init__(self, concurrency: Concurrency) -> None:
         self._concurrency = concurrency
         self._known: TLRUCache[str, frozenset[str]] = TLRUCache(_MOST_NAMES, _expiry, time.monotonic)
+        self._lookups = 0  # under way
         self._guard = NativeLock()  # held for dictionary work only
 
     def are_same(self, one: str, other: str) -> bool:
@@ -52,10 +59,16 @@ class Addresses:
             return frozenset({_canonical(name)})
         with self._guard:
             found = self._known.get(name)
-        if found is None:
+            if found is not None or self._lookups >= _MOST_LOOKUPS:
+                return found or frozenset()
+            self._lookups += 1
+        try:
             found = self._look_up(name)
+        finally:
             with self._guard:
-                self._known[name] = found
+                self._lookups -= 1
+        with self._guard:
+            self._known[name] = found
         return found
 
     def _look_up(self, name: str) -> frozenset[str]:

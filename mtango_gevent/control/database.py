@@ -78,8 +78,8 @@ class DatabaseServer:
     def _run_with_access(self, connection: tango.Database, command: str, *arguments: Any) -> Any:
         """Run a command, with the access of the gateway's user where the database has a TangoAccessControl.
 
-        Only other methods of a tango.Database ask for the access, and these hold the GIL; a new proxy of the device
-        does not. Without it libtango takes the access to be read access.
+        Only other methods of a tango.Database ask for the access, and these hold the GIL; a proxy of the device does
+        not. Without it libtango takes the access to be read access. What it has found holds until the worker ends.
         """
         try:
             return connection.command_inout(command, *arguments)

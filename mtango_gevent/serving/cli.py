@@ -1,4 +1,4 @@
-"""The command `mtango-gevent`: serve, demo, key, check."""
+"""The command `mtango-gevent`: serve, demo, key, rules, check."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mtango_gevent import __version__, create_app
 from mtango_gevent.config import Config, ConfigError
-from mtango_gevent.serving import interpreter, key_commands
+from mtango_gevent.serving import interpreter, key_commands, rules_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     key_commands.add_parser(commands)
+    rules_commands.add_parser(commands)
 
     check = commands.add_parser("check", help="tell whether the gateway can work here; fails if it cannot")
     check.set_defaults(run=_check)

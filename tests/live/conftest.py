@@ -65,10 +65,13 @@ class Gateway:
 
     def answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+        try:
             self.get("")
+        except urllib.error.HTTPError:  # as where a client has to authenticate
             return True
-        return False
+        except (urllib.error.URLError, ConnectionError):
+            return False
+        return True
 
 
 @contextlib.contextmanager

@@ -5,8 +5,19 @@ from mtango_gevent.api.access.audit_lines import VALUE, Change, Origin
 from mtango_gevent.api.access.control import AccessControl
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.api.access.rules import Decision, Rule, Rules
-from mtango_gevent.api.access.rules_file import ACTIONS, KINDS, PARTS, parse_rules
-from mtango_gevent.api.access.targets import Action, Kind, Need, Target, declared, is_free, needs
+from mtango_gevent.api.access.rules_file import PARTS, parse_rules
+from mtango_gevent.api.access.targets import (
+    ACTIONS,
+    KINDS,
+    Action,
+    Kind,
+    Need,
+    Target,
+    declared,
+    is_free,
+    needs,
+    usual_kind,
+)
 
 __all__ = [
     "ACTIONS",
@@ -30,4 +41,5 @@ __all__ = [
     "is_free",
     "needs",
     "parse_rules",
+    "usual_kind",
 ]

@@ -17,7 +17,7 @@ from mtango_gevent.errors import ApiError
 logger = logging.getLogger(__name__)
 
 # Wrong passwords without a delay: for a user from one address, and for all users from one address.
-FREE_OF_USER, FREE_OF_ADDRESS = 3, 20
+FREE_OF_USER, FREE_OF_ADDRESS = 3, 10
 
 # The longest delay, seconds.
 LONGEST_DELAY = 30.0

@@ -13,11 +13,12 @@ from mtango_gevent.api.access.cross_site import CrossSite
 from mtango_gevent.api.access.identity import Identity
 from mtango_gevent.api.access.rules import Decision, Rules
 from mtango_gevent.api.access.rules_file import parse_rules
-from mtango_gevent.api.access.targets import Target
+from mtango_gevent.api.access.targets import Action, Kind, Target
 from mtango_gevent.api.access.watched_file import WatchedFile
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError
+from mtango_gevent.names import folded
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -41,7 +42,7 @@ class AccessControl:
     def __init__(self, config: Config, client: TangoClient) -> None:
         self._config = config
         self.authentication = Authentication(config, client)
-        self.command_action = CommandClasses(config).action
+        self._commands = CommandClasses(config)
         self.is_open = not config.auth and not config.rules
         self.cross_site = CrossSite(config)
         self.reads_are_open = self.is_open and self.cross_site.reads_are_open
@@ -58,6 +59,14 @@ class AccessControl:
             self._rules.content()
             if self._rules.problem:
                 yield f"MTANGO_RULES: {self._rules.problem}"
+
+    def target(self, action: Action, kind: Kind, name: str, device: str, tango_hosts: tuple[str, ...]) -> Target:
+        """Return a target of a device. `execute` becomes what the command does."""
+        if kind == "property":
+            name = name.rstrip()  # Debian's database compares names without blanks at the end
+        if action == "execute":
+            action = self._commands.action(device, name)
+        return Target(action, kind, folded(name), folded(device), tango_hosts)
 
     def decide(self, identity: Identity, environ: WSGIEnvironment, target: Target) -> Decision:
         """Return whether a user may do something, and why."""

@@ -120,6 +120,8 @@ class ProviderKeys:
         asked = time.monotonic()
         while self._began < asked and time.monotonic() >= self._paused_until:
             self._fetch(_PAUSE if self._keys else 0.0)
+            if self._began < asked:  # it was another request's, whose end the hub has to note
+                self._concurrency.sleep(0.001)
         return self._keys
 
     def _fetch(self, pause: float) -> None:

@@ -61,7 +61,8 @@ class Who:
         """Return whether these clients are known to include all of the others."""
         if self.anyone or other.anyone:
             return self.anyone
-        users = EVERY_USER in self.users or (other.users <= self.users and other.groups <= self.groups)
+        known = self.users | self.members
+        users = EVERY_USER in self.users or (other.users <= known and other.groups <= self.groups)
         return users and set(other.networks) <= set(self.networks)
 
 

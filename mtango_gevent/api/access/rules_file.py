@@ -5,22 +5,18 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any
 
 from mtango_gevent.api.access.globs import Globs
 from mtango_gevent.api.access.rules import EVERY_USER, Network, Rule, Rules, Who
-from mtango_gevent.api.access.targets import Action, Kind
+from mtango_gevent.api.access.targets import ACTIONS, Action, Kind
 from mtango_gevent.config import tomllib
-
-T = TypeVar("T")
 
 # A line that may begin a rule: it does not within a text of several lines.
 _HEADER = re.compile(r"""^[ \t]*\[\[[ \t]*(?:rule|"rule"|'rule')[ \t]*\]\]""", re.MULTILINE)
 
-ACTIONS: tuple[Action, ...] = get_args(Action)
-
 # Keys of names -> the kind of target.
-KINDS: dict[str, Kind] = {
+_KINDS: dict[str, Kind] = {
     "attributes": "attribute",
     "commands": "command",
     "pipes": "pipe",
@@ -44,7 +40,7 @@ PARTS = (
 )
 
 _WHO = ("users", "groups", "networks", "anyone")
-_KEYS = (*_WHO, "may", "may_not", "devices", "tango_hosts", *KINDS)
+_KEYS = (*_WHO, "may", "may_not", "devices", "tango_hosts", *_KINDS)
 
 _LONGEST_PATTERN = 255
 
@@ -116,7 +112,7 @@ def _parse_rule(number: int, table: Any, line: int, text: str, groups: Mapping[s
             if key not in _KEYS:
                 raise _Fault(key, f"unknown key, expected one of {', '.join(_KEYS)}")
         allows, actions = _actions(table)
-        names: dict[Kind, Globs] = {kind: _globs(table, key, _name) for key, kind in KINDS.items() if key in table}
+        names: dict[Kind, Globs] = {kind: _globs(table, key, _name) for key, kind in _KINDS.items() if key in table}
         devices = _globs(table, "devices", _device) if "devices" in table else None
         hosts = _globs(table, "tango_hosts", _tango_host) if "tango_hosts" in table else None
         if "gateway" in names and len(names) + (devices is not None) + (hosts is not None) > 1:

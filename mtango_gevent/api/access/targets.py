@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 Action: TypeAlias = Literal["read", "write", "execute", "configure", "administer"]
 Kind: TypeAlias = Literal["gateway", "device", "attribute", "command", "pipe", "property"]
+
+ACTIONS: tuple[Action, ...] = get_args(Action)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -28,6 +31,13 @@ class Target(NamedTuple):
     def __str__(self) -> str:
         of = "/".join(filter(None, (self.device, self.name))) or ",".join(self.tango_hosts)
         return f"{self.action} {of}"
+
+
+def usual_kind(action: Action, device: str, name: str) -> Kind:
+    """Return the kind of target that is meant where only the action and the names are given."""
+    if not device:
+        return "gateway"
+    return "command" if action == "execute" else "attribute" if name else "device"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,14 +53,14 @@ class Gateway:
 
 @pytest.fixture(scope="session")
 def make_gateway(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Gateway]:
-    """Return a function that makes an application with these rules."""
+    """Return a function that makes an application with these rules, without MTANGO_RULES for an empty text."""
 
     def make(rules: str, **settings: object) -> Gateway:
         file = tmp_path_factory.mktemp("rules") / "access.toml"
         file.write_text(rules, "utf-8")
         users: dict[str, Any] = {"auth": ("trusted-header",), "auth_header_from": (PROXY,)}
         quiet = {"event_linger": 0.0, "event_poll_period": 60.0}
-        config = Config(**{"rules": str(file), **users, **quiet, **settings})
+        config = Config(**{"rules": str(file) if rules else "", **users, **quiet, **settings})
         return Gateway(TestApp(create_app(config)), file)
 
     return make
