@@ -117,9 +117,9 @@ class ProviderKeys:
         return self._keys
 
     def renewed(self) -> SigningKeys:
-        """Return the keys of a fetch that began after this call, unless fetches for unknown keys have to pause."""
-        asked = time.monotonic()
-        while self._began < asked and time.monotonic() >= self._paused_until:
+        """Return other keys, or those of a fetch that began after this call unless fetches for unknown keys pause."""
+        asked, known = time.monotonic(), self._keys
+        while self._keys is known and self._began < asked and time.monotonic() >= self._paused_until:
             self._fetch(_PAUSE if self._keys else 0.0)
             if self._began < asked:  # it was another request's, whose end the hub has to note
                 self._concurrency.sleep(0.001)

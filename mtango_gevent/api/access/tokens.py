@@ -42,7 +42,7 @@ class TokenVerifier:
         algorithm, key_id = self._header(token)
         keys = self._source.current()
         claims = self._signed_claims(token, algorithm, keys.find(algorithm, key_id))
-        if claims is None and (renewed := self._source.renewed()) is not keys:
+        while claims is None and (renewed := self._source.renewed()) is not keys:
             keys = renewed
             claims = self._signed_claims(token, algorithm, keys.find(algorithm, key_id))
         if claims is None:

@@ -361,6 +361,21 @@ def test_greenlets_share_a_fetch_and_known_keys_do_not_wait() -> None:
         assert len(provider.asked) == 4
 
 
+@in_hub_thread
+def test_token_that_comes_during_the_first_fetch_causes_no_pause() -> None:
+    with oidc_provider() as provider:
+        app = make_app(provider)
+        provider.delay = 0.2
+        first = gevent.spawn(user_of, app, provider.token())
+        gevent.sleep(0.1)
+        second = gevent.spawn(user_of, app, provider.token(number=2))
+        assert [first.get().user, second.get().user] == ["ada", "ada"]
+        assert len(provider.asked) == 2
+        provider.delay = 0.0
+        provider.rotate("second")
+        assert user_of(app, provider.token()).user == "ada"
+
+
 # --- claims ---
 
 

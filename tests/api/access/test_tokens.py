@@ -98,8 +98,9 @@ def test_token_of_corpus(app: Flask, provider: Provider, name: str) -> None:
     token = make_token(case, provider)
     headers = {"Authorization": f"Bearer {token}".encode().decode("latin-1")}
     answer = client.get("/tango/rest/rc3", headers=headers, status="*")
-    assert answer.status_int == case["status"], answer.text
-    if case["status"] == 200:
+    statuses = case["status"] if isinstance(case["status"], list) else [case["status"]]
+    assert answer.status_int in statuses, answer.text
+    if answer.status_int == 200:
         identity = app.extensions["mtango"].access.authenticate({"HTTP_AUTHORIZATION": f"Bearer {token}"})
         assert identity.method == "bearer"
         assert identity.user == case.get("user", identity.user)
