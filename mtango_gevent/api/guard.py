@@ -80,11 +80,13 @@ def _check_spelling(device: Device | None) -> None:
 
 
 def check_credentials() -> None:
-    """Raise ApiError for wrong credentials, and for an anonymous client where only users are served."""
+    """Raise ApiError for wrong credentials, and for a page or an anonymous client that may not even read."""
     context = current()
-    if context.refusal is not None:
-        raise context.refusal
-    refusal = context.state.access.refusal_of_anonymous(context.identity)
+    refusal = (
+        _refusal_of_page(context, "read")
+        or context.refusal
+        or context.state.access.refusal_of_anonymous(context.identity)
+    )
     if refusal is not None:
         raise refusal
 
@@ -186,6 +188,8 @@ def allows_reads(context: RequestContext, device: Device, attributes: Iterable[s
         return True
     if context.refusal is not None or _refusal_of_page(context, "read") is not None:
         return False
+    if context.state.access.is_open:
+        return True
     targets = (_target(context, "read", "attribute", name, device.host, device.name) for name in attributes)
     return all(_refusal(context, target) is None for target in targets)
 
@@ -204,29 +208,27 @@ def explain(action: Action, kind: Kind, name: str, device: Device | None) -> tup
     context = current()
     host_names = device.host.names() if device else ()
     target = context.state.access.target(action, kind, name, device.name if device else "", host_names)
-    return target, context.state.access.decide(context.identity, context.environ, target)
+    decision = context.state.access.decide(context.identity, context.environ, target)
+    refusal = _refusal_of_tango(context, target, device) if decision.allowed else None
+    return target, Decision(False, refusal.description) if refusal else decision
 
 
 def _check(context: RequestContext, target: Target, device: Device | None = None, in_database: bool = False) -> None:
     """Raise ApiError where the client may not do this. device: the one of the target; in_database: as for Need."""
-    refusal = _refusal(context, target)
-    if refusal is None and device is not None and target.action != "read":
-        in_database = in_database or target.kind == "property"
-        refusal = _refusal_of_tango(context, target, _database(context, device) if in_database else device)
+    refusal = _refusal(context, target) or _refusal_of_tango(context, target, device, in_database)
     if refusal is not None:
         raise refusal
 
 
-def _database(context: RequestContext, device: Device) -> Device:
-    """Return the database of a device. libtango asks for access to it where a property is changed."""
-    return Device(device.host, context.state.config.database_device)
-
-
-def _refusal_of_tango(context: RequestContext, target: Target, device: Device) -> ApiError | None:
-    """Return the refusal of the TangoAccessControl of the device's host, if the settings ask for it."""
+def _refusal_of_tango(
+    context: RequestContext, target: Target, device: Device | None, in_database: bool = False
+) -> ApiError | None:
+    """Return the refusal of a change by the TangoAccessControl of its host, if the settings ask for it."""
     asked = context.state.tango_access
-    if asked is None:
+    if asked is None or device is None or target.action == "read":
         return None
+    if in_database or target.kind == "property":  # libtango asks for access to the device that does it
+        device = Device(device.host, context.state.config.database_device)
     address, command = context.environ.get("REMOTE_ADDR", ""), target.name if target.kind == "command" else ""
     return asked.refusal(context.identity.user, address, device, command)
 

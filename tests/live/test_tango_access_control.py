@@ -7,6 +7,7 @@ import getpass
 import http.client
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,11 @@ class Front:
             answer = connection.getresponse()
             text = answer.read()
         return answer.status, orjson.loads(text) if text else None
+
+    def whoami(self, user: str, query: str) -> Any:
+        request = urllib.request.Request(f"{self._gateway.base}/sys/whoami?{query}", headers={"X-Remote-User": user})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return orjson.loads(answer.read())
 
     def reasons(self, *request: str, device: str = MOTOR) -> list[str]:
         _, body = self.ask(*request, device=device)
@@ -111,6 +117,14 @@ def test_every_change_is_asked_and_no_read(front: Front, tango: ControlledTango)
         status, answer = front.ask("joe", method, path, body)
         assert status in (200, 204), answer
         assert front.reasons("joe", method, path, body) == [], path
+
+
+def test_whoami_tells_what_the_service_says(front: Front) -> None:
+    for user, allowed in (("joe", True), ("ann", False)):
+        answer = front.whoami(user, f"device={MOTOR}&action=write&name=velocity")
+        assert answer["allowed"] == allowed
+        assert ("TangoAccessControl gives ann" in answer["reason"]) != allowed
+    assert front.whoami("ann", f"device={MOTOR}&action=read&name=velocity")["allowed"]
 
 
 def test_property_needs_access_to_the_database_as_in_libtango(front: Front, tango: ControlledTango) -> None:
