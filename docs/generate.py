@@ -44,6 +44,10 @@ REASONS: dict[str, tuple[str | None, str]] = {
         "Too many wrong passwords of the user or address. `Retry-After` says when the next attempt is allowed.",
     ),
     "MTANGO_Forbidden": ("403", "The user may not do this. The text says why."),
+    "MTANGO_CrossSite": (
+        "403",
+        "A web page of another origin may not do this. `MTANGO_CORS_ORIGINS` lists the origins that may.",
+    ),
     "MTANGO_ReadOnly": ("403", "`MTANGO_READ_ONLY` allows reads only."),
     "MTANGO_NotFound": ("404", "There is no such cache, OpenAPI file or property."),
     "MTANGO_UnknownTangoHost": (

@@ -80,11 +80,13 @@ def _check_spelling(device: Device | None) -> None:
 
 
 def check_credentials() -> None:
-    """Raise ApiError for wrong credentials, and for an anonymous client where only users are served."""
+    """Raise ApiError for wrong credentials, and for a page or an anonymous client that may not even read."""
     context = current()
-    if context.refusal is not None:
-        raise context.refusal
-    refusal = context.state.access.refusal_of_anonymous(context.identity)
+    refusal = (
+        _refusal_of_page(context, "read")
+        or context.refusal
+        or context.state.access.refusal_of_anonymous(context.identity)
+    )
     if refusal is not None:
         raise refusal
 
@@ -186,6 +188,8 @@ def allows_reads(context: RequestContext, device: Device, attributes: Iterable[s
         return True
     if context.refusal is not None or _refusal_of_page(context, "read") is not None:
         return False
+    if context.state.access.is_open:
+        return True
     targets = (_target(context, "read", "attribute", name, device.host, device.name) for name in attributes)
     return all(_refusal(context, target) is None for target in targets)
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-# The user in the arguments that stands for a client that is not authenticated.
-ANONYMOUS = "-"
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     rules = commands.add_parser("rules", help="check a file of access rules, and explain its decisions")

@@ -10,7 +10,9 @@ from pathlib import Path
 from mtango_gevent.api.access import ACTIONS, KINDS, AccessControl, Identity, Kind, Rule, parse_rules, usual_kind
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.serving.rules_commands import ANONYMOUS
+
+# The user in the arguments that stands for a client that is not authenticated.
+_ANONYMOUS = "-"
 
 _PLURALS: dict[Kind, str] = {
     "attribute": "attributes",
@@ -75,7 +77,7 @@ def explain(options: argparse.Namespace) -> int:
         raise ConfigError(f"expected one of {', '.join(wanted)}, got {got!r}")
     hosts = tuple(host.lower() for host in options.tango_host)
     target = access.target(options.action, kind, name, device, hosts)
-    user = "" if options.user == ANONYMOUS else options.user
+    user = "" if options.user == _ANONYMOUS else options.user
     identity = Identity(user, frozenset(options.group))
     decision = access.decide(identity, {"REMOTE_ADDR": options.address}, target)
     print(f"{target}: {decision.reason}")

@@ -174,7 +174,16 @@ def test_a_page_that_is_not_listed_reads_nothing_but_the_refusal(
 ) -> None:
     client = make_client(value_max_age=3600.0, **settings)
     several = f"{demo_url}/attributes/value?attr=ampli&attr=State"
-    for url in ("/", "/nope", "/tango/rest", "/tango/rest/sys/config", f"{demo_url}/attributes/ampli/value", several):
+    whoami = "/tango/rest/sys/whoami"
+    for url in (
+        "/",
+        "/nope",
+        "/tango/rest",
+        "/tango/rest/sys/config",
+        whoami,
+        f"{demo_url}/attributes/ampli/value",
+        several,
+    ):
         answer = client.get(url, headers=headers, status=403)
         assert reason(answer) == "MTANGO_CrossSite"
         assert answer.headers["Cache-Control"] == "no-store"

@@ -28,6 +28,7 @@ def test_the_entry_point_has_mtango_pys_links_and_ours(client: TestApp) -> None:
         "gc": [f"{url}/clean/devices", f"{url}/clean/attributes"],
         "active": [f"{url}/active/devices", f"{url}/active/attributes"],
         "config": f"{url}/config",
+        "whoami": f"{url}/whoami",
         "version": f"mtango-gevent {__version__}",
     }
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mtango_gevent.api.access import parse_rules
 from mtango_gevent.config import FILE_VARIABLE, Config
 from mtango_gevent.demo.embedded import free_port
 from tests.live.conftest import wait_until
@@ -154,11 +155,14 @@ def test_scripts_are_correct_shell(block: Block) -> None:
     for path in re.findall(r"(?<![\w/.-])((?:deploy|benchmarks|docs|swagger|tests)/[\w./-]+)", block.text):
         assert (ROOT / path).exists() or path == "deploy/.env", path
     for command in re.findall(r"\bmtango-gevent (serve|demo|check|[a-z]+)\b(?![./])", block.text):
-        assert command in ("serve", "demo", "check"), command
+        assert command in ("serve", "demo", "check", "key", "rules"), command
 
 
 @each(blocks("toml"))
 def test_settings_files_are_accepted(block: Block, tmp_path: Path) -> None:
+    if "[[rule]]" in block.text:
+        assert parse_rules(block.text.encode(), block.title).warnings() == []
+        return
     (tmp_path / "mtango.toml").write_text(block.text, "utf-8")
     assert Config.load({FILE_VARIABLE: str(tmp_path / "mtango.toml")}) != Config()
 

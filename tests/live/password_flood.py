@@ -144,6 +144,7 @@ def _use(port: int, path: str, number: int, seconds: float, times: list[float], 
         times.append(time.perf_counter() - began)
         statuses[response.status] += 1
         due += USERS / PACE
+    connection.close()
 
 
 def _attack(port: int, seconds: float, kind: str) -> None:
@@ -175,6 +176,7 @@ def main() -> None:
     parser.add_argument("--attack", choices=KINDS)
     parser.add_argument("--port", type=int)
     parser.add_argument("--cost", type=int, default=12)
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=KINDS)
     options = parser.parse_args()
     if options.attack:
         _attack(options.port, options.seconds, options.attack)
@@ -186,7 +188,7 @@ def main() -> None:
         )
         with flooded_gateway(Path(folder), options.cost) as gateway:
             measure(gateway, path, 2, None)
-            for kind in (None, *KINDS, None):
+            for kind in (None, *options.kinds):
                 print(f"{kind or 'none':8}", measure(gateway, path, options.seconds, kind), flush=True)
             print("log lines:", gateway.log.read_text().count("too many wrong passwords from"))
 

@@ -59,6 +59,8 @@ class File:
     def __init__(self, path: str) -> None:
         self._path = path
         self._descriptor = -1
+        self._inode = (0, 0)
+        self._is_regular = False  # and not /dev/full
         os.close(self._open())
 
     def _open(self) -> int:
@@ -66,8 +68,7 @@ class File:
 
     def write(self, line: bytes) -> None:
         self._follow()
-        status = os.fstat(self._descriptor)
-        if not stat.S_ISREG(status.st_mode):
+        if not self._is_regular:
             _write_whole(self._descriptor, line)
             return
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
@@ -78,27 +79,30 @@ class File:
 
     def _append(self, line: bytes) -> None:
         """Write a line; of one that does not fit on the disk nothing stays, as another line would follow it."""
-        size = os.fstat(self._descriptor).st_size
-        try:
-            _write_whole(self._descriptor, line)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, size)
-            raise
+        written = os.write(self._descriptor, line)
+        if written < len(line):
+            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+            raise _no_space()
 
     def _follow(self) -> None:
         """Open the file, unless the open one is still the one at its path."""
         if self._descriptor >= 0:
             with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.stat(self._path), os.fstat(self._descriptor)):
+                if _inode(os.stat(self._path)) == self._inode:
                     return
             os.close(self._descriptor)
             self._descriptor = -1
         self._descriptor = self._open()
+        status = os.fstat(self._descriptor)
+        self._inode, self._is_regular = _inode(status), stat.S_ISREG(status.st_mode)
 
     def sync(self) -> None:
-        if self._descriptor >= 0 and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+        if self._descriptor >= 0 and self._is_regular:
             os.fdatasync(self._descriptor)
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 class Syslog:
@@ -140,4 +144,8 @@ class Syslog:
 
 def _write_whole(descriptor: int, line: bytes) -> None:
     if os.write(descriptor, line) < len(line):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise _no_space()
+
+
+def _no_space() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -17,6 +17,7 @@ from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.single_flight import Route, SingleFlight
 from mtango_gevent.errors import DevFailed, in_one_line
+from mtango_gevent.redaction import redact
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def _check(setting: str, url: str) -> None:
     try:
         check_url(url)
     except ValueError as error:
-        raise ConfigError(f"{setting} = {url!r}: {error}") from None
+        raise ConfigError(redact(f"{setting} = {url!r}: {error}")) from None
 
 
 def _discover(issuer: str) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class ProviderKeys:
 
     def __init__(self, find: Callable[[], dict[str, Any]], name: str, client: TangoClient) -> None:
         self.problem = ""
-        self._find, self._name = find, name
+        self._find, self._name = find, redact(name)
         self._document: dict[str, Any] = {}
         self._keys = SigningKeys()
         self._concurrency = client.concurrency
@@ -148,6 +149,7 @@ class ProviderKeys:
 
     def _fail(self, problem: str) -> None:
         """Note a problem, and log it once."""
+        problem = redact(problem)
         if problem != self.problem:
             logger.error("%s", problem.encode("unicode_escape").decode("ascii"))
         self.problem = problem

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
+from mtango_gevent.control.device import Device
+from mtango_gevent.control.host import TangoHost
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.api.access.conftest import Gateway
 from tests.conftest import DEMO_DEVICE, HAS_PIPES
@@ -268,3 +270,22 @@ def test_nothing_shared_is_kept_by_a_proxy_for_others(make_gateway: Callable[...
     for headers in ({}, {"If_None_Match": '"x"'}):
         answer = gateway.ask("GET", f"{demo_url}/attributes/double_scalar/value", "anna", **headers)
         assert answer.headers["Cache-Control"].startswith("private, ")
+
+
+@pytest.mark.parametrize("asynchronous", ["", "&async=1"])
+def test_the_attribute_that_another_one_writes_has_its_rule(
+    make_gateway: Callable[..., Gateway], host_url: str, cpp_device: str, asynchronous: str
+) -> None:
+    rules = '[[rule]]\nanyone = true\nmay_not = ["write"]\nattributes = ["double_scalar_w"]\n'
+    gateway = make_gateway(f'{rules}[[rule]]\nanyone = true\nmay = ["write"]\n')
+    attributes = f"{host_url}/devices/{cpp_device}/attributes"
+    for query in ("double_scalar_rww/value?v=1", "value?double_scalar_rww=1"):
+        answer = gateway.ask("PUT", f"{attributes}/{query}{asynchronous}", "anna")
+        assert "double_scalar_w: denied by rule 1 (line 1 of access.toml)" in answer.text
+    assert gateway.ask("PUT", f"{attributes}/double_scalar/value?v=1{asynchronous}", "anna").status_int < 300
+
+
+def test_letters_that_tango_tells_apart_are_other_devices(gateway: Gateway) -> None:
+    client = gateway.client.app.extensions["mtango"].client
+    urls = [Device(TangoHost(client, "db", 10000), f"sys/tg_test/{letter}")._url() for letter in "ÄäAa"]
+    assert urls == ["sys/tg_test/Ä", "sys/tg_test/ä", "sys/tg_test/a", "sys/tg_test/a"]
