@@ -44,10 +44,7 @@ def resolve(_endpoint: str | None, values: dict[str, Any] | None) -> None:
             check_name(kind, name)
     if "host" not in values:
         return
-    writing = request.method in _WRITING
-    if writing:  # before the name of the host is looked up
-        guard.check_credentials()
-    host = find_tango_host(values.pop("host"), values.pop("port"), writing)
+    host = find_tango_host(values.pop("host"), values.pop("port"), writing=request.method in _WRITING)
     if "domain" in values:
         device = Device(host, "/".join(values.pop(part) for part in ("domain", "family", "member")))
         values["device"], current().device = device, device.full_name
@@ -62,7 +59,7 @@ def find_tango_host(host: str, port: str, writing: bool = False) -> TangoHost:
     """
     if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536):
         raise BadRequest(f"expected a port from 1 to 65535, got {quoted(port)}")
-    found = find_host(app_state().client, host, int(port), writing)
+    found = find_host(app_state().client, host, int(port), writing, guard.check_credentials)
     if found is None:
         purpose = "" if config().tango_hosts else " to write to"
         given = quoted(f"{host}:{port}")

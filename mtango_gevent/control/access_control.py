@@ -31,6 +31,7 @@ _USER = re.compile(r"""(?! )[^\x00-\x1f\x7f-\U0010ffff"'`\\*]{1,255}(?<! )""")
 # The class of the database device as libtango names it here.
 _DATABASE_CLASS = "Database"
 
+_FAILED = "MTANGO_AccessControlFailed"
 _SETTING = "MTANGO_TANGO_ACCESS_CONTROL"
 _SERVICE = "accesscontrol/"
 _DEVICE = re.compile("(?:tango://)?(?:([^/]+):([0-9]{1,5})/)?([^/]+/[^/]+/[^/]+)")
@@ -89,7 +90,7 @@ class TangoAccessControl:
     def _unavailable(self, problem: str) -> ApiError:
         headers = {"Retry-After": str(math.ceil(self._client.config.retry_after))}
         description = f"{_SETTING}: TangoAccessControl cannot be asked: {problem}"
-        return ApiError(503, "MTANGO_AccessControlFailed", description, headers)
+        return ApiError(503, _FAILED, description, headers)
 
 
 def _forbidden(description: str) -> ApiError:
@@ -116,9 +117,9 @@ def _service_device(host: TangoHost, services: list[str]) -> Device:
     names = [line.partition(":")[2] for line in services if line.lower().startswith(_SERVICE)]
     named = _DEVICE.fullmatch(names[0]) if names else None
     if named is None:
-        raise tango_failure("MTANGO_NoAccessControl", f"expected {_EXPECTED}, got {services}")
+        raise tango_failure(_FAILED, f"expected {_EXPECTED}, got {services}")
     server, port, name = named.groups()
     found = find_host(host.client, server, int(port), writing=True) if server else host
     if found is None:
-        raise tango_failure("MTANGO_NoAccessControl", f"expected a Tango host that the gateway serves, got {names[0]}")
+        raise tango_failure(_FAILED, f"expected a Tango host that the gateway serves, got {names[0]}")
     return Device(found, name.lower())

@@ -6,7 +6,7 @@ See database.py for how it is reached.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tango
@@ -129,11 +129,14 @@ def list_hosts(client: TangoClient) -> list[TangoHost]:
     return list(dict.fromkeys([*own, *(host for host in listed if host)]))
 
 
-def find_host(client: TangoClient, host: str, port: int, writing: bool = False) -> TangoHost | None:
+def find_host(
+    client: TangoClient, host: str, port: int, writing: bool = False, before_lookup: Callable[[], None] | None = None
+) -> TangoHost | None:
     """The Tango host of that name, or None where it is not served.
 
     With no list in the settings every name means TANGO_HOST to a request that reads; a request that writes has to name
     TANGO_HOST (contract: rc3, "Host and port in the URL"). Raises DevFailed when TANGO_HOST is needed and not set.
+    before_lookup: called before the name is looked up, which the client may have to authenticate for.
     """
     listed = client.config.tango_hosts
     if not (listed or writing):
@@ -145,6 +148,8 @@ def find_host(client: TangoClient, host: str, port: int, writing: bool = False) 
         name, number = _parse(text)
         if (plain(name), number) == (plain(host), port):
             return TangoHost(client, host, port, prefix=f"tango://{text}/")
+    if before_lookup:
+        before_lookup()
     if any(number == port and client.addresses.are_same(name, host) for name, number in own):
         return TangoHost(client, host, port)
     return None
