@@ -63,6 +63,15 @@ def note_old(changes: Sequence[Change], old: Mapping[str, object]) -> None:
             change.old = values.shown(value, VALUE)
 
 
+def note_deleted(changes: list[Change], old: Mapping[str, object]) -> None:
+    """Add a change for each property that was deleted as the request did not name it. old: the values by name."""
+    if changes:
+        target = changes[0].target
+        for name, value in old.items():
+            named = (target._replace(name=folded(name)), "") if target.kind == "property" else (target, name)
+            changes.append(Change(*named, old=values.shown(value, VALUE), outcome="ok"))
+
+
 def note_outcomes(changes: Sequence[Change], failures: Mapping[str, Exception]) -> None:
     """Note the outcome of each change: the failure of its name, otherwise that it was made."""
     by_name = {folded(name): failure for name, failure in failures.items()}
@@ -77,7 +86,7 @@ def note_failure(changes: Sequence[Change], error: BaseException) -> None:
         change.outcome = change.outcome or _outcome(error)
 
 
-def later(device: Device, about: str, job: Callable[[Sequence[Change]], object]) -> None:
+def later(device: Device, about: str, job: Callable[[list[Change]], object]) -> None:
     """Queue the job of an asynchronous request, which takes its changes; their outcomes are lines of their own.
 
     Raises DevFailed when too many jobs wait.

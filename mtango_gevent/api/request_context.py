@@ -6,7 +6,6 @@ import dataclasses
 import random
 import re
 import time
-from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -80,7 +79,7 @@ class RequestContext:
         self.identity = ANONYMOUS
         self.refusal: ApiError | None = None
         self.failure: Exception | None = None
-        self.changes: Sequence[Change] = ()
+        self.changes: list[Change] = []
 
 
 _current: ContextVar[RequestContext] = ContextVar("request_context")

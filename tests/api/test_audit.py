@@ -281,6 +281,15 @@ def test_old_properties_and_configuration_are_what_the_change_has_read(audited: 
     assert audited.last()["old"] == '{"unit":"a"}'
 
 
+def test_property_that_a_replacement_deletes_has_a_line(audited: Audited, demo_url: str) -> None:
+    url = f"{demo_url}/attributes/ushort_scalar/properties"
+    audited.client.put(f"{url}?mine=1&other=2")
+    audited.client.put(f"{url}?other=3&replace=1")
+    found = [(line["detail"], line["old"], line["outcome"]) for line in audited.lines() if line["detail"] == "mine"]
+    assert found == [("mine", '["1"]', "ok")]
+    audited.client.delete(f"{url}/other")
+
+
 # --- forgery ---
 
 HOSTILE = ["a\n2026 user=root outcome=ok", 'a" outcome="ok', "a\r\x1b[2J\x00\x85\u2028", "\\", "ü€😀", "x" * 10_000]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from flask import Blueprint, Response
@@ -170,10 +170,11 @@ def _now_or_later(device: Device, put: Callable[[], Written], shape: Callable[[F
     return reply.json(shape(_put(put, current().changes)))
 
 
-def _put(put: Callable[[], Written], noted: Sequence[Change]) -> Found:
+def _put(put: Callable[[], Written], noted: list[Change]) -> Found:
     written = put()
     changes.note_old(noted, written.before)
     changes.note_outcomes(noted, _failures(written.after))
+    changes.note_deleted(noted, {name: old for name, old in written.before.items() if name not in written.after})
     return written.after
 
 
