@@ -185,6 +185,7 @@ def test_long_password_is_cut_as_htpasswd_does() -> None:
         (htpasswd_line("alice", "x").replace("$04$", "$31$"), "line 2: expected a cost from 4 to 14, got 31"),
         (htpasswd_line("alice", "x") * 2, "line 3: expected each user once, got 'alice' again"),
     ],
+    ids=["no hash", "no name", "tab", "SHA", "2x", "cost", "twice"],  # pytest-xdist compares the names of tests
 )
 def test_broken_line_is_named(line: str, problem: str) -> None:
     with pytest.raises(ValueError, match="line") as failure:
