@@ -27,7 +27,7 @@ PREFLIGHT_SECONDS = 1_209_600
 
 _EXPOSED = [
     *("x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"),
-    *("X-Event-Cursor", "X-Event-Lost"),
+    *("X-Event-Cursor", "X-Event-Lost", "WWW-Authenticate", "Retry-After"),
 ]
 
 # Headers of requests on which the CORS headers depend, and their names in WSGI.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,19 @@ class Gateway:
         return self.client.request(url, status="*", **request)
 
     def __post_init__(self) -> None:
-        """Count the Tango calls of the application, without those that it makes by itself."""
-        self.calls = 0
+        """Count the Tango calls of the application, without those that it makes by itself.
+
+        calls_of_requests: without those of other threads, as of the poller of events and of jobs in the background.
+        """
+        self.calls = self.calls_of_requests = 0
+        thread = threading.get_ident()
         counter = self.client.app.extensions["mtango"].client.counter
         count = counter.count
 
         def count_here(kind: str, *rest: Any) -> None:
             if kind not in ("file", "subscription"):
                 self.calls += 1
+                self.calls_of_requests += threading.get_ident() == thread
             count(kind, *rest)
 
         counter.count = count_here
