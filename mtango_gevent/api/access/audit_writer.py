@@ -58,6 +58,7 @@ class AuditWriter:
         self._guard = NativeLock()
         self._process = 0
         self._queue: Any = SimpleQueue()
+        self._waiting = 0
         self._lost, self._lost_at = 0, 0.0
         self._problem = ""
         self._writing_since: float | None = None
@@ -67,14 +68,15 @@ class AuditWriter:
         """Why lines are not written now; empty where they are."""
         since = self._writing_since
         if since is not None and time.monotonic() - since > _HANGS_AFTER:
-            return f"{self._name} hangs, {self._queue.qsize()} lines wait"
+            return f"{self._name} hangs, {self._waiting} lines wait"
         return self._problem
 
     def put(self, lines: Sequence[Line], receipt: Receipt | None = None) -> None:
         """Have lines written one after the other; they are lost where too many wait."""
         if self._process != os.getpid():
             self._start()
-        if self._queue.qsize() < MOST_WAITING:
+        if self._waiting + len(lines) <= MOST_WAITING:
+            self._count_waiting(len(lines))
             self._queue.put((lines, receipt))
             return
         self._lose(len(lines), f"{MOST_WAITING} lines wait for {self._name} already", receipt)
@@ -96,7 +98,7 @@ class AuditWriter:
         with self._guard:
             if self._process == os.getpid():
                 return
-            self._queue = SimpleQueue()
+            self._queue, self._waiting = SimpleQueue(), 0
             start_thread(self._work, (self._queue,))
             self._process = os.getpid()
         atexit.register(_finish, weakref.ref(self))
@@ -123,26 +125,30 @@ class AuditWriter:
                 items.append(queue.get_nowait())
         except Empty:
             pass
+        self._count_waiting(-sum(len(lines) for lines, _ in items))
         return items
 
+    def _count_waiting(self, number: int) -> None:
+        with self._guard:
+            self._waiting += number
+
     def _write(self, items: list[Item]) -> None:
-        for lines, receipt in items:
-            for line in lines:
-                self._write_line(line, receipt)
-        receipts = [receipt for _, receipt in items if receipt and not receipt.problem]
-        problem = self._attempt(self._target.sync) if receipts else ""
-        if problem:
-            for receipt in receipts:
-                self._lose(1, problem, receipt)
+        written = [sum(self._write_line(line, receipt) for line in lines) for lines, receipt in items]
+        problem = self._attempt(self._target.sync) if any(receipt for _, receipt in items) else ""
+        for number, (_, receipt) in zip(written, items, strict=True):
+            if problem and receipt:
+                self._lose(number, problem, receipt)
+            else:
+                self._metrics.child(LINES, "written").inc(number)
         if self._lost and time.monotonic() - self._lost_at > _RETRY_PERIOD:
             self._recover()
 
-    def _write_line(self, line: Line, receipt: Receipt | None) -> None:
+    def _write_line(self, line: Line, receipt: Receipt | None) -> bool:
+        """Return whether a line was written."""
         problem = self._attempt(lambda: self._target.write(self._encode(line)))
         if problem:
             self._lose(1, problem, receipt)
-            return
-        self._metrics.count(LINES, "written")
+        return not problem
 
     def _attempt(self, write: Callable[[], None]) -> str:
         """Return why the target did not take something."""
@@ -158,11 +164,13 @@ class AuditWriter:
     # --- lost lines ---
 
     def _lose(self, number: int, problem: str, receipt: Receipt | None) -> None:
+        if receipt:
+            receipt.problem = problem
+        if not number:
+            return
         with self._guard:
             self._lost, self._lost_at = self._lost + number, time.monotonic()
         self._metrics.child(LINES, "lost").inc(number)
-        if receipt:
-            receipt.problem = problem
         self._note(problem)
 
     def _note(self, problem: str) -> None:
