@@ -21,6 +21,9 @@ EVERY_USER = "*"
 # Decisions that are kept, of every client with every target.
 _MOST_DECISIONS = 10_000
 
+# Lists of rules that are kept, of every client with every action on a device.
+_MOST_NARROWED = 1_000
+
 # Both are an attribute and a command of each device: a rule for one of them is a rule for the other as well.
 _STATES = ("state", "status")
 _ATTRIBUTE_AND_COMMAND: tuple[Kind, ...] = ("attribute", "command")
@@ -83,20 +86,21 @@ class Rule:
     tango_hosts: Globs | None = None
     names: Mapping[Kind, Globs] = dataclasses.field(default_factory=dict)
 
-    def matches(self, identity: Identity, address: Address | None, target: Target) -> bool:
-        return target.action in self.actions and self._concerns(target) and self.who.include(identity, address)
+    def may_match(self, identity: Identity, address: Address | None, target: Target) -> bool:
+        """Return whether the rule matches, if its names do."""
+        return target.action in self.actions and self._concerns_place(target) and self.who.include(identity, address)
 
-    def _concerns(self, target: Target) -> bool:
+    def _concerns_place(self, target: Target) -> bool:
         if target.kind != "gateway":
-            return self._concerns_device(target) and self._concerns_name(target)
-        return self._concerns_name(target) and self.devices is None and self.tango_hosts is None
+            return self._concerns_device(target)
+        return self.devices is None and self.tango_hosts is None
 
     def _concerns_device(self, target: Target) -> bool:
         if self.tango_hosts is not None and not any(map(self.tango_hosts.match, target.tango_hosts)):
             return False
         return self.devices is None or self.devices.match(target.device)
 
-    def _concerns_name(self, target: Target) -> bool:
+    def concerns_name(self, target: Target) -> bool:
         kinds = (target.kind,)
         if target.name in _STATES and target.kind in _ATTRIBUTE_AND_COMMAND:
             kinds = _ATTRIBUTE_AND_COMMAND
@@ -129,18 +133,23 @@ class Rules:
         self.rules, self._file = rules, file
         # Goes with the rules: a changed file has decisions of its own.
         self.decide = functools.lru_cache(_MOST_DECISIONS)(self._decide)
+        self._narrowed = functools.lru_cache(_MOST_NARROWED)(self._narrow)
 
     def _decide(self, identity: Identity, address: str, target: Target) -> Decision:
         """Return whether a client may do something. address: of the client, as text."""
-        parsed = parse_address(address)
-        for rule in self.rules:
-            if rule.matches(identity, parsed, target):
+        for rule in self._narrowed(identity, address, target._replace(name="")):
+            if rule.concerns_name(target):
                 verb = "allowed" if rule.allows else "denied"
                 reason = f"{verb} by rule {rule.number} (line {rule.line} of {self._file})"
                 return Decision(rule.allows, reason, rule.number, rule.line)
         if target.action == "read":
             return Decision(True, "no rule is about it, and reads are allowed then")
         return Decision(False, "no rule allows it")
+
+    def _narrow(self, identity: Identity, address: str, target: Target) -> tuple[Rule, ...]:
+        """Return the rules that may decide about any name of that kind, as a request may have many."""
+        parsed = parse_address(address)
+        return tuple(rule for rule in self.rules if rule.may_match(identity, parsed, target))
 
     def warnings(self) -> list[str]:
         """Return a sentence for each rule that can never decide, as an earlier one matches first."""
