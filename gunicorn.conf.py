@@ -108,7 +108,7 @@ def post_request(worker, req, environ, resp):
     """Let other greenlets run: a kept connection that always has data would be served again and again."""
     import gevent
 
-    if resp is not None and resp.status_code == 408:
+    if getattr(resp, "status_code", None) == 408:  # a response that was not begun has none
         req.force_close()  # the beginning of the next request is unknown after a body that was given up
     gevent.sleep(0)
 

@@ -20,7 +20,8 @@ WILDCARDS = 16
 # half a second. Lists of JSON numbers are converted at once.
 ONE_BY_ONE = 100_000
 
-# Names of properties with `*` or `%`: each is compared as a pattern with all other names, in a fifth of a second.
+# Names of properties with `*`, `%` or characters that are not ASCII: each is compared as a pattern with all other
+# names, in a fifth of a second.
 PATTERNS = 100
 
 # Texts of the properties of one request: each is a row in the Tango database.

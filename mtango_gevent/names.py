@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,17 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 def folded(name: str) -> str:
     """Return `name` in lower case as Tango compares names: ASCII letters only, byte by byte."""
     return name.lower() if name.isascii() else name.translate(_LOWER)
+
+
+def collated(name: str) -> str:
+    """Return `name` as MySQL's collations compare it: without accents, case, and blanks at the end.
+
+    Debian's database compares the names of properties so.
+    """
+    if name.isascii():
+        return name.lower().rstrip()
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).rstrip()
 
 
 _TANGO_HOST = re.compile(r"tango://[^/]+/")

@@ -64,7 +64,7 @@ class AccessTables:
 
 
 @contextlib.contextmanager
-def _tables(system: EmbeddedTango) -> Iterator[AccessTables]:
+def start_mariadb(system: EmbeddedTango) -> Iterator[AccessTables]:
     assert _MARIADB
     folder = system.folder / "mariadb"
     folder.mkdir()
@@ -122,7 +122,7 @@ class ControlledTango:
 def controlled_tango() -> Iterator[ControlledTango]:
     """Start it all. MISSING has to be empty."""
     assert _SERVER
-    with EmbeddedTango() as system, _tables(system) as tables:
+    with EmbeddedTango() as system, start_mariadb(system) as tables:
         (tables.folder / ".my.cnf").write_text(f"[client]\nsocket={tables.folder / 'socket'}\n")
         variables = [f"HOME={tables.folder}", "MYSQL_USER=root", "MYSQL_HOST=localhost", "SUPER_TANGO=true"]
         server = system.add_server(

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from flask import Flask
 
-from mtango_gevent.api import body, entry, error_handlers, guard, health, metrics, middleware, pages, query, rc3, sys
+from mtango_gevent.api import (
+    body,
+    changes,
+    entry,
+    error_handlers,
+    guard,
+    health,
+    metrics,
+    middleware,
+    pages,
+    query,
+    rc3,
+    sys,
+)
 from mtango_gevent.api.access import AccessControl, Audit
 from mtango_gevent.api.cors import CorsPolicy
 from mtango_gevent.api.request_context import AppState
@@ -16,10 +29,12 @@ def register(app: Flask, state: AppState) -> None:
     """Put every URL, every hook and the middleware into `app`."""
     base = state.config.app_base
     app.url_value_preprocessor(middleware.enter_flask)
+    app.before_request(changes.expect_view)
     app.before_request(guard.check_view)
     app.before_request(query.check_query)
     app.before_request(body.read_body)
-    app.before_request(guard.begin_change)
+    app.before_request(guard.check_after_body)
+    app.before_request(changes.begin_change)
     error_handlers.register(app)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(health.blueprint)

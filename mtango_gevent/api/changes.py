@@ -1,35 +1,97 @@
-"""Changes: what a request changes, and its lines in the audit log. Without an audit log a request has none."""
+"""Changes of a request, and their lines in the audit log. Without an audit log a request has none."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from mtango_gevent import values
-from mtango_gevent.api.access import VALUE, Change, Origin, Target
+from mtango_gevent.api import guard, request_targets, writes
+from mtango_gevent.api.access import VALUE, Action, Change, Kind, Origin, Target, comparable
 from mtango_gevent.api.request_context import RequestContext, current
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, DevFailed, as_failure, in_one_line, outcome_is_unknown
-from mtango_gevent.names import folded
 from mtango_gevent.values import RawInput
 
 logger = logging.getLogger(__name__)
 
 
-def expect(context: RequestContext, targets: Iterable[Target], detail: str = "") -> None:
-    """Note what a request is about to change, in place of what was noted before.
+# --- before a change ---
+
+
+def expect_url(values: Mapping[str, Any]) -> None:
+    """Note the change of a request by the parts of its URL, before anything refuses it."""
+    context = current()
+    need = request_targets.need() if context.state.audit.is_on else None
+    if need is not None and need.changes:
+        _expect(context, [request_targets.of_url(need, values)], request_targets.detail(need, values))
+
+
+def expect_view() -> None:
+    """Note the change of a request by its target. Flask calls this before the request is checked."""
+    context = current()
+    need = request_targets.need() if context.changes else None
+    if need is not None:
+        target = request_targets.of_view(context, need)
+        _expect(context, [target], context.changes[0].detail)
+
+
+def _expect(context: RequestContext, targets: Iterable[Target], detail: str = "") -> None:
+    """Note the changes of a request, in place of those noted before.
 
     detail: the property of an attribute, or the cache.
     """
     context.changes = [Change(target, detail) for target in targets if target.action != "read"]
 
 
-def begin(context: RequestContext, device: Device | None) -> None:
-    """Note the old values that are known, and write the lines `begun` where they are required.
+def begin_change() -> None:
+    """Note the new value of a change, and begin it. Flask calls this when the request has been read and checked.
 
-    Called before a change. Raises ApiError 503 where a line cannot be written.
+    Raises ApiError 503 where the line of the change is required and cannot be written.
     """
+    context = current()
+    if context.changes:
+        _note_new(context.changes, [writes.sent()])
+        need = request_targets.need()
+        if need is not None and not need.by_view:
+            _begin(context, request_targets.device_in_url())
+
+
+def begin_changes(
+    action: Action, kind: Kind, device: Device, sent: Mapping[str, RawInput] | Mapping[str, list[str]]
+) -> None:
+    """Check and begin the changes of a view that makes several of them. sent: the new values by name.
+
+    Raises ApiError where the client of the current request may not make one of them, and as begin_change does.
+    """
+    context = current()
+    if context.changes:
+        _expect(context, [request_targets.of_device(context, action, kind, device, name) for name in sent])
+        _note_new(context.changes, sent.values())
+    guard.require(action, kind, device, sent)
+    if context.changes:
+        _begin(context, device)
+
+
+def begin_deletions(names: Iterable[str]) -> None:
+    """Begin the changes of properties that a replacement deletes. Raises ApiError as begin_change does."""
+    context = current()
+    deletions = [_deletion(context.changes[0].target, name) for name in names] if context.changes else []
+    context.state.audit.begin(_origin(context), deletions)
+    context.changes += deletions
+
+
+def _deletion(target: Target, name: str) -> Change:
+    """target: of another property of the device, or the attribute whose property it is."""
+    if target.kind == "property":
+        return Change(target._replace(name=comparable("property", name)))
+    return Change(target, name)
+
+
+def _begin(context: RequestContext, device: Device | None) -> None:
+    """Note the old values that are known, and write the lines `begun` where they are required."""
     for change in context.changes:
         if device is not None and (change.target.action, change.target.kind) == ("write", "attribute"):
             _note_known_value(change, device)
@@ -46,7 +108,7 @@ def _note_known_value(change: Change, device: Device) -> None:
             logger.warning("the audit log cannot show an old value: %s", ascii(str(error)))
 
 
-def note_new(changes: Sequence[Change], new: Iterable[str | list[str] | RawInput]) -> None:
+def _note_new(changes: Sequence[Change], new: Iterable[str | list[str] | RawInput]) -> None:
     """Note the new value of each change."""
     for change, value in zip(changes, new, strict=True):
         if isinstance(value, RawInput):
@@ -54,29 +116,38 @@ def note_new(changes: Sequence[Change], new: Iterable[str | list[str] | RawInput
         change.new = value if isinstance(value, str) else values.shown(value, VALUE)
 
 
+# --- during a change ---
+
+
 def note_old(changes: Sequence[Change], old: Mapping[str, object]) -> None:
     """Note the old values that a change has read: of the properties of that name, else all of them as one value."""
-    by_name = {folded(name): value for name, value in old.items()}
+    by_name = {comparable("property", name): value for name, value in old.items()}
     for change in changes:
-        value = by_name.get(folded(change.detail or change.target.name)) if change.names_property else old
+        value = by_name.get(_key(change)) if change.names_property else old
         if value is not None and not isinstance(value, Exception):
             change.old = values.shown(value, VALUE)
 
 
 def note_deleted(changes: list[Change], old: Mapping[str, object]) -> None:
-    """Add a change for each property that was deleted as the request did not name it. old: the values by name."""
-    if changes:
-        target = changes[0].target
-        for name, value in old.items():
-            named = (target._replace(name=folded(name)), "") if target.kind == "property" else (target, name)
-            changes.append(Change(*named, old=values.shown(value, VALUE), outcome="ok"))
+    """Add a change for each property that was deleted as the request did not name it, unless it was begun.
+
+    old: the values by name.
+    """
+    known = {_key(change) for change in changes}
+    for name, value in old.items() if changes else ():
+        if comparable("property", name) not in known:
+            change = _deletion(changes[0].target, name)
+            change.old, change.outcome = values.shown(value, VALUE), "ok"
+            changes.append(change)
 
 
 def note_outcomes(changes: Sequence[Change], failures: Mapping[str, Exception]) -> None:
     """Note the outcome of each change: the failure of its name, otherwise that it was made."""
-    by_name = {folded(name): failure for name, failure in failures.items()}
+    of_properties, others = (
+        {comparable(kind, name): failure for name, failure in failures.items()} for kind in ("property", "attribute")
+    )
     for change in changes:
-        failure = by_name.get(folded(change.detail or change.target.name))
+        failure = (of_properties if change.names_property else others).get(_key(change))
         change.outcome = change.outcome or ("ok" if failure is None else _outcome(failure))
 
 
@@ -86,10 +157,18 @@ def note_failure(changes: Sequence[Change], error: BaseException) -> None:
         change.outcome = change.outcome or _outcome(error)
 
 
+def _key(change: Change) -> str:
+    """Return the name of a change's own, as it is compared."""
+    return comparable("property", change.detail) if change.detail else change.target.name
+
+
+# --- its end ---
+
+
 def later(device: Device, about: str, job: Callable[[list[Change]], object]) -> None:
     """Queue the job of an asynchronous request, which takes its changes; their outcomes are lines of their own.
 
-    Raises DevFailed when too many jobs wait.
+    The client must still be allowed to make the changes when the job begins. Raises DevFailed when too many jobs wait.
     """
     context = current()
     audit, origin = context.state.audit, _origin(context)
@@ -97,6 +176,7 @@ def later(device: Device, about: str, job: Callable[[list[Change]], object]) -> 
 
     def run() -> None:
         try:
+            guard.check_again(context)
             job(changes)
         except BaseException as error:
             note_failure(changes, error)
@@ -114,6 +194,11 @@ def raise_failures(failures: Iterable[Exception]) -> None:
     errors = [error for failure in failures for error in as_failure(failure, "", "").args]
     if errors:
         raise DevFailed(*errors)
+
+
+def give_up(context: RequestContext) -> None:
+    """Write the lines of a request that the gateway does not finish."""
+    context.state.audit.write(_origin(context), context.changes, "outcome unknown: the request was given up")
 
 
 def finish(context: RequestContext, status: str) -> None:

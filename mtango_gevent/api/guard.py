@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import TypeVar
 
-from flask import current_app, request
-
-from mtango_gevent.api import changes, writes
-from mtango_gevent.api.access import Action, Decision, Kind, Need, Target, declared
-from mtango_gevent.api.request_context import RequestContext, current
+from mtango_gevent.api import request_targets
+from mtango_gevent.api.access import Action, Kind, Target
+from mtango_gevent.api.request_context import Checked, RequestContext, current
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import ApiError
-from mtango_gevent.names import folded
-from mtango_gevent.values import RawInput
 
-# The parts of a URL that name a device.
-_DEVICE = ("domain", "family", "member")
+T = TypeVar("T")
 
+# Seconds after which a decision is made again, as rules and credentials may have changed.
+_VALID = 1.0
 
-def expect_change(values: Mapping[str, Any]) -> None:
-    """Note for the audit log what a request changes, by the parts of its URL, before anything refuses it."""
-    context = current()
-    if not context.state.audit.is_on or request.method == "OPTIONS":
-        return
-    need = _need()
-    if need is not None and need.action != "read" and need.changes:
-        device = "/".join(str(values[part]) for part in _DEVICE) if "domain" in values else ""
-        host = (f"{values['host']}:{values['port']}",) if "host" in values else ()
-        changes.expect(
-            context, [Target(need.action, need.kind, _name(need, values), folded(device), host)], _detail(need, values)
-        )
+# Names that are checked before other greenlets run.
+_AT_ONCE = 100
+
+# --- the hooks ---
 
 
 def check_view() -> None:
@@ -39,38 +28,39 @@ def check_view() -> None:
 
     Flask calls this before it reads a body.
     """
-    if request.method == "OPTIONS":
-        return
-    need = _need()
+    need = request_targets.need()
     if need is None:
         return
-    context = current()
-    target = _target_of_view(context, need)
-    if context.changes:
-        changes.expect(context, [target], _detail(need, request.view_args or {}))
+    context, device = current(), request_targets.device_in_url()
+    target = request_targets.of_view(context, need)
     refusal = _refusal_of_page(context, target.action) or context.refusal
     if refusal is not None:
         raise refusal
     if not need.by_view:
-        _check(context, target, (request.view_args or {}).get("device"), need.in_database)
+        _check(context, Checked(target, device, need.in_database))
     if context.state.tango_access or not context.state.access.is_open:
-        _check_spelling((request.view_args or {}).get("device"))
+        check_spelling(device)
 
 
-def begin_change() -> None:
-    """Note the new value of a change for the audit log. Flask calls this when the request has been read.
-
-    Raises ApiError 503 where the line of the change is required and cannot be written.
-    """
+def check_after_body() -> None:
+    """Check a request again whose body took long. Flask calls this when the body has been read."""
     context = current()
-    if context.changes:
-        changes.note_new(context.changes, [writes.sent()])
-        need = _need()
-        if need is not None and not need.by_view:
-            changes.begin(context, (request.view_args or {}).get("device"))
+    if time.perf_counter() - context.began > _VALID and request_targets.need() is not None:
+        check_again(context)
 
 
-def _check_spelling(device: Device | None) -> None:
+def check_again(context: RequestContext) -> None:
+    """Raise ApiError where the client of a request may no longer do all that it was allowed.
+
+    May be called after the request has ended.
+    """
+    if not context.state.access.is_open:
+        context.identity = context.state.access.authenticate(context.environ)
+    for checked in _in_turns(context, list(context.checked)):
+        _raise_refusal(context, checked)
+
+
+def check_spelling(device: Device | None) -> None:
     """Raise DevFailed for a name that a database may take for that of another device, with rules of its own.
 
     Debian's database compares names without accents and without blanks at the end.
@@ -95,60 +85,14 @@ def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None
     return context.state.access.cross_site.refusal(context.environ, action)
 
 
-def _need() -> Need | None:
-    if request.endpoint is None:  # no such URL
-        return Need("read", "gateway", "other")
-    return declared(current_app.view_functions[request.endpoint], request.method)
-
-
-def _target_of_view(context: RequestContext, need: Need) -> Target:
-    values = request.view_args or {}
-    name = _name(need, values)
-    if "device" in values:
-        return _target(context, need.action, need.kind, name, values["device"].host, values["device"].name)
-    if "tango_host" in values:
-        return _target(context, need.action, need.kind, name, values["tango_host"])
-    return Target(need.action, need.kind, name)
-
-
-def _name(need: Need, values: Mapping[str, Any]) -> str:
-    name = need.name or values.get("property_name" if need.kind == "property" else need.kind, "")
-    return folded(name) if isinstance(name, str) else ""
-
-
-def _detail(need: Need, values: Mapping[str, Any]) -> str:
-    """Return what a URL names besides the target: the property of an attribute, or the cache."""
-    return "" if need.kind == "property" else values.get("property_name", values.get("cache", ""))
-
-
-def _target(
-    context: RequestContext, action: Action, kind: Kind, name: str, host: TangoHost, device: str = ""
-) -> Target:
-    return context.state.access.target(action, kind, name, device, host.names())
+# --- names in a query or body ---
 
 
 def require(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> None:
     """Raise ApiError where the client of the current request may not do this with one of the names."""
     check = checker(action, kind, device)
-    for name in names:
+    for name in _in_turns(current(), names):
         check(name)
-
-
-def begin_changes(
-    action: Action, kind: Kind, device: Device, sent: Mapping[str, RawInput] | Mapping[str, list[str]]
-) -> None:
-    """Check and begin the changes of a view that makes several of them. sent: the new values by name.
-
-    Raises ApiError where the client of the current request may not make one of them, and as begin_change does.
-    """
-    context = current()
-    if context.changes:
-        targets = [_target(context, action, kind, name, device.host, device.name) for name in sent]
-        changes.expect(context, targets)
-        changes.note_new(context.changes, sent.values())
-    require(action, kind, device, sent)
-    if context.changes:
-        changes.begin(context, device)
 
 
 def checker(action: Action, kind: Kind, device: Device) -> Callable[[str], None]:
@@ -157,7 +101,11 @@ def checker(action: Action, kind: Kind, device: Device) -> Callable[[str], None]
     The function may be called after the request has ended.
     """
     context = current()
-    return lambda name: _check(context, _target(context, action, kind, name, device.host, device.name), device)
+
+    def check(name: str) -> None:
+        _check(context, Checked(request_targets.of_device(context, action, kind, device, name), device))
+
+    return check
 
 
 def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> dict[str, ApiError]:
@@ -165,8 +113,12 @@ def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -
     context = current()
     if action == "read" and context.state.access.is_open:
         return {}
-    found = {name: _refusal(context, _target(context, action, kind, name, device.host, device.name)) for name in names}
-    return {name: refusal for name, refusal in found.items() if refusal is not None}
+    found: dict[str, ApiError] = {}
+    for name in _in_turns(context, names):
+        refusal = _refusal(context, request_targets.of_device(context, action, kind, device, name))
+        if refusal is not None:
+            found[name] = refusal
+    return found
 
 
 def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[str, ApiError]:
@@ -182,6 +134,17 @@ def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[st
     return refused
 
 
+def _in_turns(context: RequestContext, items: Iterable[T]) -> Iterator[T]:
+    """Yield items, and let other greenlets run from time to time."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % _AT_ONCE == 0:
+            context.state.client.concurrency.sleep(0)
+
+
+# --- requests without a view ---
+
+
 def allows_reads(context: RequestContext, device: Device, attributes: Iterable[str]) -> bool:
     """Return whether the client of a request may read all these attributes."""
     if context.state.access.reads_are_open:
@@ -190,7 +153,7 @@ def allows_reads(context: RequestContext, device: Device, attributes: Iterable[s
         return False
     if context.state.access.is_open:
         return True
-    targets = (_target(context, "read", "attribute", name, device.host, device.name) for name in attributes)
+    targets = (request_targets.of_device(context, "read", "attribute", device, name) for name in attributes)
     return all(_refusal(context, target) is None for target in targets)
 
 
@@ -200,31 +163,24 @@ def allows(action: Action, part: str) -> bool:
     return context.refusal is None and _refusal(context, Target(action, "gateway", part)) is None
 
 
-def explain(action: Action, kind: Kind, name: str, device: Device | None) -> tuple[Target, Decision]:
-    """Return whether the client of the current request may do something, and what that is, without doing it.
-
-    device: None for a part of the gateway.
-    """
-    context = current()
-    host_names = device.host.names() if device else ()
-    target = context.state.access.target(action, kind, name, device.name if device else "", host_names)
-    decision = context.state.access.decide(context.identity, context.environ, target)
-    refusal = _refusal_of_tango(context, target, device) if decision.allowed else None
-    return target, Decision(False, refusal.description) if refusal else decision
+# --- decisions ---
 
 
-def _check(context: RequestContext, target: Target, device: Device | None = None, in_database: bool = False) -> None:
-    """Raise ApiError where the client may not do this. device: the one of the target; in_database: as for Need."""
-    refusal = _refusal(context, target) or _refusal_of_tango(context, target, device, in_database)
+def _check(context: RequestContext, checked: Checked) -> None:
+    """Raise ApiError where the client may not do this; else keep it for check_again."""
+    _raise_refusal(context, checked)
+    context.checked.append(checked)
+
+
+def _raise_refusal(context: RequestContext, checked: Checked) -> None:
+    refusal = _refusal(context, checked.target) or refusal_of_tango(context, checked)
     if refusal is not None:
         raise refusal
 
 
-def _refusal_of_tango(
-    context: RequestContext, target: Target, device: Device | None, in_database: bool = False
-) -> ApiError | None:
+def refusal_of_tango(context: RequestContext, checked: Checked) -> ApiError | None:
     """Return the refusal of a change by the TangoAccessControl of its host, if the settings ask for it."""
-    asked = context.state.tango_access
+    asked, (target, device, in_database) = context.state.tango_access, checked
     if asked is None or device is None or target.action == "read":
         return None
     if in_database or target.kind == "property":  # libtango asks for access to the device that does it

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, request
 
 from mtango_gevent import __version__
-from mtango_gevent.api import access_log, changes, guard, request_context
+from mtango_gevent.api import access_log, changes, request_context
 from mtango_gevent.api.cors import METHODS, CorsPolicy
 from mtango_gevent.api.fast_values import FastValues
 from mtango_gevent.api.request_context import AppState, RequestContext, current
@@ -44,15 +44,24 @@ class Middleware:
             return start_response(status, headers, *error)
 
         try:
-            self._authenticate(context)
-            response = self._fast_values.answer(context)
-        except Exception as error:  # Flask's error handlers answer it
-            context.failure, response = error, None
-        if response is None:
-            return self._flask(environ, start)
+            response = self._answer_fast(context)
+            if response is None:
+                return self._flask(environ, start)
+        except BaseException:  # the worker stops
+            changes.give_up(context)
+            raise
         body, headers = response
         start("200 OK", headers)
         return [body]
+
+    def _answer_fast(self, context: RequestContext) -> tuple[bytes, list[tuple[str, str]]] | None:
+        """Return body and headers of a fast value; None for a request that Flask answers, with a failure as well."""
+        try:
+            self._authenticate(context)
+            return self._fast_values.answer(context)
+        except Exception as error:
+            context.failure = error
+            return None
 
     def _authenticate(self, context: RequestContext) -> None:
         access = self._state.access
@@ -105,7 +114,7 @@ def enter_flask(_endpoint: str | None, values: dict[str, str] | None) -> None:
     context = current()
     if request.url_rule:
         context.route = request.url_rule.rule
-    guard.expect_change(values or {})
+    changes.expect_url(values or {})
     if context.failure is not None:
         try:
             raise context.failure

@@ -7,13 +7,14 @@ import random
 import re
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from mtango_gevent.api.access import ANONYMOUS, AccessControl, Audit, Change
+from mtango_gevent.api.access import ANONYMOUS, AccessControl, Audit, Change, Target
 from mtango_gevent.config import Config
 from mtango_gevent.control.access_control import TangoAccessControl
 from mtango_gevent.control.calls import measure_calls
 from mtango_gevent.control.client import TangoClient
+from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError
 from mtango_gevent.metrics import Metrics
 
@@ -43,6 +44,14 @@ class AppState:
         return self.client.metrics
 
 
+class Checked(NamedTuple):
+    """A target that was checked. device: the one of the target; in_database: as for Need."""
+
+    target: Target
+    device: Device | None = None
+    in_database: bool = False
+
+
 class RequestContext:
     """A request from its arrival until its response begins.
 
@@ -51,12 +60,13 @@ class RequestContext:
     route: the URL rule, `none` without one; device: full name of the device in the URL, `-` without one.
     identity: the authenticated user; refusal: why the client could not be authenticated.
     failure: an error from before Flask was called, which Flask has to answer.
-    changes: what the request changes, for the audit log.
+    changes: what the request changes, for the audit log; checked: what the client was allowed.
     """
 
     __slots__ = (
         "began",
         "changes",
+        "checked",
         "device",
         "environ",
         "failure",
@@ -80,6 +90,7 @@ class RequestContext:
         self.refusal: ApiError | None = None
         self.failure: Exception | None = None
         self.changes: list[Change] = []
+        self.checked: list[Checked] = []
 
 
 _current: ContextVar[RequestContext] = ContextVar("request_context")

@@ -9,8 +9,8 @@ from typing import Any
 from flask import Blueprint, Response
 
 from mtango_gevent import __version__
-from mtango_gevent.api import access, guard, query, reply, urls
-from mtango_gevent.api.request_context import app_state, config, current
+from mtango_gevent.api import access, guard, query, reply, request_targets, urls
+from mtango_gevent.api.request_context import Checked, app_state, config, current
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts, tango_host_variable
 from mtango_gevent.errors import BadRequest, NotFound
@@ -106,7 +106,7 @@ def show_user() -> Response:
 
 
 def _shape_decision() -> dict[str, Any]:
-    """Return whether the user may do what the query names, without doing it; nothing without an `action`."""
+    """Return whether the user may do the action of the query, without doing it; nothing without an `action`."""
     action, kind, name = (query.single(key) or "" for key in ("action", "kind", "name"))
     device = _device()
     if not action:
@@ -119,8 +119,25 @@ def _shape_decision() -> dict[str, Any]:
         raise BadRequest(
             f"kind: expected one of {expected}, with a device for all but gateway, got {query.quoted(kind)}"
         )
-    target, decision = guard.explain(action, kind, name, device)
+    target, decision = _decide(action, kind, name, device)
     return {"action": target.action, **dataclasses.asdict(decision)}
+
+
+def _decide(
+    action: access.Action, kind: access.Kind, name: str, device: Device | None
+) -> tuple[access.Target, access.Decision]:
+    """Return the target that is meant, and whether the client may do this. device: None for a part of the gateway."""
+    context = current()
+    if device is None:
+        target = access.Target(action, kind, access.comparable(kind, name))
+    else:
+        target = request_targets.of_device(context, action, kind, device, name)
+    decision = context.state.access.decide(context.identity, context.environ, target)
+    if not decision.allowed or context.identity.is_anonymous:  # of whom the Tango host is not asked
+        return target, decision
+    guard.check_spelling(device)
+    refusal = guard.refusal_of_tango(context, Checked(target, device))
+    return target, access.Decision(False, refusal.description) if refusal else decision
 
 
 def _device() -> Device | None:

@@ -88,7 +88,11 @@ def properties() -> dict[str, list[str]]:
     found = {check_name("property_name", name): _lines(name, texts) for name, texts in sent}
     if len({folded(name) for name in found}) < len(sent):
         raise BadRequest("properties: expected each name once, got one twice")
-    check_limit(sum("*" in name or "%" in name for name in found), limits.PATTERNS, "names of properties with * or %")
+    check_limit(
+        sum("*" in name or "%" in name or not name.isascii() for name in found),
+        limits.PATTERNS,
+        "names of properties with * or % or characters that are not ASCII",
+    )
     check_limit(sum(map(len, found.values())), limits.LINES, "texts of properties")
     return found
 

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from mtango_gevent.control.host import TangoHost
-from mtango_gevent.errors import DevFailed, tango_failure
-from mtango_gevent.names import canonical_name
+from mtango_gevent.errors import DevFailed, explained, tango_failure
+from mtango_gevent.names import canonical_name, collated
 from mtango_gevent.text import from_utf8, to_utf8
 
 # By name: the values of a property, or the failure of reading or writing it.
@@ -25,12 +25,20 @@ _QUERY = re.compile(r"[\"'`\\]")
 # Both databases match these in the names of properties that are read, written or deleted.
 _PATTERN = re.compile(r"[*%]+")
 
+# Characters that MySQL's collations take for up to two others, as `ü` for `y` and `ß` for `ss`, or ignore.
+_UNSURE = re.compile(r"[^ -~]")
+
 
 class Written(NamedTuple):
-    """The properties before and after a change; `after` has the failure of each that could not be changed."""
+    """The properties before and after a change; `after` has the failure of each that could not be changed.
+
+    deleted: names of those that were deleted; unread: why `after` has nothing else.
+    """
 
     before: Found
     after: Found
+    deleted: Collection[str] = ()
+    unread: DevFailed | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,27 +67,38 @@ class Properties:
         known = self.read()
         put = {canonical_name(name, known) or name: texts for name, texts in values.items()}
         others = [name for name in known if name not in put] if replace else []
-        failures = _failures([*put, *others], {*known, *put})
+        failures: Found = {**_failures_of_changes([*put, *others], {*known, *put})}
         self._put({name: texts for name, texts in put.items() if name not in failures})
         deleted = [name for name in others if name not in failures]
-        self._delete(deleted)
-        found: Found = self.read()
+        try:
+            self._delete(deleted)
+        except DevFailed as failure:  # the others have been written
+            failures |= dict.fromkeys(deleted, failure)
+        try:
+            found: Found = self.read()
+        except DevFailed as failure:
+            gone = [name for name in deleted if name not in failures]
+            return Written(known, failures, gone, explained(failure, "written, but could not be read back"))
         kept = {name: _not_deleted(name) for name in deleted if name in found}
-        return Written(known, {**found, **failures, **kept})
+        return Written(known, {**found, **kept, **failures}, [name for name in deleted if name not in found])
 
-    def delete(self, name: str) -> Found:
-        """Delete the property of that name, if there is one, and return the properties that there were."""
+    def delete(self, name: str) -> Written:
+        """Delete the property of that name, if there is one. `after` has nothing but its failure."""
         known = self.read()
         found = canonical_name(name, known)
         if found is None:
-            return known
-        failures = _failures([found], known)
+            return Written(known, {})
+        failures = _failures_of_changes([found], known)
         if failures:
-            raise failures[found]
+            return Written(known, {**failures})
         self._delete([found])
-        if _PATTERN.search(found) and found in self.read():
-            raise _not_deleted(found)
-        return known
+        if not _PATTERN.search(found):
+            return Written(known, {}, [found])
+        try:
+            left = found in self.read()
+        except DevFailed as failure:
+            return Written(known, {}, [found], explained(failure, "deleted, but could not be read back"))
+        return Written(known, {found: _not_deleted(found)} if left else {}, [found])
 
     def _read_of_device(self) -> Found:
         """pytango-db takes the device in the list for a pattern, in which the `_` of a name is any character; a
@@ -109,6 +128,54 @@ class Properties:
             self.host.command(command, [*owner, *map(to_utf8, names)])
 
 
+def _failures_of_changes(names: Iterable[str], known: Collection[str]) -> dict[str, DevFailed]:
+    """Return a failure for each name that cannot be written or deleted alone. known: all names, with these."""
+    collation = _Collation(known)
+    same = {name: _not_addressable(name, f"take it for {other!r}") for name in names if (other := collation.same(name))}
+    return {**same, **_failures(names, known)}
+
+
+class _Collation:
+    """Names as the C++ database compares them: it changes all properties whose names are the same for it."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._keys = {name: collated(name) for name in names}
+        self._by_key: dict[str, list[str]] = {}
+        for name, key in self._keys.items():
+            self._by_key.setdefault(key, []).append(name)
+        self._unsure = {name for name in names if _UNSURE.search(name)}
+
+    def same(self, name: str) -> str | None:
+        """Return another name that may be the same, or None."""
+        others = self._keys if name in self._unsure else (*self._by_key[self._keys[name]], *self._unsure)
+        return next((other for other in others if other != name and self._may_be_same(name, other)), None)
+
+    def _may_be_same(self, name: str, other: str) -> bool:
+        return self._keys[name] == self._keys[other] or self._may_match(name, other) or self._may_match(other, name)
+
+    def _may_match(self, name: str, other: str) -> bool:
+        return name in self._unsure and _may_match(name.lower().rstrip(), self._keys[other])
+
+
+def _may_match(name: str, key: str) -> bool:
+    """Return whether a name matches another one's key: an unsure letter up to two others, a wildcard any text.
+
+    In linear time: bit n of `reached` says whether the letters so far may stand for the first n of the key.
+    """
+    places: dict[str, int] = {}
+    for place, letter in enumerate(key):
+        places[letter] = places.get(letter, 0) | 1 << place
+    reached = 1
+    for letter in name:
+        if _UNSURE.match(letter):
+            reached |= reached << 1 | reached << 2
+        elif _PATTERN.match(letter):
+            reached = -(reached & -reached)
+        else:
+            reached = (reached & places.get(letter, 0)) << 1
+    return bool(reached >> len(key) & 1)
+
+
 def _failures(names: Iterable[str], known: Collection[str]) -> dict[str, DevFailed]:
     """Return a failure for each name that cannot be read, written or deleted alone. known: all existing names."""
     return {name: failure for name in names for failure in [_failure(name, known)] if failure}
@@ -121,6 +188,10 @@ def _failure(name: str, known: Collection[str]) -> DevFailed | None:
         problem = f"take it for a pattern, which {others!r} fits too"
     else:
         return None
+    return _not_addressable(name, problem)
+
+
+def _not_addressable(name: str, problem: str) -> DevFailed:
     return tango_failure("MTANGO_NotAddressable", f"the property {name!r} cannot be had alone: databases may {problem}")
 
 

@@ -132,11 +132,11 @@ def test_properties_have_no_more_texts_than_the_database_bears(client: TestApp, 
     assert said == "expected at most 65535 bytes in a text of the property 'p', got 65536"
 
 
-@pytest.mark.parametrize("sign", ["*", "%"])
+@pytest.mark.parametrize("sign", ["*", "%", "é"])
 def test_few_names_of_properties_are_patterns(client: TestApp, demo_url: str, sign: str) -> None:
     names = {f"{sign}{number}": "x" for number in range(limits.PATTERNS + 1)}
     said = refusal(client.put_json(f"{demo_url}/properties", names, status=400))
-    assert said == "expected at most 100 names of properties with * or %, got 101"
+    assert said == "expected at most 100 names of properties with * or % or characters that are not ASCII, got 101"
 
 
 def test_a_configuration_has_no_more_labels_than_a_pipe_has_names(client: TestApp, types_url: str) -> None:

@@ -13,7 +13,7 @@ from mtango_gevent.api.access.cross_site import CrossSite
 from mtango_gevent.api.access.identity import Identity
 from mtango_gevent.api.access.rules import Decision, Rules
 from mtango_gevent.api.access.rules_file import parse_rules
-from mtango_gevent.api.access.targets import Action, Kind, Target
+from mtango_gevent.api.access.targets import Action, Kind, Target, comparable
 from mtango_gevent.api.access.watched_file import WatchedFile
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
@@ -53,7 +53,7 @@ class AccessControl:
         return self.authentication.authenticate(environ)
 
     def problems(self) -> Iterator[str]:
-        """Yield what is wrong with the files of access control, whose last good content is in force, for /readyz."""
+        """Yield the problems of the files of access control, whose last good content is in force, for /readyz."""
         yield from self.authentication.problems()
         if self._rules is not None:
             self._rules.content()
@@ -62,11 +62,9 @@ class AccessControl:
 
     def target(self, action: Action, kind: Kind, name: str, device: str, tango_hosts: tuple[str, ...]) -> Target:
         """Return a target of a device. `execute` becomes what the command does."""
-        if kind == "property":
-            name = name.rstrip()  # Debian's database compares names without blanks at the end
         if action == "execute":
             action = self._commands.action(device, name)
-        return Target(action, kind, folded(name), folded(device), tango_hosts)
+        return Target(action, kind, comparable(kind, name), folded(device), tango_hosts)
 
     def decide(self, identity: Identity, environ: WSGIEnvironment, target: Target) -> Decision:
         """Return whether a user may do something, and why."""

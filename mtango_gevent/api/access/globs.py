@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mtango_gevent.names import folded
 
@@ -12,8 +12,9 @@ from mtango_gevent.names import folded
 class Globs:
     """Several globs, in one regular expression that needs linear time."""
 
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self.patterns = tuple(dict.fromkeys(map(folded, patterns)))
+    def __init__(self, patterns: Iterable[str], compared: Callable[[str], str] = folded) -> None:
+        """compared: returns a name as it is compared."""
+        self.patterns = tuple(dict.fromkeys(map(compared, patterns)))
         expression = "|".join(map(fnmatch.translate, self.patterns))
         self._matches = re.compile(expression).match if self.patterns else None  # an empty one matches every name
 

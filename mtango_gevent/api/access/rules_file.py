@@ -11,6 +11,7 @@ from mtango_gevent.api.access.globs import Globs
 from mtango_gevent.api.access.rules import EVERY_USER, Network, Rule, Rules, Who
 from mtango_gevent.api.access.targets import ACTIONS, Action, Kind
 from mtango_gevent.config import tomllib
+from mtango_gevent.names import collated, folded
 
 # A line that may begin a rule: it does not within a text of several lines.
 _HEADER = re.compile(r"""^[ \t]*\[\[[ \t]*(?:rule|"rule"|'rule')[ \t]*\]\]""", re.MULTILINE)
@@ -183,7 +184,7 @@ def _globs(table: Mapping[str, Any], key: str, check: Callable[[str, str], None]
         if len(pattern) > _LONGEST_PATTERN:
             raise _Fault(key, f"expected at most {_LONGEST_PATTERN} characters, got {len(pattern)}")
         check(key, pattern)
-    return Globs(given)
+    return Globs(given, collated if key == "properties" else folded)
 
 
 def _name(key: str, pattern: str) -> None:

@@ -49,7 +49,7 @@ def write_value(device: Device, attribute: str) -> Response:
 def write_values(device: Device) -> Response:
     """Write several attributes in the order of the request, and answer what is read back; each fails for itself."""
     inputs, check = writes.values("attribute"), guard.checker("write", "attribute", device)
-    guard.begin_changes("write", "attribute", device, inputs)
+    changes.begin_changes("write", "attribute", device, inputs)
     if writes.asynchronous():
         for name, raw in inputs.items():
             _check(device, name, raw, check)

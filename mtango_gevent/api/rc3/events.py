@@ -7,9 +7,9 @@ import time
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import access, connection, error_handlers, failures, query, reply, timestamps
+from mtango_gevent.api import access, connection, error_handlers, failures, guard, query, reply, timestamps
 from mtango_gevent.api.rc3.attributes import answer_value
-from mtango_gevent.api.request_context import config
+from mtango_gevent.api.request_context import config, current
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.events import Cursor, Event, Listener
 from mtango_gevent.errors import BadRequest, DevFailed, describe, tango_failure
@@ -81,6 +81,7 @@ def _answer_next(device: Device, listener: Listener, kind: str, last: Cursor | i
     elif last is not None:
         listener.go_behind(last, timestamps.unit())
     event = _next(listener, seconds)
+    guard.check_again(current())
     if event is None:
         return _answer_nothing(device, listener, kind, seconds)
     listener.note(timestamps.from_milliseconds(event.time))

@@ -12,7 +12,7 @@ from mtango_gevent.api import access, changes, failures, guard, query, reply, wr
 from mtango_gevent.api.access import Change
 from mtango_gevent.api.request_context import app_state, config, current
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.properties import Found, Written
+from mtango_gevent.control.properties import Found, Properties, Written
 from mtango_gevent.errors import ApiError, DevFailed, NotFound, describe
 from mtango_gevent.names import canonical_name
 from mtango_gevent.values import JsonObject
@@ -44,10 +44,12 @@ def list_properties(device: Device) -> Response:
 def put_properties(device: Device) -> Response:
     """Write the properties that are named; with `replace` delete all others."""
     texts, replacing = writes.properties(), writes.replacing()
-    guard.begin_changes("configure", "property", device, texts)
+    changes.begin_changes("configure", "property", device, texts)
     if replacing and not app_state().access.is_open:
         guard.require("configure", "property", device, device.properties().read())
     put = functools.partial(device.properties().put, texts, replacing)
+    if replacing:
+        _begin_deletions(device.properties(), texts)
     return _now_or_later(device, put, functools.partial(_shape_items, device))
 
 
@@ -68,8 +70,7 @@ def put_property(device: Device, property_name: str) -> Response:
 @blueprint.delete(_ONE)
 @access.needs("configure", "property")
 def delete_property(device: Device, property_name: str) -> Response:
-    changes.note_old(current().changes, device.properties().delete(property_name))
-    return reply.no_content()
+    return _delete(device.properties(), property_name)
 
 
 def _readable(device: Device, found: Found) -> Shown:
@@ -112,7 +113,10 @@ def list_attribute_properties(device: Device, attribute: str) -> Response:
 @of_attributes.route("", methods=_PUT_OR_POST)
 @access.needs("configure", "attribute", in_database=True)
 def put_attribute_properties(device: Device, attribute: str) -> Response:
-    put = functools.partial(device.attribute_properties(attribute).put, writes.properties(), writes.replacing())
+    properties, texts, replacing = device.attribute_properties(attribute), writes.properties(), writes.replacing()
+    if replacing:
+        _begin_deletions(properties, texts)
+    put = functools.partial(properties.put, texts, replacing)
     return _now_or_later(device, put, _shape_attribute_properties)
 
 
@@ -136,8 +140,7 @@ def put_attribute_property(device: Device, attribute: str, property_name: str) -
 @of_attributes.delete(_ONE)
 @access.needs("configure", "attribute", in_database=True)
 def delete_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
-    changes.note_old(current().changes, device.attribute_properties(attribute).delete(property_name))
-    return reply.no_content()
+    return _delete(device.attribute_properties(attribute), property_name)
 
 
 def _shape_attribute_properties(found: Found) -> Shape:
@@ -161,21 +164,42 @@ def _shape_attribute_property(wanted: str, found: Found) -> JsonObject:
 # --- of both ---
 
 
+def _begin_deletions(properties: Properties, texts: Mapping[str, list[str]]) -> None:
+    """Begin the deletion of the properties that are not named, where a line of it is required."""
+    if app_state().audit.required:
+        changes.begin_deletions(name for name in properties.read() if canonical_name(name, texts) is None)
+
+
+def _delete(properties: Properties, name: str) -> Response:
+    _raise_failures(_note(properties.delete(name), current().changes))
+    return reply.no_content()
+
+
 def _now_or_later(device: Device, put: Callable[[], Written], shape: Callable[[Found], Shape]) -> Response:
     """Write properties and answer them as the database has them, without `filter`, which may be a property's name."""
     if writes.asynchronous():
         job = functools.partial(_put, put)
-        changes.later(device, "properties", lambda noted: changes.raise_failures(_failures(job(noted)).values()))
+        changes.later(device, "properties", lambda noted: _raise_failures(job(noted)))
         return reply.no_content()
     return reply.json(shape(_put(put, current().changes)))
 
 
 def _put(put: Callable[[], Written], noted: list[Change]) -> Found:
-    written = put()
+    return _note(put(), noted)
+
+
+def _note(written: Written, noted: list[Change]) -> Found:
+    """Note what was changed, and return the properties after it. Raises DevFailed where they could not be read."""
     changes.note_old(noted, written.before)
     changes.note_outcomes(noted, _failures(written.after))
-    changes.note_deleted(noted, {name: old for name, old in written.before.items() if name not in written.after})
+    changes.note_deleted(noted, {name: written.before[name] for name in written.deleted})
+    if written.unread is not None:
+        raise written.unread
     return written.after
+
+
+def _raise_failures(found: Found) -> None:
+    changes.raise_failures(_failures(found).values())
 
 
 def _failures(found: Found) -> dict[str, DevFailed]:

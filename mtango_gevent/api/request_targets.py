@@ -1,0 +1,66 @@
+"""Targets of requests, from the declaration of a view, the URL, and names in the query or body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import current_app, request
+
+from mtango_gevent.api.access import Action, Kind, Need, Target, comparable, declared
+from mtango_gevent.api.request_context import RequestContext
+from mtango_gevent.control.device import Device
+from mtango_gevent.control.host import TangoHost
+
+# The parts of a URL that name a device.
+_DEVICE = ("domain", "family", "member")
+
+
+def need() -> Need | None:
+    """Return what the current request needs; None for a free one, as OPTIONS is."""
+    if request.method == "OPTIONS":
+        return None
+    if request.endpoint is None:  # no such URL
+        return Need("read", "gateway", "other")
+    return declared(current_app.view_functions[request.endpoint], request.method)
+
+
+def of_url(need: Need, values: Mapping[str, Any]) -> Target:
+    """Return the target of the texts in a URL, before anything is known of them."""
+    device = "/".join(str(values[part]) for part in _DEVICE) if "domain" in values else ""
+    host = (f"{values['host']}:{values['port']}",) if "host" in values else ()
+    return Target(need.action, need.kind, _name(need, values), comparable("device", device), host)
+
+
+def of_view(context: RequestContext, need: Need) -> Target:
+    """Return the target of the current request, which has a view."""
+    values = request.view_args or {}
+    name = _name(need, values)
+    if "device" in values:
+        return of_device(context, need.action, need.kind, values["device"], name)
+    if "tango_host" in values:
+        return _of_host(context, need.action, need.kind, values["tango_host"], "", name)
+    return Target(need.action, need.kind, name)
+
+
+def of_device(context: RequestContext, action: Action, kind: Kind, device: Device, name: str) -> Target:
+    return _of_host(context, action, kind, device.host, device.name, name)
+
+
+def _of_host(context: RequestContext, action: Action, kind: Kind, host: TangoHost, device: str, name: str) -> Target:
+    return context.state.access.target(action, kind, name, device, host.names())
+
+
+def _name(need: Need, values: Mapping[str, Any]) -> str:
+    name = need.name or values.get("property_name" if need.kind == "property" else need.kind, "")
+    return comparable(need.kind, name) if isinstance(name, str) else ""
+
+
+def detail(need: Need, values: Mapping[str, Any]) -> str:
+    """Return what a URL names besides the target: the property of an attribute, or the cache."""
+    return "" if need.kind == "property" else values.get("property_name", values.get("cache", ""))
+
+
+def device_in_url() -> Device | None:
+    """Return the device of the current request, which has a view."""
+    return (request.view_args or {}).get("device")
