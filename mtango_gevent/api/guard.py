@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable
 
 from mtango_gevent.api import request_targets
 from mtango_gevent.api.access import Action, Kind, Target
@@ -12,13 +11,8 @@ from mtango_gevent.api.request_context import Checked, RequestContext, current
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError
 
-T = TypeVar("T")
-
 # Seconds after which a decision is made again, as rules and credentials may have changed.
 _VALID = 1.0
-
-# Names that are checked before other greenlets run.
-_AT_ONCE = 100
 
 # --- the hooks ---
 
@@ -56,7 +50,7 @@ def check_again(context: RequestContext) -> None:
     """
     if not context.state.access.is_open:
         context.identity = context.state.access.authenticate(context.environ)
-    for checked in _in_turns(context, list(context.checked)):
+    for checked in context.state.client.concurrency.in_turns(list(context.checked)):
         _raise_refusal(context, checked)
 
 
@@ -91,7 +85,7 @@ def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None
 def require(action: Action, kind: Kind, device: Device, names: Iterable[str]) -> None:
     """Raise ApiError where the client of the current request may not do this with one of the names."""
     check = checker(action, kind, device)
-    for name in _in_turns(current(), names):
+    for name in current().state.client.concurrency.in_turns(names):
         check(name)
 
 
@@ -114,7 +108,7 @@ def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -
     if action == "read" and context.state.access.is_open:
         return {}
     found: dict[str, ApiError] = {}
-    for name in _in_turns(context, names):
+    for name in context.state.client.concurrency.in_turns(names):
         refusal = _refusal(context, request_targets.of_device(context, action, kind, device, name))
         if refusal is not None:
             found[name] = refusal
@@ -132,14 +126,6 @@ def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[st
     if refused and all(name in refused for name in names):
         raise next(iter(refused.values()))
     return refused
-
-
-def _in_turns(context: RequestContext, items: Iterable[T]) -> Iterator[T]:
-    """Yield items, and let other greenlets run from time to time."""
-    for number, item in enumerate(items, 1):
-        yield item
-        if number % _AT_ONCE == 0:
-            context.state.client.concurrency.sleep(0)
 
 
 # --- requests without a view ---

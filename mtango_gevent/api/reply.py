@@ -12,7 +12,7 @@ from flask import Response
 
 from mtango_gevent.api import freshness, query, ranges
 from mtango_gevent.api.failures import unshown_item
-from mtango_gevent.api.request_context import config
+from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.errors import tango_failure
 from mtango_gevent.values import JsonObject
 
@@ -104,10 +104,10 @@ def collection(items: Sequence[T], shape: Callable[[T], JsonObject], began: floa
     began: as in freshness.add_value_headers; None for metadata. A collection with a failure is never fresh.
     Contract: rc3, section 4 and Decisions. Raises BadRequest for a range that begins behind the last item.
     """
-    part = ranges.requested_part(len(items))
+    part, in_turns = ranges.requested_part(len(items)), app_state().client.concurrency.in_turns
     if part is None:
-        return rendered(render([shape(item) for item in items], query.filtered), began)
-    shapes = [shape(item) for item in items[part.span.start : part.stop]]
+        return rendered(render([shape(item) for item in in_turns(items)], query.filtered), began)
+    shapes = [shape(item) for item in in_turns(items[part.span.start : part.stop])]
     response = rendered(render(shapes, lambda all_keys: [*query.filtered(all_keys), part.describe()]), began, 206)
     response.headers.update(part.headers())
     return response

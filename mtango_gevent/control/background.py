@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from mtango_gevent.control.calls import Concurrency, NativeLock
-from mtango_gevent.errors import DevFailed, in_one_line, tango_failure
+from mtango_gevent.errors import ApiError, DevFailed, as_failure, in_one_line, tango_failure
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ def _do(about: str, job: Job) -> bool:
 
 
 def _log_failure(about: str, error: BaseException) -> None:
-    if isinstance(error, DevFailed):
-        line = f"async {about} failed: {in_one_line(error)}"
+    if isinstance(error, (ApiError, DevFailed)):
+        line = f"async {about} failed: {in_one_line(as_failure(error, '', ''))}"
         logger.warning("%s", line.encode("unicode_escape").decode("ascii"))
     else:
         logger.error("async %s failed", about, exc_info=error)

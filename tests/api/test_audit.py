@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -611,6 +612,35 @@ def test_target_that_hangs_holds_no_request(
     wait_until(lambda: "hangs" in audited.client.get("/readyz").json["warnings"][0])
     hanging.go.set()
     wait_until(lambda: "warnings" not in audited.client.get("/readyz").json)
+
+
+def test_lines_that_wait_are_counted_and_not_requests(
+    audited: Audited, hanging: Hanging, demo_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_writer, "MOST_WAITING", 5)
+    change = Change(Target("write", "attribute"))
+    assert audited.app.extensions["mtango"].audit._writer.put_and_wait([Line(0.0, Origin(), change, "begun")] * 6, 1)
+    assert audited.lost() == 6
+
+
+class Unsafe(Hanging):
+    """A target that takes lines, and cannot make them safe."""
+
+    def write(self, line: bytes) -> None:
+        pass
+
+    def sync(self) -> None:
+        raise OSError(errno.EIO, "no disk")
+
+
+def test_line_that_is_not_safe_is_lost_and_not_written(audited: Audited) -> None:
+    writer = audited.app.extensions["mtango"].audit._writer
+    writer._target = Unsafe()
+    lines = [Line(0.0, Origin(), Change(Target("write", "attribute")), "begun")] * 2
+    assert "no disk" in writer.put_and_wait(lines, 10)
+    assert audited.lost() == 2
+    metrics = audited.app.extensions["mtango"].metrics
+    assert metric_value(metrics, "mtango_audit_lines_total", outcome="written") == 0
 
 
 @in_patched_process

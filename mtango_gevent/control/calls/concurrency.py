@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import gevent
@@ -17,6 +17,12 @@ from mtango_gevent.control.calls.signals import GreenletSignal, Signal, ThreadSi
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+# Items after which other greenlets run: each may need 50 us.
+_IN_ONE_TURN = 20
+
+# Seconds: after `sleep(0)` gevent goes on up to 50 times before it looks for I/O.
+_A_MOMENT = 1e-6
 
 # How often this process has been forked from another one, since threads do not survive a fork.
 _forks = 0
@@ -84,6 +90,13 @@ class Concurrency:
     def sleep(self, seconds: float) -> None:
         """Suspend the calling greenlet or thread."""
         (gevent.sleep if self.in_hub() else sleep)(seconds)
+
+    def in_turns(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items that each need some work, and let other greenlets run from time to time."""
+        for number, item in enumerate(items, 1):
+            yield item
+            if number % _IN_ONE_TURN == 0:
+                self.sleep(_A_MOMENT)
 
     def signal(self) -> Signal:
         """Return a new signal for the calling greenlet or thread to wait for."""

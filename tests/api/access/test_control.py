@@ -167,3 +167,16 @@ def test_without_rules_users_may_do_everything_and_others_nothing(
     assert gateway.ask("GET", "/metrics", "anna").status_int == 200
     assert [gateway.ask("GET", path).status_int for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 401]
     assert gateway.ask("OPTIONS", f"{demo_url}/attributes/ampli/value").status_int == 200
+
+
+def test_whoami_takes_no_name_that_a_request_may_not_have(make_gateway: Callable[..., Gateway]) -> None:
+    query = {"device": f"{DEMO_DEVICE} ", "action": "write", "name": "ampli"}
+    answer = make_gateway("", auth=("trusted-header",)).ask("GET", f"/tango/rest/sys/whoami?{urlencode(query)}", "ann")
+    assert answer.json["errors"][0]["reason"] == "DB_DeviceNotDefined"
+
+
+def test_whoami_asks_no_tango_for_an_anonymous_client(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway('[[rule]]\nanyone = true\nmay = ["write"]\n', tango_access_control=True)
+    query = urlencode({"device": DEMO_DEVICE, "action": "write", "name": "ampli"})
+    assert gateway.ask("GET", f"/tango/rest/sys/whoami?{query}").json["allowed"]
+    assert gateway.calls == 0
