@@ -91,7 +91,10 @@ REASONS: dict[str, tuple[str | None, str]] = {
         None,
         "The gateway could not write the item. Others of the same request may have been written.",
     ),
-    "MTANGO_NotAddressable": (None, "The name of the property would match others in the database: it was left alone."),
+    "MTANGO_NotAddressable": (
+        None,
+        "The name of the property would match others in the database, or may be taken for another: it was left alone.",
+    ),
     "MTANGO_NotDeleted": (None, "The database did not delete the property."),
     "MTANGO_UnknownType": (None, "The type of the value is not known to this PyTango."),
 }
