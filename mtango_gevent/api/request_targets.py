@@ -17,7 +17,7 @@ _DEVICE = ("domain", "family", "member")
 
 
 def need() -> Need | None:
-    """Return what the current request needs; None for a free one, as OPTIONS is."""
+    """Return the need of the current request; None for a free one, as OPTIONS is."""
     if request.method == "OPTIONS":
         return None
     if request.endpoint is None:  # no such URL
@@ -57,7 +57,7 @@ def _name(need: Need, values: Mapping[str, Any]) -> str:
 
 
 def detail(need: Need, values: Mapping[str, Any]) -> str:
-    """Return what a URL names besides the target: the property of an attribute, or the cache."""
+    """Return the part of a URL that is not in the target: the property of an attribute, or the cache."""
     return "" if need.kind == "property" else values.get("property_name", values.get("cache", ""))
 
 

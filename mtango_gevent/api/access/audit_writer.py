@@ -35,7 +35,7 @@ _AT_EXIT = 2.0
 
 
 class Receipt:
-    """What becomes of lines. signal: wakes their request; problem: why one is lost, empty if all are written."""
+    """The outcome of lines. signal: wakes their request; problem: why one is lost, empty if all are written."""
 
     def __init__(self, signal: Signal) -> None:
         self.signal = signal

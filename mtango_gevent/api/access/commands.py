@@ -53,7 +53,7 @@ class CommandClasses:
         ]
 
     def action(self, device: str, command: str) -> Action:
-        """Return what a command does.
+        """Return the action of a command.
 
         `read` for one that changes nothing; `configure` for another one of a device of the control system itself, such
         as the database or the admin device of a server; else `execute`.

@@ -31,7 +31,7 @@ _ATTRIBUTE_AND_COMMAND: tuple[Kind, ...] = ("attribute", "command")
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """Whether a client may do something. reason: a text; rule, line: the rule that decided, 0 without one."""
+    """A decision about a client and a target. reason: a text; rule, line: the rule that decided, 0 without one."""
 
     allowed: bool
     reason: str
