@@ -141,6 +141,28 @@ def test_a_preflight_allows_what_browsers_send(client: TestApp, demo_url: str) -
     assert {"GET", "PUT", "POST", "DELETE"} <= set(preflight.headers["Access-Control-Allow-Methods"].split(", "))
 
 
+@pytest.mark.parametrize(
+    ("origin", "allowed_headers"), [(EVIL, "authorization"), ("null", "authorization"), (PANEL, None)]
+)
+def test_a_preflight_of_an_unlisted_page_allows_no_header_of_a_proxy_or_a_key(
+    make_client: Callable[..., TestApp], origin: str, allowed_headers: str | None
+) -> None:
+    client = make_client(cors_origins=(PANEL,), auth_header="X-User", auth_header_groups="X-User-Groups")
+    names = [
+        *("authorization", "forwarded", "x-api-key", "X-Forwarded-For", "x-forwarded-host", "x-forwarded-prefix"),
+        *("X-Real-IP", "x_forwarded_host", "x-user", "x-user-groups"),
+    ]
+    asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": ",".join(names)}
+    preflight = client.options("/tango/rest", headers={"Origin": origin, **asked}, status=200)
+    assert preflight.headers["Access-Control-Allow-Headers"] == (allowed_headers or ", ".join(sorted(names)))
+
+
+def test_a_preflight_that_asks_for_such_headers_only_allows_none(client: TestApp) -> None:
+    headers = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-forwarded-host"}
+    preflight = client.options("/tango/rest", headers={"Origin": EVIL, **headers}, status=200)
+    assert "Access-Control-Allow-Headers" not in preflight.headers
+
+
 @pytest.mark.parametrize("settings", [{}, {"cors_origins": (PANEL,)}, AUTHENTICATED], ids=str)
 def test_a_preflight_succeeds_so_that_a_page_can_read_the_refusal(
     make_client: Callable[..., TestApp], settings: dict[str, Any]
