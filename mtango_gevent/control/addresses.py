@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import time
 from collections import deque
@@ -14,6 +13,7 @@ from cachetools import TLRUCache
 
 from mtango_gevent.control.calls import Concurrency, NativeLock, Signal, getaddrinfo
 from mtango_gevent.errors import ApiError
+from mtango_gevent.ip_address import Address, parse_address
 
 # Seconds that a lookup may take, and for which its result and its failure are kept.
 _LOOKUP_SECONDS = 1.0
@@ -61,8 +61,9 @@ class Addresses:
     def _find(self, name: str) -> frozenset[str]:
         if name == _LOCAL:
             return frozenset({_THIS_MACHINE})
-        with contextlib.suppress(ValueError):  # an address; a name has to be looked up
-            return frozenset({_canonical(name)})
+        address = parse_address(name)
+        if address is not None:
+            return frozenset({_canonical(address)})
         found = self._find_known(name)
         if found is None:
             self._acquire()
@@ -119,21 +120,19 @@ class Addresses:
             found = self._concurrency.call_within(_LOOKUP_SECONDS, lambda: look_up(name, None, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError, TimeoutError):
             return frozenset()
-        return frozenset(_canonical(str(address[0])) for *_, address in found)
+        parsed = (parse_address(str(address[0])) for *_, address in found)
+        return frozenset(_canonical(address) for address in parsed if address is not None)
 
 
 def _expiry(_name: str, addresses: frozenset[str], now: float) -> float:
     return now + (_LIFETIME if addresses else _FAILURE_LIFETIME)
 
 
-def _canonical(text: str) -> str:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+def _canonical(address: Address) -> str:
     return _THIS_MACHINE if address.is_loopback or _is_local(address) else str(address)
 
 
-def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _is_local(address: Address) -> bool:
     """Whether the address is one of this machine: only such an address can be bound."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from mtango_gevent.api.access.targets import Action
 from mtango_gevent.config import ALL_ORIGINS, Config
 from mtango_gevent.errors import ApiError
+from mtango_gevent.ip_address import parse_address
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -59,7 +59,7 @@ class CrossSite:
         The page of such a site would have the gateway's origin, as the browser sees it.
         """
         host = _host(environ)
-        return host in self._hosts or host.endswith(".localhost") or _is_address(host)
+        return host in self._hosts or host.endswith(".localhost") or parse_address(host) is not None
 
 
 def _own_names() -> frozenset[str]:
@@ -78,14 +78,6 @@ def _host_of(origin: str) -> str:
     if authority.startswith("["):
         return authority[1:].partition("]")[0]
     return authority.partition(":")[0].removesuffix(".")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_of_browser(environ: WSGIEnvironment) -> bool:
