@@ -44,22 +44,24 @@ class CrossSite:
 
         is_anonymous: the client has no credentials. The rights of such a client may be those of its network.
         """
-        if (action == "read" and self.reads_are_open) or _source(environ).lower() in self._origins:
+        if action == "read" and self.reads_are_open:
             return None
-        if _is_foreign(environ, action) and not (action == "read" and _is_navigation(environ)):
-            return _refusal(environ, f"expected a page of {_own_origin(environ)[:300]!a} or of an origin")
-        if is_anonymous and self._anonymous_are_served and _is_of_browser(environ) and not self._is_own_host(environ):
-            own = "expected an address or a name of the gateway's machine in the URL, or the host of an origin"
-            return _refusal(environ, own, f" for the host {_host(environ)[:300]!a}")
-        return None
+        is_foreign = _is_foreign(environ, action) and not (action == "read" and _is_navigation(environ))
+        if not is_foreign and not (is_anonymous and self._may_be_rebound(environ)):
+            return None
+        if _source(environ).lower() in self._origins:
+            return None
+        return _refusal_of_page(environ) if is_foreign else _refusal_of_host(environ)
 
-    def _is_own_host(self, environ: WSGIEnvironment) -> bool:
-        """Return whether no other site can have its name point at the gateway (DNS rebinding) by this host.
+    def _may_be_rebound(self, environ: WSGIEnvironment) -> bool:
+        """Return whether another site may have its name point at the gateway (DNS rebinding).
 
-        The page of such a site would have the gateway's origin, as the browser sees it.
+        The page of such a site has the gateway's origin, as the browser sees it.
         """
+        if not self._anonymous_are_served or not _is_of_browser(environ):
+            return False
         host = _host(environ)
-        return host in self._hosts or host.endswith(".localhost") or parse_address(host) is not None
+        return not (host in self._hosts or host.endswith(".localhost") or parse_address(host))
 
 
 def _own_names() -> frozenset[str]:
@@ -132,11 +134,20 @@ def _own_origin(environ: WSGIEnvironment) -> str:
     return f"{scheme}://{host}".lower().removesuffix(_DEFAULT_PORTS.get(scheme, ":"))
 
 
-def _refusal(environ: WSGIEnvironment, expected: str, got: str = "") -> ApiError:
+def _refusal_of_page(environ: WSGIEnvironment) -> ApiError:
+    return _refusal(environ, f"expected a page of {_own_origin(environ)[:300]!a} or of an origin", "")
+
+
+def _refusal_of_host(environ: WSGIEnvironment) -> ApiError:
+    expected = "expected an address or a name of the gateway's machine in the URL, or the host of an origin"
+    return _refusal(environ, expected, f" for the host {_host(environ)[:300]!a}")
+
+
+def _refusal(environ: WSGIEnvironment, expected: str, host: str) -> ApiError:
     """Return a refusal that the page may read."""
     source = _source(environ)[:300]
     page = ascii(source) if source else "an unknown page"
-    description = f"{expected} in MTANGO_CORS_ORIGINS, got a request of {page}{got}"
+    description = f"{expected} in MTANGO_CORS_ORIGINS, got a request of {page}{host}"
     headers = {"Access-Control-Allow-Origin": source, "Access-Control-Allow-Credentials": "true"}
     readable = "HTTP_ORIGIN" in environ and _PRINTABLE.fullmatch(source)
     return ApiError(403, "MTANGO_CrossSite", description, headers if readable else None)
