@@ -27,7 +27,8 @@ def check_view() -> None:
         return
     context, device = current(), request_targets.device_in_url()
     target = request_targets.of_view(context, need)
-    refusal = _refusal_of_page(context, target.action) or context.refusal
+    page_action = target.action if need.changes else "read"
+    refusal = _refusal_of_page(context, page_action) or context.refusal
     if refusal is not None:
         raise refusal
     if not need.by_view:
@@ -76,7 +77,8 @@ def check_credentials() -> None:
 
 
 def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None:
-    return context.state.access.cross_site.refusal(context.environ, action)
+    is_anonymous = context.identity.is_anonymous and context.refusal is None
+    return context.state.access.cross_site.refusal(context.environ, action, is_anonymous)
 
 
 # --- names in a query or body ---
@@ -146,7 +148,9 @@ def allows_reads(context: RequestContext, device: Device, attributes: Iterable[s
 def allows(action: Action, part: str) -> bool:
     """Return whether the client of the current request may do this with a part of the gateway."""
     context = current()
-    return context.refusal is None and _refusal(context, Target(action, "gateway", part)) is None
+    if context.refusal is not None or _refusal_of_page(context, action) is not None:
+        return False
+    return _refusal(context, Target(action, "gateway", part)) is None
 
 
 # --- decisions ---
