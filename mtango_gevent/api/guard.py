@@ -50,7 +50,10 @@ def check_again(context: RequestContext) -> None:
     May be called after the request has ended.
     """
     if not context.state.access.is_open:
-        context.identity = context.state.access.authenticate(context.environ)
+        try:
+            context.identity = context.state.access.authenticate(context.environ)
+        except ApiError as refusal:  # which may be kept for other requests
+            raise refusal.copy() from None
     for checked in context.state.client.concurrency.in_turns(list(context.checked)):
         _raise_refusal(context, checked)
 
