@@ -58,7 +58,7 @@ def refusal_of(app: Flask, token: str) -> ApiError:
 
 
 def problems_of(app: Flask) -> list[str]:
-    return list(app.extensions["mtango"].access.problems())
+    return [problem.text for problem in app.extensions["mtango"].access.problems()]
 
 
 # --- settings ---
