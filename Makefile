@@ -64,7 +64,7 @@ lint: $(VENV)/installed-dev
 
 # PYTHONPATH: the code of this checkout, wherever the environment has the package from.
 docs: $(VENV)/installed-dev
-	PYTHONPATH=. $(VENV)/bin/cog -r -P -I docs -p "import generate" docs/reference/*.md docs/how-to/*.md
+	PYTHONPATH=. $(VENV)/bin/cog -r -P -I docs -p "import generate" docs/reference/*.md docs/how-to/*.md swagger/*.yml
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 clean:

@@ -29,7 +29,9 @@ max_requests = settings.max_requests
 max_requests_jitter = settings.max_requests // 10  # so that the workers do not end at the same time
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a heartbeat that does not wait for a disk
 control_socket_disable = True  # gunicorn 27 would make one in a home directory
-forwarded_allow_ips = ""  # X-Forwarded-* is believed according to MTANGO_TRUSTED_PROXIES alone
+# X-Forwarded-* is believed according to MTANGO_TRUSTED_PROXIES alone: of no peer gunicorn takes any of its headers, and
+# it need not parse the address of each peer to know that.
+forwarded_allow_ips = "*"
 secure_scheme_headers = {}
 forwarder_headers = ""
 header_map = "drop"  # `X_Remote_User` is not taken for `X-Remote-User`, which a proxy replaces
@@ -87,6 +89,9 @@ def _log_as_gunicorn_does(worker):
     package = logging.getLogger("mtango_gevent")
     if settings.log_format == "text":
         package.handlers = worker.log.error_log.handlers
+        for handler in package.handlers:
+            if handler.formatter.datefmt:  # syslog has times of its own
+                handler.setFormatter(logs.TextFormatter(worker.log.error_fmt, worker.log.datefmt))
         package.setLevel(worker.log.error_log.level)
         package.propagate = False
 

@@ -31,16 +31,18 @@ def main() -> int:
     rivals = [before(options.against)] if options.against else []
     rivals += map(authenticated, options.auth)
     checkouts = {GATEWAY.name: ROOT, **{rival.name: rival.folder for rival in rivals}}
-    about, rows = report.circumstances(checkouts, options.rounds, options.seconds), Rows([])
+    about, rows = report.circumstances(checkouts, options.rounds * options.starts, options.seconds), Rows([])
     failed = False
     for link in options.links:
         with prepared(link) as system:
             for workload in (
-                each.over(link, options.no_yardsticks) for each in WORKLOADS if each.name in options.workloads
+                each.over(link, options.no_yardsticks, tuple(options.connections))
+                for each in WORKLOADS
+                if each.name in options.workloads
             ):
                 print(workload.title, "...", file=sys.stderr, flush=True)
                 try:
-                    rows.all.extend(race.run(workload, rivals, system, options.rounds, options.seconds))
+                    rows.all.extend(race.run(workload, rivals, system, options.rounds, options.seconds, options.starts))
                 except Exception as error:  # whatever it was, the others are still worth measuring
                     print(f"{workload.title} was not measured: {error!r}", file=sys.stderr, flush=True)
                     failed = True
@@ -62,8 +64,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The gateway beside its yardsticks.")
     names = [workload.name for workload in WORKLOADS]
     parser.add_argument("--rounds", type=int, default=5, help="of each contestant with each load")
+    parser.add_argument("--starts", type=int, default=1, help="of each contestant, each time for so many rounds")
     parser.add_argument("--seconds", type=int, default=2, help="of each round, as wrk counts in whole ones")
     parser.add_argument("--workloads", nargs="*", choices=names, metavar="NAME", help="; ".join(names))
+    parser.add_argument("--connections", type=int, nargs="*", default=[], help="in place of those of each workload")
     parser.add_argument("--links", nargs="*", choices=list(DELAYS), default=["loopback"], help="; ".join(DELAYS))
     parser.add_argument("--no-yardsticks", action="store_true", help="the gateway, and another checkout, alone")
     parser.add_argument("--against", type=_checkout, metavar="DIR", help="another checkout, in the same rounds")
@@ -72,8 +76,8 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "build/bench", metavar="DIR", help="where results go")
     options = parser.parse_args()
-    if min(options.rounds, options.seconds) < 1:
-        parser.error("--rounds and --seconds are whole numbers from 1 on")
+    if min(options.rounds, options.seconds, options.starts) < 1:
+        parser.error("--rounds, --seconds and --starts are whole numbers from 1 on")
     options.workloads = options.workloads or names
     return options
 

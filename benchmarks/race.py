@@ -16,12 +16,28 @@ _YARDSTICKS = {each.name: each for each in (BARE, GUNICORN, FASTAPI)}
 
 
 def run(
-    workload: Workload, rivals: Sequence[Contestant], system: EmbeddedTango, rounds: int, seconds: int
+    workload: Workload,
+    rivals: Sequence[Contestant],
+    system: EmbeddedTango,
+    rounds: int,
+    seconds: int,
+    starts: int = 1,
 ) -> list[Row]:
     """Drive the gateway, its rivals and the yardsticks of the workload. seconds: of each round of each of them.
 
-    Raises RuntimeError if they do not answer the same.
+    starts: how often all are started anew, each time for so many rounds: a process may be faster or slower than another
+    one of the same code as long as it runs. Raises RuntimeError if they do not answer the same.
     """
+    rows = _measure(workload, rivals, system, rounds, seconds)
+    for _ in range(starts - 1):
+        for row, again in zip(rows, _measure(workload, rivals, system, rounds, seconds), strict=True):
+            row.rounds.extend(again.rounds)
+    return rows
+
+
+def _measure(
+    workload: Workload, rivals: Sequence[Contestant], system: EmbeddedTango, rounds: int, seconds: int
+) -> list[Row]:
     with ExitStack() as stack:
         asked = [_YARDSTICKS[name] for name in workload.yardsticks if name in _YARDSTICKS]
         servers = [stack.enter_context(running(each, workload, system)) for each in (GATEWAY, *rivals, *asked)]

@@ -59,14 +59,15 @@ class Workload:
     values: int = 1
     yardsticks: tuple[str, ...] = (*SERVED, LOOP)
 
-    def over(self, link: str, alone: bool = False) -> Workload:
-        """The same over a link; alone: without yardsticks."""
+    def over(self, link: str, alone: bool = False, connections: tuple[int, ...] = ()) -> Workload:
+        """Return the same over a link. alone: without yardsticks; connections: in place of its own, if any."""
         named = (
             self
             if link == "loopback"
             else dataclasses.replace(self, name=f"{self.name}@{link}", title=f"{self.title}, {link}")
         )
-        return dataclasses.replace(named, yardsticks=()) if alone else named
+        driven = dataclasses.replace(named, connections=connections or self.connections)
+        return dataclasses.replace(driven, yardsticks=()) if alone else driven
 
 
 def _read(device: str, attribute: str) -> Request:

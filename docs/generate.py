@@ -10,6 +10,7 @@ import dataclasses
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,33 @@ def settings() -> str:
         for field in dataclasses.fields(Config)
     ]
     return _table(("Setting", "Default", "Meaning"), rows)
+
+
+# What `/sys/config` shows besides the settings, and types that do not follow from a default.
+_SHOWN_TYPES = {
+    "version": {"type": "string"},
+    "TANGO_HOST": {"type": "string", "description": "As in the environment; empty if not set."},
+}
+_SPECIAL_TYPES = {"port": {"type": "integer", "minimum": 1, "nullable": True}}
+_TYPES: dict[type, dict[str, Any]] = {
+    bool: {"type": "boolean"},
+    int: {"$ref": "#/components/schemas/Count"},
+    float: {"$ref": "#/components/schemas/Seconds"},
+    str: {"type": "string"},
+    tuple: {"$ref": "#/components/schemas/Texts"},
+}
+
+
+def settings_schema() -> str:
+    """The properties of the settings in `/sys/config`, as a part of an OpenAPI file."""
+    types = {field.name: _SPECIAL_TYPES.get(field.name, _type_of(field)) for field in dataclasses.fields(Config)}
+    schema = {"required": [*types, *_SHOWN_TYPES], "properties": {**types, **_SHOWN_TYPES}}
+    return textwrap.indent(yaml.safe_dump(schema, sort_keys=False, width=110), " " * 6)
+
+
+def _type_of(field: dataclasses.Field[Any]) -> dict[str, Any]:
+    choices = getattr(field.metadata["check"], "choices", None)
+    return {"type": "string", "enum": list(choices)} if choices else {**_TYPES[type(field.default)]}  # no YAML aliases
 
 
 def extras() -> str:

@@ -66,6 +66,7 @@ def choice(*names: str) -> Check:
             raise ValueError("one of " + ", ".join(names))
         return value
 
+    check.choices = names  # pyright: ignore[reportFunctionMemberAccess]
     return check
 
 

@@ -47,7 +47,8 @@ def shown(default: object) -> str:
 
 def test_generated_parts_are_up_to_date() -> None:
     pytest.importorskip("cogapp")
-    pages = [str(page) for page in DOCS.rglob("*.md") if "[[[cog" in page.read_text("utf-8")]
+    files = [*DOCS.rglob("*.md"), *(ROOT / "swagger").glob("*.yml")]
+    pages = [str(page) for page in files if "[[[cog" in page.read_text("utf-8")]
     command = [sys.executable, "-m", "cogapp", "--check", "--diff", "-P", "-I", "docs", "-p", "import generate", *pages]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, f"run `make docs`:\n{ended.stdout}"
