@@ -47,7 +47,8 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_Forbidden": ("403", "The user may not do this. The text says why."),
     "MTANGO_CrossSite": (
         "403",
-        "A web page of another origin may not do this. `MTANGO_CORS_ORIGINS` lists the origins that may.",
+        "A web page of another origin, or of an unknown name of the gateway, may not do this."
+        " `MTANGO_CORS_ORIGINS` lists the origins that may.",
     ),
     "MTANGO_ReadOnly": ("403", "`MTANGO_READ_ONLY` allows reads only."),
     "MTANGO_NotFound": ("404", "There is no such cache, OpenAPI file or property."),
@@ -84,7 +85,11 @@ REASONS: dict[str, tuple[str | None, str]] = {
         None,
         "Too many calls to the device or its server are in flight or in the queue: the call was not made.",
     ),
-    "MTANGO_PoolExhausted": (None, "No thread was free within `MTANGO_QUEUE_TIMEOUT`: the call was not made."),
+    "MTANGO_PoolExhausted": (
+        None,
+        "No thread was free within `MTANGO_QUEUE_TIMEOUT`: the call was not made."
+        " 503 where it was the lookup of a Tango host's name.",
+    ),
     "MTANGO_CallTimedOut": (
         None,
         "The call took longer than `MTANGO_CALL_DEADLINE`. The outcome of a write or command is unknown.",

@@ -159,7 +159,10 @@ class Config:
         False, "ask the control system's TangoAccessControl before each write, command and change", boolean
     )
     cors_origins: tuple[str, ...] = setting(
-        (), "origins whose pages may do everything that their users may, each as `scheme://host:port`", origins
+        (),
+        "origins whose pages may do everything that their users may, each as `scheme://host:port`; also public origins"
+        " of the gateway, for its own pages",
+        origins,
     )
     # the audit log
     audit: str = setting(

@@ -27,5 +27,5 @@ def register(app: Flask, state: AppState) -> None:
     app.register_blueprint(entry.blueprint, url_prefix=base)
     app.register_blueprint(rc3.blueprint, url_prefix=base + "/rc3")
     app.register_blueprint(sys.blueprint, url_prefix=base + "/sys")
-    cors = app.extensions["mtango_cors"] = CorsPolicy(app, state.access.cross_site.readers)
+    cors = app.extensions["mtango_cors"] = CorsPolicy(app, state.config, state.access.cross_site.readers)
     app.wsgi_app = middleware.Middleware(app, state, cors)

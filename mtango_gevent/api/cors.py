@@ -15,7 +15,7 @@ from flask import Flask
 from flask_cors.core import get_cors_headers, get_cors_options
 from werkzeug.datastructures import Headers
 
-from mtango_gevent.config import ALL_ORIGINS
+from mtango_gevent.config import ALL_ORIGINS, Config
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -42,17 +42,22 @@ _WSGI_NAMES = tuple(f"HTTP_{name.upper().replace('-', '_')}" for name in _REQUES
 # flask-cors repeats the values of requests, which may contain characters that a response header may not.
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
+# Headers of proxies and keys, with which a page could claim the gateway's origin, an address or a user.
+_FORWARDED = re.compile(r"x-forwarded-.*|forwarded|x-real-ip|x-api-key")
+
 # Combinations of methods and request headers whose CORS headers are kept, of an application.
 _CACHE_SIZE = 100
 
 
 class CorsPolicy:
-    """The pages that may read the responses of an application. origins: exact ones, or `*` for all."""
+    """The pages that may read the responses of an application. readers: their origins, or `*` for all."""
 
-    def __init__(self, app: Flask, origins: tuple[str, ...]) -> None:
-        self._all_origins = ALL_ORIGINS in origins
+    def __init__(self, app: Flask, config: Config, readers: tuple[str, ...]) -> None:
+        self._all_origins = ALL_ORIGINS in readers
+        self._listed = frozenset(origin.lower() for origin in config.cors_origins)
+        self._user_headers = frozenset({config.auth_header.lower(), config.auth_header_groups.lower()})
         self._preflight = self._options(app, [ALL_ORIGINS])
-        self._response = self._options(app, list(origins))
+        self._response = self._options(app, list(readers))
         self._compute = functools.lru_cache(_CACHE_SIZE)(self._compute_headers)
 
     @staticmethod
@@ -86,6 +91,18 @@ class CorsPolicy:
     def _compute_headers(self, method: str, *values: str | None) -> list[tuple[str, str]]:
         given = zip(_REQUEST_HEADERS, values, strict=True)
         request_headers = Headers([(name, value) for name, value in given if value and _PRINTABLE.fullmatch(value)])
+        if request_headers.get("Origin", "").lower() not in self._listed:
+            self._withhold(request_headers)
         is_preflight = method == "OPTIONS" and "Access-Control-Request-Method" in request_headers
         found = get_cors_headers(self._preflight if is_preflight else self._response, request_headers, method)
         return [(name, str(value)) for name, value in found.items(multi=True)]
+
+    def _withhold(self, request_headers: Headers) -> None:
+        """Remove the headers that a preflight asks for and the page of an unlisted origin may not send."""
+        asked = [name.strip() for name in request_headers.get("Access-Control-Request-Headers", "").split(",")]
+        request_headers["Access-Control-Request-Headers"] = ", ".join(filter(self._is_harmless, asked))
+
+    def _is_harmless(self, name: str) -> bool:
+        """Return whether any page may send a header. Some WSGI servers take `_` for `-`."""
+        plain = name.lower().replace("_", "-")
+        return not _FORWARDED.fullmatch(plain) and plain not in self._user_headers

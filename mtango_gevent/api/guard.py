@@ -48,7 +48,8 @@ def check_view() -> None:
     target = _target_of_view(context, need)
     if context.changes:
         changes.expect(context, [target], _detail(need, request.view_args or {}))
-    refusal = _refusal_of_page(context, target.action) or context.refusal
+    page_action = target.action if need.changes else "read"
+    refusal = _refusal_of_page(context, page_action) or context.refusal
     if refusal is not None:
         raise refusal
     if not need.by_view:
@@ -92,7 +93,8 @@ def check_credentials() -> None:
 
 
 def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None:
-    return context.state.access.cross_site.refusal(context.environ, action)
+    is_anonymous = context.identity.is_anonymous and context.refusal is None
+    return context.state.access.cross_site.refusal(context.environ, action, is_anonymous)
 
 
 def _need() -> Need | None:
@@ -197,7 +199,9 @@ def allows_reads(context: RequestContext, device: Device, attributes: Iterable[s
 def allows(action: Action, part: str) -> bool:
     """Return whether the client of the current request may do this with a part of the gateway."""
     context = current()
-    return context.refusal is None and _refusal(context, Target(action, "gateway", part)) is None
+    if context.refusal is not None or _refusal_of_page(context, action) is not None:
+        return False
+    return _refusal(context, Target(action, "gateway", part)) is None
 
 
 def explain(action: Action, kind: Kind, name: str, device: Device | None) -> tuple[Target, Decision]:

@@ -5,7 +5,6 @@ Clients of libtango ask it for their own user. The gateway asks it for the user 
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 from typing import Any
@@ -15,6 +14,7 @@ from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost, find_host
 from mtango_gevent.errors import ApiError, DevFailed, in_one_line, tango_failure
+from mtango_gevent.ip_address import parse_address
 from mtango_gevent.names import folded
 from mtango_gevent.text import to_utf8
 
@@ -100,11 +100,7 @@ def _forbidden(description: str) -> ApiError:
 
 def _canonical(address: str) -> str:
     """Return an IP address as the service compares it, empty for anything else."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return ""
-    return str((isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped) or ip)
+    return str(parse_address(address) or "")
 
 
 def _services(host: TangoHost) -> list[str]:

@@ -57,7 +57,8 @@ class GatewayResponse(wsgi.Response):
             self.sock.sendall(data[sent:])
 
     def _head(self) -> str:
-        version, connection = self.req.version, "close" if self.should_close() else "keep-alive"
+        version: Any = self.req.version
+        connection = "close" if self.should_close() else "keep-alive"
         headers = "".join([f"{name}: {value}\r\n" for name, value in self.headers])
         return (
             f"HTTP/{version[0]}.{version[1]} {self.status}\r\nServer: {self.version}\r\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +60,12 @@ def ask(client: TestApp, method: str, url: str, body: str = "", **headers: str) 
         headers={"Content-Type": "text/plain", **{name.replace("_", "-"): value for name, value in headers.items()}},
         expect_errors=True,
     )
+
+
+def as_alice(client: TestApp) -> TestApp:
+    """Return the client of a gateway with AUTHENTICATED, with the credentials of a user."""
+    client.extra_environ.update(REMOTE_ADDR="127.0.0.1", HTTP_X_REMOTE_USER="alice")
+    return client
 
 
 def reason(answer: Any) -> str:
@@ -131,6 +139,28 @@ def test_a_preflight_allows_what_browsers_send(client: TestApp, demo_url: str) -
     assert preflight.status_int == 200
     assert preflight.headers["Access-Control-Allow-Headers"] == "authorization, content-type"
     assert {"GET", "PUT", "POST", "DELETE"} <= set(preflight.headers["Access-Control-Allow-Methods"].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed_headers"), [(EVIL, "authorization"), ("null", "authorization"), (PANEL, None)]
+)
+def test_a_preflight_of_an_unlisted_page_allows_no_header_of_a_proxy_or_a_key(
+    make_client: Callable[..., TestApp], origin: str, allowed_headers: str | None
+) -> None:
+    client = make_client(cors_origins=(PANEL,), auth_header="X-User", auth_header_groups="X-User-Groups")
+    names = [
+        *("authorization", "forwarded", "x-api-key", "X-Forwarded-For", "x-forwarded-host", "x-forwarded-prefix"),
+        *("X-Real-IP", "x_forwarded_host", "x-user", "x-user-groups"),
+    ]
+    asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": ",".join(names)}
+    preflight = client.options("/tango/rest", headers={"Origin": origin, **asked}, status=200)
+    assert preflight.headers["Access-Control-Allow-Headers"] == (allowed_headers or ", ".join(sorted(names)))
+
+
+def test_a_preflight_that_asks_for_such_headers_only_allows_none(client: TestApp) -> None:
+    headers = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-forwarded-host"}
+    preflight = client.options("/tango/rest", headers={"Origin": EVIL, **headers}, status=200)
+    assert "Access-Control-Allow-Headers" not in preflight.headers
 
 
 @pytest.mark.parametrize("settings", [{}, {"cors_origins": (PANEL,)}, AUTHENTICATED], ids=str)
@@ -216,6 +246,132 @@ def test_a_harmless_command_counts_as_a_read(client: TestApp, demo_url: str) -> 
     assert ask(client, "PUT", f"{demo_url}/commands/State", Origin=EVIL).status_int == 200
 
 
+# --- a browser that sends no header about the page ---
+
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+
+
+def test_an_image_without_a_referrer_cleans_nothing(client: TestApp, demo_url: str) -> None:
+    clean = "/tango/rest/sys/clean/devices"
+    assert reason(client.get(clean, headers=BROWSER, status=403)) == "MTANGO_CrossSite"
+    client.get(clean, headers={"User-Agent": "curl/8.14.1"}, status=204)
+    for site in ("same-origin", "none"):
+        client.get(clean, headers={**BROWSER, "Sec-Fetch-Site": site}, status=204)
+    client.get(clean, headers={**BROWSER, "Referer": f"{OWN}/"}, status=204)
+    for url in ("/metrics", f"{demo_url}/state", f"{demo_url}/attributes/ampli/value"):
+        client.get(url, headers=BROWSER, status=200)
+
+
+def test_a_put_of_a_script_with_the_name_of_a_browser_is_not_affected(client: TestApp, demo_url: str) -> None:
+    headers = {**BROWSER, "Host": "gw.example:8000"}  # as PowerShell sends it
+    assert ask(client, "PUT", f"{demo_url}/attributes/double_scalar/value?v=1", **headers).status_int == 200
+
+
+# --- a name of another site that points at the gateway ---
+
+REBOUND = {"Host": "evil.example:8000", "Origin": "http://evil.example:8000", "Sec-Fetch-Site": "same-origin"}
+
+
+def test_a_page_of_a_rebound_name_may_change_nothing(client: TestApp, writes: list[tuple[str, str, str]]) -> None:
+    for method, url, body in writes:
+        answer = ask(client, method, url, body, **REBOUND)
+        assert (answer.status_int, reason(answer)) == (403, "MTANGO_CrossSite"), (method, url)
+        description = answer.json["errors"][0]["description"]
+        assert "evil.example" in description
+        assert "MTANGO_CORS_ORIGINS" in description
+
+
+@pytest.mark.parametrize("name", ["Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest"])
+def test_each_header_of_a_browser_shows_a_page_of_a_rebound_name(client: TestApp, demo_url: str, name: str) -> None:
+    host = "evil.example:8000"
+    value = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}.get(name)
+    headers = {"Host": host, name: value or f"http://{host}"}
+    answer = ask(client, "PUT", f"{demo_url}/attributes/double_scalar/value?v=1", **headers)
+    assert reason(answer) == "MTANGO_CrossSite"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1:8000", "192.0.2.7", "[::1]:8000", "localhost:8000", "LOCALHOST.", "gw.localhost:8000"),
+        *(socket.gethostname(), socket.gethostname().partition(".")[0], "bound.example", "public.example:444"),
+    ],
+)
+def test_an_address_or_a_name_of_the_gateway_is_not_a_rebound_name(
+    make_client: Callable[..., TestApp], demo_url: str, host: str
+) -> None:
+    client = make_client(host="bound.example", cors_origins=("https://public.example",))
+    headers = {"Host": host, "Origin": f"http://{host.lower()}"}
+    assert ask(client, "PUT", f"{demo_url}/attributes/double_scalar/value?v=1", **headers).status_int == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1.evil.example", "localhost.evil.example", "evillocalhost", "[evil.example]", "x.bound.example"]
+)
+def test_a_name_that_resembles_one_of_the_gateway_is_refused(
+    make_client: Callable[..., TestApp], demo_url: str, host: str
+) -> None:
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    answer = ask(make_client(host="bound.example"), "PUT", f"{demo_url}/attributes/double_scalar/value?v=1", **headers)
+    assert reason(answer) == "MTANGO_CrossSite"
+
+
+def test_a_script_may_use_any_name_of_the_gateway(client: TestApp, writes: list[tuple[str, str, str]]) -> None:
+    for method, url, body in writes:
+        assert ask(client, method, url, body, Host="gw.example:8000").status_int in (200, 204)
+
+
+def test_reads_by_a_rebound_name_are_refused_where_not_every_page_may_read(
+    make_client: Callable[..., TestApp], client: TestApp, demo_url: str, rules: str
+) -> None:
+    navigation = {"Host": "evil.example", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    for settings in ({"cors_origins": (PANEL,)}, {"rules": rules}):
+        restricted = make_client(value_max_age=3600.0, **settings)
+        for url in (f"{demo_url}/state", f"{demo_url}/attributes/ampli/value", "/", "/tango/rest/sys/whoami"):
+            for headers in (REBOUND, navigation, {**BROWSER, "Host": "evil.example"}):
+                assert reason(restricted.get(url, headers=headers, status=403)) == "MTANGO_CrossSite"
+            restricted.get(url, headers={"Host": "evil.example"}, status=200)
+    assert ask(client, "GET", f"{demo_url}/state", **REBOUND).status_int == 200
+
+
+def test_users_may_write_by_any_name(make_client: Callable[..., TestApp], demo_url: str, rules: str) -> None:
+    for settings in (AUTHENTICATED, {**AUTHENTICATED, "rules": rules}):
+        client = as_alice(make_client(**settings))
+        assert ask(client, "PUT", f"{demo_url}/attributes/double_scalar/value?v=1", **REBOUND).status_int == 200
+
+
+def test_a_page_of_any_name_learns_that_credentials_are_missing_or_wrong(
+    make_client: Callable[..., TestApp], demo_url: str, rules: str
+) -> None:
+    url = f"{demo_url}/attributes/double_scalar/value?v=1"
+    forged = {**REBOUND, "X-Remote-User": "mallory"}
+    elsewhere = {"auth": ("trusted-header",), "auth_header_from": ("192.0.2.1",)}
+    assert ask(make_client(**AUTHENTICATED), "PUT", url, **REBOUND).status_int == 401
+    assert ask(make_client(**elsewhere), "PUT", url, **forged).status_int == 401
+    assert ask(make_client(**elsewhere, rules=rules), "PUT", url, **forged).status_int == 401
+    assert ask(make_client(**elsewhere, rules=rules), "PUT", url, **REBOUND).status_int == 403
+
+
+# --- with access rules ---
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> str:
+    """A file of rules that allow everything, as rules by network do for some clients."""
+    file = tmp_path / "rules.toml"
+    file.write_text('[[rule]]\nanyone = true\nmay = ["read", "write"]\n')
+    return str(file)
+
+
+def test_rules_without_authentication_close_reads_to_other_pages(
+    make_client: Callable[..., TestApp], demo_url: str, rules: str
+) -> None:
+    for url in (f"{demo_url}/state", f"{demo_url}/attributes/ampli/value"):
+        answer = ask(make_client(rules=rules), "GET", url, Origin=EVIL)
+        assert (answer.status_int, reason(answer)) == (403, "MTANGO_CrossSite")
+        assert ask(make_client(rules=rules, cors_origins=(PANEL,)), "GET", url, Origin=PANEL).status_int == 200
+
+
 # --- the gateway's own origin ---
 
 
@@ -232,7 +388,7 @@ def test_a_harmless_command_counts_as_a_read(client: TestApp, demo_url: str) -> 
 def test_the_origin_of_the_gateway_is_that_of_its_host(
     make_client: Callable[..., TestApp], host: str, origin: str
 ) -> None:
-    client = make_client(cors_origins=(PANEL,))
+    client = as_alice(make_client(**AUTHENTICATED))
     client.get("/tango/rest", headers={"Host": host, "Origin": origin}, status=200)
     client.get("/tango/rest", headers={"Host": host, "Origin": origin + "0"}, status=403)
 
@@ -240,7 +396,8 @@ def test_the_origin_of_the_gateway_is_that_of_its_host(
 def test_only_a_trusted_proxy_says_what_the_origin_of_the_gateway_is(make_client: Callable[..., TestApp]) -> None:
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "gw.example", "Origin": "https://gw.example"}
     for proxies, status in ((1, 200), (0, 403)):
-        make_client(cors_origins=(PANEL,), trusted_proxies=proxies).get("/tango/rest", headers=headers, status=status)
+        client = as_alice(make_client(**AUTHENTICATED, trusted_proxies=proxies))
+        client.get("/tango/rest", headers=headers, status=status)
 
 
 # --- the setting ---

@@ -16,6 +16,7 @@ from mtango_gevent.config import Config
 from mtango_gevent.control import addresses
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.demo.embedded import EmbeddedTango
+from mtango_gevent.errors import ApiError
 
 WRITING = ("PUT", "POST", "DELETE")
 UNKNOWN = "MTANGO_UnknownTangoHost"
@@ -206,9 +207,23 @@ def test_lookups_are_bounded_and_kept(monkeypatch: pytest.MonkeyPatch, looked_up
         assert not known.are_same("127.0.0.1", "other.invalid")
     assert looked_up == ["other.invalid"]
     monkeypatch.setattr(addresses, "_MOST_LOOKUPS", 0)
-    assert not known.are_same("127.0.0.1", "further.invalid")
+    monkeypatch.setattr(addresses, "_LOOKUP_SECONDS", 0.1)
+    with pytest.raises(ApiError, match="no place for the lookup"):
+        known.are_same("127.0.0.1", "further.invalid")
     assert known.are_same("other.invalid", "OTHER.invalid")
     assert looked_up == ["other.invalid"]
+
+
+@pytest.mark.usefixtures("looked_up")
+def test_client_learns_that_its_host_name_could_not_be_looked_up(
+    client: TestApp, tango_system: EmbeddedTango, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "_MOST_LOOKUPS", 0)
+    monkeypatch.setattr(addresses, "_LOOKUP_SECONDS", 0.1)
+    port = tango_system.tango_host.partition(":")[2]
+    refusal = client.put(f"/tango/rest/rc3/hosts/alias.invalid/{port}/devices/demo/motor/1/commands/State", status=503)
+    assert refusal.json["errors"][0]["reason"] == "MTANGO_PoolExhausted"
+    assert refusal.headers["Retry-After"] == "1"
 
 
 def test_each_entry_of_a_redundant_tango_host_may_be_named(

@@ -13,6 +13,7 @@ from cachetools import TTLCache
 
 from mtango_gevent.control.calls import NativeLock
 from mtango_gevent.errors import ApiError
+from mtango_gevent.ip_address import parse_address
 
 logger = logging.getLogger(__name__)
 
@@ -106,11 +107,9 @@ class Attempts:
 
 def _keys(user: str, address: str) -> tuple[Key, Key]:
     """Return the keys of a user from an address, and of the address; all of an IPv6 network of 64 bits is one."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:  # a proxy may forward any text
+    found = parse_address(address)
+    if found is None:  # a proxy may forward any text
         source = ascii(address[:64])
     else:
-        is_wide = found.version == 6 and not found.ipv4_mapped
-        source = str(ipaddress.ip_network((found, 64), strict=False)) if is_wide else str(found)
+        source = str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
     return (source, user[:256]), (source,)

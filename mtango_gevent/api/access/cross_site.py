@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import TYPE_CHECKING
 
 from mtango_gevent.api.access.targets import Action
 from mtango_gevent.config import ALL_ORIGINS, Config
 from mtango_gevent.errors import ApiError
+from mtango_gevent.ip_address import parse_address
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 # Content types that a browser sends for a page without asking the gateway first; none for an empty body.
 _SIMPLE_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+
+# Headers that browsers send, and scripts do not.
+_BROWSER_HEADERS = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE", "HTTP_SEC_FETCH_MODE", "HTTP_SEC_FETCH_DEST")
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
@@ -29,16 +34,65 @@ class CrossSite:
 
     def __init__(self, config: Config) -> None:
         self._origins = frozenset(origin.lower() for origin in config.cors_origins)
-        self.reads_are_open = ALL_ORIGINS in self._origins or not (config.cors_origins or config.auth)
+        self.reads_are_open = ALL_ORIGINS in self._origins or not (config.cors_origins or config.auth or config.rules)
         self.readers = (ALL_ORIGINS,) if self.reads_are_open else config.cors_origins
+        self._anonymous_are_served = not config.auth or bool(config.rules)
+        self._hosts = _own_names() | {config.host.lower()} | {_host_of(origin) for origin in self._origins}
 
-    def refusal(self, environ: WSGIEnvironment, action: Action) -> ApiError | None:
-        """Return why the page that makes a request may not do this; None where it may."""
-        if action == "read" and (self.reads_are_open or _is_navigation(environ)):
+    def refusal(self, environ: WSGIEnvironment, action: Action, is_anonymous: bool) -> ApiError | None:
+        """Return why the page that makes a request may not do this; None where it may.
+
+        is_anonymous: the client has no credentials. The rights of such a client may be those of its network.
+        """
+        if action == "read" and self.reads_are_open:
             return None
-        if not _is_foreign(environ, action) or _source(environ).lower() in self._origins:
+        is_foreign = _is_foreign(environ, action) and not (action == "read" and _is_navigation(environ))
+        if not is_foreign and not (is_anonymous and self._may_be_rebound(environ)):
             return None
-        return _refusal(environ)
+        if _source(environ).lower() in self._origins:
+            return None
+        return _refusal_of_page(environ) if is_foreign else _refusal_of_host(environ)
+
+    def _may_be_rebound(self, environ: WSGIEnvironment) -> bool:
+        """Return whether another site may have its name point at the gateway (DNS rebinding).
+
+        The page of such a site has the gateway's origin, as the browser sees it.
+        """
+        if not self._anonymous_are_served or not _is_of_browser(environ):
+            return False
+        host = _host(environ)
+        return not (host in self._hosts or host.endswith(".localhost") or parse_address(host))
+
+
+def _own_names() -> frozenset[str]:
+    """Return the names of this machine that need no lookup."""
+    name = socket.gethostname().lower()
+    return frozenset({"localhost", name, name.partition(".")[0]})
+
+
+def _host(environ: WSGIEnvironment) -> str:
+    """Return the host of a request's URL, without a port."""
+    return _host_of(f"//{environ.get('HTTP_HOST') or environ['SERVER_NAME']}")
+
+
+def _host_of(origin: str) -> str:
+    authority = origin.partition("//")[2].lower()
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0]
+    return authority.partition(":")[0].removesuffix(".")
+
+
+def _is_of_browser(environ: WSGIEnvironment) -> bool:
+    """Return whether a request may come from a page in a browser."""
+    return any(header in environ for header in _BROWSER_HEADERS) or _is_nameless_get(environ)
+
+
+def _is_nameless_get(environ: WSGIEnvironment) -> bool:
+    """Return whether this is a GET of a browser without the headers that name a page.
+
+    A page can leave out Referer, and a browser sends Sec-Fetch-Site over HTTPS or to the machine itself only.
+    """
+    return environ["REQUEST_METHOD"] in ("GET", "HEAD") and "Mozilla/" in environ.get("HTTP_USER_AGENT", "")
 
 
 def _is_foreign(environ: WSGIEnvironment, action: Action) -> bool:
@@ -51,9 +105,11 @@ def _is_foreign(environ: WSGIEnvironment, action: Action) -> bool:
 
 def _is_simple_from_elsewhere(environ: WSGIEnvironment) -> bool:
     """Return whether this is a form or a link of another page, as a browser without the other headers sends it."""
+    source = _source(environ).lower()
+    if not source:
+        return _is_nameless_get(environ)
     content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-    source = _source(environ)
-    return content_type in _SIMPLE_TYPES and bool(source) and source.lower() != _own_origin(environ)
+    return content_type in _SIMPLE_TYPES and source != _own_origin(environ)
 
 
 def _is_navigation(environ: WSGIEnvironment) -> bool:
@@ -78,11 +134,20 @@ def _own_origin(environ: WSGIEnvironment) -> str:
     return f"{scheme}://{host}".lower().removesuffix(_DEFAULT_PORTS.get(scheme, ":"))
 
 
-def _refusal(environ: WSGIEnvironment) -> ApiError:
+def _refusal_of_page(environ: WSGIEnvironment) -> ApiError:
+    return _refusal(environ, f"expected a page of {_own_origin(environ)[:300]!a} or of an origin", "")
+
+
+def _refusal_of_host(environ: WSGIEnvironment) -> ApiError:
+    expected = "expected an address or a name of the gateway's machine in the URL, or the host of an origin"
+    return _refusal(environ, expected, f" for the host {_host(environ)[:300]!a}")
+
+
+def _refusal(environ: WSGIEnvironment, expected: str, host: str) -> ApiError:
     """Return a refusal that the page may read."""
-    source, own = _source(environ)[:300], _own_origin(environ)[:300]
-    expected = f"expected a page of {own!a} or of an origin in MTANGO_CORS_ORIGINS"
-    description = f"{expected}, got a request of {ascii(source) if source else 'an unknown page of another site'}"
+    source = _source(environ)[:300]
+    page = ascii(source) if source else "an unknown page"
+    description = f"{expected} in MTANGO_CORS_ORIGINS, got a request of {page}{host}"
     headers = {"Access-Control-Allow-Origin": source, "Access-Control-Allow-Credentials": "true"}
     readable = "HTTP_ORIGIN" in environ and _PRINTABLE.fullmatch(source)
     return ApiError(403, "MTANGO_CrossSite", description, headers if readable else None)

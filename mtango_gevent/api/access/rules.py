@@ -11,8 +11,8 @@ from typing import TypeAlias
 from mtango_gevent.api.access.globs import Globs
 from mtango_gevent.api.access.identity import Identity
 from mtango_gevent.api.access.targets import Action, Kind, Target
+from mtango_gevent.ip_address import Address, parse_address
 
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # In the users of a rule: every authenticated user.
@@ -151,12 +151,3 @@ class Rules:
             for earlier in [next((one for one in self.rules[:position] if one.covers(rule)), None)]
             if earlier is not None
         ]
-
-
-def parse_address(text: str) -> Address | None:
-    """Return an address, that of IPv4 for one in the form of IPv6; None for a text that is none (a Unix socket)."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address

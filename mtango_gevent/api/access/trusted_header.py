@@ -12,6 +12,7 @@ from mtango_gevent.api.access.watched_file import Problem
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import Unauthorized
+from mtango_gevent.ip_address import parse_address
 from mtango_gevent.text import from_utf8
 
 if TYPE_CHECKING:
@@ -51,12 +52,8 @@ class TrustedHeader:
         return iter(())
 
     def _is_in_networks(self, peer: str) -> bool:
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        address = getattr(address, "ipv4_mapped", None) or address  # of a socket for both versions
-        return any(address in network for network in self._networks)
+        address = parse_address(peer)
+        return address is not None and any(address in network for network in self._networks)
 
 
 def _wsgi_name(header: str) -> str:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mtango_gevent.api.access import ANONYMOUS, Action, Identity, Kind, Target, parse_rules
-from mtango_gevent.api.access.rules import parse_address
+from mtango_gevent.ip_address import parse_address
 
 ANNA = Identity("anna", frozenset({"shift"}), "basic")
 BEN = Identity("ben", frozenset(), "key")
