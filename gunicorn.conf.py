@@ -72,6 +72,7 @@ def ssl_context(config, default_ssl_context_factory):
 
 def pre_fork(server, worker):
     worker.slot = board.reserve()
+    worker.is_first = worker.age <= server.cfg.workers
 
 
 def post_fork(server, worker):

@@ -12,7 +12,7 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mtango_gevent/__init__.p
 DEMO = ["pytango-db>=0.9,<1"]  # the database of the embedded Tango
 AUTH = [
     "bcrypt>=4,<6",  # passwords of `basic`
-    "pyjwt[crypto]>=2.9,<3",  # tokens of `bearer`
+    "pyjwt[crypto]>=2.9,!=2.10.0,<3",  # tokens of `bearer`
 ]
 IMAGE = ["pillow>=10,<14"]
 MTANGO_PY = ["google-re2>=1.1,<2"]  # regular expressions of clients in linear time: domain=, family=, member=

@@ -70,6 +70,11 @@ REASONS: dict[str, tuple[str | None, str]] = {
         "503",
         "The keys that verify the token cannot be fetched from its issuer. The log of the gateway says why.",
     ),
+    "MTANGO_AccessUnavailable": (
+        "503",
+        "A file of access control has not been usable since a worker started. The text names its setting, the log says"
+        " why.",
+    ),
     "MTANGO_AuditFailed": (
         "503",
         "`MTANGO_AUDIT_REQUIRED` is set and the line of the change cannot be written. Nothing was changed.",

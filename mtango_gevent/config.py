@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,6 +59,11 @@ T = TypeVar("T")
 
 class ConfigError(ValueError):
     """An invalid setting; its text is one line for the operator."""
+
+
+# Whether an application is created even if a file of access control cannot be used: it refuses requests then, and
+# recovers when the file is good. Set by a worker that takes the place of another one.
+starts_without_files: ContextVar[bool] = ContextVar("starts_without_files", default=False)
 
 
 def setting(default: T, sentence: str, check: Check) -> T:

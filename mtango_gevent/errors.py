@@ -78,6 +78,10 @@ class ApiError(Exception):
         self.description = description
         self.headers = dict(headers or {})
 
+    def copy(self) -> ApiError:
+        """Return an equal refusal without a traceback, which would keep alive all that its frames hold."""
+        return ApiError(self.status, self.reason, self.description, self.headers)
+
 
 class BadRequest(ApiError):
     def __init__(self, description: str) -> None:

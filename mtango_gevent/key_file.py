@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import tempfile
 import time
@@ -25,6 +26,8 @@ PREFIX = "mtg_"
 USE_PRECISION = 60.0
 
 _LONGEST_NAME = 64
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,9 @@ def parse(content: bytes) -> dict[str, ApiKey]:
 def _key(number: int, entry: Any) -> ApiKey:
     try:
         key = ApiKey(**{**entry, "groups": tuple(entry["groups"])})
-        is_complete = isinstance(key.expires, int) and len(bytes.fromhex(key.sha256)) == 32
+        is_complete = (
+            isinstance(entry["groups"], list) and isinstance(key.expires, int) and bool(_SHA256.fullmatch(key.sha256))
+        )
     except (TypeError, KeyError, ValueError):
         is_complete = False
     if not is_complete:
@@ -97,8 +102,8 @@ class KeyFile:
         now = int(time.time())
         expires = now + int(seconds) if seconds else 0
         key = ApiKey(check_name(name), digest(secret), tuple(map(check_name, groups)), now, expires)
-        with self._locked():
-            keys = self.read() if self._path.exists() else []
+        with self._locked(os.O_CREAT):
+            keys = self.read() if self._path.stat().st_size else []
             if any(known.name == name for known in keys):
                 raise ValueError(f"there is a key {name} already")
             self._write([*keys, key])
@@ -124,8 +129,11 @@ class KeyFile:
         )
 
     def record_uses(self, uses: dict[str, float]) -> None:
-        """Record the last uses that a worker knows, besides those that other workers have recorded. Raises OSError."""
-        with self._locked():
+        """Record the last uses that a worker knows, besides those that other workers have recorded.
+
+        Raises OSError: BlockingIOError while another process changes the files.
+        """
+        with self._locked(operation=fcntl.LOCK_EX | fcntl.LOCK_NB):
             known = self.last_uses()
             latest = {key: max(use, known.get(key, 0.0)) for key, use in uses.items()}
             _replace(self._used, {**known, **latest})
@@ -138,14 +146,27 @@ class KeyFile:
             _replace(self._used, {key: use for key, use in uses.items() if key in hashes})
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other processes from changing the files. The lock is that of their folder, and leaves no file behind."""
-        folder = os.open(self._path.parent, os.O_RDONLY)
+    def _locked(self, flags: int = 0, operation: int = fcntl.LOCK_EX) -> Iterator[None]:
+        """Keep other processes from changing the files. The lock is that of the file, which only its users can open.
+
+        flags: os.O_CREAT creates an empty file where there is none.
+        """
+        while True:
+            file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | flags, 0o600)
+            try:
+                fcntl.flock(file, operation)
+                if self._is_at_path(file):
+                    yield
+                    return
+            finally:
+                os.close(file)
+
+    def _is_at_path(self, file: int) -> bool:
+        """Return whether an open file is still the one at the path: another process may have replaced it meanwhile."""
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
+            return os.path.samestat(os.fstat(file), os.stat(self._path))
+        except FileNotFoundError:
+            return False
 
 
 def _replace(path: Path, content: object) -> None:

@@ -33,13 +33,17 @@ def show_life() -> Response:
 def show_readiness() -> Response:
     """Answer 503 if the first database does not answer, if no thread is free for a call, or if the gateway stops.
 
-    A client that may not read learns only that.
+    So too if a file without which it refuses requests cannot be used. A client that may not read learns only that.
     """
-    problems = list(_problems())
+    of_access = list(app_state().access.problems())
+    refusing = [problem.text for problem in of_access if problem.refuses]
+    problems = [*refusing, *_problems()]
     answer: dict[str, object] = {"status": "not ready" if problems else "ok"}
+    details: dict[str, list[str]] = {"problems": refusing}
     if guard.allows("read", "readyz"):
-        details = {"problems": problems, "warnings": [*_warnings(), *app_state().access.problems()]}
-        answer |= {name: texts for name, texts in details.items() if texts}
+        warnings = [*_warnings(), *(problem.text for problem in of_access if not problem.refuses)]
+        details = {"problems": problems, "warnings": warnings}
+    answer |= {name: texts for name, texts in details.items() if texts}
     return freshness.add_value_headers(reply.json(answer, 503 if problems else 200))
 
 

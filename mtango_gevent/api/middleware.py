@@ -5,6 +5,7 @@ Request context, access control, fast values or Flask, headers of every response
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from mtango_gevent.metrics import OTHER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
 
 # Headers of every response; `nosniff`: a browser must not take a text of a device for a page or a script.
 _ALWAYS = (("x-mtango", f"mtango-gevent {__version__}"), ("X-Content-Type-Options", "nosniff"))
@@ -70,10 +73,15 @@ class Middleware:
         try:
             context.identity = access.authenticate(context.environ)
         except ApiError as refusal:  # which a free view does not care about
-            context.refusal = refusal
+            context.refusal = refusal.copy()
+        except Exception:
+            logger.exception("authentication failed, request %s", context.id)
+            context.refusal = ApiError(500, "MTANGO_InternalError", "authentication failed, see the log of the gateway")
 
     def _finish(self, context: RequestContext, status: str, headers: list[tuple[str, str]]) -> None:
         """Add the headers that every response has; count and log the request."""
+        if context.refusal is not None:
+            context.refusal.with_traceback(None)  # which would otherwise form a reference cycle
         seconds = time.perf_counter() - context.began
         self._complete(context, headers, seconds)
         self._count(context, status, seconds)

@@ -51,12 +51,13 @@ class TangoAccessControl:
         user: empty for an anonymous client. command: the one to run; with read access a user may run those that the
         service lists for the class of the device. Status 403 if the service does not allow it, 503 without its answer.
         """
-        user = user.lower() or ANONYMOUS_USER
+        user = user or ANONYMOUS_USER
         ip = _canonical(address)
         if not _USER.fullmatch(user):
             return _forbidden(f"expected a user of printable ASCII without quotes, \\ and *, got {user!r}")
         if not ip:
             return _forbidden(f"expected a client with an IP address, got {address!r}")
+        user = user.lower()  # of ASCII by now: K of other letters (U+212A) has a small one of ASCII
         try:
             service = self._find_service(device.host)
             if self._may_write(service, user, ip, device) or (command and self._may_run(service, device, command)):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from mtango_gevent.control.calls import Bulkhead, NativeLock, Signal
-from mtango_gevent.errors import DevFailed, tango_failure
+from mtango_gevent.errors import ApiError, DevFailed, tango_failure
 
 T = TypeVar("T")
 
@@ -138,7 +138,9 @@ class SingleFlight:
             return route.call(run) if route else run()
         except BaseException as error:
             with self._guard:
-                flight.ended = flight.ended or not flight.begun
+                if not flight.begun:  # a caller that joined now would find it ended without a result
+                    flight.ended = True
+                    del self._flights[key]
             if not flight.begun:
                 self._end(key, flight, failure=error)
             elif flight.route:  # it has ended, or goes on for those that have joined
@@ -175,4 +177,6 @@ class SingleFlight:
 
 def _copy(failure: Exception) -> Exception:
     """Return the failure without its traceback, which grows at each raise and keeps alive all that its frames hold."""
+    if isinstance(failure, ApiError):
+        return failure.copy()
     return DevFailed(*failure.args) if isinstance(failure, DevFailed) else failure

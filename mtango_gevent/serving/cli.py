@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(_: argparse.Namespace) -> int:
     config = Config.load()  # report a wrong setting before gunicorn's banner
-    if config.auth or config.rules:  # and a file of access control that cannot be used
+    if config.auth or config.rules or config.audit:  # and a file of access control that cannot be used
         create_app(config)
     command = interpreter.gateway_command()
     os.execve(command[0], command, interpreter.environment())
@@ -79,7 +79,9 @@ def _check(_: argparse.Namespace) -> int:
     monkey.patch_all()  # as a gunicorn gevent worker does, before PyTango is imported
     from mtango_gevent.serving import check
 
-    return check.run(Config.load())
+    config = Config.load()
+    create_app(config)  # report a file of access control that cannot be used
+    return check.run(config)
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:

@@ -21,7 +21,7 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
-from mtango_gevent.config import ConfigError
+from mtango_gevent.config import ConfigError, starts_without_files
 from mtango_gevent.serving import stopping
 from mtango_gevent.serving.connections import LINGER_SECONDS, Connections, Reader, raise_descriptor_limit
 from mtango_gevent.serving.refusals import write_refusal
@@ -47,7 +47,12 @@ _CHUNK = 16 << 10
 
 
 class GatewayWorker(GeventWorker):
-    """Serve the gateway; bound connections, heads and bodies, which gunicorn does not."""
+    """Serve the gateway; bound connections, heads and bodies, which gunicorn does not.
+
+    is_first: whether a file that cannot be used ends gunicorn. Not so for a worker that takes the place of another one.
+    """
+
+    is_first = True  # set by pre_fork of gunicorn.conf.py
 
     def init_process(self) -> None:
         self._stopping = Event()  # before there are signals
@@ -71,10 +76,13 @@ class GatewayWorker(GeventWorker):
         from mtango_gevent import metrics, scoreboard  # after gevent has patched the worker
 
         metrics.begin(scoreboard.share(), getattr(self, "slot", None))  # set by pre_fork of gunicorn.conf.py
+        token = starts_without_files.set(not self.is_first)
         try:
             super().load_wsgi()
         except ConfigError as error:
             raise AppImportError(f"mtango-gevent: {error}") from None  # which gunicorn prints in one line
+        finally:
+            starts_without_files.reset(token)
 
     def run(self) -> None:
         util.write_error = self._write_refusal

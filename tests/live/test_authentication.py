@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -50,6 +51,8 @@ def wrong_settings(folder: Path) -> Iterator[tuple[dict[str, str], str]]:
     broken = f"MTANGO_AUTH_BASIC_FILE: cannot use {folder}/htpasswd: line 1: expected a bcrypt hash"
     yield {"MTANGO_AUTH": "basic", "MTANGO_AUTH_BASIC_FILE": f"{folder}/htpasswd"}, broken
     yield {"MTANGO_AUTH": "trusted-header"}, "MTANGO_AUTH_HEADER_FROM: expected the addresses"
+    yield {"MTANGO_RULES": f"{folder}/none"}, f"MTANGO_RULES: cannot use {folder}/none"
+    yield {"MTANGO_AUDIT": f"{folder}/none/log"}, f"MTANGO_AUDIT: cannot open {folder}/none/log"
 
 
 @pytest.mark.slow
@@ -59,6 +62,14 @@ def test_wrong_settings_are_one_line_before_the_banner(tmp_path: Path) -> None:
         assert (ended.returncode, ended.stdout) == (2, "")
         (line,) = ended.stderr.splitlines()
         assert line.startswith(f"mtango-gevent: {problem}")
+
+
+@pytest.mark.slow
+def test_check_fails_with_wrong_settings(tmp_path: Path) -> None:
+    for settings, problem in wrong_settings(tmp_path):
+        ended = start([sys.executable, "-m", "mtango_gevent", "check"], **settings)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith(f"mtango-gevent: {problem}")
 
 
 @pytest.mark.slow
@@ -76,6 +87,48 @@ def test_trusted_header_does_not_go_with_headers_that_cannot_be_told_apart() -> 
     ended = start([*COMMAND[:3], "--header-map", "dangerous", *COMMAND[3:]], **settings)
     assert ended.returncode != 0
     assert "trusted-header does not go with --header-map dangerous" in ended.stderr
+
+
+def answer_of(gateway: Gateway, path: str, method: str = "GET") -> tuple[int, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{gateway.port}{path}", method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read().decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["kill", "reload"])
+def test_new_worker_with_broken_files_refuses_and_recovers(
+    tango_system: EmbeddedTango, host_path: str, tmp_path: Path, end: str
+) -> None:
+    rules, logs = tmp_path / "rules.toml", tmp_path / "logs"
+    good = '[[rule]]\nanyone = true\nmay = ["read", "write"]\n'
+    rules.write_text(good, "utf-8")
+    logs.mkdir()
+    value = f"/tango/rest{host_path}/devices/sys/tg_test/1/attributes/double_scalar/value"
+    settings = {"MTANGO_RULES": str(rules), "MTANGO_AUDIT": f"{logs}/audit", "MTANGO_AUDIT_REQUIRED": "1"}
+    with served(COMMAND, tmp_path / "log", **settings) as gateway:
+        assert answer_of(gateway, value)[0] == 200
+        first = gateway.worker()
+        rules.write_text("broken", "utf-8")
+        logs.rename(tmp_path / "moved")
+        first.kill() if end == "kill" else gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not first.is_running())
+        wait_until(gateway.answers)
+        status, text = answer_of(gateway, value)
+        assert (status, "MTANGO_AccessUnavailable" in text, "MTANGO_RULES: " in text) == (503, True, True)
+        assert answer_of(gateway, "/healthz")[0] == 200
+        status, text = answer_of(gateway, "/readyz")
+        assert (status, "MTANGO_RULES: its file cannot be used" in text) == (503, True)
+        rules.write_text(good, "utf-8")
+        wait_until(lambda: answer_of(gateway, value)[0] == 200, 10)
+        status, text = answer_of(gateway, f"{value}?v=1", "PUT")
+        assert (status, "MTANGO_AuditFailed" in text) == (503, True)
+        (tmp_path / "moved").rename(logs)
+        wait_until(lambda: answer_of(gateway, f"{value}?v=1", "PUT")[0] == 200, 10)
+        wait_until(lambda: answer_of(gateway, "/readyz")[0] == 200, 10)
 
 
 # --- headers ---

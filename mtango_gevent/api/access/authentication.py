@@ -10,6 +10,7 @@ from mtango_gevent.api.access.bearer import Bearer
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.api.access.keys import Keys
 from mtango_gevent.api.access.trusted_header import TrustedHeader
+from mtango_gevent.api.access.watched_file import Problem
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError, Unauthorized
@@ -34,7 +35,7 @@ class Method(Protocol):
         """
         ...
 
-    def problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[Problem]:
         """Yield why the method works with old data, or does not work, for /readyz."""
         ...
 
@@ -77,14 +78,18 @@ class Authentication:
             return ApiError(403, "MTANGO_Forbidden", description)
         return self._with_challenges(Unauthorized(description))
 
-    def problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[Problem]:
         for method in self._methods:
             yield from method.problems()
 
     def _with_challenges(self, refusal: ApiError, origin: Method | None = None) -> ApiError:
-        """Add the challenges of all methods to a refusal with status 401. origin: the method that raised it."""
-        if refusal.status == 401:
-            given = refusal.headers.get("WWW-Authenticate")
+        """Return a refusal, one with status 401 with the challenges of all methods. origin: the method that raised it.
+
+        It is a new one, as several requests may share that of the method.
+        """
+        new = refusal.copy()
+        if new.status == 401:
+            given = new.headers.get("WWW-Authenticate")
             challenges = [given if given and method is origin else method.challenge for method in self._methods]
-            refusal.headers["WWW-Authenticate"] = list(dict.fromkeys(map(str, challenges)))
-        return refusal
+            new.headers["WWW-Authenticate"] = list(dict.fromkeys(map(str, challenges)))
+        return new

@@ -6,16 +6,18 @@ import base64
 import hashlib
 import re
 import secrets
-import time
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
+from cachetools import TTLCache
+
 from mtango_gevent.api.access.attempts import Attempts
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
-from mtango_gevent.api.access.watched_file import WatchedFile
+from mtango_gevent.api.access.watched_file import Problem, WatchedFile
 from mtango_gevent.config import Config, ConfigError
+from mtango_gevent.control.calls import NativeLock
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.single_flight import SingleFlight
 from mtango_gevent.errors import ApiError, DevFailed, Unauthorized, in_one_line
@@ -94,31 +96,32 @@ class VerifiedCredentials:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._kept: dict[bytes, tuple[Identity, float]] = {}
+        self._kept = _new_cache()
         self._source: object = None
+        self._guard = NativeLock()  # held for dictionary work only
 
     def digest(self, credentials: str) -> bytes:
         return hashlib.blake2b(credentials.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).digest()
 
     def find(self, source: object, digest: bytes) -> Identity | None:
         """Return the identity, and keep it for longer. source: the content of the file that is in force."""
-        if source is not self._source:
-            self._kept, self._source = {}, source
-        found = self._kept.get(digest)
-        now = time.monotonic()
-        if found is None or found[1] < now:
-            return None
-        self._kept[digest] = found[0], now + _KEPT_SECONDS
-        return found[0]
+        with self._guard:
+            if source is not self._source:
+                self._kept, self._source = _new_cache(), source
+            identity = self._kept.get(digest)
+            if identity is not None:
+                self._kept[digest] = identity
+        return identity
 
     def keep(self, source: object, digest: bytes, identity: Identity) -> None:
         """Keep the identity of credentials that have been verified with that content of the file."""
-        if source is not self._source:
-            return
-        now = time.monotonic()
-        kept = {each: (known, until) for each, (known, until) in self._kept.items() if until >= now}
-        self._kept = kept if len(kept) < _MOST_KEPT else {}
-        self._kept[digest] = identity, now + _KEPT_SECONDS
+        with self._guard:
+            if source is self._source:
+                self._kept[digest] = identity
+
+
+def _new_cache() -> TTLCache[bytes, Identity]:
+    return TTLCache(_MOST_KEPT, _KEPT_SECONDS)
 
 
 class Basic:
@@ -149,9 +152,8 @@ class Basic:
             raise Unauthorized("expected a known user and the right password")
         return identity
 
-    def problems(self) -> Iterator[str]:
-        if self._file.problem:
-            yield self._file.problem
+    def problems(self) -> Iterator[Problem]:
+        return self._file.problems()
 
     def _log_in(self, header: str, digest: bytes, passwords: Passwords, address: str) -> Identity:
         """Return the identity of credentials that are not known yet; an anonymous one for wrong ones."""

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cachetools import LRUCache
 
 from mtango_gevent.api.access.identity import Identity
+from mtango_gevent.api.access.watched_file import Problem
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.calls import NativeLock
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.errors import ApiError, Unauthorized
+from mtango_gevent.errors import ApiError, DevFailed, Unauthorized, in_one_line
+from mtango_gevent.key_file import PREFIX
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -27,9 +29,6 @@ _LONGEST_NAME = 255
 
 # Characters that `error_description` cannot have (RFC 6750).
 _NOT_QUOTABLE = re.compile(r"[^ !#-\[\]-~]")
-
-# The beginning of an API key, which the method `key` checks.
-_API_KEY = "mtg_"
 
 
 class _Verified(NamedTuple):
@@ -59,7 +58,7 @@ class Bearer:
             )
         self._config = config
         self._source = key_sources.key_source(config, client)
-        self._verifier = tokens.TokenVerifier(config, self._source)
+        self._verifier = tokens.TokenVerifier(config, self._source, client)
         self._wrong, self._unavailable = tokens.WrongToken, tokens.KeysUnavailable
         self._kept: LRUCache[bytes, _Verified] = LRUCache(_MOST_KEPT)
         self._guard = NativeLock()  # held for dictionary work only
@@ -71,7 +70,7 @@ class Bearer:
         """
         scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or token.startswith(_API_KEY):
+        if scheme.lower() != "bearer" or token.startswith(PREFIX):  # an API key, which the method `key` checks
             return None
         keys = self._source.current()
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
@@ -81,10 +80,9 @@ class Bearer:
             return kept.identity
         return self._verify(token, digest)
 
-    def problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[Problem]:
         """Yield why the keys are not those of now, for /readyz."""
-        if self._source.problem:
-            yield f"bearer: {self._source.problem}"
+        return self._source.problems()
 
     def _verify(self, token: str, digest: bytes) -> Identity:
         try:
@@ -94,6 +92,8 @@ class Bearer:
         except self._unavailable:
             description = "the keys of the token's issuer cannot be fetched, see the log of the gateway"
             raise ApiError(503, "MTANGO_KeysUnavailable", description, {"Retry-After": "1"}) from None
+        except DevFailed as failure:
+            raise ApiError(503, failure.args[0].reason, in_one_line(failure), {"Retry-After": "1"}) from None
         identity = self._identity(claims)
         left = min(_KEPT_FOR, claims["exp"] + self._config.jwt_leeway - time.time())
         with self._guard:

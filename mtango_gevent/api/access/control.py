@@ -14,7 +14,7 @@ from mtango_gevent.api.access.identity import Identity
 from mtango_gevent.api.access.rules import Decision, Rules
 from mtango_gevent.api.access.rules_file import parse_rules
 from mtango_gevent.api.access.targets import Action, Kind, Target, comparable
-from mtango_gevent.api.access.watched_file import WatchedFile
+from mtango_gevent.api.access.watched_file import Problem, WatchedFile
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError
@@ -52,13 +52,11 @@ class AccessControl:
         """Return the user of a request, anonymous without credentials. Raises ApiError 401 for wrong credentials."""
         return self.authentication.authenticate(environ)
 
-    def problems(self) -> Iterator[str]:
-        """Yield the problems of the files of access control, whose last good content is in force, for /readyz."""
+    def problems(self) -> Iterator[Problem]:
+        """Yield the problems of the files of access control and of the keys of tokens, for /readyz."""
         yield from self.authentication.problems()
         if self._rules is not None:
-            self._rules.content()
-            if self._rules.problem:
-                yield f"MTANGO_RULES: {self._rules.problem}"
+            yield from self._rules.problems()
 
     def target(self, action: Action, kind: Kind, name: str, device: str, tango_hosts: tuple[str, ...]) -> Target:
         """Return a target of a device. `execute` becomes what the command does."""
@@ -67,7 +65,7 @@ class AccessControl:
         return Target(action, kind, comparable(kind, name), folded(device), tango_hosts)
 
     def decide(self, identity: Identity, environ: WSGIEnvironment, target: Target) -> Decision:
-        """Return whether a user may do something, and why."""
+        """Return whether a user may do something, and why. Raises ApiError 503 where there are no rules to decide."""
         if self._config.read_only and target.action in _CHANGES:
             return _READ_ONLY
         if self._rules is not None:
@@ -79,9 +77,12 @@ class AccessControl:
     def refusal(self, identity: Identity, environ: WSGIEnvironment, target: Target) -> ApiError | None:
         """Return why a user may not do something; None where the user may.
 
-        The refusal has status 401 for an anonymous client that may authenticate, else 403.
+        The refusal has status 401 for an anonymous client that may authenticate, else 403; 503 without rules to decide.
         """
-        decision = self.decide(identity, environ, target)
+        try:
+            decision = self.decide(identity, environ, target)
+        except ApiError as unavailable:
+            return unavailable.copy()
         if decision.allowed:
             return None
         description = f"{target}: {decision.reason}"

@@ -7,12 +7,12 @@ import functools
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from mtango_gevent.api.access.fetch import check_url, fetch_json
 from mtango_gevent.api.access.signing_keys import SigningKeys, parse_file, parse_jwks
-from mtango_gevent.api.access.watched_file import WatchedFile
+from mtango_gevent.api.access.watched_file import Problem, WatchedFile
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.single_flight import Route, SingleFlight
@@ -32,6 +32,10 @@ class KeySource(Protocol):
     @property
     def problem(self) -> str:
         """Why the known keys may not be those of now; empty where they are."""
+        ...
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the problem, if there is one, for /readyz."""
         ...
 
     def current(self) -> SigningKeys:
@@ -82,6 +86,7 @@ class FileKeys:
     def __init__(self, path: str, client: TangoClient) -> None:
         self._file = WatchedFile("MTANGO_JWT_KEYS", path, parse_file, client)
         self.current = self.renewed = self._file.content
+        self.problems = self._file.problems
 
     @property
     def problem(self) -> str:
@@ -106,6 +111,10 @@ class ProviderKeys:
         self._route = Route(client.partitions.keys, "keys")
         self._due = math.inf  # when the next fetch in the background begins
         self._paused_until = self._began = -math.inf  # of fetches for unknown keys; of the last fetch
+
+    def problems(self) -> Iterator[Problem]:
+        if self.problem:
+            yield Problem(f"bearer: {self.problem}")
 
     def current(self) -> SigningKeys:
         """Return the known keys, none before the first fetch. Never waits."""
@@ -139,8 +148,9 @@ class ProviderKeys:
             if document != self._document:
                 self._keys, self._document = parse_jwks(document), document
                 logger.info("the keys of %s have been read", self._name)
-        except (OSError, ValueError) as error:
-            self._fail(f"cannot fetch the keys of {self._name}: {error}")
+        except Exception as error:  # whatever the document makes of the parser, the next fetch comes after a pause
+            text = str(error) if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {error}"
+            self._fail(f"cannot fetch the keys of {self._name}: {text}")
             return False
         self.problem = ""
         self._due = time.monotonic() + _REFRESH_AFTER

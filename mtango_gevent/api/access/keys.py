@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mtango_gevent.api.access.identity import Identity
-from mtango_gevent.api.access.watched_file import WatchedFile
+from mtango_gevent.api.access.watched_file import Problem, WatchedFile
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import DevFailed, Unauthorized, in_one_line
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 logger = logging.getLogger(__name__)
+
+# Seconds after which the last uses are recorded that could not be, as another process had the lock.
+_RETRY_AFTER = 1.0
 
 
 def _parse(content: bytes) -> dict[str, tuple[ApiKey, Identity]]:
@@ -50,9 +53,8 @@ class Keys:
         self._uses.note(sha256, now)
         return identity
 
-    def problems(self) -> Iterator[str]:
-        if self._file.problem:
-            yield self._file.problem
+    def problems(self) -> Iterator[Problem]:
+        return self._file.problems()
 
 
 def _bearer_key(header: str) -> str:
@@ -62,26 +64,35 @@ def _bearer_key(header: str) -> str:
 
 
 class LastUses:
-    """The last use of each key, recorded in a thread where the record is older than a minute."""
+    """The last use of each key. Those since the last record are recorded together, at most once a minute.
+
+    That is done in a thread, by a use that comes after the minute.
+    """
 
     def __init__(self, file: KeyFile, client: TangoClient) -> None:
         self._file = file
-        self._files, self._spawn = client.partitions.files, client.concurrency.spawn
-        self._recorded: dict[str, float] = {}
+        self._threads, self._spawn = client.partitions.uses, client.concurrency.spawn
+        self._uses: dict[str, float] = {}  # since the last record
+        self._due = 0.0  # the time of the next record
         self._problem = ""
 
     def note(self, sha256: str, now: float) -> None:
-        if now - self._recorded.get(sha256, 0.0) >= USE_PRECISION:
-            self._recorded[sha256] = now
+        self._uses[sha256] = now
+        if now >= self._due:
+            self._due = now + USE_PRECISION
             with contextlib.suppress(RuntimeError):  # a machine without a thread
-                self._spawn(self._record, {sha256: now})
+                self._spawn(self._record)
 
-    def _record(self, uses: dict[str, float]) -> None:
+    def _record(self) -> None:
+        uses, self._uses = self._uses, {}
         try:
-            self._files.call("file", self._file.record_uses, uses)
+            self._threads.call("file", self._file.record_uses, uses)
             problem = ""
         except (OSError, DevFailed) as error:
             problem = in_one_line(error) if isinstance(error, DevFailed) else str(error)
+            self._uses = {**uses, **self._uses}
+            if isinstance(error, BlockingIOError):  # another process has the lock, which is no problem by itself
+                self._due, problem = time.time() + _RETRY_AFTER, ""
         if problem and not self._problem:
             logger.warning("the last use of API keys is not recorded: %s", problem)
         self._problem = problem

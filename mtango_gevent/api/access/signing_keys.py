@@ -81,12 +81,12 @@ def _jwk(document: Any) -> SigningKey | None:
     """Return the key of a JWK; None for one of another use or kind, such as a key for encryption."""
     try:
         key, key_id = jwt.PyJWK(document).key, document.get("kid")
-    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
+    except Exception:  # PyJWT and cryptography raise many kinds for an odd key
         return None
     if document.get("use", "sig") != "sig" or not isinstance(key_id, str | None):
         return None
-    algorithms = _algorithms(key)
-    return SigningKey(key, key_id, algorithms & {document["alg"]} if "alg" in document else algorithms)
+    algorithms, given = _algorithms(key), document.get("alg")
+    return SigningKey(key, key_id, frozenset(name for name in algorithms if given in (None, name)))
 
 
 def _pem_key(block: bytes, kind: bytes) -> SigningKey:

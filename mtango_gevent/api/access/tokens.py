@@ -13,6 +13,7 @@ import orjson
 from mtango_gevent.api.access.key_sources import KeySource
 from mtango_gevent.api.access.signing_keys import PublicKey, SigningKeys
 from mtango_gevent.config import Config
+from mtango_gevent.control.client import TangoClient
 
 # Characters of the longest token; gunicorn takes no longer header.
 _MOST_CHARACTERS = 8190
@@ -20,6 +21,9 @@ _MOST_CHARACTERS = 8190
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)", re.ASCII)
 
 _TIMES = ("exp", "nbf", "iat")
+
+# Algorithms of which a signature takes a millisecond, where the others take a tenth of it: they are left to a thread.
+_SLOW = ("ES384", "ES512")
 
 
 class WrongToken(Exception):
@@ -33,12 +37,15 @@ class KeysUnavailable(Exception):
 class TokenVerifier:
     """Verifies tokens as the settings say, with the keys of a source."""
 
-    def __init__(self, config: Config, source: KeySource) -> None:
-        self._config, self._source = config, source
+    def __init__(self, config: Config, source: KeySource, client: TangoClient) -> None:
+        self._config, self._source, self._threads = config, source, client.partitions.signatures
         self._jwt = _Jwt({"require": ["exp", "aud", *(["iss"] if config.jwt_issuer else [])]})
 
     def verify(self, token: str) -> tuple[dict[str, Any], SigningKeys]:
-        """Return the claims of a token, and the keys of which one has signed it. Raises WrongToken, KeysUnavailable."""
+        """Return the claims of a token, and the keys of which one has signed it.
+
+        Raises WrongToken, KeysUnavailable, and DevFailed where the thread for slow signatures is busy.
+        """
         algorithm, key_id = self._header(token)
         keys = self._source.current()
         claims = self._signed_claims(token, algorithm, keys.find(algorithm, key_id))
@@ -71,21 +78,29 @@ class TokenVerifier:
 
     def _signed_claims(self, token: str, algorithm: str, keys: list[PublicKey]) -> dict[str, Any] | None:
         """Return the claims of a token that one of the keys has signed; None where none has. Raises WrongToken."""
+        if keys and algorithm in _SLOW:
+            return self._threads.call("token", self._try_keys, token, algorithm, keys)
+        return self._try_keys(token, algorithm, keys)
+
+    def _try_keys(self, token: str, algorithm: str, keys: list[PublicKey]) -> dict[str, Any] | None:
         for key in keys:
             try:
-                return self._jwt.decode(
-                    token,
-                    key,
-                    [algorithm],
-                    audience=self._config.jwt_audience,
-                    issuer=self._config.jwt_issuer or None,
-                    leeway=self._config.jwt_leeway,
-                )
+                return self._decode(token, algorithm, key)
             except jwt.InvalidSignatureError:
                 continue
             except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
                 raise WrongToken(self._explain(error)) from None
         return None
+
+    def _decode(self, token: str, algorithm: str, key: PublicKey) -> dict[str, Any]:
+        return self._jwt.decode(
+            token,
+            key,
+            [algorithm],
+            audience=self._config.jwt_audience,
+            issuer=self._config.jwt_issuer or None,
+            leeway=self._config.jwt_leeway,
+        )
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, jwt.ExpiredSignatureError):

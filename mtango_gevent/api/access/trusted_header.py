@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mtango_gevent.api.access.identity import Identity
+from mtango_gevent.api.access.watched_file import Problem
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import Unauthorized
@@ -47,7 +48,7 @@ class TrustedHeader:
             raise Unauthorized(f"{self._header} from {peer[:64]!r}: expected an address of MTANGO_AUTH_HEADER_FROM")
         return self._identity(self._header, user, environ.get(self._groups, ""))
 
-    def problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[Problem]:
         return iter(())
 
     def _is_in_networks(self, peer: str) -> bool:
@@ -71,7 +72,8 @@ def _identity(header: str, user: str, groups: str) -> Identity:
     A comma means two headers of the same name, one of them the client's.
     """
     name = from_utf8(user)
-    if "," in name or not name.isprintable() or len(name) > _LONGEST_USER:
-        raise Unauthorized(f"{header}: expected one name of at most {_LONGEST_USER} printable characters")
+    if "," in name or not name.isprintable() or name != name.strip() or len(name) > _LONGEST_USER:
+        expected = f"one name of at most {_LONGEST_USER} printable characters, without blanks around it"
+        raise Unauthorized(f"{header}: expected {expected}")
     names = (group.strip() for group in from_utf8(groups).split(","))
     return Identity(name, frozenset(filter(None, names)), "trusted-header")

@@ -18,7 +18,8 @@ class Partitions:
     unsubscribing: one thread. watching: configuration events, one thread, which a frozen server holds up for seconds.
     subscribing: a part of metadata's; hundreds of requests may subscribe at once, and wait for that until the deadline.
     files: of access control, one thread; passwords: their hashes, one thread, as each takes a processor for long.
-    keys: of tokens, fetched from a provider that may be slow, one thread.
+    uses: the record of the last uses of API keys, one thread.
+    keys: of tokens, fetched from a provider that may be slow, one thread; signatures: slow ones of tokens, one thread.
     pictures: encoding, on a few threads, as each takes a processor. probes: of open devices; pings: of servers.
     whole: the pool itself, without limits of time.
     """
@@ -45,7 +46,9 @@ class Partitions:
         self.watching = partition("the thread for configuration events", 1, UNLIMITED, whole)
         self.files = partition("the thread for files", 1, parent=whole)
         self.passwords = partition("the thread for passwords", 1, patient, whole)
+        self.uses = partition("the thread for the last uses of keys", 1, parent=whole)
         self.keys = partition("the thread for the keys of tokens", 1, parent=whole)
+        self.signatures = partition("the thread for the signatures of tokens", 1, parent=whole)
         self.pictures = partition("the threads for pictures", few, parent=whole)
         self.probes = partition("the threads for probes", tenth, UNLIMITED, whole)
         self.pings = partition("the threads for pings", tenth, UNLIMITED, whole)

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from webtest import TestApp
 
 from mtango_gevent import create_app
 from mtango_gevent.config import Config, ConfigError
+from mtango_gevent.errors import ApiError, Unauthorized
+from tests.hub_thread import in_hub_thread
 
 from .credentials import WHOAMI, basic, new_key, write_passwords
 
@@ -70,6 +73,30 @@ def test_anonymous_client_is_shown_where_rules_decide(
     client = make_client(auth=("basic",), rules=str(rules), **settings)
     assert client.get(WHOAMI).json["anonymous"] is True
     client.get(WHOAMI, headers=basic("alice", "wrong"), status=401)
+
+
+@in_hub_thread
+def test_requests_that_share_a_refusal_have_their_own_headers(settings: dict[str, Any]) -> None:
+    access = create_app(Config(auth=("basic", "key"), **settings)).extensions["mtango"].access
+    basics = access.authentication._methods[0]
+
+    class Busy:
+        def call(self, *_: Any) -> bool:
+            gevent.sleep(0.1)
+            raise Unauthorized("wrong", {"WWW-Authenticate": "Basic of the method"})
+
+    basics._threads = Busy()
+    caught: list[ApiError] = []
+
+    def ask() -> None:
+        with pytest.raises(ApiError) as refusal:
+            access.authenticate({"HTTP_AUTHORIZATION": basic("alice", "x")["Authorization"], "REMOTE_ADDR": "10.0.0.1"})
+        caught.append(refusal.value)
+
+    gevent.joinall([gevent.spawn(ask) for _ in range(3)])
+    expected = ["Basic of the method", 'Bearer realm="mtango-gevent"']
+    assert [refusal.headers["WWW-Authenticate"] for refusal in caught] == [expected] * 3
+    assert len({id(refusal) for refusal in caught}) == 3
 
 
 def test_whoami_is_not_stored(client: TestApp) -> None:

@@ -13,8 +13,9 @@ import pytest
 from webtest import TestApp
 
 from mtango_gevent import create_app
+from mtango_gevent.api.access import Identity
 from mtango_gevent.api.access.attempts import FREE_OF_USER
-from mtango_gevent.api.access.basic import parse
+from mtango_gevent.api.access.basic import VerifiedCredentials, parse
 from mtango_gevent.config import Config, ConfigError
 from tests.waiting import wait_until
 
@@ -84,7 +85,8 @@ def test_health_is_free_and_readiness_keeps_its_details(client: TestApp, file: P
     file.write_text("broken\n", "utf-8")
     headers = basic("alice", "secret")
     (problem,) = wait_until(lambda: client.get("/readyz", headers=headers).json.get("warnings"))
-    assert problem.startswith(f"cannot use {file}, the content from before stays in force: line 1: expected")
+    assert problem.startswith(f"MTANGO_AUTH_BASIC_FILE: cannot use {file}, ")
+    assert "the content from before stays in force: line 1: expected" in problem
     assert client.get("/readyz").json == {"status": "ok"}
     assert client.get("/readyz", headers=basic("alice", "wrong")).json == {"status": "ok"}
 
@@ -156,6 +158,23 @@ def test_passwords_appear_in_no_log_and_no_answer(client: TestApp, caplog: pytes
         assert "secret" not in text
         assert "hidden" not in text
         assert "$2" not in text
+
+
+def test_verified_credentials_are_kept_in_a_bounded_table_without_holding_the_hub() -> None:
+    verified, source, identity = VerifiedCredentials(), object(), Identity("alice", method="basic")
+    digests = [verified.digest(str(number)) for number in range(10_001)]
+    assert verified.find(source, digests[0]) is None
+    for digest in digests[1:]:
+        verified.keep(source, digest, identity)
+    times = []
+    for number in range(100):
+        began = time.perf_counter()
+        verified.keep(source, verified.digest(f"more {number}"), identity)
+        times.append(time.perf_counter() - began)
+    assert statistics.median(times) < 0.0005  # a copy of the table takes two milliseconds
+    assert verified.find(source, digests[1]) is None
+    assert verified.find(source, digests[-1]) == identity
+    assert verified.find(object(), digests[-1]) is None
 
 
 # --- the file ---

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import Flask
+from gevent import monkey
 
 from mtango_gevent import create_app
 from mtango_gevent.api.access import Identity
@@ -58,7 +59,7 @@ def refusal_of(app: Flask, token: str) -> ApiError:
 
 
 def problems_of(app: Flask) -> list[str]:
-    return list(app.extensions["mtango"].access.problems())
+    return [problem.text for problem in app.extensions["mtango"].access.problems()]
 
 
 # --- settings ---
@@ -405,3 +406,38 @@ def test_verified_token_ends_with_its_time(provider: Provider) -> None:
     assert user_of(app, token).user == "ada"
     wait_until(lambda: status_of(app, token) == 401, 6)
     assert "expired" in refusal_of(app, token).description
+
+
+# --- signatures ---
+
+
+@pytest.mark.parametrize("algorithm", ["ES384", "ES512"])
+@in_hub_thread
+def test_slow_signature_does_not_hold_the_hub(provider: Provider, algorithm: str) -> None:
+    provider.keys = {"slow": (algorithm, new_key(algorithm))}
+    app = make_app(provider, jwt_algorithms=(algorithm,))
+    verifier = app.extensions["mtango"].access.authentication._methods[0]._verifier
+    threads, try_keys = set[int](), verifier._try_keys
+
+    def note(token: str, algorithm: str, keys: list[Any]) -> Any:
+        if keys:
+            threads.add(monkey.get_original("_thread", "get_ident")())
+        return try_keys(token, algorithm, keys)
+
+    verifier._try_keys = note
+    assert user_of(app, provider.token()).user == "ada"
+    assert threads
+    assert monkey.get_original("_thread", "get_ident")() not in threads
+
+
+def test_odd_failure_of_a_document_is_a_failed_fetch(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(provider)
+
+    def fail(_: Any) -> None:
+        raise NotImplementedError("odd")
+
+    monkeypatch.setattr(f"{SOURCES}.parse_jwks", fail)
+    for _ in range(5):
+        assert refusal_of(app, provider.token()).status == 503
+    assert problems_of(app) == [f"bearer: cannot fetch the keys of {provider.issuer}: NotImplementedError: odd"]
+    assert provider.asked.count(CERTS) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import logging
 import multiprocessing
@@ -154,6 +156,8 @@ def test_impossible_or_taken_name_is_refused(file: Path, secret: str, name: str)
         b'{"keys": [{"name": 5, "sha256": "' + b"0" * 64 + b'", "groups": [], "created": 1, "expires": 0}]}',
         b'{"keys": [{"name": "a", "sha256": "' + b"0" * 64 + b'", "groups": [5], "created": 1, "expires": 0}]}',
         b'{"keys": [{"name": "a", "sha256": "' + b"0" * 64 + b'", "groups": [], "created": 1, "expires": "x"}]}',
+        b'{"keys": [{"name": "a", "sha256": "' + b"0" * 64 + b'", "groups": "ab", "created": 1, "expires": 0}]}',
+        b'{"keys": [{"name": "a", "sha256": "' + b"A" * 64 + b'", "groups": [], "created": 1, "expires": 0}]}',
         b"\xff",
     ],
 )
@@ -180,10 +184,57 @@ def test_recorded_use_is_the_latest_of_all_workers(file: Path, secret: str) -> N
     assert one.last_uses() == {}
 
 
+def test_uses_are_recorded_together_and_again_after_another_process_had_the_lock(
+    client: TestApp, file: Path, secret: str
+) -> None:
+    others = [new_key(file, f"other-{number}") for number in range(3)]
+    for other in others:
+        wait_for_status(client, header(other), 200)
+    uses = client.app.extensions["mtango"].access.authentication._methods[0]._uses
+    with file.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        uses._due = 0.0
+        began = time.monotonic()
+        assert status_of(client, header(secret)) == 200
+        time.sleep(0.2)
+        assert status_of(client, header(others[0])) == 200
+        assert time.monotonic() - began < 1
+        assert KeyFile(str(file)).last_uses().keys() <= {digest(others[0])}  # the first use of all is recorded at once
+
+    def are_recorded() -> bool:
+        status_of(client, header(others[0]))
+        return len(KeyFile(str(file)).last_uses()) == 4
+
+    wait_until(are_recorded)
+
+
+def test_lock_is_one_that_other_users_cannot_hold(file: Path, secret: str) -> None:
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        assert new_key(file, "other")
+    finally:
+        os.close(folder)
+    assert os.listdir(file.parent) == [file.name]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away")
+def test_owner_and_mode_of_the_file_stay(file: Path, secret: str) -> None:
+    os.chown(file, 1234, 1235)
+    new_key(file, "other")
+    KeyFile(str(file)).revoke("other")
+    status = file.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (1234, 1235, 0o600)
+
+
 def _add_and_record(path: str, worker: int) -> None:
     file = KeyFile(path)
     for number in range(20):
-        file.record_uses({digest(file.add(f"{worker}-{number}", [], None)): 5.0})
+        uses = {digest(file.add(f"{worker}-{number}", [], None)): 5.0}
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                file.record_uses(uses)
+                break
 
 
 def test_changes_of_several_processes_are_all_kept(file: Path) -> None:

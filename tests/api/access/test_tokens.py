@@ -32,6 +32,7 @@ def provider() -> Iterator[Provider]:
         provider.keys = keys
         other_use = {**jwk(STRANGER, "encryption", "RS256"), "use": "enc"}
         others = [other_use, {"kty": "oct", "k": "c2VjcmV0", "kid": "secret"}, {"kty": "new"}, 7]
+        others += [{**jwk(STRANGER, "odd", "RS256"), "alg": alg} for alg in ("none", "XS1", 5, [])]
         document = provider.document("/certs")
         document["keys"] = [*others, *document["keys"]]
         provider.answers["/realms/test/certs"] = 200, {}, orjson.dumps(document)

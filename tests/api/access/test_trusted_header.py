@@ -78,3 +78,14 @@ def test_client_without_the_header_is_401(client: TestApp) -> None:
 def test_start_fails_without_addresses() -> None:
     with pytest.raises(ConfigError, match=r"^MTANGO_AUTH_HEADER_FROM: expected the addresses"):
         create_app(Config(auth=("trusted-header",)))
+
+
+@pytest.mark.parametrize("user", ["admin\xa0", "\xa0admin", "ad\x1fmin", "ad\x7fmin", "admin ", " admin"])
+def test_name_with_blanks_around_it_or_control_characters_is_refused(client: TestApp, user: str) -> None:
+    answer = client.get(WHOAMI, extra_environ={"HTTP_X_REMOTE_USER": user, "REMOTE_ADDR": "10.0.0.1"}, status=401)
+    assert "without blanks around it" in answer.text
+
+
+def test_user_without_a_header_of_groups_has_none(client: TestApp) -> None:
+    client.get(WHOAMI, headers={"X-Remote-User": "alice", "X-Remote-Groups": "admins"})
+    assert client.get(WHOAMI, headers={"X-Remote-User": "alice"}).json["groups"] == []
