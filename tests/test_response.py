@@ -10,16 +10,21 @@ from gunicorn import util
 from gunicorn.config import Config
 from gunicorn.http import errors, wsgi
 
+from mtango_gevent.serving import response
 from mtango_gevent.serving.response import GatewayResponse
 
 PLAIN = [("Content-Type", "application/json"), ("Vary", "Origin")]
 
 
 class Socket:
-    """Collects what is written."""
+    """Collects what is written. A `send` takes 100 bytes at most."""
 
     def __init__(self) -> None:
         self.received = b""
+
+    def send(self, data: bytes) -> int:
+        self.received += data[:100]
+        return min(100, len(data))
 
     def sendall(self, data: bytes) -> None:
         self.received += data
@@ -34,11 +39,11 @@ def written(
 ) -> bytes:
     socket = Socket()
     request = types.SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False)
-    response = response_class(request, socket, Config())  # pyright: ignore[reportArgumentType]
-    response.start_response(status, list(headers))  # pyright: ignore[reportArgumentType]
+    answer = response_class(request, socket, Config())  # pyright: ignore[reportArgumentType]
+    answer.start_response(status, list(headers))  # pyright: ignore[reportArgumentType]
     for piece in pieces:
-        response.write(piece)
-    response.close()
+        answer.write(piece)
+    answer.close()
     return socket.received
 
 
@@ -69,7 +74,9 @@ def test_response_is_the_same_as_gunicorns(
     headers: Sequence[tuple[str, str]],
     pieces: Sequence[bytes],
 ) -> None:
-    monkeypatch.setattr(util, "http_date", lambda: "Sat, 21 Nov 2026 00:00:00 GMT")
+    date = "Sat, 21 Nov 2026 00:00:00 GMT"
+    monkeypatch.setattr(util, "http_date", lambda: date)
+    monkeypatch.setattr(response, "_date", lambda second: date)
     for _ in range(2):  # the second time its headers are known
         ours = written(GatewayResponse, status, headers, pieces, method)
         assert ours == written(wsgi.Response, status, headers, pieces, method)

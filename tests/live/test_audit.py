@@ -15,10 +15,14 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.api.test_audit import fill, small_disk
 
 from .conftest import Gateway, served, wait_until
+
+pytestmark = pytest.mark.slow
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:application"]
 VALUE = "/devices/sys/tg_test/1/attributes/double_scalar_w/value"

@@ -24,6 +24,8 @@ from tests.api.access.credentials import basic, new_key, write_passwords
 from .conftest import COMMAND, ROOT, Gateway, served, wait_until
 from .password_flood import KINDS, flooded_gateway, measure
 
+pytestmark = pytest.mark.slow
+
 WHOAMI = "/tango/rest/sys/whoami"
 
 
@@ -55,7 +57,6 @@ def wrong_settings(folder: Path) -> Iterator[tuple[dict[str, str], str]]:
     yield {"MTANGO_AUDIT": f"{folder}/none/log"}, f"MTANGO_AUDIT: cannot open {folder}/none/log"
 
 
-@pytest.mark.slow
 def test_wrong_settings_are_one_line_before_the_banner(tmp_path: Path) -> None:
     for settings, problem in wrong_settings(tmp_path):
         ended = start([sys.executable, "-m", "mtango_gevent", "serve"], **settings)
@@ -64,7 +65,6 @@ def test_wrong_settings_are_one_line_before_the_banner(tmp_path: Path) -> None:
         assert line.startswith(f"mtango-gevent: {problem}")
 
 
-@pytest.mark.slow
 def test_check_fails_with_wrong_settings(tmp_path: Path) -> None:
     for settings, problem in wrong_settings(tmp_path):
         ended = start([sys.executable, "-m", "mtango_gevent", "check"], **settings)
@@ -72,7 +72,6 @@ def test_check_fails_with_wrong_settings(tmp_path: Path) -> None:
         assert ended.stderr.startswith(f"mtango-gevent: {problem}")
 
 
-@pytest.mark.slow
 def test_wrong_settings_end_gunicorn_without_a_traceback(tmp_path: Path) -> None:
     for settings, problem in wrong_settings(tmp_path):
         ended = start(COMMAND, **settings)
@@ -81,7 +80,6 @@ def test_wrong_settings_end_gunicorn_without_a_traceback(tmp_path: Path) -> None
         assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.slow
 def test_trusted_header_does_not_go_with_headers_that_cannot_be_told_apart() -> None:
     settings = {"MTANGO_AUTH": "trusted-header", "MTANGO_AUTH_HEADER_FROM": "127.0.0.1"}
     ended = start([*COMMAND[:3], "--header-map", "dangerous", *COMMAND[3:]], **settings)
@@ -98,7 +96,6 @@ def answer_of(gateway: Gateway, path: str, method: str = "GET") -> tuple[int, st
         return refusal.code, refusal.read().decode()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("end", ["kill", "reload"])
 def test_new_worker_with_broken_files_refuses_and_recovers(
     tango_system: EmbeddedTango, host_path: str, tmp_path: Path, end: str
@@ -168,7 +165,6 @@ class Users:
             thread.join()
 
 
-@pytest.mark.slow
 def test_changes_are_in_force_in_all_workers_and_fail_no_request(tango_system: EmbeddedTango, tmp_path: Path) -> None:
     passwords, keys = tmp_path / "htpasswd", tmp_path / "keys"
     stays = new_key(keys, "stays")
@@ -214,7 +210,6 @@ def test_changes_are_in_force_in_all_workers_and_fail_no_request(tango_system: E
 # --- a flood ---
 
 
-@pytest.mark.slow
 @pytest.mark.timing
 def test_flood_of_wrong_passwords_does_not_touch_users(
     tango_system: EmbeddedTango, host_path: str, tmp_path: Path
