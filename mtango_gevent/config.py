@@ -51,8 +51,7 @@ _SERVICE = re.compile(
 )
 _SERVICE_URL = re.compile("(tcp|udp|sctp)://")
 
-# Value of the setting `cors_origins` for the pages of every origin.
-ALL_ORIGINS = "*"
+ALL_ORIGINS = "*"  # in the setting `cors_origins`
 
 T = TypeVar("T")
 

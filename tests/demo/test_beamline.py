@@ -10,6 +10,8 @@ from tango import DevState
 
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def motor(device: Callable[[str], tango.DeviceProxy]) -> Iterator[tango.DeviceProxy]:

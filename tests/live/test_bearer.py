@@ -26,6 +26,8 @@ from tests.patched_process import in_patched_process
 
 from .conftest import COMMAND, Gateway, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
@@ -83,7 +85,6 @@ class Load:
             thread.join()
 
 
-@pytest.mark.slow
 def test_keys_rotate_under_load(tango_system: EmbeddedTango, provider: Provider, tmp_path: Path) -> None:
     with protected(provider, tmp_path, MTANGO_WORKERS="2") as gateway, Load(gateway, provider) as load:
         wait_until(lambda: len(load.answers) > 100)
@@ -124,7 +125,6 @@ def test_slow_provider_delays_no_request_with_a_known_key(
         assert longest < 0.3
 
 
-@pytest.mark.slow
 def test_provider_that_is_away_stops_neither_the_start_nor_other_requests(
     tango_system: EmbeddedTango, provider: Provider, tmp_path: Path
 ) -> None:
@@ -180,7 +180,6 @@ def make_certificate(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("is_trusted", [True, False])
 def test_certificate_of_the_provider_is_verified(tango_system: EmbeddedTango, tmp_path: Path, is_trusted: bool) -> None:
     path = make_certificate(tmp_path)

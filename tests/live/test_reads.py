@@ -17,6 +17,8 @@ from tests.pytango_process import PyTango
 
 from .conftest import Gateway, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 MANY = 30
 
 

@@ -32,6 +32,8 @@ from tests.hub_thread import in_hub_thread
 from tests.oidc_provider import AUDIENCE, Provider, jwk, new_key, oidc_provider, pem
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SOURCES = "mtango_gevent.api.access.key_sources"
 CERTS = "/realms/test/certs"
 DISCOVERY = "/realms/test/.well-known/openid-configuration"

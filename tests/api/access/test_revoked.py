@@ -22,6 +22,8 @@ from tests.api.access.conftest import PROXY, Gateway
 from tests.conftest import DEMO_DEVICE
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 ALLOWED = '[[rule]]\nusers = ["ann"]\nmay = ["read", "write", "execute", "configure"]\n'
 ANN = {"X-Remote-User": "ann"}
 

@@ -25,6 +25,8 @@ from tests.waiting import wait_until
 
 from .credentials import WHOAMI, basic, htpasswd_line, new_key, status_of, wait_for_status, write_passwords
 
+pytestmark = pytest.mark.slow
+
 ALLOW_ALL = '[[rule]]\nanyone = true\nmay = ["read", "write"]\n'
 DEEP_TOML = "a = " + "[" * 5000 + "]" * 5000
 
