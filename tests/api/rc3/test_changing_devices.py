@@ -14,6 +14,8 @@ from tests.live.conftest import wait_until
 from tests.metric_values import metric_value
 from tests.pytango_process import PyTango
 
+pytestmark = pytest.mark.slow
+
 # Seconds within which a change is seen; three times what is promised.
 SOON = 3.0
 
@@ -52,7 +54,6 @@ def test_labels_that_another_client_changes_are_seen(client: TestApp, url: str, 
     wait_until(lambda: value(client, url) == "open", SOON)
 
 
-@pytest.mark.slow
 def test_labels_that_a_restart_changes_are_seen(
     client: TestApp, url: str, server: ServerProcess, pytango: PyTango
 ) -> None:
@@ -71,7 +72,6 @@ def test_a_configuration_that_another_client_changes_is_seen_at_once(
     assert client.get(f"{url}/attributes/info?attr=typed").json[0]["label"] == "new"
 
 
-@pytest.mark.slow
 def test_an_argument_of_a_type_that_a_restart_has_changed_is_taken(
     client: TestApp, url: str, server: ServerProcess, pytango: PyTango
 ) -> None:
@@ -88,7 +88,6 @@ def put_both(client: TestApp, url: str, text: str) -> tuple[Any, Any]:
     return output, client.put(f"{url}/attributes/typed/value?v={text}").json["value"]
 
 
-@pytest.mark.slow
 def test_an_output_has_the_type_that_the_device_gives_it(
     client: TestApp, url: str, server: ServerProcess, pytango: PyTango
 ) -> None:
@@ -99,7 +98,6 @@ def test_an_output_has_the_type_that_the_device_gives_it(
         assert output == ({"name": "Take", "output": 5} if answers == "true" else {"name": "Take"})
 
 
-@pytest.mark.slow
 def test_a_value_that_fits_the_old_type_is_sent_as_the_new_one(
     client: TestApp, url: str, server: ServerProcess, pytango: PyTango
 ) -> None:

@@ -15,6 +15,8 @@ from tests.conftest import SENDER_DEVICE
 from tests.live.conftest import wait_until
 from tests.pytango_process import PyTango
 
+pytestmark = pytest.mark.slow
+
 WALLED_DEVICE, MOVED_DEVICE = "test/walled/1", "test/moved/1"
 
 
@@ -113,7 +115,6 @@ def test_an_attribute_that_is_removed_and_added_again(
     wait_until(lambda: follower.hears(1))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["DevRestart", "RestartServer"])
 def test_devices_that_are_restarted_by_their_server(
     follow: Callable[..., Follower], sender: str, pytango: PyTango, command: str
@@ -138,7 +139,6 @@ def comes_by_event(follower: Follower, sender: str, pytango: PyTango) -> bool:
     return follower.hears(pytango.read(sender, "Position")) and not follower.is_reading
 
 
-@pytest.mark.slow
 def test_a_device_that_moves_to_another_server(
     follow: Callable[..., Follower], tango_system: EmbeddedTango, pytango: PyTango
 ) -> None:
@@ -172,7 +172,6 @@ def walled(tango_system: EmbeddedTango, pytango: PyTango) -> Iterator[str]:
     server.stop()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("silence", [1, 3600], ids=["the value has changed", "Tango says so"])
 def test_a_device_server_whose_event_ports_are_closed_is_read(
     follow: Callable[..., Follower], walled: str, pytango: PyTango, silence: float

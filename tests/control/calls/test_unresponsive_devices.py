@@ -13,6 +13,8 @@ from tests.control.concurrency import Item, NativeEvent, native_sleep, new_clien
 from tests.patched_process import in_patched_process
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @in_patched_process
 def test_device_that_hangs_is_refused_at_once_until_a_probe_comes_back() -> None:

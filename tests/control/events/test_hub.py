@@ -29,6 +29,8 @@ from tests.patched_process import in_patched_process
 from tests.pytango_process import PyTango
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def send(device: Device, attributes: int, events: int, per_second: int) -> None:
     device.run_command(device.describe_command("Send"), [attributes, events, per_second])
