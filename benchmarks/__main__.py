@@ -67,7 +67,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, default=1, help="of each contestant, each time for so many rounds")
     parser.add_argument("--seconds", type=int, default=2, help="of each round, as wrk counts in whole ones")
     parser.add_argument("--workloads", nargs="*", choices=names, metavar="NAME", help="; ".join(names))
-    parser.add_argument("--connections", type=int, nargs="*", default=[], help="in place of those of each workload")
+    parser.add_argument(
+        "--connections", type=int, nargs="*", default=[], help="numbers of connections, for every workload"
+    )
     parser.add_argument("--links", nargs="*", choices=list(DELAYS), default=["loopback"], help="; ".join(DELAYS))
     parser.add_argument("--no-yardsticks", action="store_true", help="the gateway, and another checkout, alone")
     parser.add_argument("--against", type=_checkout, metavar="DIR", help="another checkout, in the same rounds")

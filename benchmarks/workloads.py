@@ -60,7 +60,7 @@ class Workload:
     yardsticks: tuple[str, ...] = (*SERVED, LOOP)
 
     def over(self, link: str, alone: bool = False, connections: tuple[int, ...] = ()) -> Workload:
-        """Return the same over a link. alone: without yardsticks; connections: in place of its own, if any."""
+        """Return the same over a link. alone: without yardsticks; connections: their numbers, () for its own."""
         named = (
             self
             if link == "loopback"

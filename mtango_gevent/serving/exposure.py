@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mtango_gevent.config import Config, tomllib
+from mtango_gevent.ip_address import is_loopback
 
 # Actions on devices that change something.
 _CHANGES = ("write", "execute", "configure")
@@ -21,7 +22,7 @@ def warning(config: Config, addresses: Iterable[Any]) -> str:
 
     addresses: of the listening sockets, as getsockname() returns them; a host that is a name counts as it is written.
     """
-    exposed = [address for address in addresses if isinstance(address, tuple) and not _is_loopback(address[0])]
+    exposed = [address for address in addresses if isinstance(address, tuple) and not is_loopback(address[0])]
     if not exposed or config.read_only:
         return ""
     if config.rules:
@@ -54,10 +55,3 @@ def _opens_devices(rule: Mapping[str, Any]) -> bool:
     """Return whether a rule allows changes of devices to clients of every network, unless another rule forbids it."""
     every = rule.get("anyone") or any(ipaddress.ip_network(text).prefixlen == 0 for text in rule.get("networks", ()))
     return bool(every) and any(action in rule.get("may", ()) for action in _CHANGES)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -13,13 +13,13 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango, free_port
 from mtango_gevent.key_file import KeyFile
 from tests.api.access.credentials import basic, new_key, write_passwords
+from tests.http_clients import Clients
 
 from .conftest import COMMAND, ROOT, Gateway, served, wait_until
 from .password_flood import KINDS, flooded_gateway, measure
@@ -142,27 +142,17 @@ def test_header_with_underscores_is_not_taken_for_the_proxys(tango_system: Embed
 # --- changes ---
 
 
-class Users:
+class Users(Clients):
     """Requests of users whose credentials do not change, one after the other as long as the block lasts."""
 
     def __init__(self, gateway: Gateway, *users: dict[str, str]) -> None:
+        super().__init__()
         self.statuses = Counter[int]()
-        self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(gateway, headers)) for headers in users]
 
     def _ask(self, gateway: Gateway, headers: dict[str, str]) -> None:
         while not self._over.is_set():
             self.statuses[status_of(gateway, headers)] += 1
-
-    def __enter__(self) -> Users:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def test_changes_are_in_force_in_all_workers_and_fail_no_request(tango_system: EmbeddedTango, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.http_clients import Clients
 from tests.oidc_provider import AUDIENCE, Provider, new_key, oidc_provider
 from tests.patched_process import in_patched_process
 
@@ -60,11 +61,12 @@ def ask(gateway: Gateway, token: str, path: str = "/sys/whoami") -> tuple[int, A
         return answer.status, orjson.loads(answer.read()), time.monotonic() - began
 
 
-class Load:
+class Load(Clients):
     """Clients that each send a new token with every request, as long as a with block lasts."""
 
     def __init__(self, gateway: Gateway, provider: Provider, clients: int = 4) -> None:
-        self._over, self._provider = threading.Event(), provider
+        super().__init__()
+        self._provider = provider
         self.answers: list[tuple[int, Any, float]] = []
         self._threads = [threading.Thread(target=self._work, args=(gateway,)) for _ in range(clients)]
 
@@ -73,16 +75,6 @@ class Load:
         while not self._over.wait(0.005):
             number += 1
             self.answers.append(ask(gateway, self._provider.token(number=number)))
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def test_keys_rotate_under_load(tango_system: EmbeddedTango, provider: Provider, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
-import ipaddress
 import socket
 import ssl
 import time
@@ -16,6 +15,8 @@ from urllib.parse import urlsplit
 
 import orjson
 from gevent._hub_local import get_hub_if_exists  # the public get_hub() would make one
+
+from mtango_gevent.ip_address import is_loopback
 
 # Seconds for the connection, and again for the whole answer.
 _TIMEOUT = 5.0
@@ -28,19 +29,10 @@ def check_url(url: str) -> None:
     """Raise ValueError for a URL from which keys cannot be fetched safely: http only to this machine, no password."""
     expected = "expected a URL with https, or with http and a loopback address"
     parts = urlsplit(url)  # raises ValueError
-    if not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))):
+    if not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))):
         raise ValueError(expected)
     if not parts.hostname or parts.username is not None or parts.query or parts.fragment or parts.port == 0:
         raise ValueError(f"{expected}, without user, query and fragment")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def fetch_json(url: str) -> dict[str, Any]:
