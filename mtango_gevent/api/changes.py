@@ -34,7 +34,7 @@ def expect_view() -> None:
     context = current()
     need = request_targets.need() if context.changes else None
     if need is not None:
-        target = request_targets.of_view(context, need)
+        target = request_targets.of_view(context.state, need)
         _expect(context, [target], context.changes[0].detail)
 
 
@@ -68,7 +68,7 @@ def begin_changes(
     """
     context = current()
     if context.changes:
-        _expect(context, [request_targets.of_device(context, action, kind, device, name) for name in sent])
+        _expect(context, [request_targets.of_device(context.state, action, kind, device, name) for name in sent])
         _note_new(context.changes, sent.values())
     guard.require(action, kind, device, sent)
     if context.changes:

@@ -15,7 +15,8 @@ from typing import Generic, TypeVar
 
 from flask import Flask
 
-from mtango_gevent.api import guard, pictures, query, reply, urls
+from mtango_gevent.api import guard, pictures, query, reply, request_targets, urls
+from mtango_gevent.api.access import Target
 from mtango_gevent.api.flask_hooks import FlaskHooks
 from mtango_gevent.api.rc3 import attributes
 from mtango_gevent.api.reply import Rendered
@@ -50,12 +51,12 @@ def _is_plain(accept: str, host: str) -> bool:
 class PreparedRead(Generic[T]):
     """A read of which everything but the reading itself is done.
 
-    route: the URL rule of the Flask view; names: of the attributes.
+    route: the URL rule of the Flask view; targets: the attributes, for the check of access.
     """
 
     route: str
     device: Device
-    names: list[str]
+    targets: tuple[Target, ...]
     read: Callable[[], Reading[T]]
     render: Callable[[T], Rendered]
 
@@ -78,7 +79,7 @@ class FastValues:
 
     def __init__(self, app: Flask, state: AppState) -> None:
         self._body_limit = _SMALL_BODY if state.config.value_max_age else math.inf
-        self._hooks = FlaskHooks(app, _ENDPOINTS)
+        self._state, self._hooks = state, FlaskHooks(app, _ENDPOINTS)
         self._routes = [next(app.url_map.iter_rules(endpoint)).rule for endpoint in _ENDPOINTS]
         base = re.escape(f"{state.config.app_base}/rc3")
         device = rf"hosts/({_NAME})/([0-9]{{1,5}})/devices/({_NAME})/({_NAME})/({_NAME})"
@@ -102,7 +103,7 @@ class FastValues:
         ):
             return None
         prepared = self._prepare(path, parameters)
-        if prepared is None or not guard.allows_reads(context, prepared.device, prepared.names):
+        if prepared is None or not guard.allows_reads(context, prepared.targets):
             return None
         context.route, context.device = prepared.route, prepared.device.full_name
         rendered, began = prepared.run(self._body_limit)
@@ -123,7 +124,7 @@ class FastValues:
             return PreparedRead(
                 self._routes[0],
                 device,
-                [attribute],
+                self._targets(device, [attribute]),
                 lambda: device.read_value(attribute),
                 lambda item: attributes.render_value(device, item),
             )
@@ -132,7 +133,13 @@ class FastValues:
         return PreparedRead(
             self._routes[1],
             device,
-            names,
+            self._targets(device, names),
             lambda: device.read_values(names),
             lambda items: attributes.render_values(device, items),
         )
+
+    def _targets(self, device: Device, names: list[str]) -> tuple[Target, ...]:
+        """Return what has to be checked for each request."""
+        if self._state.access.reads_are_open:
+            return ()
+        return tuple(request_targets.of_device(self._state, "read", "attribute", device, name) for name in names)

@@ -26,7 +26,7 @@ def check_view() -> None:
     if need is None:
         return
     context, device = current(), request_targets.device_in_url()
-    target = request_targets.of_view(context, need)
+    target = request_targets.of_view(context.state, need)
     page_action = target.action if need.changes else "read"
     refusal = _refusal_of_page(context, page_action) or context.refusal
     if refusal is not None:
@@ -102,7 +102,7 @@ def checker(action: Action, kind: Kind, device: Device) -> Callable[[str], None]
     context = current()
 
     def check(name: str) -> None:
-        _check(context, Checked(request_targets.of_device(context, action, kind, device, name), device))
+        _check(context, Checked(request_targets.of_device(context.state, action, kind, device, name), device))
 
     return check
 
@@ -114,7 +114,7 @@ def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -
         return {}
     found: dict[str, ApiError] = {}
     for name in context.state.client.concurrency.in_turns(names):
-        refusal = _refusal(context, request_targets.of_device(context, action, kind, device, name))
+        refusal = _refusal(context, request_targets.of_device(context.state, action, kind, device, name))
         if refusal is not None:
             found[name] = refusal
     return found
@@ -136,15 +136,14 @@ def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[st
 # --- requests without a view ---
 
 
-def allows_reads(context: RequestContext, device: Device, attributes: Iterable[str]) -> bool:
-    """Return whether the client of a request may read all these attributes."""
+def allows_reads(context: RequestContext, targets: Iterable[Target]) -> bool:
+    """Return whether the client of a request may read all these targets."""
     if context.state.access.reads_are_open:
         return True
     if context.refusal is not None or _refusal_of_page(context, "read") is not None:
         return False
     if context.state.access.is_open:
         return True
-    targets = (request_targets.of_device(context, "read", "attribute", device, name) for name in attributes)
     return all(_refusal(context, target) is None for target in targets)
 
 

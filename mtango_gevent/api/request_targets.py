@@ -8,7 +8,7 @@ from typing import Any
 from flask import current_app, request
 
 from mtango_gevent.api.access import Action, Kind, Need, Target, comparable, declared
-from mtango_gevent.api.request_context import RequestContext
+from mtango_gevent.api.request_context import AppState
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
 
@@ -32,23 +32,23 @@ def of_url(need: Need, values: Mapping[str, Any]) -> Target:
     return Target(need.action, need.kind, _name(need, values), comparable("device", device), host)
 
 
-def of_view(context: RequestContext, need: Need) -> Target:
+def of_view(state: AppState, need: Need) -> Target:
     """Return the target of the current request, which has a view."""
     values = request.view_args or {}
     name = _name(need, values)
     if "device" in values:
-        return of_device(context, need.action, need.kind, values["device"], name)
+        return of_device(state, need.action, need.kind, values["device"], name)
     if "tango_host" in values:
-        return _of_host(context, need.action, need.kind, values["tango_host"], "", name)
+        return _of_host(state, need.action, need.kind, values["tango_host"], "", name)
     return Target(need.action, need.kind, name)
 
 
-def of_device(context: RequestContext, action: Action, kind: Kind, device: Device, name: str) -> Target:
-    return _of_host(context, action, kind, device.host, device.name, name)
+def of_device(state: AppState, action: Action, kind: Kind, device: Device, name: str) -> Target:
+    return _of_host(state, action, kind, device.host, device.name, name)
 
 
-def _of_host(context: RequestContext, action: Action, kind: Kind, host: TangoHost, device: str, name: str) -> Target:
-    return context.state.access.target(action, kind, name, device, host.names())
+def _of_host(state: AppState, action: Action, kind: Kind, host: TangoHost, device: str, name: str) -> Target:
+    return state.access.target(action, kind, name, device, host.names())
 
 
 def _name(need: Need, values: Mapping[str, Any]) -> str:

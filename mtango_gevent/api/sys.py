@@ -131,7 +131,7 @@ def _decide(
     if device is None:
         target = access.Target(action, kind, access.comparable(kind, name))
     else:
-        target = request_targets.of_device(context, action, kind, device, name)
+        target = request_targets.of_device(context.state, action, kind, device, name)
     decision = context.state.access.decide(context.identity, context.environ, target)
     if not decision.allowed or context.identity.is_anonymous:  # of whom the Tango host is not asked
         return target, decision

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 import secrets
 from collections import Counter
@@ -11,13 +10,11 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
-from cachetools import TTLCache
-
 from mtango_gevent.api.access.attempts import Attempts
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
+from mtango_gevent.api.access.verified import VerifiedCredentials
 from mtango_gevent.api.access.watched_file import Problem, WatchedFile
 from mtango_gevent.config import Config, ConfigError
-from mtango_gevent.control.calls import NativeLock
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.single_flight import SingleFlight
 from mtango_gevent.errors import ApiError, DevFailed, Unauthorized, in_one_line
@@ -34,8 +31,8 @@ _COSTS = range(4, 15)
 # Bytes of a password that bcrypt takes; htpasswd leaves out the others.
 _BYTES = 72
 
-# Seconds without use after which verified credentials are forgotten, and the number of them that are kept.
-_KEPT_SECONDS, _MOST_KEPT = 300.0, 10_000
+# Seconds without use after which verified credentials are forgotten.
+_KEPT_SECONDS = 300.0
 
 
 class Passwords(NamedTuple):
@@ -88,42 +85,6 @@ def _decode(name: bytes) -> str:
         return name.decode("latin-1")
 
 
-class VerifiedCredentials:
-    """The identities of credentials that were right lately, by a keyed digest of them, as long as the file is the same.
-
-    They pass without a delay, whatever other clients of the same user or address do.
-    """
-
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
-        self._kept = _new_cache()
-        self._source: object = None
-        self._guard = NativeLock()  # held for dictionary work only
-
-    def digest(self, credentials: str) -> bytes:
-        return hashlib.blake2b(credentials.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).digest()
-
-    def find(self, source: object, digest: bytes) -> Identity | None:
-        """Return the identity, and keep it for longer. source: the content of the file that is in force."""
-        with self._guard:
-            if source is not self._source:
-                self._kept, self._source = _new_cache(), source
-            identity = self._kept.get(digest)
-            if identity is not None:
-                self._kept[digest] = identity
-        return identity
-
-    def keep(self, source: object, digest: bytes, identity: Identity) -> None:
-        """Keep the identity of credentials that have been verified with that content of the file."""
-        with self._guard:
-            if source is self._source:
-                self._kept[digest] = identity
-
-
-def _new_cache() -> TTLCache[bytes, Identity]:
-    return TTLCache(_MOST_KEPT, _KEPT_SECONDS)
-
-
 class Basic:
     """HTTP's Basic authentication."""
 
@@ -136,7 +97,7 @@ class Basic:
             raise ConfigError("MTANGO_AUTH: `basic` needs bcrypt: pip install 'mtango-gevent[auth]'")
         self._file = WatchedFile("MTANGO_AUTH_BASIC_FILE", config.auth_basic_file, parse, client)
         self._threads = client.partitions.passwords
-        self._verified, self._attempts = VerifiedCredentials(), Attempts()
+        self._verified, self._attempts = VerifiedCredentials(_KEPT_SECONDS, renews=True), Attempts()
         self._flights = SingleFlight(client.concurrency.signal)
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity | None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from cachetools import LRUCache
+from typing import TYPE_CHECKING, Any
 
 from mtango_gevent.api.access.identity import Identity
+from mtango_gevent.api.access.verified import VerifiedCredentials
 from mtango_gevent.api.access.watched_file import Problem
 from mtango_gevent.config import Config, ConfigError
-from mtango_gevent.control.calls import NativeLock
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError, DevFailed, Unauthorized, in_one_line
 from mtango_gevent.key_file import PREFIX
@@ -21,22 +18,14 @@ from mtango_gevent.key_file import PREFIX
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# Verified tokens that are kept, about half a kilobyte each, and for how many seconds at most.
-_MOST_KEPT, _KEPT_FOR = 10_000, 60.0
+# Seconds for which a verified token is kept at most.
+_KEPT_SECONDS = 60.0
 
 # Characters of the longest name of a user or group.
 _LONGEST_NAME = 255
 
 # Characters that `error_description` cannot have (RFC 6750).
 _NOT_QUOTABLE = re.compile(r"[^ !#-\[\]-~]")
-
-
-class _Verified(NamedTuple):
-    """A token that the keys have verified. until: time.monotonic()."""
-
-    identity: Identity
-    keys: object
-    until: float
 
 
 class Bearer:
@@ -60,8 +49,7 @@ class Bearer:
         self._source = key_sources.key_source(config, client)
         self._verifier = tokens.TokenVerifier(config, self._source, client)
         self._wrong, self._unavailable = tokens.WrongToken, tokens.KeysUnavailable
-        self._kept: LRUCache[bytes, _Verified] = LRUCache(_MOST_KEPT)
-        self._guard = NativeLock()  # held for dictionary work only
+        self._verified = VerifiedCredentials(_KEPT_SECONDS)
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity | None:
         """Return the user of a request; None where it has no token.
@@ -72,13 +60,8 @@ class Bearer:
         token = token.strip()
         if scheme.lower() != "bearer" or token.startswith(PREFIX):  # an API key, which the method `key` checks
             return None
-        keys = self._source.current()
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        with self._guard:
-            kept = self._kept.get(digest)
-        if kept and kept.keys is keys and time.monotonic() < kept.until:
-            return kept.identity
-        return self._verify(token, digest)
+        digest = self._verified.digest(token)
+        return self._verified.find(self._source.current(), digest) or self._verify(token, digest)
 
     def problems(self) -> Iterator[Problem]:
         """Yield why the keys are not those of now, for /readyz."""
@@ -95,9 +78,8 @@ class Bearer:
         except DevFailed as failure:
             raise ApiError(503, failure.args[0].reason, in_one_line(failure), {"Retry-After": "1"}) from None
         identity = self._identity(claims)
-        left = min(_KEPT_FOR, claims["exp"] + self._config.jwt_leeway - time.time())
-        with self._guard:
-            self._kept[digest] = _Verified(identity, keys, time.monotonic() + left)
+        left = claims["exp"] + self._config.jwt_leeway - time.time()
+        self._verified.keep(keys, digest, identity, left)
         return identity
 
     def _identity(self, claims: dict[str, Any]) -> Identity:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 
-@dataclasses.dataclass(frozen=True)
-class Identity:
-    """user: name, empty for an anonymous client; method: one of MTANGO_AUTH's, `none` for an anonymous client."""
+class Identity(NamedTuple):
+    """A tuple, as each request hashes one.
+
+    user: name, empty for an anonymous client; method: one of MTANGO_AUTH's, `none` for an anonymous client.
+    """
 
     user: str = ""
     groups: frozenset[str] = frozenset()

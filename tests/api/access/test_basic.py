@@ -13,9 +13,8 @@ import pytest
 from webtest import TestApp
 
 from mtango_gevent import create_app
-from mtango_gevent.api.access import Identity
 from mtango_gevent.api.access.attempts import FREE_OF_USER
-from mtango_gevent.api.access.basic import VerifiedCredentials, parse
+from mtango_gevent.api.access.basic import parse
 from mtango_gevent.config import Config, ConfigError
 from tests.waiting import wait_until
 
@@ -158,23 +157,6 @@ def test_passwords_appear_in_no_log_and_no_answer(client: TestApp, caplog: pytes
         assert "secret" not in text
         assert "hidden" not in text
         assert "$2" not in text
-
-
-def test_verified_credentials_are_kept_in_a_bounded_table_without_holding_the_hub() -> None:
-    verified, source, identity = VerifiedCredentials(), object(), Identity("alice", method="basic")
-    digests = [verified.digest(str(number)) for number in range(10_001)]
-    assert verified.find(source, digests[0]) is None
-    for digest in digests[1:]:
-        verified.keep(source, digest, identity)
-    times = []
-    for number in range(100):
-        began = time.perf_counter()
-        verified.keep(source, verified.digest(f"more {number}"), identity)
-        times.append(time.perf_counter() - began)
-    assert statistics.median(times) < 0.0005  # a copy of the table takes two milliseconds
-    assert verified.find(source, digests[1]) is None
-    assert verified.find(source, digests[-1]) == identity
-    assert verified.find(object(), digests[-1]) is None
 
 
 # --- the file ---
