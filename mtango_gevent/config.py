@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-import re
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mtango_gevent import kubernetes
 from mtango_gevent.redaction import redact
 from mtango_gevent.setting_checks import (
     Check,
@@ -31,6 +31,7 @@ from mtango_gevent.setting_checks import (
     optional_text,
     origins,
     seconds,
+    store_url,
     tango_hosts,
     text,
     texts,
@@ -44,12 +45,6 @@ else:
 
 ENVIRONMENT_PREFIX = "MTANGO_"
 FILE_VARIABLE = "MTANGO_CONFIG"
-
-# The variables that Kubernetes makes for a Service, besides MTANGO_PORT=tcp://10.0.0.5:8000.
-_SERVICE = re.compile(
-    r"MTANGO_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
-)
-_SERVICE_URL = re.compile("(tcp|udp|sctp)://")
 
 ALL_ORIGINS = "*"  # in the setting `cors_origins`
 
@@ -208,6 +203,19 @@ class Config:
     event_memory: int = setting(
         16 << 20, "memory limit for the kept events of one attribute, in bytes", integer(0, 1 << 40)
     )
+    # streams
+    store: str = setting(
+        "",
+        "where subscriptions are kept: empty for a folder of this server, `redis://...` for several machines",
+        store_url,
+    )
+    stream_limit: int = setting(1000, "streams of a worker", integer(1, 100_000))
+    stream_client_limit: int = setting(100, "streams of one user, or one address, in a worker", integer(1, 100_000))
+    stream_items: int = setting(10_000, "attributes that one stream may follow", integer(1, 1_000_000))
+    stream_heartbeat: float = setting(10.0, "time without a record after which a stream sends a sign", seconds(0.1, 15))
+    stream_linger: float = setting(
+        60.0, "time without a stream after which a subscription is forgotten", seconds(1, 86400)
+    )
     # caches
     value_memory: int = setting(64 << 20, "memory limit for cached attribute values, in bytes", integer(0, 1 << 40))
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is discarded", seconds(1, 604800))
@@ -247,33 +255,12 @@ class Config:
         return f"Config({self.changed()})"
 
 
-def warnings(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Return a sentence for each variable that looks like a setting and is none, and one for all of Kubernetes."""
-    known = {ENVIRONMENT_PREFIX + name.upper() for name in SETTINGS} | {FILE_VARIABLE}
-    ours = sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX))
-    services = [name for name in ours if _is_of_kubernetes(name, environment[name])]
-    found = [
-        f"{name} is no setting of the gateway and has no effect" for name in ours if name not in (*known, *services)
-    ]
-    if services:
-        found.append(
-            f"{', '.join(services)}: ignored, as Kubernetes sets such variables for a Service whose name begins with"
-            " `mtango`; `enableServiceLinks: false` in the pod keeps them away"
-        )
-    return found
-
-
-def _is_of_kubernetes(name: str, value: str) -> bool:
-    """Return whether Kubernetes made the variable for a Service, as it does for containers that link to it."""
-    return bool(_SERVICE.fullmatch(name)) or (name.endswith("_PORT") and bool(_SERVICE_URL.match(value)))
-
-
 def _sources(environment: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
     """Return (source, {name: raw value}) of each source; the later one takes precedence."""
     path = environment.get(FILE_VARIABLE)
     variables = {name: ENVIRONMENT_PREFIX + name.upper() for name in SETTINGS}
     given = {name: environment[variable] for name, variable in variables.items() if variable in environment}
-    ours = {name: value for name, value in given.items() if not _is_of_kubernetes(variables[name], value)}
+    ours = {name: value for name, value in given.items() if not kubernetes.makes(variables[name], value)}
     return [*([(path, _read_file(path))] if path else []), ("the environment", ours)]
 
 
@@ -295,6 +282,15 @@ def _checked(name: str, value: Any, source: str) -> Any:
     except ValueError as expected:
         label = ENVIRONMENT_PREFIX + name.upper()
         raise ConfigError(f"{label} = {redact(repr(value))} (from {source}): expected {expected}") from None
+
+
+def warnings(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a sentence for each variable that looks like a setting and is none, and one for all of Kubernetes."""
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in SETTINGS} | {FILE_VARIABLE}
+    unknown = [name for name in sorted(environment) if name.startswith(ENVIRONMENT_PREFIX) and name not in known]
+    services = [name for name in sorted(environment) if kubernetes.makes(name, environment[name])]
+    found = [f"{name} is no setting of the gateway and has no effect" for name in unknown if name not in services]
+    return found + ([kubernetes.warning(services)] if services else [])
 
 
 SETTINGS = {field.name: field for field in dataclasses.fields(Config)}

@@ -117,6 +117,13 @@ def audit_target(value: Any) -> str:
     return found
 
 
+def store_url(value: Any) -> str:
+    found = optional_text(value)
+    if found and not re.fullmatch(r"(rediss?|unix)://\S+", found):
+        raise ValueError("`redis://host:port/number`, `rediss://...`, or nothing")
+    return found
+
+
 def auth_methods(value: Any) -> tuple[str, ...]:
     methods = tuple(name for name in texts(value) if name != "none")
     if not set(methods) <= set(AUTH_METHODS):

@@ -16,7 +16,9 @@ from mtango_gevent.api import (
     pages,
     query,
     rc3,
+    streams,
     sys,
+    v11,
 )
 from mtango_gevent.api.access import AccessControl, Audit
 from mtango_gevent.api.cors import CorsPolicy
@@ -41,6 +43,9 @@ def register(app: Flask, state: AppState) -> None:
     app.register_blueprint(metrics.blueprint)
     app.register_blueprint(entry.blueprint, url_prefix=base)
     app.register_blueprint(rc3.blueprint, url_prefix=base + "/rc3")
+    for version in v11.VERSIONS:
+        app.register_blueprint(v11.blueprint, url_prefix=f"{base}/{version}", name=version)
+    app.register_blueprint(streams.blueprint, url_prefix=base.removesuffix("/rest"))
     app.register_blueprint(sys.blueprint, url_prefix=base + "/sys")
     cors = app.extensions["mtango_cors"] = CorsPolicy(app, state.config, state.access.cross_site.readers)
     app.wsgi_app = middleware.Middleware(app, state, cors)

@@ -12,4 +12,4 @@ blueprint = Blueprint("entry", __name__)
 @blueprint.get("")
 @access.needs("read", "gateway", "api")
 def list_versions() -> Response:
-    return reply.metadata({"rc3": urls.base("rc3"), "sys": urls.base("sys")})
+    return reply.metadata({version: urls.base(version) for version in ("rc3", "v10", "v11", "sys")})

@@ -127,8 +127,11 @@ class Device(DescribedDevice):
             return [StateRecord(record) for record in self.read_command_history(name)]
         return records
 
-    def listen(self, attribute: str, kind: str) -> Listener:
-        """Listen to the events of an attribute that come after this call. kind: one of events.KINDS."""
+    def listen(self, attribute: str, kind: str, from_last: bool = False) -> Listener:
+        """Listen to the events of an attribute that come after this call. kind: one of events.KINDS.
+
+        from_last: begin with the last event, or the value from before the first one.
+        """
         client, url = self.host.client, self._url()
         bulkhead = client.bulkhead(url)
 
@@ -146,7 +149,7 @@ class Device(DescribedDevice):
             labels=self.enum_labels,
             follow_labels=functools.partial(client.watch.hold, url),
         )
-        return client.events.listen(source, connected_bulkhead)
+        return client.events.listen(source, connected_bulkhead, from_last)
 
     # --- commands ---
 

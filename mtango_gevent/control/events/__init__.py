@@ -1,6 +1,6 @@
 """Tango's events, for any number of clients that wait for them.
 
-hub -> poller -> subscription -> channel -> buffer; configuration.py drops cached metadata that has changed.
+stream -> hub -> poller -> subscription -> channel -> buffer; configuration.py drops cached metadata that has changed.
 """
 
 from mtango_gevent.control.events.buffer import Cursor, Event
@@ -8,5 +8,17 @@ from mtango_gevent.control.events.channel import Listener
 from mtango_gevent.control.events.configuration import ConfigurationWatch
 from mtango_gevent.control.events.hub import EventHub
 from mtango_gevent.control.events.source import SUBSCRIBES_WITHOUT_READING, Source
+from mtango_gevent.control.events.stream import Feed, Record, Stream
 
-__all__ = ["SUBSCRIBES_WITHOUT_READING", "ConfigurationWatch", "Cursor", "Event", "EventHub", "Listener", "Source"]
+__all__ = [
+    "SUBSCRIBES_WITHOUT_READING",
+    "ConfigurationWatch",
+    "Cursor",
+    "Event",
+    "EventHub",
+    "Feed",
+    "Listener",
+    "Record",
+    "Source",
+    "Stream",
+]

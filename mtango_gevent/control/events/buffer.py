@@ -6,6 +6,7 @@ import dataclasses
 import re
 import time
 from collections import deque
+from collections.abc import Hashable
 
 import tango
 
@@ -75,6 +76,9 @@ class Event:
 
     came: int = dataclasses.field(default_factory=microseconds)
     """The time of arrival by the gateway's clock, in microseconds since the epoch."""
+
+    shown: dict[Hashable, bytes] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    """Forms in which the event is sent, by whatever they depend on: each is made once for all clients."""
 
     @classmethod
     def of_value(cls, item: tango.DeviceAttribute) -> Event:

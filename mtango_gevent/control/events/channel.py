@@ -55,6 +55,7 @@ class Channel:
         self._guard = NativeLock()  # for the buffer and the listeners; held for dictionary work only
         self._make_signal, self._counters = make_signal, counters
         self._waiting: set[Signal] = set()
+        self._followers: dict[Listener, Callable[[], None]] = {}  # which are told about each event
         self._noted: LRUCache[int, int] = LRUCache(_NOTED)
         self._closed = self._gap = False
 
@@ -122,8 +123,11 @@ class Channel:
     def _wake(self) -> None:
         with self._guard:
             waiting, self._waiting = self._waiting, set()
+            followers = list(self._followers.values())
         for signal in waiting:
             signal.set()
+        for notify in followers:
+            notify()
 
 
 class Listener:
@@ -147,10 +151,30 @@ class Listener:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """End listening."""
         with self._channel._guard:
+            self._channel._followers.pop(self, None)
             self._channel.listeners -= 1
             self._channel.unheard_since = time.monotonic()
         self._on_leave()
+
+    def follow_with(self, notify: Callable[[], None]) -> None:
+        """Have `notify` called in any thread after each event, which `take` then returns."""
+        with self._channel._guard:
+            self._channel._followers[self] = notify
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether a new listener would get another channel, or this one's failure."""
+        return self._channel.retired
+
+    def take(self) -> Event | None:
+        """Return the next event that is there, or None."""
+        with self._channel._guard:
+            return self._take(self._channel._buffer)
 
     @property
     def stopping(self) -> bool:

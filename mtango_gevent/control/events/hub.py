@@ -48,33 +48,34 @@ class EventHub:
         self._counters = EventCounters()
         atexit.register(_end, weakref.ref(self))
 
-    def listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead]) -> Listener:
+    def listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead], from_last: bool = False) -> Listener:
         """Return a listener to the events after this call, subscribing if there is no subscription.
 
-        find_bulkhead: returns the bulkhead to subscribe in. Raises DevFailed, MTANGO_TooManyListeners beyond
-        `event_limit`, and what subscribing raises.
+        from_last: begin with the last event, or the value from before the first one. find_bulkhead: returns the
+        bulkhead to subscribe in. Raises DevFailed, MTANGO_TooManyListeners beyond `event_limit`, and what subscribing
+        raises.
         """
         self._take_place()
         try:
-            return self._listen(source, find_bulkhead)
+            return self._listen(source, find_bulkhead, int(from_last))
         except BaseException:
             self._return_place()
             raise
 
-    def _listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead]) -> Listener:
+    def _listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead], back: int) -> Listener:
         self._poller.begin()
         known = self._find(source.key)
         if known:
             end = known.end
             self._settle(known)
-            listener = known.listen(end, self._return_place)
+            listener = known.listen(end - back, self._return_place)
             if listener:
                 return listener
         route = Route(source.bulkhead, "subscription", find_bulkhead)
         new = self._flights.do(source.key, functools.partial(self._subscribe, source), route)
         self._settle(new)
         self._poller.begin()  # it has ended if it found nothing to do meanwhile
-        listener = new.listen(1, self._return_place)  # number 0 is the value from before
+        listener = new.listen(1 - back, self._return_place)  # number 0 is the value from before
         if listener:
             self._poller.read_first(new)
             return listener

@@ -1,0 +1,13 @@
+"""Tango REST API v11, and v10 as the same: a blueprint for each noun of its URLs."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from mtango_gevent.api.v11 import hosts, urls
+
+VERSIONS = ("v10", "v11")
+
+blueprint = Blueprint("v11", __name__)
+blueprint.url_value_preprocessor(urls.resolve)
+blueprint.register_blueprint(hosts.blueprint)
