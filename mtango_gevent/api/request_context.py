@@ -61,6 +61,7 @@ class RequestContext:
     identity: the authenticated user; refusal: why the client could not be authenticated.
     failure: an error from before Flask was called, which Flask has to answer.
     changes: what the request changes, for the audit log; checked: what the client was allowed.
+    timestamp_unit: unit of timestamps in the response, in milliseconds.
     """
 
     __slots__ = (
@@ -77,6 +78,7 @@ class RequestContext:
         "route",
         "state",
         "tango_time",
+        "timestamp_unit",
     )
 
     def __init__(self, state: AppState, environ: WSGIEnvironment) -> None:
@@ -91,6 +93,7 @@ class RequestContext:
         self.failure: Exception | None = None
         self.changes: list[Change] = []
         self.checked: list[Checked] = []
+        self.timestamp_unit = 1 if state.config.rc3_timestamps == "ms" else 1000
 
 
 _current: ContextVar[RequestContext] = ContextVar("request_context")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mtango_gevent.api import urls
+from mtango_gevent.api import timestamps, urls
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import BadRequest
 
@@ -17,6 +17,7 @@ _HOST = re.compile(r"([^;]*)(?:;port=([0-9]{1,5}))?")
 
 def resolve(endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Replace the parts of the URL, as urls.resolve does. Raises BadRequest, too, for another parameter than `port`."""
+    timestamps.use_milliseconds()
     if values and "host" in values:
         found = _HOST.fullmatch(values["host"])
         if found is None:
