@@ -71,6 +71,18 @@ def differ(kind: str, one: Event | None, other: Event) -> bool:
     return before.quality != now.quality or (kind != "alarm" and not _same(before.value, now.value))
 
 
+def exceeds(deadband: float, last: Event | None, found: Event) -> bool:
+    """Return whether a value is further than `deadband` from the last one, or something else than a number."""
+    if last is None or last.item is None or found.item is None or last.item.quality != found.item.quality:
+        return True
+    one, other = numpy.asarray(last.item.value), numpy.asarray(found.item.value)
+    if one.shape != other.shape or one.dtype.kind not in "fiu" or other.dtype.kind not in "fiu":
+        return True
+    with numpy.errstate(invalid="ignore"):
+        far = ~(numpy.abs(other.astype(float) - one.astype(float)) <= deadband)
+    return bool((far & (one != other) & ~((one != one) & (other != other))).any())
+
+
 def _same(one: Any, other: Any) -> bool:
     """Compare values; NaN equals NaN."""
     if isinstance(one, numpy.ndarray) and isinstance(other, numpy.ndarray):

@@ -187,7 +187,7 @@ class Subscription(Channel):
             self._silent_at = time.monotonic()
         if not self.source.readable:
             self._push(report)
-            self.retired = True  # a new listener gets the failure at once, or a new subscription that works
+            self.retire()  # a new listener gets the failure at once, or a new subscription that works
         elif not self.polled:
             self._withheld = report
             self._silence.distrust()
