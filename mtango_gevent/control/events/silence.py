@@ -19,6 +19,9 @@ _PERIODS = 2.5
 
 _UNSET = "Not specified"
 
+# Reasons of a failure to read that no event would have told.
+_UNREACHABLE = {"API_CantConnectToDevice", "API_DeviceNotExported", "MTANGO_CircuitOpen"}
+
 
 class Silence:
     """Decides when the attribute of a subscription is to be read, and whether an event is missing.
@@ -45,7 +48,7 @@ class Silence:
 
     def is_broken(self, kind: str, last: Event | None, found: Event, describe: Callable[[], Any]) -> bool:
         """Return whether the value `found` should have arrived as an event; at first the event may be on its way."""
-        if self._distrusted:
+        if self._distrusted or is_unreachable(found):
             return True
         if not differ(kind, last, found):
             self.heard()
@@ -58,6 +61,11 @@ class Silence:
             self._check_at, self._in_doubt = time.monotonic() + self._allowed, False
             return False
         return True
+
+
+def is_unreachable(found: Event) -> bool:
+    """Return whether the attribute could not be read because its device is out of reach."""
+    return found.failure is not None and any(error.reason in _UNREACHABLE for error in found.failure.args)
 
 
 def differ(kind: str, one: Event | None, other: Event) -> bool:
