@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from mtango_gevent.api.v11 import errors, hosts, urls
+from mtango_gevent.api.v11 import errors, hosts, tree, urls
 
 VERSIONS = ("v10", "v11")
 
@@ -12,3 +12,4 @@ blueprint = Blueprint("v11", __name__)
 errors.register(blueprint)
 blueprint.url_value_preprocessor(urls.resolve)
 blueprint.register_blueprint(hosts.blueprint)
+blueprint.register_blueprint(tree.blueprint)
