@@ -120,6 +120,15 @@ def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -
     return found
 
 
+def refusal(action: Action, kind: Kind, device: Device, name: str = "") -> ApiError | None:
+    """Return why the client of the current request may not do this; a device without a name is the Tango host."""
+    try:
+        checker(action, kind, device)(name)
+    except ApiError as found:
+        return found
+    return None
+
+
 def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[str, ApiError]:
     """Return the refusal of each name that the client of the current request may not read.
 

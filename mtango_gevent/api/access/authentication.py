@@ -90,6 +90,10 @@ class Authentication:
             return ApiError(403, "MTANGO_Forbidden", description)
         return self._with_challenges(Unauthorized(description))
 
+    def challenges(self) -> list[str]:
+        """Return the values of WWW-Authenticate, none without a method."""
+        return list(dict.fromkeys(method.challenge for method in self._methods))
+
     def problems(self) -> Iterator[Problem]:
         for method in self._methods:
             yield from method.problems()
