@@ -4,11 +4,12 @@ stream -> hub -> poller -> subscription -> channel -> buffer; configuration.py d
 """
 
 from mtango_gevent.control.events.buffer import Cursor, Event
-from mtango_gevent.control.events.channel import Listener
 from mtango_gevent.control.events.configuration import ConfigurationWatch
+from mtango_gevent.control.events.feed import Feed, Filter, Record
 from mtango_gevent.control.events.hub import EventHub
+from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.control.events.source import SUBSCRIBES_WITHOUT_READING, Source
-from mtango_gevent.control.events.stream import Feed, Record, Stream
+from mtango_gevent.control.events.stream import Stream
 
 __all__ = [
     "SUBSCRIBES_WITHOUT_READING",
@@ -17,6 +18,7 @@ __all__ = [
     "Event",
     "EventHub",
     "Feed",
+    "Filter",
     "Listener",
     "Record",
     "Source",

@@ -17,12 +17,17 @@ import tango
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
 from mtango_gevent.control.events.buffer import microseconds
-from mtango_gevent.control.events.channel import EventCounters, Listener
+from mtango_gevent.control.events.channel import EventCounters
+from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.control.events.poller import EventPoller
 from mtango_gevent.control.events.source import KINDS, Key, Source
 from mtango_gevent.control.events.subscription import Subscription
 from mtango_gevent.control.single_flight import Route, SingleFlight
 from mtango_gevent.errors import DevFailed, tango_failure
+
+# Seconds for which a subscription is kept after the last stream has left it: a client comes back a second after its
+# connection was lost. Long polls leave after each event, and may take as long as `event_linger` to come back.
+_STREAM_LINGER = 3.0
 
 
 class EventHub:
@@ -51,34 +56,42 @@ class EventHub:
     def listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead], from_last: bool = False) -> Listener:
         """Return a listener to the events after this call, subscribing if there is no subscription.
 
-        from_last: begin with the last event, or the value from before the first one. find_bulkhead: returns the
-        bulkhead to subscribe in. Raises DevFailed, MTANGO_TooManyListeners beyond `event_limit`, and what subscribing
-        raises.
+        from_last: for a stream: begin with the last event, or the value from before the first one; `event_limit` is
+        for requests. find_bulkhead: returns the bulkhead to subscribe in. Raises DevFailed, MTANGO_TooManyListeners
+        beyond `event_limit`, and what subscribing raises.
         """
+        if from_last:
+            return self._listen(source, find_bulkhead, 1, _STREAM_LINGER, _nothing)
         self._take_place()
         try:
-            return self._listen(source, find_bulkhead, int(from_last))
+            return self._listen(source, find_bulkhead, 0, self._config.event_linger, self._return_place)
         except BaseException:
             self._return_place()
             raise
 
-    def _listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead], back: int) -> Listener:
+    def _listen(
+        self,
+        source: Source,
+        find_bulkhead: Callable[[], Bulkhead],
+        back: int,
+        linger: float,
+        on_leave: Callable[[], None],
+    ) -> Listener:
+        """Return a listener. back: number of events, or the value from before the first one, to begin with."""
         self._poller.begin()
         known = self._find(source.key)
         if known:
             end = known.end
             self._settle(known)
-            listener = known.listen(end - back, self._return_place)
-            if listener:
-                return listener
+            if known.enter():
+                return Listener(known, end - back, linger, on_leave)
         route = Route(source.bulkhead, "subscription", find_bulkhead)
         new = self._flights.do(source.key, functools.partial(self._subscribe, source), route)
         self._settle(new)
         self._poller.begin()  # it has ended if it found nothing to do meanwhile
-        listener = new.listen(1 - back, self._return_place)  # number 0 is the value from before
-        if listener:
+        if new.enter():
             self._poller.read_first(new)
-            return listener
+            return Listener(new, 1 - back, linger, on_leave)  # number 0 is the value from before
         raise tango_failure("MTANGO_DeviceBusy", f"the subscription to {source.attribute} has just been given up")
 
     def info(self) -> dict[str, int]:
@@ -104,7 +117,7 @@ class EventHub:
     def clear(self) -> None:
         """End all subscriptions, each when its listeners have left; new listeners get new ones."""
         for subscription in self._poller.subscriptions():
-            subscription.retired = True
+            subscription.retire()
 
     def stop(self) -> None:
         """End the waiting of all listeners."""
@@ -154,6 +167,10 @@ class EventHub:
         if self.stopping:
             subscription.stop()
         return subscription
+
+
+def _nothing() -> None:
+    return None
 
 
 def _end(hub: weakref.ref[EventHub]) -> None:

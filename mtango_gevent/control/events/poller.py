@@ -85,7 +85,7 @@ class EventPoller:
             ended += [(subscription.source.name, end) for end in subscription.take_replaced()]
             if url in self._polled_now:  # the device is slower than the period
                 continue
-            if subscription.is_unheard(now - self._config.event_linger):
+            if subscription.is_over():
                 subscription.retired = True
             if subscription.retired and subscription.close():
                 with self._guard:

@@ -19,6 +19,9 @@ _PERIODS = 2.5
 
 _UNSET = "Not specified"
 
+# Reasons of failures during which events are lost.
+_UNREACHABLE = {"API_CantConnectToDevice", "API_DeviceNotExported", "API_EventTimeout", "MTANGO_CircuitOpen"}
+
 
 class Silence:
     """Decides when the attribute of a subscription is to be read, and whether an event is missing.
@@ -45,7 +48,7 @@ class Silence:
 
     def is_broken(self, kind: str, last: Event | None, found: Event, describe: Callable[[], Any]) -> bool:
         """Return whether the value `found` should have arrived as an event; at first the event may be on its way."""
-        if self._distrusted:
+        if self._distrusted or is_unreachable(found):
             return True
         if not differ(kind, last, found):
             self.heard()
@@ -60,6 +63,11 @@ class Silence:
         return True
 
 
+def is_unreachable(found: Event) -> bool:
+    """Return whether an event, or the result of a read, is a failure to reach the device."""
+    return found.failure is not None and any(error.reason in _UNREACHABLE for error in found.failure.args)
+
+
 def differ(kind: str, one: Event | None, other: Event) -> bool:
     """Return whether `other` is an event of that kind after `one`. A failure after a failure is none."""
     if kind == "periodic":
@@ -69,6 +77,18 @@ def differ(kind: str, one: Event | None, other: Event) -> bool:
     before: Any = one.item
     now: Any = other.item
     return before.quality != now.quality or (kind != "alarm" and not _same(before.value, now.value))
+
+
+def exceeds(deadband: float, last: Event | None, found: Event) -> bool:
+    """Return whether a value is further than `deadband` from the last one, or something else than a number."""
+    if last is None or last.item is None or found.item is None or last.item.quality != found.item.quality:
+        return True
+    one, other = numpy.asarray(last.item.value), numpy.asarray(found.item.value)
+    if one.shape != other.shape or one.dtype.kind not in "fiu" or other.dtype.kind not in "fiu":
+        return True
+    with numpy.errstate(invalid="ignore"):
+        far = ~(numpy.abs(other.astype(float) - one.astype(float)) <= deadband)
+    return bool((far & (one != other) & ~((one != one) & (other != other))).any())
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -6,144 +6,133 @@ how many.
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
 
 from mtango_gevent.control.calls import Concurrency, NativeLock, Signal
-from mtango_gevent.control.events.buffer import Cursor, Event
-from mtango_gevent.control.events.channel import Listener
-from mtango_gevent.errors import DevFailed
-
-# Seconds after which a source that could not be subscribed to is tried again, at first and at most.
-_FIRST_RETRY, _LAST_RETRY = 1.0, 10.0
-
-
-class Record(NamedTuple):
-    """An event for a client. missed: events before it that the client does not get; None if their number is unknown."""
-
-    feed: Feed
-    event: Event
-    missed: int | None
-
-
-class Feed:
-    """One source of a stream. key: what the client calls it; since: seconds since the epoch.
-
-    listen: returns a new listener, from the last event on. Raises DevFailed. It waits for Tango.
-    after: where a client continues that was connected before.
-    """
-
-    def __init__(self, stream: Stream, key: Hashable, listen: Callable[[], Listener], after: Cursor | None) -> None:
-        self.key, self.since = key, time.time()
-        self.sent = self.dropped = 0
-        self.is_ended = False
-        self._stream, self._listen, self._after = stream, listen, after
-        self._listener: Listener | None = None
-        self._failure: Event | None = None
-
-    def begin(self) -> None:
-        """Listen, in a greenlet or thread of its own, and tell the client about each other failure to do so."""
-        pause, told = _FIRST_RETRY, ""
-        while not self.is_ended:
-            try:
-                self._attach(self._listen())
-                return
-            except DevFailed as failure:
-                if str(failure.args) != told:
-                    self._failure, told = Event.of_failure(failure), str(failure.args)
-                    self._stream.note_ready(self)
-            self._stream.concurrency.sleep(pause)
-            pause = min(2 * pause, _LAST_RETRY)
-
-    def _attach(self, listener: Listener) -> None:
-        if self._after is not None:
-            listener.follow(self._after)
-        with self._stream.guard:
-            ended = self.is_ended
-            if not ended:
-                self._listener = listener
-        if ended:
-            listener.leave()
-            return
-        listener.follow_with(lambda: self._stream.note_ready(self))
-        self._stream.note_ready(self)
-
-    def take(self) -> Record | None:
-        """Return the next record that is there."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            return Record(self, failure, 0)
-        listener = self._listener
-        event = listener.take() if listener is not None else None
-        if listener is None or event is None:
-            return None
-        missed, listener.lost = listener.lost, 0
-        self.sent += 1
-        self.dropped += missed or 0
-        return Record(self, event, missed)
-
-    def end(self) -> None:
-        with self._stream.guard:
-            self.is_ended, listener, self._listener = True, self._listener, None
-        if listener is not None:
-            listener.leave()
+from mtango_gevent.control.events.buffer import Cursor
+from mtango_gevent.control.events.feed import ALL, Feed, Filter, Record
+from mtango_gevent.control.events.listener import Listener
 
 
 class Stream:
     """The feeds of one client.
 
     One greenlet or thread at a time calls `take`; feeds are added and removed by any.
+    stopping: the gateway stops, and the client is to connect again.
     """
+
+    __slots__ = (
+        "_is_woken",
+        "_later",
+        "_noted",
+        "_ready",
+        "_signal",
+        "_timers",
+        "concurrency",
+        "feeds",
+        "guard",
+        "stopping",
+    )
 
     def __init__(self, concurrency: Concurrency) -> None:
         self.concurrency = concurrency
         self.feeds: dict[Hashable, Feed] = {}
         self.guard = NativeLock()  # held for dictionary work only
         self.stopping = False
-        self._ready: dict[Feed, None] = {}  # in the order in which their events have arrived
+        self._ready: dict[Feed, float] = {}  # since when by time.monotonic(), in that order
+        self._later: dict[Feed, float] = {}  # when they may have a record, by time.monotonic()
+        self._timers: list[tuple[float, int, Feed]] = []  # a heap of these, with some that are out of date
+        self._noted = 0  # timers, which are told apart by this number
         self._signal: Signal | None = None
+        self._is_woken = False
 
-    def add(self, key: Hashable, listen: Callable[[], Listener], after: Cursor | None = None) -> Feed:
-        """Add a feed, which begins in the background."""
-        feed = self.feeds[key] = Feed(self, key, listen, after)
-        self.concurrency.spawn(feed.begin)
+    def add(
+        self, key: Hashable, listen: Callable[[], Listener], after: Cursor | None = None, through: Filter = ALL
+    ) -> Feed:
+        """Add a feed, in place of one with the same key. It begins in the background."""
+        if key in self.feeds:
+            self.remove(key)
+        feed = self.feeds[key] = Feed(self, key, listen, after, through)
+        feed.begin()
         return feed
 
     def remove(self, key: Hashable) -> None:
+        """End a feed. Records that have been taken are not affected. Raises KeyError."""
         feed = self.feeds.pop(key)
         feed.end()
         with self.guard:
             self._ready.pop(feed, None)
+            self._later.pop(feed, None)
 
     def close(self) -> None:
+        """End all feeds."""
         for key in self.concurrency.in_turns(list(self.feeds)):
             self.remove(key)
 
-    def wake(self) -> None:
-        """End the waiting of `take`."""
-        with self.guard:
-            signal, self._signal = self._signal, None
-        if signal is not None:
-            signal.set()
-
-    def note_ready(self, feed: Feed) -> None:
-        """Note that a feed may have a record; called from any thread."""
-        with self.guard:
-            self._ready[feed] = None
+    def stop(self) -> None:
+        """Have the client connect again, elsewhere."""
+        self.stopping = True
         self.wake()
+
+    def wake(self) -> None:
+        """End the waiting of `take`, or its next one."""
+        with self.guard:
+            self._is_woken = True
+        self._set_signal()
 
     def take(self, seconds: float, most: int = 100) -> list[Record]:
         """Return at most that many records, waiting for the first one; none at the timeout and after `wake`."""
-        signal = self.concurrency.signal()
-        with self.guard:
-            self._signal = signal
-        records = self._take_ready(most)
-        if not records and signal.wait(seconds):
-            records = self._take_ready(most)
-        return records
+        until = time.monotonic() + seconds
+        while True:
+            now = time.monotonic()
+            records = self._take_ready(now, most)
+            if records or self._is_woken or now >= until:
+                self._is_woken = False
+                return records
+            self._wait(min(until, self._timers[0][0] if self._timers else until) - now)
 
-    def _take_ready(self, most: int) -> list[Record]:
+    @property
+    def lag(self) -> float:
+        """Seconds for which the oldest record has been waiting to be taken."""
+        with self.guard:
+            since = next(iter(self._ready.values()), None)
+        return 0.0 if since is None else time.monotonic() - since
+
+    # --- for the feeds ---
+
+    def note_ready(self, feed: Feed) -> None:
+        with self.guard:
+            if not feed.is_ended:
+                self._ready.setdefault(feed, time.monotonic())
+        self._set_signal()
+
+    def note_later(self, feed: Feed, due: float) -> None:
+        with self.guard:
+            if not feed.is_ended and due < self._later.get(feed, due + 1):
+                self._later[feed] = due
+                self._noted += 1
+                heapq.heappush(self._timers, (due, self._noted, feed))
+
+    def spawn(self, function: Callable[[], None]) -> None:
+        self.concurrency.spawn(function)
+
+    # --- for `take` ---
+
+    def _set_signal(self) -> None:
+        signal = self._signal
+        if signal is not None:
+            signal.set()
+
+    def _wait(self, seconds: float) -> None:
+        self._signal = signal = self.concurrency.signal()
+        if not self._ready and not self._is_woken:  # else a thread has found no signal to set
+            signal.wait(seconds)
+        self._signal = None
+
+    def _take_ready(self, now: float, most: int) -> list[Record]:
+        self._take_timers(now)
         records = list[Record]()
         while len(records) < most:
             with self.guard:
@@ -151,11 +140,24 @@ class Stream:
                 if feed is None:
                     break
                 del self._ready[feed]
-            while len(records) < most:
-                record = feed.take()
-                if record is None:
-                    break
-                records.append(record)
-            else:
+            if not self._take_of(feed, records, most):
                 self.note_ready(feed)
         return records
+
+    def _take_of(self, feed: Feed, records: list[Record], most: int) -> bool:
+        """Take the records of a feed; return whether these are all."""
+        while len(records) < most:
+            record = feed.take()
+            if record is None:
+                return True
+            records.append(record)
+        return False
+
+    def _take_timers(self, now: float) -> None:
+        """Make ready the feeds that are due."""
+        while self._timers and self._timers[0][0] <= now:
+            with self.guard:
+                due, _, feed = heapq.heappop(self._timers)
+                if self._later.get(feed) == due:
+                    del self._later[feed]
+                    self._ready.setdefault(feed, now)

@@ -17,7 +17,7 @@ from mtango_gevent.config import Config
 from mtango_gevent.control.calls import Signal
 from mtango_gevent.control.events.buffer import Event
 from mtango_gevent.control.events.channel import Channel, EventCounters
-from mtango_gevent.control.events.silence import Silence, differ
+from mtango_gevent.control.events.silence import Silence, differ, is_unreachable
 from mtango_gevent.control.events.source import SETTLING_SECONDS, Labels, Source
 from mtango_gevent.errors import DevFailed, status_of
 from mtango_gevent.values import attach_labels
@@ -106,11 +106,7 @@ class Subscription(Channel):
         """Return whether the attribute is to be read now."""
         if self.polled or self.is_new:
             return True
-        return (
-            not self.is_unheard(time.monotonic() - self._allowed_silence)
-            and self.source.readable
-            and self._silence.is_due()
-        )
+        return not self.is_unheard(time.monotonic() - self._allowed_silence) and self._silence.is_due()
 
     @property
     def is_new(self) -> bool:
@@ -138,6 +134,11 @@ class Subscription(Channel):
         with self._guard:
             last, is_late = self._buffer.last(), self._buffer.end != end
         if is_late:  # an event has arrived meanwhile, and is newer
+            return
+        if not self.source.readable:  # it was read to find out whether the device is there
+            self._silence.heard()
+            if is_unreachable(found) and not self.retired:
+                self._receive_report(found, silent=False)
             return
         if self.polled:
             if found.item and last and last.failure:  # perhaps after a restart, with which the subscription ended
@@ -187,7 +188,7 @@ class Subscription(Channel):
             self._silent_at = time.monotonic()
         if not self.source.readable:
             self._push(report)
-            self.retired = True  # a new listener gets the failure at once, or a new subscription that works
+            self.retire()  # a new listener gets the failure at once, or a new subscription that works
         elif not self.polled:
             self._withheld = report
             self._silence.distrust()
