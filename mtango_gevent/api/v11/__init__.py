@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from mtango_gevent.api.v11 import attributes, devices, errors, events, hosts, properties, tree, urls
+from mtango_gevent.api.v11 import (
+    attributes,
+    bulk_changes,
+    commands,
+    devices,
+    errors,
+    events,
+    hosts,
+    pipes,
+    properties,
+    tree,
+    urls,
+)
 
 VERSIONS = ("v10", "v11")
 
@@ -15,6 +27,9 @@ blueprint.register_blueprint(hosts.blueprint)
 blueprint.register_blueprint(devices.blueprint)
 blueprint.register_blueprint(attributes.blueprint, url_prefix=urls.DEVICE + "/attributes")
 blueprint.register_blueprint(events.blueprint, url_prefix=urls.DEVICE + "/attributes")
+blueprint.register_blueprint(tree.blueprint)
+blueprint.register_blueprint(bulk_changes.blueprint)
 blueprint.register_blueprint(properties.of_attributes, url_prefix=urls.DEVICE + "/attributes/<attribute>/properties")
 blueprint.register_blueprint(properties.blueprint, url_prefix=urls.DEVICE + "/properties")
-blueprint.register_blueprint(tree.blueprint)
+blueprint.register_blueprint(commands.blueprint, url_prefix=urls.DEVICE + "/commands")
+blueprint.register_blueprint(pipes.blueprint, url_prefix=urls.DEVICE + "/pipes")
