@@ -11,6 +11,7 @@ from mtango_gevent.api.access.authentication import Authentication
 from mtango_gevent.api.access.commands import CommandClasses
 from mtango_gevent.api.access.cross_site import CrossSite
 from mtango_gevent.api.access.identity import Identity
+from mtango_gevent.api.access.recent import Recent
 from mtango_gevent.api.access.rules import Decision, Rules
 from mtango_gevent.api.access.rules_file import parse_rules
 from mtango_gevent.api.access.targets import Action, Kind, Target, comparable
@@ -47,6 +48,7 @@ class AccessControl:
         self.cross_site = CrossSite(config)
         self.reads_are_open = self.is_open and self.cross_site.reads_are_open
         self._rules = _watch_rules(config, client) if config.rules else None
+        self._recent = Recent[tuple[Identity, str, tuple[Target, ...]], bool]()
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity:
         """Return the user of a request, anonymous without credentials. Raises ApiError 401 for wrong credentials."""
@@ -73,6 +75,15 @@ class AccessControl:
         if self._config.auth:
             return _ANONYMOUS if identity.is_anonymous else _USER
         return _EVERYONE
+
+    def allows(self, identity: Identity, environ: WSGIEnvironment, targets: tuple[Target, ...]) -> bool:
+        """Return whether a user may do all of this, or could a moment ago."""
+        asked = identity, environ.get("REMOTE_ADDR", ""), targets
+        allowed = self._recent.get(asked)
+        if allowed is None:
+            allowed = all(self.refusal(identity, environ, target) is None for target in targets)
+            self._recent.keep(asked, allowed)
+        return allowed
 
     def refusal(self, identity: Identity, environ: WSGIEnvironment, target: Target) -> ApiError | None:
         """Return why a user may not do something; None where the user may.

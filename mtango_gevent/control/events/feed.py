@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from mtango_gevent.control.events.buffer import Cursor, Event
 from mtango_gevent.control.events.listener import Listener
-from mtango_gevent.control.events.silence import exceeds
+from mtango_gevent.control.events.silence import exceeds, is_unreachable
 from mtango_gevent.errors import DevFailed
 
 # Seconds after which a source that could not be subscribed to is tried again, at first and at most.
@@ -34,7 +34,8 @@ ALL = Filter()
 class Record(NamedTuple):
     """An event for a client.
 
-    missed: events before it that a slow client does not get; None if Tango or the gateway may have lost some.
+    missed: events before it that a slow client does not get; None if some may have been lost, as while the device was
+    out of reach.
     """
 
     feed: Feed
@@ -72,6 +73,7 @@ class Feed:
         "_due",
         "_filter",
         "_found",
+        "_is_cut",
         "_last",
         "_listen",
         "_listener",
@@ -92,6 +94,7 @@ class Feed:
         self.key, self.since = key, time.time()
         self.sent = self.dropped = 0
         self.is_ended = self._beginning = False
+        self._is_cut = False  # whether the last record is that the device is out of reach
         self._stream, self._listen, self._after, self._filter = stream, listen, after, through
         self._listener: Listener | None = None
         self._found: Listener | DevFailed | None = None  # by the last call of `listen`
@@ -152,6 +155,10 @@ class Feed:
         return self._record(event, missed)
 
     def _record(self, event: Event, missed: int | None) -> Record:
+        if event.failure is not None:
+            self._is_cut = is_unreachable(event)
+        elif self._is_cut:
+            self._is_cut, missed = False, None
         self.sent += 1
         self.dropped += missed or 0
         return Record(self, event, missed)

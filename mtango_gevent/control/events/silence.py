@@ -19,8 +19,8 @@ _PERIODS = 2.5
 
 _UNSET = "Not specified"
 
-# Reasons of a failure to read that no event would have told.
-_UNREACHABLE = {"API_CantConnectToDevice", "API_DeviceNotExported", "MTANGO_CircuitOpen"}
+# Reasons of failures during which events are lost.
+_UNREACHABLE = {"API_CantConnectToDevice", "API_DeviceNotExported", "API_EventTimeout", "MTANGO_CircuitOpen"}
 
 
 class Silence:
@@ -64,7 +64,7 @@ class Silence:
 
 
 def is_unreachable(found: Event) -> bool:
-    """Return whether the attribute could not be read because its device is out of reach."""
+    """Return whether an event, or the result of a read, is a failure to reach the device."""
     return found.failure is not None and any(error.reason in _UNREACHABLE for error in found.failure.args)
 
 

@@ -145,7 +145,6 @@ class Subscription(Channel):
                 self._subscribe_at = 0.0
             if found.failure or differ(self.source.kind, last, found):
                 self._push(found)
-            self._gap |= is_unreachable(found)
         elif self._silence.is_broken(self.source.kind, last, found, self.source.describe):
             self._begin_polling(found, last)
 
@@ -156,7 +155,6 @@ class Subscription(Channel):
         withheld, self._withheld = self._withheld, None
         if found.failure:
             self._push(withheld or found)
-            self._gap |= is_unreachable(found)
         elif differ(self.source.kind, last, found):
             self._push(found)
 
