@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from mtango_gevent.api.v11 import (
     attributes,
+    bulk,
     bulk_changes,
     commands,
     devices,
@@ -25,6 +26,7 @@ errors.register(blueprint)
 blueprint.url_value_preprocessor(urls.resolve)
 blueprint.register_blueprint(hosts.blueprint)
 blueprint.register_blueprint(tree.blueprint)
+blueprint.register_blueprint(bulk.blueprint)
 blueprint.register_blueprint(bulk_changes.blueprint)
 blueprint.register_blueprint(devices.blueprint)
 blueprint.register_blueprint(attributes.blueprint, url_prefix=urls.DEVICE + "/attributes")

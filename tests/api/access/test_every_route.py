@@ -84,8 +84,23 @@ CASES = {
     "sys.show_entry GET": _API,
     "sys.show_statistics GET": _API,
 }
+_WILDCARD = Case("read", "device", query="?wildcard=HOST/DEVICE/double_scalar")
+
+
+def _item(name: str, value: str) -> str:
+    return f'[{{"host": "HOST", "device": "DEVICE", "name": "{name}", {value}}}]'
+
+
 # The requests of v11, which v10 has as well.
 V11_CASES = {
+    "bulk.list_attributes GET": _WILDCARD,
+    "bulk.list_commands GET": Case("read", "device", query="?wildcard=HOST/DEVICE/DevDouble"),
+    "bulk.list_pipes GET": _WILDCARD,
+    "bulk.read_attributes GET": _WILDCARD,
+    "bulk.read_pipes GET": _WILDCARD,
+    "bulk_changes.run_commands PUT": Case("execute", "device", _item("DevDouble", '"input": 1')),
+    "bulk_changes.write_attributes PUT": Case("write", "device", _item("double_scalar", '"value": 1')),
+    "bulk_changes.write_pipes PUT": Case("write", "device", _item("string_long_short_ro", '"data": []')),
     "commands.list_commands GET": _DEVICE,
     "commands.read_history GET": _DEVICE,
     "commands.run_command PUT": Case("execute", "device", query="?v=1"),
