@@ -18,7 +18,7 @@ blueprint = Blueprint("commands", __name__)
 @access.needs("read")
 def list_commands(device: Device) -> Response:
     name = device.find_name()
-    return answers.listing(device.list_commands(), lambda info: shape_command_or_failure(device, name, info))
+    return answers.listing(device.list_commands(), lambda info: shape_command(device, name, info))
 
 
 @blueprint.get("/<command>")
@@ -51,7 +51,7 @@ def read_history(device: Device, command: str) -> Response:
     return answers.listing(items, lambda item: {**identity, **commands.shape_record(info, item)}, request_started())
 
 
-def shape_command_or_failure(device: Device, device_name: str, info: CommandDescription) -> JsonObject:
+def shape_command(device: Device, device_name: str, info: CommandDescription) -> JsonObject:
     return failures.shape_item(read_text(info, "cmd_name"), lambda: _shape_command(device, device_name, info))
 
 

@@ -19,7 +19,7 @@ blueprint = Blueprint("pipes", __name__)
 @access.needs("read")
 def list_pipes(device: Device) -> Response:
     name, infos = device.find_name(), device.list_pipes(config().metadata_max_age)
-    return answers.listing(infos, lambda info: shape_pipe_or_failure(device, name, info))
+    return answers.listing(infos, lambda info: shape_pipe(device, name, info))
 
 
 @blueprint.get("/<pipe>")
@@ -54,7 +54,7 @@ def shape_value(device: Device, pipe: str) -> JsonObject:
     return {"host": urls.host_id(device.host), "device": device.find_name(), **pipes.shape_value(device, pipe)}
 
 
-def shape_pipe_or_failure(device: Device, device_name: str, info: PipeDescription) -> JsonObject:
+def shape_pipe(device: Device, device_name: str, info: PipeDescription) -> JsonObject:
     return failures.shape_item(read_text(info, "name"), lambda: _shape_pipe(device, device_name, info))
 
 
