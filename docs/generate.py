@@ -94,7 +94,15 @@ REASONS: dict[str, tuple[str | None, str]] = {
         None,
         "The call took longer than `MTANGO_CALL_DEADLINE`. The outcome of a write or command is unknown.",
     ),
+    "MTANGO_TooManyItems": (
+        None,
+        "The stream has `MTANGO_STREAM_ITEMS` attributes, or those of the worker together have ten times as many.",
+    ),
     "MTANGO_TooManyListeners": (None, "`MTANGO_EVENT_LIMIT` requests of the worker are waiting for events."),
+    "MTANGO_TooManyStreams": (
+        None,
+        "The worker has `MTANGO_STREAM_LIMIT` streams, or `MTANGO_STREAM_CLIENT_LIMIT` of the user or address.",
+    ),
     "MTANGO_NotShown": (None, "The value was read but cannot be represented in JSON."),
     "MTANGO_NotConverted": (None, "PyTango cannot convert the argument or the answer."),
     "MTANGO_NotDecodable": (None, "PyTango cannot decode the texts of a pipe."),

@@ -37,7 +37,9 @@ STATUS_OF_REASON = {
     "MTANGO_CircuitOpen": 503,
     "MTANGO_DeviceBusy": 503,
     "MTANGO_PoolExhausted": 503,
+    "MTANGO_TooManyItems": 503,
     "MTANGO_TooManyListeners": 503,
+    "MTANGO_TooManyStreams": 503,
 }
 
 # After these the device may have done the call, or still be doing it. API_CommandTimedOut is not among them: another

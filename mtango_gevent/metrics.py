@@ -93,7 +93,7 @@ class Metrics:
             return Counter(name, text, labels, registry=registry)
         if name.endswith(("_duration_seconds", "_wait_seconds")):
             return Histogram(name, text, labels, registry=registry, buckets=BUCKETS)
-        mode = "livemax" if name.endswith("start_time_seconds") else "livesum"
+        mode = "livemax" if name.endswith(("start_time_seconds", "lag_seconds")) else "livesum"
         return Gauge(name, text, labels, registry=registry, multiprocess_mode=mode)
 
     def _restore_children(self) -> None:

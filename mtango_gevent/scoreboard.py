@@ -1,6 +1,7 @@
 """The scoreboard: what the workers of a gateway know of each other besides their metrics.
 
-Each worker has a slot: its process id, its start, the clears of caches that it has applied, the status of its devices.
+Each worker has a slot: its process id, its start, the clears of caches that it has applied, the status of its devices
+and streams.
 The slots are memory that the workers inherit. Each has one writer, so there is no lock that a killed worker could hold.
 Under other WSGI servers than gunicorn each process has a scoreboard of its own.
 """
@@ -22,7 +23,7 @@ from typing import Any
 
 import orjson
 
-DeviceStatus = dict[str, Any]
+DeviceStatus = StreamStatus = dict[str, Any]
 
 CACHES = ("devices", "attributes")
 
@@ -60,6 +61,7 @@ class Scoreboard:
         self.last_clears = self._numbers[_CLEARS[0] : _SIZE]
         self._slots = range(1, 1 + workers)
         self.devices: list[DeviceStatus] = []  # the status of devices, without a folder
+        self.streams: list[StreamStatus] = []
 
     @property
     def started(self) -> float:
@@ -96,7 +98,7 @@ class Scoreboard:
             return
         self._slot(number)[:] = memoryview(bytes(8 * _SIZE)).cast("q")
         for path in self.folder.glob(f"*_{number}.*") if self.folder else ():
-            if path.name.startswith(("gauge_live", "devices_")):
+            if path.name.startswith(("gauge_live", "devices_", "streams_")):
                 path.unlink()
 
     # --- in the workers ---
@@ -128,13 +130,19 @@ class Scoreboard:
 
     def read_devices(self) -> list[DeviceStatus]:
         """Return a row for each device, by name."""
-        if not self.folder:
-            return merged(self.devices)
-        rows: list[DeviceStatus] = []
-        for path in self.folder.glob("devices_*.json"):
+        return merged(self._read("devices") if self.folder else self.devices)
+
+    def read_streams(self) -> list[StreamStatus]:
+        """Return a row for each stream, the oldest first. Reads files."""
+        rows = self._read("streams") if self.folder else self.streams
+        return sorted(rows, key=lambda row: row["since"])
+
+    def _read(self, what: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for path in self.folder.glob(f"{what}_*.json") if self.folder else ():
             with contextlib.suppress(FileNotFoundError):  # its worker has just ended
                 rows += orjson.loads(path.read_bytes())
-        return merged(rows)
+        return rows
 
     def _slot(self, number: int) -> memoryview:
         return self._numbers[number * _SIZE : (number + 1) * _SIZE]
@@ -183,9 +191,19 @@ class WorkerSlot:
         if self.scoreboard.folder is None:
             self.scoreboard.devices = status
             return
-        path = self.scoreboard.folder / f"devices_{self.number}.json"
+        self._write("devices", status, self.scoreboard.folder)
+
+    def write_streams(self, rows: list[StreamStatus]) -> None:
+        """Publish the streams of this worker."""
+        if self.scoreboard.folder is None:
+            self.scoreboard.streams = rows
+            return
+        self._write("streams", rows, self.scoreboard.folder)
+
+    def _write(self, what: str, rows: list[dict[str, Any]], folder: Path) -> None:
+        path = folder / f"{what}_{self.number}.json"
         new = path.with_suffix(".new")
-        new.write_bytes(orjson.dumps(status))
+        new.write_bytes(orjson.dumps(rows))
         new.rename(path)
 
 

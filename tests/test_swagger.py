@@ -314,9 +314,8 @@ LONG_NAME = "x" * 256
 
 READ = [
     *under(API, "", "/"),
-    *under(
-        f"{API}/sys", "", "/", "/stats", "/devices", "/config", "/whoami", "/whoami?action=write&name=a&device=a/b/c"
-    ),
+    *under(f"{API}/sys", "", "/", "/stats", "/devices", "/streams", "/config", "/whoami"),
+    *under(f"{API}/sys", "/whoami?action=write&name=a&device=a/b/c"),
     *under(f"{API}/sys", "/cache/devices", "/cache/attributes", "/active/devices", "/active/attributes"),
     *under(f"{API}/rc3", "", "/", "/hosts"),
     *under(HOST, "", "/", "/devices", "/devices?wildcard=sys/*&wildcard=nothing/*"),

@@ -27,6 +27,7 @@ def show_entry() -> Response:
         {
             "stats": f"{base}/stats",
             "devices": f"{base}/devices",
+            "streams": f"{base}/streams",
             "gc": [f"{base}/clean/{cache}" for cache in CACHES],
             "active": [f"{base}/active/{cache}" for cache in CACHES],
             "config": f"{base}/config",
@@ -77,6 +78,13 @@ def show_devices() -> Response:
 def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
     seconds = row.pop("seconds")
     return {**row, "mean_time": seconds / row["calls"] if row["calls"] else None}
+
+
+@blueprint.get("/streams")
+@access.needs("read", "gateway", "sys/streams")
+def show_streams() -> Response:
+    """Show the open streams of all workers: the client, the attributes, the records sent and dropped, the lag."""
+    return reply.value(app_state().client.read_streams())
 
 
 @blueprint.get("/config")

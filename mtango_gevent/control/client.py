@@ -28,7 +28,7 @@ from mtango_gevent.control.calls import (
     ThreadPool,
 )
 from mtango_gevent.control.database import Address, Database, DatabaseServer
-from mtango_gevent.control.events import ConfigurationWatch, EventHub
+from mtango_gevent.control.events import ConfigurationWatch, EventHub, OpenStreams
 from mtango_gevent.control.reads import Reads
 from mtango_gevent.control.single_flight import Route
 from mtango_gevent.errors import DevFailed
@@ -55,6 +55,7 @@ class TangoClient:
         self.concurrency.on_start(lambda: set_global_executor(self.executor))
         self.background = Background(self.concurrency, config.async_limit)
         self.events = EventHub(config, self.concurrency, self.partitions, self.plain_proxy)
+        self.streams = OpenStreams(config, self.concurrency)
         proxies = CacheMetrics(self.metrics, "devices", config.cache_size)
         self.proxies = Cache[Any](config.cache_size, config.cache_idle, signal, renew=True, metrics=proxies)
         self.reads = Reads(config.value_max_age, config.value_memory, signal)
@@ -199,9 +200,20 @@ class TangoClient:
         self.metrics.publish("pool", {**self.pool_info(), "waiting": self.bulkheads.waiting()})
         self.metrics.publish("circuits", self.bulkheads.info())
         self.metrics.publish("events", self.events.info())
+        self.metrics.publish("streams", self.streams.info())
         self.metrics.publish("async", self.background.info())
         self.metrics.publish_own()
         self.metrics.slot.write_devices(self.bulkheads.status())
+
+    def publish_streams(self) -> None:
+        """Publish the streams of this process to all workers; other greenlets run meanwhile."""
+        if self.streams.changes():
+            self.partitions.files.call("file", self.metrics.slot.write_streams, self.streams.status())
+
+    def read_streams(self) -> list[dict[str, Any]]:
+        """Return a row for each stream of all workers, those of this one as they are now."""
+        self.publish_streams()
+        return self.partitions.files.call("file", self.metrics.scoreboard.read_streams)
 
     def _forget_devices(self) -> None:
         self.proxies.clear()

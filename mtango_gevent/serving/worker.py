@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 # Seconds between two rounds of the worker's housekeeping.
 _HOUSEKEEPING_PERIOD = 0.5
 
+# Seconds between two publications of the streams, which take longer than the rest.
+_STREAMS_PERIOD = 2.0
+
 # Seconds in which a client may still begin a request on a connection after the worker was told to stop.
 _GRACE = 0.5
 
@@ -175,15 +178,22 @@ class GatewayWorker(GeventWorker):
     def _keep_house(self) -> None:
         """Do the worker's housekeeping, which goes on whatever fails."""
         client = self.client
+        gevent.spawn(self._publish_streams)
         while self.alive:
             for task in (client.apply_pending_clears, client.publish, self._close_late):
                 self._attempt(task)
             self._stopping.wait(_HOUSEKEEPING_PERIOD)
         self._attempt(client.events.stop)
+        self._attempt(client.streams.stop)
         gevent.sleep(_GRACE)
         while True:
             self._attempt(functools.partial(self._connections.close_idle, _GRACE))
             gevent.sleep(_STOPPING_PERIOD)
+
+    def _publish_streams(self) -> None:
+        while self.alive:
+            self._attempt(self.client.publish_streams)
+            gevent.sleep(_STREAMS_PERIOD)
 
     def _attempt(self, task: Callable[[], object]) -> None:
         """Run a part of the housekeeping; log its failure, but the same one only once in a row."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +11,10 @@ from webtest import TestApp
 
 from mtango_gevent import __version__
 from mtango_gevent.config import SETTINGS
+from mtango_gevent.control.device import Device
+from mtango_gevent.control.host import list_hosts
 from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.waiting import wait_until
 
 BASE = "/tango/rest/sys"
 
@@ -25,6 +30,7 @@ def test_the_entry_point_has_mtango_pys_links_and_ours(client: TestApp) -> None:
     assert client.get(BASE).json == {
         "stats": f"{url}/stats",
         "devices": f"{url}/devices",
+        "streams": f"{url}/streams",
         "gc": [f"{url}/clean/devices", f"{url}/clean/attributes"],
         "active": [f"{url}/active/devices", f"{url}/active/attributes"],
         "config": f"{url}/config",
@@ -94,3 +100,29 @@ def test_devices_that_were_asked_are_listed_with_their_circuits(client: TestApp,
 def test_names_that_nobody_has_are_no_devices(client: TestApp, host_url: str) -> None:
     client.get(f"{host_url}/devices/no/such/device/state")
     assert "no/such/device" not in {row["name"] for row in client.get(f"{BASE}/devices").json}
+
+
+def test_open_streams_are_shown_with_their_client_and_attributes(client: TestApp, sender: str) -> None:
+    tango_client = client.app.extensions["mtango"].client
+    assert client.get(f"{BASE}/streams").json == []
+    stream = tango_client.streams.open("sse", "ada", "10.0.0.1")
+    stream.add("a", functools.partial(Device(list_hosts(tango_client)[0], sender).listen, "sent0", "change", True))
+    wait_until(lambda: stream.take(1))
+    (row,) = client.get(f"{BASE}/streams").json
+    assert row["feeds"][0].pop("since") >= row.pop("since")
+    assert row == {
+        "id": stream.id,
+        "worker": os.getpid(),
+        "transport": "sse",
+        "user": "ada",
+        "address": "10.0.0.1",
+        "sent": 1,
+        "dropped": 0,
+        "lag": 0,
+        "attributes": 1,
+        "feeds": [{"source": f"change of {sender}/sent0", "sent": 1, "dropped": 0, "failure": None}],
+    }
+    stream.close()
+    assert client.get(f"{BASE}/streams").json == []
+    tango_client.events.clear()
+    wait_until(lambda: not tango_client.events.info()["subscriptions"])

@@ -38,6 +38,7 @@ PARTS = (
     "sys/config",
     "sys/devices",
     "sys/stats",
+    "sys/streams",
 )
 
 _WHO = ("users", "groups", "networks", "anyone")

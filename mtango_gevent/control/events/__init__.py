@@ -8,6 +8,7 @@ from mtango_gevent.control.events.configuration import ConfigurationWatch
 from mtango_gevent.control.events.feed import Feed, Filter, Record
 from mtango_gevent.control.events.hub import EventHub
 from mtango_gevent.control.events.listener import Listener
+from mtango_gevent.control.events.open_streams import OpenStreams
 from mtango_gevent.control.events.source import SUBSCRIBES_WITHOUT_READING, Source
 from mtango_gevent.control.events.stream import Stream
 
@@ -20,6 +21,7 @@ __all__ = [
     "Feed",
     "Filter",
     "Listener",
+    "OpenStreams",
     "Record",
     "Source",
     "Stream",

@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 from mtango_gevent.control.events.buffer import Cursor, Event
 from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.control.events.silence import exceeds, is_unreachable
-from mtango_gevent.errors import DevFailed
+from mtango_gevent.control.events.source import Source
+from mtango_gevent.errors import DevFailed, in_one_line
 
 # Seconds after which a source that could not be subscribed to is tried again, at first and at most.
 _FIRST_RETRY, _LAST_RETRY = 1.0, 10.0
@@ -79,9 +80,9 @@ class Feed:
         "_listener",
         "_pause",
         "_stream",
-        "_told",
         "_until",
         "dropped",
+        "failure",
         "is_ended",
         "key",
         "sent",
@@ -98,10 +99,15 @@ class Feed:
         self._stream, self._listen, self._after, self._filter = stream, listen, after, through
         self._listener: Listener | None = None
         self._found: Listener | DevFailed | None = None  # by the last call of `listen`
-        self._told = ""  # the failure to listen that the client knows
+        self.failure = ""  # the one to listen, of which the client has been told
         self._begin_at, self._pause = 0.0, _FIRST_RETRY
         self._last: Event | None = None  # that was sent, where the filter compares
         self._due, self._until = 0.0, 0
+
+    @property
+    def source(self) -> Source | None:
+        """The source, once it is subscribed to."""
+        return self._listener.source if self._listener else None
 
     def begin(self) -> None:
         """Listen, in the background."""
@@ -174,12 +180,12 @@ class Feed:
         elif found is not None:
             self._begin_at = time.monotonic() + self._pause
             self._pause = min(2 * self._pause, _LAST_RETRY)
-            told, self._told = self._told, str(found.args)
-            return Event.of_failure(found) if self._told != told else None
+            told, self.failure = self.failure, in_one_line(found)
+            return Event.of_failure(found) if self.failure != told else None
         return None
 
     def _go_on(self, listener: Listener, before: Listener | None) -> None:
-        self._pause, self._told = _FIRST_RETRY, ""
+        self._pause, self.failure = _FIRST_RETRY, ""
         listener.follow_with(self)
         if before is not None:
             listener.succeed(before)

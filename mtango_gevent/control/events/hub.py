@@ -19,6 +19,7 @@ from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Parti
 from mtango_gevent.control.events.buffer import microseconds
 from mtango_gevent.control.events.channel import EventCounters
 from mtango_gevent.control.events.listener import Listener
+from mtango_gevent.control.events.notices import Notices
 from mtango_gevent.control.events.poller import EventPoller
 from mtango_gevent.control.events.source import KINDS, Key, Source
 from mtango_gevent.control.events.subscription import Subscription
@@ -50,7 +51,7 @@ class EventHub:
         self._subscriptions: weakref.WeakValueDictionary[Key, Subscription] = weakref.WeakValueDictionary()
         self._flights = SingleFlight(concurrency.signal)
         self._poller = EventPoller(config, concurrency, partitions, functools.partial(bool, self._flights))
-        self._counters = EventCounters()
+        self._counters, self._notices = EventCounters(), Notices(concurrency)
         atexit.register(_end, weakref.ref(self))
 
     def listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead], from_last: bool = False) -> Listener:
@@ -159,7 +160,8 @@ class EventHub:
         known = self._find(source.key)
         if known:
             return known
-        subscription = Subscription(source, self._config, self._connect, self._concurrency.signal, self._counters)
+        signal = self._concurrency.signal
+        subscription = Subscription(source, self._config, self._connect, signal, self._counters, self._notices)
         subscription.begin()
         subscription.unheard_since = time.monotonic()
         self._subscriptions[source.key] = subscription

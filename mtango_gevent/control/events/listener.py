@@ -9,6 +9,7 @@ from types import TracebackType
 from mtango_gevent.control.events.buffer import Cursor, Event, EventBuffer, microseconds
 from mtango_gevent.control.events.channel import Channel, Follower
 from mtango_gevent.control.events.silence import differ
+from mtango_gevent.control.events.source import Source
 
 
 class Listener:
@@ -63,6 +64,10 @@ class Listener:
     def stopping(self) -> bool:
         """Whether waiting is over because the gateway stops."""
         return self._channel.stopping
+
+    @property
+    def source(self) -> Source:
+        return self._channel.source
 
     @property
     def attribute(self) -> str:

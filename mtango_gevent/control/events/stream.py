@@ -7,8 +7,10 @@ how many.
 from __future__ import annotations
 
 import heapq
+import secrets
 import time
 from collections.abc import Callable, Hashable
+from typing import NamedTuple, Protocol
 
 from mtango_gevent.control.calls import Concurrency, NativeLock, Signal
 from mtango_gevent.control.events.buffer import Cursor
@@ -16,11 +18,41 @@ from mtango_gevent.control.events.feed import ALL, Feed, Filter, Record
 from mtango_gevent.control.events.listener import Listener
 
 
+class StreamClient(NamedTuple):
+    """The client of a stream. transport: `sse` or `websocket`; user: empty if anonymous."""
+
+    transport: str = ""
+    user: str = ""
+    address: str = ""
+
+    @property
+    def owner(self) -> str:
+        """The user, or the address of an anonymous one, whose streams are counted together."""
+        return f"user {self.user}" if self.user else f"address {self.address}"
+
+
+NOBODY = StreamClient()
+
+
+class Registry(Protocol):
+    """Where a stream and its feeds are counted."""
+
+    def take_place(self, stream: Stream) -> None:
+        """Count a further feed of a stream. Raises DevFailed, MTANGO_TooManyItems."""
+
+    def return_place(self) -> None:
+        """Count a feed less."""
+
+    def remove(self, stream: Stream) -> None:
+        """Count a closed stream no more."""
+
+
 class Stream:
     """The feeds of one client.
 
     One greenlet or thread at a time calls `take`; feeds are added and removed by any.
-    stopping: the gateway stops, and the client is to connect again.
+    stopping: the gateway stops, and the client is to connect again. since: seconds since the epoch.
+    sent: records that were taken; dropped: events that the client was too slow for.
     """
 
     __slots__ = (
@@ -30,14 +62,24 @@ class Stream:
         "_ready",
         "_signal",
         "_timers",
+        "client",
         "concurrency",
+        "dropped",
         "feeds",
         "guard",
+        "id",
+        "registry",
+        "sent",
+        "since",
         "stopping",
     )
 
-    def __init__(self, concurrency: Concurrency) -> None:
-        self.concurrency = concurrency
+    def __init__(
+        self, concurrency: Concurrency, client: StreamClient = NOBODY, registry: Registry | None = None
+    ) -> None:
+        self.concurrency, self.client, self.registry = concurrency, client, registry
+        self.id, self.since = secrets.token_hex(8), time.time()
+        self.sent = self.dropped = 0
         self.feeds: dict[Hashable, Feed] = {}
         self.guard = NativeLock()  # held for dictionary work only
         self.stopping = False
@@ -51,9 +93,15 @@ class Stream:
     def add(
         self, key: Hashable, listen: Callable[[], Listener], after: Cursor | None = None, through: Filter = ALL
     ) -> Feed:
-        """Add a feed, in place of one with the same key. It begins in the background."""
+        """Add a feed, in place of one with the same key. It begins in the background.
+
+        after: where a client continues that was connected before; through: which events it wants.
+        Raises DevFailed, MTANGO_TooManyItems.
+        """
         if key in self.feeds:
             self.remove(key)
+        if self.registry:
+            self.registry.take_place(self)
         feed = self.feeds[key] = Feed(self, key, listen, after, through)
         feed.begin()
         return feed
@@ -65,11 +113,16 @@ class Stream:
         with self.guard:
             self._ready.pop(feed, None)
             self._later.pop(feed, None)
+        if self.registry:
+            self.registry.return_place()
 
     def close(self) -> None:
-        """End all feeds."""
+        """End all feeds. A stream may be closed several times."""
+        if self.registry:
+            self.registry.remove(self)
         for key in self.concurrency.in_turns(list(self.feeds)):
-            self.remove(key)
+            if key in self.feeds:
+                self.remove(key)
 
     def stop(self) -> None:
         """Have the client connect again, elsewhere."""
@@ -83,13 +136,21 @@ class Stream:
         self._set_signal()
 
     def take(self, seconds: float, most: int = 100) -> list[Record]:
-        """Return at most that many records, waiting for the first one; none at the timeout and after `wake`."""
+        """Return at most that many records, waiting for the first one; none at the timeout and after `wake`.
+
+        Other greenlets run meanwhile, also where there always is a record.
+        """
         until = time.monotonic() + seconds
+        if self._ready:
+            signal = self.concurrency.stream_signal()
+            signal.set()
+            signal.wait(None)
         while True:
             now = time.monotonic()
             records = self._take_ready(now, most)
             if records or self._is_woken or now >= until:
                 self._is_woken = False
+                self.sent += len(records)
                 return records
             self._wait(min(until, self._timers[0][0] if self._timers else until) - now)
 
@@ -126,7 +187,7 @@ class Stream:
             signal.set()
 
     def _wait(self, seconds: float) -> None:
-        self._signal = signal = self.concurrency.signal()
+        self._signal = signal = self.concurrency.stream_signal()
         if not self._ready and not self._is_woken:  # else a thread has found no signal to set
             signal.wait(seconds)
         self._signal = None
@@ -151,6 +212,7 @@ class Stream:
             if record is None:
                 return True
             records.append(record)
+            self.dropped += record.missed or 0
         return False
 
     def _take_timers(self, now: float) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import tango
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
@@ -303,4 +304,43 @@ def test_killed_server_is_told_in_time_and_a_restarted_one_sends_values_again(
     print("value again after", time.monotonic() - restarted, missed)
     assert None in missed
     stream.close()
+    wait_until(lambda: not client.events.info()["subscriptions"])
+
+
+def test_open_streams_are_limited_and_shown(sender: str) -> None:
+    config = Config(stream_limit=3, stream_client_limit=2, stream_items=2, event_linger=0, event_poll_period=0.05)
+    client = TangoClient(config)
+    device = Device(list_hosts(client)[0], sender)
+    first, second = (client.streams.open("sse", "", "10.0.0.1") for _ in range(2))
+    with pytest.raises(tango.DevFailed, match="TooManyStreams"):
+        client.streams.open("websocket", "", "10.0.0.1")
+    third = client.streams.open("websocket", "ada", "10.0.0.1")
+    with pytest.raises(tango.DevFailed, match="TooManyStreams"):
+        client.streams.open("websocket", "eve", "10.0.0.2")
+    for number in range(2):
+        first.add(number, listen(device, f"sent{number}"))
+    with pytest.raises(tango.DevFailed, match="TooManyItems"):
+        first.add(2, listen(device, "sent2"))
+    take(first, 2)
+    third.add("missing", listen(device, "nope"))
+    take(third, 1)
+    rows = {row["id"]: row for row in client.streams.status()}
+    assert set(rows) == {first.id, second.id, third.id}
+    row = rows[first.id]
+    assert (row["transport"], row["user"], row["address"], row["attributes"]) == ("sse", None, "10.0.0.1", 2)
+    assert (row["sent"], row["dropped"], row["lag"]) == (2, 0, 0)
+    assert [(feed["source"], feed["sent"], feed["failure"]) for feed in row["feeds"]] == [
+        (f"change of {sender}/sent0", 1, None),
+        (f"change of {sender}/sent1", 1, None),
+    ]
+    (failing,) = rows[third.id]["feeds"]
+    assert failing["source"] == "missing"
+    assert "API_AttrNotFound" in failing["failure"]
+    assert client.streams.info() == {"open": 3, "feeds": 3, "sent": 3, "dropped": 0, "lag": 0}
+    for stream in (first, second, third):
+        stream.close()
+        stream.close()
+    assert client.streams.info() == {"open": 0, "feeds": 0, "sent": 3, "dropped": 0, "lag": 0}
+    client.streams.stop()
+    assert client.streams.open("sse", "", "").stopping
     wait_until(lambda: not client.events.info()["subscriptions"])
