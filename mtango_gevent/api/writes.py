@@ -170,6 +170,32 @@ def argument() -> RawInput:
     return RawInput.in_query(texts) if texts else RawInput.in_body(_text())
 
 
+def command_input() -> tuple[RawInput, JsonObject]:
+    """Return the argument of a command, and the key `input` as it was sent. Contract: v11, 1 and 3.
+
+    An object with `input` or `name` is an envelope of the argument; an empty one is no body. Anything else is taken as
+    by `argument`.
+    """
+    in_query, sent = request.args.getlist("v"), RawInput.in_body(_text()).parsed
+    if sent == {}:
+        return RawInput.in_query(in_query) if in_query else RawInput.in_body(""), {}
+    if in_query or not isinstance(sent, dict) or not sent.keys() & {"input", "name"}:
+        return argument(), {}
+    return input_of(sent), {"input": sent["input"]} if sent.get("input") is not None else {}
+
+
+def input_of(envelope: JsonObject) -> RawInput:
+    """Return the argument in an envelope. A text is read as one in a query is: it may be a comma list."""
+    given = envelope.get("input")
+    return RawInput.in_query([given]) if isinstance(given, str) else RawInput.in_json(given)
+
+
+def blob() -> JsonObject:
+    """Return the body as the blob of a pipe: an object with `data`, or the list of its elements."""
+    found = _json()
+    return {"data": found} if isinstance(found, list) else document()
+
+
 def document() -> JsonObject:
     """Return the body, which must be a JSON object, whatever its Content-Type."""
     found = _json()

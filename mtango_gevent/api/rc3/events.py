@@ -108,5 +108,5 @@ def _next(listener: Listener, seconds: float) -> Event | None:
     while True:
         left = until - time.monotonic()
         event = listener.next(min(left, _CHECK_EVERY))
-        if event is not None or left <= _CHECK_EVERY or listener.stopping or connection.is_lost():
+        if event is not None or left <= _CHECK_EVERY or listener.stopping or connection.is_lost(current().environ):
             return event

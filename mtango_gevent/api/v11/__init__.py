@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from mtango_gevent.api.v11 import errors, hosts, properties, tree, urls
+from mtango_gevent.api.v11 import commands, errors, hosts, pipes, properties, tree, urls
 
 VERSIONS = ("v10", "v11")
 
@@ -12,6 +12,8 @@ blueprint = Blueprint("v11", __name__)
 errors.register(blueprint)
 blueprint.url_value_preprocessor(urls.resolve)
 blueprint.register_blueprint(hosts.blueprint)
+blueprint.register_blueprint(tree.blueprint)
 blueprint.register_blueprint(properties.of_attributes, url_prefix=urls.DEVICE + "/attributes/<attribute>/properties")
 blueprint.register_blueprint(properties.blueprint, url_prefix=urls.DEVICE + "/properties")
-blueprint.register_blueprint(tree.blueprint)
+blueprint.register_blueprint(commands.blueprint, url_prefix=urls.DEVICE + "/commands")
+blueprint.register_blueprint(pipes.blueprint, url_prefix=urls.DEVICE + "/pipes")

@@ -12,6 +12,7 @@ from mtango_gevent.api.request_context import app_state
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost, is_name_of_served_host
 from mtango_gevent.errors import ApiError, BadRequest
+from mtango_gevent.values import JsonObject
 
 HOST = "/hosts/<host>"
 DEVICE = HOST + "/devices/<domain>/<family>/<member>"
@@ -86,3 +87,17 @@ def of_device(device: Device, name: str) -> str:
 def host_id(host: TangoHost) -> str:
     """Return `host:port` as the client calls the host."""
     return f"{host.host}:{host.port}"
+
+
+def item(device: Device, device_name: str, name: str) -> JsonObject:
+    """Return the keys with which each attribute, command and pipe begins.
+
+    device_name: the spelling of the device's name.
+    """
+    host = host_id(device.host)
+    return {"id": f"{host}/{device_name}/{name}", "name": name, "device": device_name, "host": host}
+
+
+def of_item(device: Device, device_name: str, noun: str, name: str) -> str:
+    """Return the URL of an attribute, command or pipe. noun: attributes, commands or pipes."""
+    return f"{of_device(device, device_name)}/{noun}/{segment(name)}"

@@ -86,12 +86,20 @@ CASES = {
 }
 # The requests of v11, which v10 has as well.
 V11_CASES = {
+    "commands.list_commands GET": _DEVICE,
+    "commands.read_history GET": _DEVICE,
+    "commands.run_command PUT": Case("execute", "device", query="?v=1"),
+    "commands.show_command GET": _DEVICE,
     "hosts.list_devices GET": Case("read", "host"),
     "hosts.list_families GET": Case("read", "host"),
     "hosts.list_members GET": Case("read", "host"),
     "hosts.refuse_list_of_hosts GET": _API,
     "hosts.show_entry GET": _API,
     "hosts.show_host GET": Case("read", "host"),
+    "pipes.list_pipes GET": _DEVICE,
+    "pipes.read_pipe GET": _DEVICE,
+    "pipes.show_pipe GET": _DEVICE,
+    "pipes.write_pipe PUT": Case("write", "device", "[]"),
     "tree.show_tree GET": Case("read", "host", query="?host=HOST"),
     "tree.show_tree_of_host GET": Case("read", "host"),
 }
