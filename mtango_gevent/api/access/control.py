@@ -39,7 +39,7 @@ class AccessControl:
 
     is_open: every client may read everything, and no request is authenticated.
     cross_site: the rules for pages of other origins; reads_are_open: every client and every page may read everything.
-    tokens: of streams.
+    tokens: of the WebSocket.
     """
 
     def __init__(self, config: Config, client: TangoClient) -> None:
@@ -51,7 +51,7 @@ class AccessControl:
         self.reads_are_open = self.is_open and self.cross_site.reads_are_open
         self._rules = _watch_rules(config, client) if config.rules else None
         base = config.app_base.removesuffix("/rest")
-        self.tokens = StreamTokens(client.metrics.slot.scoreboard.secret, (f"{base}/stream", f"{base}/subscriptions"))
+        self.tokens = StreamTokens(client.metrics.slot.scoreboard.secret, f"{base}/stream")
         self._recent = Recent[tuple[Identity, str, tuple[Target, ...]], bool]()
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity:
@@ -61,7 +61,7 @@ class AccessControl:
             return self.authentication.authenticate(environ)
         identity = self.tokens.verify(token)
         if identity is None:
-            raise self.authentication.required("the token of the stream is wrong or has expired")
+            raise self.authentication.required("the token is wrong or has expired")
         return identity
 
     def problems(self) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Tokens of streams: a browser cannot send the header Authorization with a WebSocket or an EventSource."""
+"""Tokens of the WebSocket: a browser cannot send the header Authorization with it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _RENEWED = "mtango.stream_token"
 class StreamTokens:
     """Makes tokens, and finds and verifies them. They name a user whom another method has authenticated.
 
-    secret: of all workers of a gateway; paths: beginnings of the URL paths of streams, the only ones that take tokens.
+    secret: of all workers of a gateway; path: the URL path of the WebSocket, the only one that takes tokens.
     """
 
-    def __init__(self, secret: bytes, paths: tuple[str, ...]) -> None:
+    def __init__(self, secret: bytes, path: str) -> None:
         self._serializer = URLSafeTimedSerializer(secret, salt="mtango-gevent stream")
-        self._paths = paths
+        self._path = path
 
     def make(self, identity: Identity) -> str:
         return self._serializer.dumps([identity.user, sorted(identity.groups), identity.method])
@@ -45,7 +45,7 @@ class StreamTokens:
 
     def find(self, environ: WSGIEnvironment) -> str | None:
         """Return the token of a request: of a subprotocol, or of the parameter `token`."""
-        if not environ.get("PATH_INFO", "").startswith(self._paths):
+        if environ.get("PATH_INFO") != self._path:
             return None
         renewed = environ.get(_RENEWED)
         if renewed is not None:

@@ -144,4 +144,4 @@ class Frames:
     def abort(self) -> None:
         """End the connection without a close frame."""
         with contextlib.suppress(OSError):
-            self._socket._sock.shutdown(socket.SHUT_RDWR)  # gevent's own would raise an error in the greenlet that reads
+            self._socket.shutdown(socket.SHUT_RDWR)

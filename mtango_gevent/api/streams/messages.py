@@ -79,7 +79,7 @@ def _list(document: dict[str, Any], key: str) -> list[Any]:
 
 def _ping(document: dict[str, Any]) -> str | float | None:
     given = document.get("ping")
-    if isinstance(given, str) and len(given) > _PING or isinstance(given, (list, dict)):
+    if (isinstance(given, str) and len(given) > _PING) or isinstance(given, (list, dict)):
         raise BadRequest(f"ping: expected a number or a text of at most {_PING} characters, got {shown(given)}")
     return given
 
@@ -154,8 +154,11 @@ def _cursor(after: object) -> Cursor | None:
     if after is None:
         return None
     times = after if isinstance(after, list) and len(after) == 2 else [after, after]
-    for time in times:
-        if not isinstance(time, int) or isinstance(time, bool) or not 0 <= time <= _MOST_TIME:
-            raise BadRequest(f"after: expected the time of a record, or its time and came, got {shown(after)}")
-    mark, came = times
+    mark, came = (_time(time, after) for time in times)
     return Cursor(_NO_CHANNEL, 0, came, mark)
+
+
+def _time(time: object, after: object) -> int:
+    if isinstance(time, int) and not isinstance(time, bool) and 0 <= time <= _MOST_TIME:
+        return time
+    raise BadRequest(f"after: expected the time of a record, or its time and came, got {shown(after)}")

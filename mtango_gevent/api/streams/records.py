@@ -87,7 +87,8 @@ def _kept(event: Event, form: str, encode: Callable[[], bytes]) -> bytes:
 def _value(device: Device, event: Event) -> bytes:
     """Return the member `value` of a record, or `errors` where there is none."""
     try:
-        if event.failure is not None:
+        if event.item is None:
+            assert event.failure is not None
             return b'"errors":' + reply.encode(describe(event.failure))
         return b'"value":' + reply.encode(bare_value(device, event.item))
     except Exception as error:

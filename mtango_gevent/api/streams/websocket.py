@@ -7,20 +7,21 @@ import binascii
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, request
+from flask import Blueprint, Response, request
 from wsproto.utilities import generate_accept_token
 
 from mtango_gevent.api import access, reply
 from mtango_gevent.api.access import TOKEN_LIFETIME, TOKEN_SUBPROTOCOL
 from mtango_gevent.api.query import quoted
 from mtango_gevent.api.request_context import current
-from mtango_gevent.api.streams.blueprint import blueprint
 from mtango_gevent.api.streams.frames import Frames
 from mtango_gevent.api.streams.session import Session
 from mtango_gevent.errors import ApiError, BadRequest, NotImplementedHere
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+blueprint = Blueprint("websocket", __name__)
 
 SUBPROTOCOL = "mtango.v1"
 
@@ -46,7 +47,7 @@ def refuse_request() -> Response:
 @blueprint.get("/stream", websocket=True)
 @access.needs("read", "gateway", "api")
 def open_stream() -> Response:
-    """Answer a WebSocket handshake. Raises ApiError 400, 426 and 501, and DevFailed where there are too many streams."""
+    """Answer a WebSocket handshake. Raises ApiError 400, 426 and 501, and DevFailed for too many streams."""
     key, subprotocol = _check_handshake(), _choose_subprotocol()
     context = current()
     state, environ = context.state, context.environ
@@ -93,9 +94,7 @@ class Upgrade(Response):
     give_up: called if the answer cannot be sent.
     """
 
-    def __init__(
-        self, headers: list[tuple[str, str]], serve: Callable[[], None], give_up: Callable[[], None]
-    ) -> None:
+    def __init__(self, headers: list[tuple[str, str]], serve: Callable[[], None], give_up: Callable[[], None]) -> None:
         super().__init__(status=101)
         self._upgrade_headers, self._serve, self._give_up = headers, serve, give_up
 
