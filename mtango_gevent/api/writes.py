@@ -181,13 +181,25 @@ def command_input() -> tuple[RawInput, JsonObject]:
         return RawInput.in_query(in_query) if in_query else RawInput.in_body(""), {}
     if in_query or not isinstance(sent, dict) or not sent.keys() & {"input", "name"}:
         return argument(), {}
-    return input_of(sent), {"input": sent["input"]} if sent.get("input") is not None else {}
+    given = sent.get("input")
+    return member(given), {} if given is None else {"input": given}
 
 
-def input_of(envelope: JsonObject) -> RawInput:
-    """Return the argument in an envelope. A text is read as one in a query is: it may be a comma list."""
-    given = envelope.get("input")
+def member(given: object) -> RawInput:
+    """Take the value of a member of an object. A text is read as one in a query is: it may be a comma list."""
     return RawInput.in_query([given]) if isinstance(given, str) else RawInput.in_json(given)
+
+
+def items() -> list[JsonObject]:
+    """Return the body, which must be a list of objects with texts `host`, `device` and `name`."""
+    found = _json()
+    if not isinstance(found, list):
+        raise BadRequest(f"the body: expected a JSON list of objects, got {shown(found)}")
+    check_limit(len(found), limits.NAMES, "items")
+    for item in found:
+        if not isinstance(item, dict) or not all(isinstance(item.get(key), str) for key in ("host", "device", "name")):
+            raise BadRequest(f"the body: expected objects with texts host, device and name, got {shown(item)}")
+    return found
 
 
 def blob() -> JsonObject:
