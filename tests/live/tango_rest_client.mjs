@@ -1,8 +1,9 @@
 // The requests of tango-rest-client 1.5.1, and its reading of the answers, for test_tango_rest_client.py.
 //
-//     node tango_rest_client.mjs GATEWAY PAGE FOLDER    PAGE is the origin of the page; FOLDER has the package eventsource in its node_modules
+//     node tango_rest_client.mjs GATEWAY PAGE FOLDER
 //
-// Each line of the input is a call, {"call", ...arguments}; the line of the output answers it: {"result"} or {"failure"}.
+// PAGE is the origin of the client's page; FOLDER has the package eventsource in its node_modules. Each line of the input
+// is a call, {"call", ...arguments}; the line of the output answers it: {"result"} or {"failure"}.
 import {createRequire} from "node:module";
 import {createInterface} from "node:readline";
 import {join} from "node:path";
