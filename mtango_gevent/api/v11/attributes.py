@@ -23,7 +23,7 @@ from mtango_gevent.api import (
 )
 from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import config, request_started
-from mtango_gevent.api.v11 import answers, urls
+from mtango_gevent.api.v11 import answers, ranges, urls
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, BadRequest
 from mtango_gevent.text import read_text
@@ -124,8 +124,11 @@ def render_value(device: Device, item: AttributeData, select: Callable[[JsonObje
 
 
 def render_values(device: Device, items: Sequence[AttributeData]) -> Rendered:
+    """Render values in JSON, as the listing of all of them."""
     timestamps.use_milliseconds()
-    return reply.render([value_shapes.shape_value(device, item) for item in items])
+    content = reply.render([value_shapes.shape_value(device, item) for item in items])
+    content.headers += ranges.headers(None, len(items)).items()
+    return content
 
 
 def _shape_value(device: Device, item: AttributeData) -> JsonObject:
