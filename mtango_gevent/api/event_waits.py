@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from mtango_gevent.api import connection
+from mtango_gevent.api.request_context import current
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.events import Event, Listener
 from mtango_gevent.errors import DevFailed, tango_failure
@@ -19,7 +20,7 @@ def next_event(listener: Listener, seconds: float) -> Event | None:
     while True:
         left = until - time.monotonic()
         event = listener.next(min(left, _CHECK_EVERY))
-        if event is not None or left <= _CHECK_EVERY or listener.stopping or connection.is_lost():
+        if event is not None or left <= _CHECK_EVERY or listener.stopping or connection.is_lost(current().environ):
             return event
 
 

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 from mtango_gevent.api.access import ANONYMOUS, AccessControl, Audit, Change, Target
+from mtango_gevent.api.subscription_store import SubscriptionStore
 from mtango_gevent.config import Config
 from mtango_gevent.control.access_control import TangoAccessControl
 from mtango_gevent.control.calls import measure_calls
@@ -27,7 +28,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 @dataclasses.dataclass(frozen=True)
 class AppState:
-    """State of one application: settings, Tango client, access control, audit log, metrics.
+    """State of one application: settings, Tango client, access control, audit log, subscriptions, metrics.
 
     in_force: values of settings that gunicorn's command line has changed; the worker fills it in.
     """
@@ -36,6 +37,7 @@ class AppState:
     client: TangoClient
     access: AccessControl
     audit: Audit
+    subscriptions: SubscriptionStore
     tango_access: TangoAccessControl | None = None  # None where the settings do not ask for it
     in_force: dict[str, object] = dataclasses.field(default_factory=dict)
 

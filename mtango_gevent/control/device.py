@@ -154,6 +154,13 @@ class Device(DescribedDevice):
         )
         return client.events.listen(source, connected_bulkhead, from_last)
 
+    def event_arrival(self, attribute: str, kind: str, time: int) -> int | None:
+        """Return when the event with that time arrived, in microseconds since the epoch; None if it is not kept.
+
+        time: that of the event, in milliseconds since the epoch. Makes no call.
+        """
+        return self.host.client.events.arrival((self._url(), folded(attribute), kind), time)
+
     # --- commands ---
 
     def run_command(self, info: tango.CommandInfo, argument: Any) -> tuple[tango.CmdArgType, Any]:

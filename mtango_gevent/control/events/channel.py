@@ -13,6 +13,7 @@ from cachetools import LRUCache
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import NativeLock, Signal
 from mtango_gevent.control.events.buffer import Event, EventBuffer
+from mtango_gevent.control.events.notices import Notices
 from mtango_gevent.control.events.source import Source
 
 # Timestamps of answers that a channel remembers, with the positions that they stand for.
@@ -52,7 +53,12 @@ class Channel:
     """
 
     def __init__(
-        self, source: Source, config: Config, make_signal: Callable[[], Signal], counters: EventCounters
+        self,
+        source: Source,
+        config: Config,
+        make_signal: Callable[[], Signal],
+        counters: EventCounters,
+        notices: Notices,
     ) -> None:
         self.source = source
         self.generation = secrets.token_hex(6)
@@ -62,11 +68,12 @@ class Channel:
         self.retired = self.stopping = False
         self._buffer = EventBuffer(config.event_buffer, config.event_memory)
         self._guard = NativeLock()  # for the buffer and the listeners; held for dictionary work only
-        self._make_signal, self._counters = make_signal, counters
+        self._make_signal, self._counters, self._notices = make_signal, counters, notices
         self._waiting: set[Signal] = set()
         self._followers = dict[Follower, None]()
         self._noted: LRUCache[int, int] = LRUCache(_NOTED)
         self._closed = self._gap = self._entered = False
+        self.is_noted = False  # whether the followers are about to be told of events
 
     # --- for the hub ---
 
@@ -98,6 +105,10 @@ class Channel:
         with self._guard:
             self._followers[follower] = None
 
+    def followers(self) -> list[Follower]:
+        with self._guard:
+            return list(self._followers)
+
     def is_unheard(self, since: float) -> bool:
         """Return whether there has been no listener since that time (time.monotonic())."""
         return not self.listeners and self.unheard_since <= since
@@ -121,6 +132,11 @@ class Channel:
         """End the waiting of all listeners."""
         self.stopping = True
         self._wake()
+
+    def arrival(self, time: int) -> int | None:
+        """Return when the first kept event with that time arrived; see EventBuffer."""
+        with self._guard:
+            return self._buffer.arrival(time)
 
     # --- for the subscription ---
 
@@ -152,8 +168,7 @@ class Channel:
     def _wake(self) -> None:
         with self._guard:
             waiting, self._waiting = self._waiting, set()
-            followers = list(self._followers)
         for signal in waiting:
             signal.set()
-        for follower in followers:
-            follower.on_event()
+        if self._followers:
+            self._notices.post(self)
