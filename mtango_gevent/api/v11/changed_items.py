@@ -12,7 +12,8 @@ from flask import Response
 from mtango_gevent.api import changes, failures, guard, reply, writes
 from mtango_gevent.api.access import Action, Change, Kind
 from mtango_gevent.api.query import check_name, quoted
-from mtango_gevent.api.v11 import selection, urls
+from mtango_gevent.api.request_context import app_state
+from mtango_gevent.api.v11 import urls
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import ApiError, BadRequest, DevFailed, NotFound, as_failure, explained, not_made, status_of
@@ -85,7 +86,7 @@ def answer_changes(task: Task) -> Response:
     _begin(task, items)
     if writes.asynchronous():
         return _answer_later(task, found)
-    selection.at_once(functools.partial(_change, task), _by_device(items))
+    app_state().client.ask_at_once(functools.partial(_change, task), _by_device(items))
     return reply.json([_shape(task, *each) for each in zip(sent, found, strict=True)])
 
 
@@ -157,7 +158,7 @@ def _answer_later(task: Task, found: Sequence[Item | Exception]) -> Response:
         if failure is not None:
             raise failure
     groups = _by_device([item for item in found if isinstance(item, Item)])
-    selection.at_once(lambda items: [task.check(item) for item in items], groups)
+    app_state().client.ask_at_once(lambda items: [task.check(item) for item in items], groups)
     for items in groups:
         _queue(task, items)
     return reply.no_content()
