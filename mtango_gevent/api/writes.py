@@ -74,12 +74,16 @@ def values(kind: str) -> dict[str, RawInput]:
     return sent
 
 
-def properties() -> dict[str, list[str]]:
+def properties(by_commas: bool = False) -> dict[str, list[str]]:
     """Return texts by the name of the property, from the query and a form, or from JSON like that of an answer.
 
+    by_commas: each parameter is a list with commas between its texts.
     Raises BadRequest for impossible or repeated names, and for a property without texts.
     """
-    sent: list[tuple[str, object]] = [item for item in _parameters().lists() if item[0] not in ("async", "replace")]
+    given = [item for item in _parameters().lists() if item[0] not in ("async", "replace")]
+    if by_commas:
+        given = [(name, ",".join(texts).split(",")) for name, texts in given]
+    sent: list[tuple[str, object]] = [*given]
     if _text() and not _form():
         sent += _named_texts(_json(exactly=True))
     if not sent:

@@ -27,7 +27,8 @@ def list_properties(device: Device) -> Response:
 @blueprint.route("", methods=PUT_OR_POST)
 @access.needs("configure", "property", by_view=True)
 def put_properties(device: Device) -> Response:
-    return properties.put_of_device(device)
+    """Write properties. Commas separate the values in a query: Waltz joins them so."""
+    return properties.put_of_device(device, by_commas=True)
 
 
 @blueprint.get(ONE)
