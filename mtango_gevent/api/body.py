@@ -11,13 +11,17 @@ from mtango_gevent.errors import ApiError, BadRequest
 
 
 def read_body() -> None:
-    """Read the body of a request that writes, within MTANGO_BODY_TIMEOUT.
+    """Read the body of a request that writes. Flask calls this before the view. Raises what `read` raises."""
+    if request.method in ("PUT", "POST"):
+        read()
+
+
+def read() -> None:
+    """Read the body of the current request within MTANGO_BODY_TIMEOUT.
 
     Raises ApiError 408, 415 and 501, BadRequest for a body that is cut off or malformed, and RequestEntityTooLarge
     before a too large one is read.
     """
-    if request.method not in ("PUT", "POST"):
-        return
     _check_codings()
     seconds, length = config().body_timeout, request.content_length
     try:

@@ -75,6 +75,32 @@ def begin_changes(
         _begin(context, device)
 
 
+def begin_items(
+    action: Action, kind: Kind, items: Sequence[tuple[Device, str]], sent: Iterable[RawInput]
+) -> list[ApiError | None]:
+    """Check and begin the changes of a view that changes several devices; return the refusal of each.
+
+    items: device and name of each change; sent: the new values. Raises ApiError where all are refused, and as
+    begin_change does.
+    """
+    context = current()
+    if context.changes:
+        _expect(context, [request_targets.of_device(context.state, action, kind, *item) for item in items])
+        _note_new(context.changes, sent)
+    in_turns = context.state.client.concurrency.in_turns
+    refusals = [guard.refusal(action, kind, device, name) for device, name in in_turns(items)]
+    for refusal in refusals[:1]:
+        if refusal is not None and all(refusals):
+            raise refusal
+    for change, (device, _), refusal in zip(context.changes, items, refusals, strict=bool(context.changes)):
+        if refusal is not None:
+            note_failure([change], refusal)
+        else:
+            _note_known_value(change, device)
+    context.state.audit.begin(_origin(context), [change for change in context.changes if not change.outcome])
+    return refusals
+
+
 def begin_deletions(names: Iterable[str]) -> None:
     """Begin the changes of properties that a replacement deletes. Raises ApiError as begin_change does."""
     context = current()
@@ -93,12 +119,14 @@ def _deletion(target: Target, name: str) -> Change:
 def _begin(context: RequestContext, device: Device | None) -> None:
     """Note the old values that are known, and write the lines `begun` where they are required."""
     for change in context.changes:
-        if device is not None and (change.target.action, change.target.kind) == ("write", "attribute"):
+        if device is not None:
             _note_known_value(change, device)
     context.state.audit.begin(_origin(context), context.changes)
 
 
 def _note_known_value(change: Change, device: Device) -> None:
+    if (change.target.action, change.target.kind) != ("write", "attribute"):
+        return
     known = device.known_value(change.target.name)
     if known is not None:
         item, change.age = known
@@ -165,14 +193,18 @@ def _key(change: Change) -> str:
 # --- its end ---
 
 
-def later(device: Device, about: str, job: Callable[[list[Change]], object]) -> None:
+def later(
+    device: Device, about: str, job: Callable[[list[Change]], object], part: Sequence[Change] | None = None
+) -> None:
     """Queue the job of an asynchronous request, which takes its changes; their outcomes are lines of their own.
 
-    The client must still be allowed to make the changes when the job begins. Raises DevFailed when too many jobs wait.
+    part: those of the changes that the job makes, all by default. The client must still be allowed to make the changes
+    when the job begins. Raises DevFailed when too many jobs wait.
     """
     context = current()
     audit, origin = context.state.audit, _origin(context)
-    changes = [dataclasses.replace(change) for change in context.changes]
+    own = context.changes if part is None else part
+    changes = [dataclasses.replace(change) for change in own]
 
     def run() -> None:
         try:
@@ -185,7 +217,7 @@ def later(device: Device, about: str, job: Callable[[list[Change]], object]) -> 
             audit.write(origin, changes, "ok")
 
     device.later(about, run)
-    for change in context.changes:
+    for change in own:
         change.outcome = "accepted"
 
 

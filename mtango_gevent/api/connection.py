@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import select
+from typing import TYPE_CHECKING
 
-from flask import request
 from gevent import monkey
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _poll = monkey.get_original("select", "poll")  # gevent's own would wait for the hub
 
 
-def is_lost() -> bool:
+def is_lost(environ: WSGIEnvironment) -> bool:
     """Return whether the client has closed the connection; false where the WSGI server hides the socket.
 
     Does not block.
     """
-    socket = request.environ.get("gunicorn.socket")
+    socket = environ.get("gunicorn.socket")
     if socket is None:
         return False
     poll = _poll()

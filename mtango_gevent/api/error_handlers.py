@@ -29,15 +29,25 @@ def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) ->
 
     milliseconds: when it happened, since the epoch; None is now.
     """
-    app_state().metrics.count("mtango_http_failures_total")
-    changes.note_failure(current().changes, failure)
-    current().outcome = "failed: " + " < ".join(from_utf8(error.reason) for error in failure.args)
-    if config().rc3_errors == "tango":
-        return reply.json(failure_body(describe(failure), milliseconds))
+    if config().rc3_errors != "tango":
+        return answer_with_status(failure, milliseconds)
+    _note_tango_failure(failure)
+    return reply.json(failure_body(describe(failure), milliseconds))
+
+
+def answer_with_status(failure: DevFailed, milliseconds: int | None = None) -> Response:
+    """Answer a failure of Tango with its status. milliseconds: as in answer_tango_failure."""
+    _note_tango_failure(failure)
     response = _answer(failure, status_of(failure), milliseconds)
     if response.status_code == 503:
         response.headers["Retry-After"] = str(math.ceil(config().retry_after))
     return response
+
+
+def _note_tango_failure(failure: DevFailed) -> None:
+    app_state().metrics.count("mtango_http_failures_total")
+    changes.note_failure(current().changes, failure)
+    current().outcome = "failed: " + " < ".join(from_utf8(error.reason) for error in failure.args)
 
 
 def answer_refusal(error: ApiError) -> Response:

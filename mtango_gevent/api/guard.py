@@ -33,8 +33,7 @@ def check_view() -> None:
         raise refusal
     if not need.by_view:
         _check(context, Checked(target, device, need.in_database))
-    if context.state.tango_access or not context.state.access.is_open:
-        check_spelling(device)
+    check_device(device)
 
 
 def check_after_body() -> None:
@@ -56,6 +55,13 @@ def check_again(context: RequestContext) -> None:
             raise refusal.copy() from None
     for checked in context.state.client.concurrency.in_turns(list(context.checked)):
         _raise_refusal(context, checked)
+
+
+def check_device(device: Device | None) -> None:
+    """Raise DevFailed as check_spelling does, where devices have rules."""
+    state = current().state
+    if state.tango_access or not state.access.is_open:
+        check_spelling(device)
 
 
 def check_spelling(device: Device | None) -> None:
@@ -120,6 +126,15 @@ def refusals(action: Action, kind: Kind, device: Device, names: Iterable[str]) -
     return found
 
 
+def refusal(action: Action, kind: Kind, device: Device, name: str = "") -> ApiError | None:
+    """Return why the client of the current request may not do this; a device without a name is the Tango host."""
+    try:
+        checker(action, kind, device)(name)
+    except ApiError as found:
+        return found
+    return None
+
+
 def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[str, ApiError]:
     """Return the refusal of each name that the client of the current request may not read.
 
@@ -136,15 +151,14 @@ def refused_items(kind: Kind, device: Device, names: Collection[str]) -> dict[st
 # --- requests without a view ---
 
 
-def allows_reads(context: RequestContext, targets: Iterable[Target]) -> bool:
+def allows_reads(context: RequestContext, targets: tuple[Target, ...]) -> bool:
     """Return whether the client of a request may read all these targets."""
-    if context.state.access.reads_are_open:
+    access = context.state.access
+    if access.reads_are_open:
         return True
     if context.refusal is not None or _refusal_of_page(context, "read") is not None:
         return False
-    if context.state.access.is_open:
-        return True
-    return all(_refusal(context, target) is None for target in targets)
+    return access.is_open or access.allows(context.identity, context.environ, targets)
 
 
 def allows(action: Action, part: str) -> bool:

@@ -68,7 +68,9 @@ def _problems() -> Iterator[str]:
 
 def _warnings() -> Iterator[str]:
     """Check the other Tango hosts and each server of a redundant database, without which the gateway still works."""
-    client, audit = app_state().client, app_state().audit
+    client, audit, problem = app_state().client, app_state().audit, app_state().subscriptions.problem()
+    if problem:
+        yield problem
     if audit.problem and not audit.required:
         yield f"the audit log: {audit.problem}"
     with contextlib.suppress(DevFailed):  # reported as a problem

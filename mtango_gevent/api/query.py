@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol, TypeVar, overload
 from urllib.parse import unquote_to_bytes
 
@@ -146,7 +146,16 @@ _PARTS = ("domain", "family", "member")
 
 def wildcards() -> list[str]:
     """Return patterns of device names, in which `*` is any text; by default the pattern of all names."""
-    given = dict.fromkeys(request.args.getlist("wildcard") or ["*"])
+    return _checked_wildcards(request.args.getlist("wildcard") or ["*"])
+
+
+def wildcards_with_text() -> list[str]:
+    """Return the parameters `wildcard` that are not empty."""
+    return _checked_wildcards(filter(None, request.args.getlist("wildcard")))
+
+
+def _checked_wildcards(texts: Iterable[str]) -> list[str]:
+    given = dict.fromkeys(texts)
     check_limit(len(given), limits.WILDCARDS, "wildcards")
     return [check_name("wildcard", wildcard) for wildcard in given]
 

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 from mtango_gevent.api.access import ANONYMOUS, AccessControl, Audit, Change, Target
+from mtango_gevent.api.subscription_store import SubscriptionStore
 from mtango_gevent.config import Config
 from mtango_gevent.control.access_control import TangoAccessControl
 from mtango_gevent.control.calls import measure_calls
@@ -27,7 +28,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 @dataclasses.dataclass(frozen=True)
 class AppState:
-    """State of one application: settings, Tango client, access control, audit log, metrics.
+    """State of one application: settings, Tango client, access control, audit log, subscriptions, metrics.
 
     in_force: values of settings that gunicorn's command line has changed; the worker fills it in.
     """
@@ -36,6 +37,7 @@ class AppState:
     client: TangoClient
     access: AccessControl
     audit: Audit
+    subscriptions: SubscriptionStore
     tango_access: TangoAccessControl | None = None  # None where the settings do not ask for it
     in_force: dict[str, object] = dataclasses.field(default_factory=dict)
 
@@ -61,6 +63,7 @@ class RequestContext:
     identity: the authenticated user; refusal: why the client could not be authenticated.
     failure: an error from before Flask was called, which Flask has to answer.
     changes: what the request changes, for the audit log; checked: what the client was allowed.
+    timestamp_unit: unit of timestamps in the response, in milliseconds.
     """
 
     __slots__ = (
@@ -77,6 +80,7 @@ class RequestContext:
         "route",
         "state",
         "tango_time",
+        "timestamp_unit",
     )
 
     def __init__(self, state: AppState, environ: WSGIEnvironment) -> None:
@@ -91,6 +95,7 @@ class RequestContext:
         self.failure: Exception | None = None
         self.changes: list[Change] = []
         self.checked: list[Checked] = []
+        self.timestamp_unit = 1 if state.config.rc3_timestamps == "ms" else 1000
 
 
 _current: ContextVar[RequestContext] = ContextVar("request_context")

@@ -27,7 +27,7 @@ def need() -> Need | None:
 
 def of_url(need: Need, values: Mapping[str, Any]) -> Target:
     """Return the target of the texts in a URL, before anything is known of them."""
-    device = "/".join(str(values[part]) for part in _DEVICE) if "domain" in values else ""
+    device = "/".join(str(values[part]) for part in _DEVICE) if "member" in values else ""
     host = (f"{values['host']}:{values['port']}",) if "host" in values else ()
     return Target(need.action, need.kind, _name(need, values), comparable("device", device), host)
 

@@ -1,15 +1,20 @@
-"""Timestamps of responses, in the unit of the setting rc3_timestamps."""
+"""Timestamps of responses: in rc3 in the unit of the setting rc3_timestamps, in v11 and the streams milliseconds."""
 
 from __future__ import annotations
 
 import time
 
-from mtango_gevent.api.request_context import config
+from mtango_gevent.api.request_context import current
 
 
 def unit() -> int:
     """Return the unit of timestamps in milliseconds."""
-    return 1 if config().rc3_timestamps == "ms" else 1000
+    return current().timestamp_unit
+
+
+def use_milliseconds() -> None:
+    """Let the response of the current request have timestamps in milliseconds, whatever the settings say for rc3."""
+    current().timestamp_unit = 1
 
 
 def from_milliseconds(milliseconds: int) -> int:

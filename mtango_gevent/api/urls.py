@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -30,9 +31,12 @@ HOST = "/hosts/<host>/<port>"
 DEVICE = HOST + "/devices/<domain>/<family>/<member>"
 
 
-def resolve(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+def resolve(
+    _endpoint: str | None, values: dict[str, Any] | None, find: Callable[[str, str], TangoHost] | None = None
+) -> None:
     """Replace the parts of the URL by `tango_host`, or by `device` where they name one. Calls no device or database.
 
+    find: returns the Tango host of a name and a port, in place of find_tango_host.
     Raises BadRequest for impossible names, and ApiError 404 for a Tango host that is not served.
     """
     if not values or request.method == "OPTIONS":  # a page may read a failure only if the preflight has succeeded
@@ -40,16 +44,25 @@ def resolve(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     if "property_name" in values:  # a path, of which werkzeug keeps the slash at the end
         values["property_name"] = values["property_name"].removesuffix("/")
     for kind, name in values.items():
-        if kind != "port" and not (kind == "host" and _IPV6.fullmatch(name)):
+        if kind == "host":
+            check_host(name)
+        elif kind != "port":
             check_name(kind, name)
     if "host" not in values:
         return
-    host = find_tango_host(values.pop("host"), values.pop("port"), writing=request.method in _WRITING)
-    if "domain" in values:
+    find = find or functools.partial(find_tango_host, writing=request.method in _WRITING)
+    host = find(values.pop("host"), values.pop("port"))
+    if "member" in values:
         device = Device(host, "/".join(values.pop(part) for part in ("domain", "family", "member")))
         values["device"], current().device = device, device.full_name
     else:
         values["tango_host"] = host
+
+
+def check_host(name: str) -> None:
+    """Raise BadRequest for the name of a host that cannot be one."""
+    if not _IPV6.fullmatch(name):
+        check_name("host", name)
 
 
 def find_tango_host(host: str, port: str, writing: bool = False) -> TangoHost:

@@ -153,4 +153,4 @@ class Database:
 
 def _only_reads(command: str) -> bool:
     """Whether the command may be repeated elsewhere when its outcome is unknown."""
-    return command.startswith(("DbGet", "DbInfo", "DbImport"))
+    return command.startswith(("DbGet", "DbInfo", "DbImport", "DbMySqlSelect"))

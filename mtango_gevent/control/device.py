@@ -52,6 +52,9 @@ class Device(DescribedDevice):
     def read_info(self) -> DeviceInfo:
         return self.host.device_info(self.name)
 
+    def read_alias(self) -> str | None:
+        return self.host.device_alias(self.name)
+
     def properties(self) -> Properties:
         return Properties(self.host, self.name)
 
@@ -151,6 +154,13 @@ class Device(DescribedDevice):
         )
         return client.events.listen(source, connected_bulkhead, from_last)
 
+    def event_arrival(self, attribute: str, kind: str, time: int) -> int | None:
+        """Return when the event with that time arrived, in microseconds since the epoch; None if it is not kept.
+
+        time: that of the event, in milliseconds since the epoch. Makes no call.
+        """
+        return self.host.client.events.arrival((self._url(), folded(attribute), kind), time)
+
     # --- commands ---
 
     def run_command(self, info: tango.CommandInfo, argument: Any) -> tuple[tango.CmdArgType, Any]:
@@ -172,14 +182,22 @@ class Device(DescribedDevice):
 
     # --- pipes ---
 
-    def list_pipes(self, max_age: float = math.inf) -> list[str]:
-        """Return the names of the pipes, at most `max_age` seconds old; none where PyTango has no pipes."""
+    def list_pipes(self, max_age: float = math.inf) -> list[Any]:
+        """Return the descriptions of the pipes, at most `max_age` seconds old; none where PyTango has no pipes."""
         if not PIPES:
             self._check_defined()
             return []
         return self.host.client.descriptions.get(
-            self._url(), "pipes", lambda: self._ask(lambda proxy: list(proxy.get_pipe_list())), max_age
+            self._url(), "pipes", lambda: self._ask(lambda proxy: list(proxy.get_pipe_config())), max_age
         )
+
+    def describe_pipe(self, name: str, max_age: float = math.inf) -> Any:
+        """Return the description of a pipe. Raises as read_pipe does."""
+        self.check_pipes()
+        for info in self.list_pipes(max_age):
+            if folded(read_text(info, "name")) == folded(name):
+                return info
+        raise tango_failure("API_PipeNotFound", f"pipe {name} not found")
 
     def check_pipes(self) -> None:
         """Raise NotImplementedHere where PyTango has no pipes."""
@@ -198,7 +216,11 @@ class Device(DescribedDevice):
             _, elements = self._call("pipe", self._proxy().read_pipe, name)
         except UnicodeDecodeError as error:  # in pipes alone PyTango takes texts for UTF-8, which Tango's are not
             raise tango_failure("MTANGO_NotDecodable", f"PyTango cannot decode pipe {name}: {error}") from None
-        return canonical_name(name, self.list_pipes()) or name, elements, time.time()
+        return (
+            canonical_name(name, (read_text(info, "name") for info in self.list_pipes())) or name,
+            elements,
+            time.time(),
+        )
 
     def write_pipe(self, name: str, blob: tuple[str, list[dict[str, Any]]]) -> None:
         """Write a root blob: (name, elements with name, dtype and value). Raises as read_pipe does."""

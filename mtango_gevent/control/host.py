@@ -14,11 +14,14 @@ import tango
 from mtango_gevent.control.addresses import plain
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import Address, Database
-from mtango_gevent.errors import tango_failure
+from mtango_gevent.errors import status_of, tango_failure
 from mtango_gevent.names import canonical_name, folded
 
 _STRING = tango.CmdArgType.DevString
 _STRINGS = tango.CmdArgType.DevVarStringArray
+
+# The text of a query is the same for all databases.
+_ALIASES = "SELECT alias, name FROM device WHERE alias IS NOT NULL ORDER BY alias"
 
 
 def ready_argument(data_type: tango.CmdArgType, argument: Any) -> tango.DeviceData:
@@ -84,6 +87,32 @@ class TangoHost:
         """Names of the devices that match one of `wildcards` (`*` stands for any characters), sorted."""
         names = {name for wildcard in wildcards for name in self.command("DbGetDeviceWideList", wildcard)}
         return sorted(names, key=str.lower)
+
+    def domains(self, wildcard: str) -> list[str]:
+        """Return the domains of the devices that match a wildcard."""
+        return list(self.command("DbGetDeviceDomainList", wildcard))
+
+    def families(self, wildcard: str) -> list[str]:
+        """Return the families of the devices that match a wildcard."""
+        return list(self.command("DbGetDeviceFamilyList", wildcard))
+
+    def members(self, wildcard: str) -> list[str]:
+        """Return the members of the devices that match a wildcard."""
+        return list(self.command("DbGetDeviceMemberList", wildcard))
+
+    def aliases(self) -> dict[str, str]:
+        """Return all aliases by the name of the device in lower case, in one query: there is no command for it."""
+        _, texts = self.command("DbMySqlSelect", _ALIASES)
+        return {folded(name): alias for alias, name in zip(texts[::2], texts[1::2], strict=True) if alias}
+
+    def device_alias(self, name: str) -> str | None:
+        """Return the alias of a device, or None: databases fail in different ways for a device without one."""
+        try:
+            return self.command("DbGetDeviceAlias", name) or None
+        except tango.DevFailed as failure:
+            if status_of(failure) == 503:
+                raise
+            return None
 
     def device_name(self, name: str) -> str:
         """`name` in the database's spelling. Raises DevFailed, DB_DeviceNotDefined."""
@@ -153,6 +182,15 @@ def find_host(
     if any(number == port and client.addresses.are_same(name, host) for name, number in own):
         return TangoHost(client, host, port)
     return None
+
+
+def is_name_of_served_host(client: TangoClient, host: str, before_lookup: Callable[[], None]) -> bool:
+    """Return whether a Tango host that is served has that name, whatever its port. before_lookup: as in find_host."""
+    own = [name for name, _ in _served_own_hosts(client)]
+    if plain(host) in {plain(name) for name in [*own, *(_parse(text)[0] for text in client.config.tango_hosts)]}:
+        return True
+    before_lookup()
+    return any(client.addresses.are_same(name, host) for name in own)
 
 
 def tango_host_variable() -> str:

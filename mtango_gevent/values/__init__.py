@@ -7,6 +7,7 @@ from mtango_gevent.values.aliases import (
     CommandRecord,
     DataType,
     JsonObject,
+    PipeDescription,
 )
 from mtango_gevent.values.blobs import Blob, blob_argument, element_value
 from mtango_gevent.values.configuration import (
@@ -39,6 +40,7 @@ __all__ = [
     "CommandRecord",
     "DataType",
     "JsonObject",
+    "PipeDescription",
     "RawInput",
     "accepts_same_values",
     "attach_labels",

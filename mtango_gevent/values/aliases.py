@@ -9,6 +9,7 @@ import tango
 AttributeConfiguration: TypeAlias = tango.AttributeInfoEx
 CommandDescription: TypeAlias = tango.CommandInfo
 CommandRecord: TypeAlias = tango.DeviceDataHistory
+PipeDescription: TypeAlias = Any  # PyTango has no name for it from 10.1 on
 DataType: TypeAlias = tango.CmdArgType
 
 # A JSON object, or a part of one, as a view builds it and orjson encodes it.

@@ -9,6 +9,7 @@ from mtango_gevent.api.access.basic import Basic
 from mtango_gevent.api.access.bearer import Bearer
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.api.access.keys import Keys
+from mtango_gevent.api.access.recent import Recent
 from mtango_gevent.api.access.trusted_header import TrustedHeader
 from mtango_gevent.api.access.watched_file import Problem
 from mtango_gevent.config import Config
@@ -59,10 +60,21 @@ class Authentication:
 
     def __init__(self, config: Config, client: TangoClient) -> None:
         self._methods = [_METHODS[name](config, client) for name in config.auth]
+        self._recent = Recent[tuple[str | None, str | None], Identity]()
+        self._keeps = "trusted-header" not in config.auth  # which depends on more than the credentials
         self.rc3_name = ", ".join(_RC3_WORDS.get(name, name) for name in config.auth) or "none"
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity:
         """Return the user of a request, anonymous without credentials. Raises Unauthorized for wrong credentials."""
+        credentials = environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_X_API_KEY")
+        identity = self._recent.get(credentials)
+        if identity is None:
+            identity = self._verify(environ)
+            if self._keeps:
+                self._recent.keep(credentials, identity)
+        return identity
+
+    def _verify(self, environ: WSGIEnvironment) -> Identity:
         for method in self._methods:
             try:
                 identity = method.authenticate(environ)
@@ -77,6 +89,10 @@ class Authentication:
         if not self._methods:
             return ApiError(403, "MTANGO_Forbidden", description)
         return self._with_challenges(Unauthorized(description))
+
+    def challenges(self) -> list[str]:
+        """Return the values of WWW-Authenticate, none without a method."""
+        return list(dict.fromkeys(method.challenge for method in self._methods))
 
     def problems(self) -> Iterator[Problem]:
         for method in self._methods:

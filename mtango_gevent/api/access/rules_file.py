@@ -32,6 +32,7 @@ PARTS = (
     "other",
     "pages",
     "readyz",
+    "streams",
     "sys",
     "sys/cache",
     "sys/clean",

@@ -3,143 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeAlias
 
 from flask import Blueprint, Response
 
-from mtango_gevent import values
-from mtango_gevent.api import access, changes, failures, guard, reply, writes
-from mtango_gevent.api.access import Change
-from mtango_gevent.api.rc3.attributes import answer_in_json, by_name, not_found, shape_failure, shape_value
-from mtango_gevent.api.request_context import current
+from mtango_gevent.api import access, attribute_writes
+from mtango_gevent.api.rc3.attributes import answer_in_json, bare_value
 from mtango_gevent.control.device import Device
-from mtango_gevent.errors import ApiError, DevFailed, as_failure, explained, not_made, status_of
-from mtango_gevent.names import folded
-from mtango_gevent.text import read_text
-from mtango_gevent.values import AttributeConfiguration, AttributeData, JsonObject, RawInput
 
 blueprint = Blueprint("attribute_writes", __name__)
-
-_NOT_READ_BACK = "it was written, but could not be read back"
-
-# Failures by the name of the attribute.
-Failures: TypeAlias = dict[str, ApiError | DevFailed]
-
-# Raises ApiError where the client may not write the attribute of a name.
-NameCheck: TypeAlias = Callable[[str], None]
 
 
 @blueprint.put("/<attribute>/value")
 @access.needs("write", "attribute")
 def write_value(device: Device, attribute: str) -> Response:
-    """Write one attribute and answer its value as read back; a write-only attribute reads as written."""
-    raw, check = writes.value("v"), guard.checker("write", "attribute", device)
-    if writes.asynchronous():
-        _check(device, attribute, raw, check)
-        changes.later(device, f"write of {attribute}", lambda _: _write(device, attribute, raw, check))
-        return reply.no_content()
-    _write(device, attribute, raw, check)
-    with failures.after_change(_NOT_READ_BACK):
-        return answer_in_json(device, device.read_attribute(attribute, past_polling=True))
+    return attribute_writes.put_value(device, attribute, functools.partial(answer_in_json, device))
 
 
 @blueprint.put("/value")
 @access.needs("write", "attribute", by_view=True)
 def write_values(device: Device) -> Response:
-    """Write several attributes in the order of the request, and answer what is read back; each fails for itself."""
-    inputs, check = writes.values("attribute"), guard.checker("write", "attribute", device)
-    changes.begin_changes("write", "attribute", device, inputs)
-    if writes.asynchronous():
-        for name, raw in inputs.items():
-            _check(device, name, raw, check)
-        write = functools.partial(_write_in_background, device, inputs, check)
-        changes.later(device, f"write of {', '.join(inputs)}", write)
-        return reply.no_content()
-    unknown = _unknown_names(device, inputs) if len(inputs) > 1 else ()
-    failed = _write_each(device, inputs, check, unknown)
-    changes.note_outcomes(current().changes, failed)
-    items = _read_back(device, [name for name in inputs if name not in failed], failed)
-    return reply.json([_shape_written(device, name, items, failed) for name in inputs])
-
-
-def _shape_written(device: Device, name: str, items: Mapping[str, AttributeData], failed: Failures) -> JsonObject:
-    return shape_failure(device, name, failed[name]) if name in failed else shape_value(device, items[name])
-
-
-def _read_back(device: Device, names: list[str], failed: Failures) -> dict[str, AttributeData]:
-    """Return the values of written attributes; if they cannot be read, add the failure of each to `failed`."""
-    try:
-        return dict(zip(names, device.read_back(names), strict=True))
-    except Exception as error:
-        failure = explained(as_failure(error, "MTANGO_NotShown", "the gateway cannot read it"), _NOT_READ_BACK)
-        failed.update(dict.fromkeys(names, failure))
-        return {}
-
-
-def _write_each(
-    device: Device, inputs: Mapping[str, RawInput], check: NameCheck, unknown: Collection[str] = ()
-) -> Failures:
-    """Write all and return their failures. Once the device is unreachable the rest is not tried.
-
-    unknown: names that the device does not have.
-    """
-    failed: Failures = {}
-    unreachable: DevFailed | None = None
-    for name, raw in inputs.items():
-        try:
-            if unreachable or name in unknown:
-                raise unreachable or not_found(name)
-            _write(device, name, raw, check)
-        except ApiError as refusal:
-            failed[name] = refusal
-        except Exception as error:  # of any kind, as others may have been written
-            failed[name] = failure = as_failure(error, "MTANGO_NotWritten", "the gateway cannot write it")
-            if status_of(failure) == 503 and not unreachable:
-                unreachable = not_made(failure, f"this attribute was not written, as the write of {name} failed")
-    return failed
-
-
-def _write_in_background(
-    device: Device, inputs: Mapping[str, RawInput], check: NameCheck, noted: Sequence[Change]
-) -> None:
-    """Write all. Raises one DevFailed with the errors of all that failed."""
-    failed = _write_each(device, inputs, check)
-    changes.note_outcomes(noted, failed)
-    changes.raise_failures(failed.values())
-
-
-def _unknown_names(device: Device, names: Collection[str]) -> Collection[str]:
-    """Return the names that the device does not have; none if it is unreachable, which the write will find."""
-    try:
-        known = by_name(device.list_attributes())
-        if not all(folded(name) in known for name in names):
-            known = by_name(device.list_attributes(max_age=0))
-    except DevFailed:
-        return ()
-    return {name for name in names if folded(name) not in known}
-
-
-def _check(device: Device, name: str, raw: RawInput, check: NameCheck) -> None:
-    """Raise BadRequest if the input does not fit the configuration of the attribute."""
-    device.with_written(name, lambda info: _argument(device, name, info, raw, check))
-
-
-def _write(device: Device, name: str, raw: RawInput, check: NameCheck) -> None:
-    """Write one attribute. Raises BadRequest as _check does, and DevFailed if the device refuses the value."""
-
-    def write(info: AttributeConfiguration) -> None:
-        device.write_attribute(info, _argument(device, name, info, raw, check), values.describe_write(info, raw))
-
-    device.with_written(name, write)
-
-
-def _argument(device: Device, name: str, info: AttributeConfiguration, raw: RawInput, check: NameCheck) -> Any:
-    """Convert the input; background jobs call this after the request has ended.
-
-    info: of the attribute that is written, which the client may not be allowed to write: READ_WITH_WRITE has another.
-    """
-    written = read_text(info, "name")
-    if folded(written) != folded(name):
-        check(written)
-    return values.attribute_argument(info, raw, device.host.client.config.text_encoding)
+    return attribute_writes.put_values(device, bare_value)

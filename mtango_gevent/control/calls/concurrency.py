@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import gevent
@@ -24,6 +26,7 @@ from mtango_gevent.control.calls.signals import (
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 # Items after which other greenlets run: each may need 50 us.
 _IN_ONE_TURN = 20
@@ -75,7 +78,7 @@ class Concurrency:
             function()
         return True
 
-    def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
+    def spawn(self, function: Callable[..., object], *arguments: Any) -> None:
         """Run `function` in a new greenlet; in a new thread where there is no hub. Raises RuntimeError without one."""
         if self.in_hub():
             gevent.spawn(_run, function, *arguments)
@@ -107,6 +110,39 @@ class Concurrency:
             if number % _IN_ONE_TURN == 0:
                 self.sleep(_A_MOMENT)
 
+    def at_once(self, function: Callable[[T], R], items: Sequence[T], most: int) -> list[R]:
+        """Return what `function` returns for each item, called in `most` greenlets or threads at a time.
+
+        Each has a copy of the caller's context. The first exception of `function` is raised when all calls have ended.
+        """
+        results: dict[int, R] = {}
+        failures: dict[int, Exception] = {}
+        left = enumerate(items)
+
+        def work(end: Signal | None = None) -> None:
+            try:
+                for number, item in left:
+                    try:
+                        results[number] = function(item)
+                    except Exception as error:
+                        failures[number] = error
+            finally:
+                if end is not None:
+                    end.set()
+
+        ends = []
+        with contextlib.suppress(RuntimeError):  # without a thread more the others do it
+            for _ in range(min(len(items), most) - 1):
+                end = self.signal()
+                self.spawn(contextvars.copy_context().run, work, end)
+                ends.append(end)
+        work()
+        for end in ends:
+            end.wait(None)
+        for number in sorted(failures)[:1]:
+            raise failures[number]
+        return [results[number] for number in range(len(items))]
+
     def signal(self) -> Signal:
         """Return a new signal for the calling greenlet or thread to wait for."""
         if not self.in_hub():
@@ -122,7 +158,7 @@ class Concurrency:
         return GreenletSignal(self._stream_waker)
 
 
-def _run(function: Callable[..., None], *arguments: Any) -> None:
+def _run(function: Callable[..., object], *arguments: Any) -> None:
     """Log any error here: gevent would print the arguments, and printing a proxy calls its device."""
     try:
         function(*arguments)
@@ -130,6 +166,6 @@ def _run(function: Callable[..., None], *arguments: Any) -> None:
         logger.exception("%s failed", function.__qualname__)
 
 
-def _run_in_thread(function: Callable[..., None], *arguments: Any) -> None:
+def _run_in_thread(function: Callable[..., object], *arguments: Any) -> None:
     with tango.EnsureOmniThread():
         _run(function, *arguments)

@@ -9,10 +9,11 @@ from mtango_gevent.control.events.feed import Feed, Filter, Record
 from mtango_gevent.control.events.hub import EventHub
 from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.control.events.open_streams import OpenStreams
-from mtango_gevent.control.events.source import SUBSCRIBES_WITHOUT_READING, Source
+from mtango_gevent.control.events.source import KINDS, SUBSCRIBES_WITHOUT_READING, Source
 from mtango_gevent.control.events.stream import Stream
 
 __all__ = [
+    "KINDS",
     "SUBSCRIBES_WITHOUT_READING",
     "ConfigurationWatch",
     "Cursor",

@@ -156,6 +156,10 @@ class EventBuffer:
         ]
         return min(found)[1] if found else None
 
+    def arrival(self, time: int) -> int | None:
+        """Return when the first event with that time arrived, in microseconds since the epoch; None without one."""
+        return next((event.came for event in self._events if event.time == time), None)
+
     def after(self, came: int) -> int:
         """Return the number of the first event that arrived after that time, in microseconds since the epoch."""
         return next((number for number, event in enumerate(self._events, self.first) if event.came > came), self.end)

@@ -127,6 +127,11 @@ class Channel:
         self.stopping = True
         self._wake()
 
+    def arrival(self, time: int) -> int | None:
+        """Return when the first kept event with that time arrived; see EventBuffer."""
+        with self._guard:
+            return self._buffer.arrival(time)
+
     # --- for the subscription ---
 
     def last(self) -> Event | None:

@@ -130,6 +130,11 @@ class EventHub:
             if event and event.item is not None:
                 yield event.item, (microseconds() - event.came) / 1e6
 
+    def arrival(self, key: Key, time: int) -> int | None:
+        """Return when the first kept event of a source with that time arrived, in microseconds since the epoch."""
+        known = self._subscriptions.get(key)
+        return known.arrival(time) if known else None
+
     def clear(self) -> None:
         """End all subscriptions, each when its listeners have left; new listeners get new ones."""
         for subscription in self._poller.subscriptions():

@@ -121,6 +121,17 @@ class Listener:
 
         self._seek, self._followed = seek, cursor
 
+    def resume(self, came: int | None, time: int) -> None:
+        """Continue behind the last event that a client has received, but with the last one that is kept at least.
+
+        came: its arrival, in microseconds since the epoch; None if unknown, then `time` tells, in milliseconds.
+        """
+
+        def seek(buffer: EventBuffer) -> int:
+            return min(buffer.end - 1, buffer.behind(time, 1) if came is None else buffer.after(came))
+
+        self._seek = seek
+
     def succeed(self, before: Listener) -> None:
         """Continue where a listener to another channel of the source has ended, which has had all events until now.
 

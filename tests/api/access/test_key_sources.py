@@ -60,6 +60,21 @@ def refusal_of(app: Flask, token: str) -> ApiError:
     return caught.value
 
 
+def wait_for_refusal(app: Flask, token: str) -> ApiError:
+    """Wait until a token is refused that was right a moment ago; returns why."""
+
+    def refusal() -> ApiError | None:
+        try:
+            user_of(app, token)
+        except ApiError as refusal:
+            return refusal
+        return None
+
+    found = wait_until(refusal, 3 * 2)
+    assert found is not None
+    return found
+
+
 def problems_of(app: Flask) -> list[str]:
     return [problem.text for problem in app.extensions["mtango"].access.problems()]
 
@@ -147,7 +162,7 @@ def test_file_that_changes_is_in_force_soon(provider: Provider, tmp_path: Path) 
     path.write_bytes(pem(provider.keys["second"][1]))
     new = provider.token()
     wait_until(lambda: status_of(app, new) == 200, 6)
-    assert refusal_of(app, old).status == 401
+    assert wait_for_refusal(app, old).status == 401
     path.write_bytes(b"nonsense")
     wait_until(lambda: user_of(app, new).user == "ada" and problems_of(app), 6)
 
@@ -198,7 +213,7 @@ def test_rotated_keys_are_fetched_for_the_first_token(provider: Provider) -> Non
     assert user_of(app, old).user == "ada"
     provider.rotate("second", "ES256")
     assert user_of(app, provider.token()).user == "ada"
-    assert "unknown key" in refusal_of(app, old).description  # although it was verified a moment ago
+    assert "unknown key" in wait_for_refusal(app, old).description
 
 
 def test_new_key_under_the_old_name_is_fetched(provider: Provider) -> None:

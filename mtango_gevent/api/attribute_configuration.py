@@ -1,14 +1,21 @@
-"""Configurations of attributes: how rc3 shows and changes them. Contract: rc3, 2.6."""
+"""Configurations of attributes: how they are shown and changed. Contract: rc3, 2.6; v11, 3."""
 
 from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
+from flask import Response
+
 from mtango_gevent import limits, values
-from mtango_gevent.errors import BadRequest, check_limit
+from mtango_gevent.api import changes, failures, guard, reply, writes
+from mtango_gevent.api.access import Change
+from mtango_gevent.api.request_context import config, current
+from mtango_gevent.control.device import Device
+from mtango_gevent.errors import BadRequest, DevFailed, check_limit, describe, tango_failure
+from mtango_gevent.names import folded
 from mtango_gevent.text import read_text, read_texts
 from mtango_gevent.values import AttributeConfiguration, JsonObject, shown
 
@@ -42,15 +49,18 @@ NUMBERS: dict[Path, bool] = {
 }
 
 
-def shape(info: AttributeConfiguration, mode: str) -> JsonObject:
-    """Return all 27 keys. mode: the setting `rc3_mode`."""
+# --- shapes ---
+
+
+def shape(info: AttributeConfiguration, state_type: str = "State") -> JsonObject:
+    """Return all 27 keys. state_type: the name of the type DevState."""
     data_type = values.type_name(info.data_type)
     memorized = values.MEMORIZED.get(values.enum_name(info, "memorized"), "UNKNOWN")
     return {
         "name": read_text(info, "name"),
         "writable": values.enum_name(info, "writable"),
         "data_format": values.enum_name(info, "data_format"),
-        "data_type": "State" if data_type == "DevState" and mode == "implementation" else data_type,
+        "data_type": state_type if data_type == "DevState" else data_type,
         "max_dim_x": info.max_dim_x,
         "max_dim_y": info.max_dim_y,
         **_texts(info, "description", "label", "unit", "standard_unit", "display_unit", "format"),
@@ -89,7 +99,58 @@ def _shape_events(events: Any) -> JsonObject:
     }
 
 
-def change(document: JsonObject, mode: str, info: AttributeConfiguration) -> JsonObject:
+def shaper(device: Device, names: Collection[str], state_type: str = "State") -> Callable[[str], JsonObject]:
+    """Return a function that returns the shape of the attribute of one of these names, or of the failure in its place.
+
+    Raises ApiError where the client may read none of them, and DevFailed.
+    """
+    refused = guard.refused_items("attribute", device, names)
+    known = by_name(device.list_attributes(config().metadata_max_age)) if names else {}
+
+    def shape_named(name: str) -> JsonObject:
+        info = known.get(folded(name))
+        if name in refused or info is None:
+            return failures.failed_item(name, describe(refused.get(name) or not_found(name)))
+        return failures.shape_item(read_text(info, "name"), lambda: shape(info, state_type))
+
+    return shape_named
+
+
+def by_name(infos: Collection[AttributeConfiguration]) -> dict[str, AttributeConfiguration]:
+    """Return configurations by the name of the attribute in lower case."""
+    return {folded(read_text(info, "name")): info for info in infos}
+
+
+def not_found(name: str) -> DevFailed:
+    """Return Tango's failure for an attribute that the device does not have."""
+    return tango_failure("API_AttrNotFound", f"{name} attribute not found")
+
+
+# --- changes ---
+
+
+def put(device: Device, attribute: str, state_type: str = "State") -> Response:
+    """Change the keys that the document has, in the device's present configuration, and answer all of it."""
+    change_keys = functools.partial(_change_and_note, writes.document(), state_type)
+    if writes.asynchronous():
+        change_keys((), device.ask_attribute(attribute))
+        configure = functools.partial(device.configure_attribute, attribute)
+        changes.later(
+            device, f"configuration of {attribute}", lambda noted: configure(functools.partial(change_keys, noted))
+        )
+        return reply.no_content()
+    info = device.configure_attribute(attribute, functools.partial(change_keys, current().changes))
+    with failures.after_change("it was changed, but cannot be shown"):
+        return reply.metadata(shape(info, state_type))
+
+
+def _change_and_note(
+    document: JsonObject, state_type: str, noted: Sequence[Change], info: AttributeConfiguration
+) -> None:
+    changes.note_old(noted, change(document, info, state_type))
+
+
+def change(document: JsonObject, info: AttributeConfiguration, state_type: str = "State") -> JsonObject:
     """Set the keys of `document` that differ from `info`, and return what they were; it may be a whole answer.
 
     Raises BadRequest for an unknown key, a key that cannot be changed, a value that is not a text or a number that
@@ -97,7 +158,7 @@ def change(document: JsonObject, mode: str, info: AttributeConfiguration) -> Jso
     """
     chosen: dict[Path, str | list[str]] = {}
     old: JsonObject = {}
-    known = shape(info, mode)
+    known = shape(info, state_type)
     for path, value in _differences(document, known):
         name = ".".join(path)
         if path not in CHANGEABLE:

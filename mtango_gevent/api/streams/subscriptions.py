@@ -1,0 +1,135 @@
+"""Subscriptions: which attributes a client follows, in any worker. Contract: v11, 6."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from flask import Blueprint, Response, g, request
+
+from mtango_gevent.api import access, body, reply
+from mtango_gevent.api.request_context import app_state, config, current
+from mtango_gevent.api.streams import grants, targets
+from mtango_gevent.api.streams.event_stream import EventStream
+from mtango_gevent.errors import ApiError, NotFound, check_limit
+from mtango_gevent.store import Store, Subscription, Target
+from mtango_gevent.values import JsonObject
+
+blueprint = Blueprint("subscriptions", __name__, url_prefix="/subscriptions")
+
+# Ids are numbers that JavaScript keeps exactly, and that cannot be guessed.
+_MOST_ID = 2**53 - 1
+
+_SUBSCRIPTION = f"/<int(max={_MOST_ID}):subscription>"
+
+_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+
+
+@blueprint.url_value_preprocessor
+def use_grant(endpoint: str | None, _values: dict[str, object] | None) -> None:
+    """Let the user of a grant be that of a request for an event stream, before access is checked."""
+    if endpoint and endpoint.endswith(".stream_events") and request.method != "OPTIONS":
+        g.grant = grants.use()
+
+
+@blueprint.post("")
+@access.needs("read", "gateway", "streams")
+def create_subscription() -> Response:
+    sent = targets.sent() or []
+    check_limit(len(sent), config().stream_items, "targets of a subscription")
+    good, bad = targets.sort(sent)
+    id, owner, client = 1 + secrets.randbelow(_MOST_ID), _owner(), _owner() or current().environ.get("REMOTE_ADDR", "")
+    found = app_state().subscriptions.run(lambda store: store.create(id, owner, client, good))
+    shape, token = _shape(found, bad), grants.make()
+    response = reply.json({**shape, "token": token} if token else shape)
+    if token:
+        grants.set_cookie(response, token)
+    return response
+
+
+@blueprint.get(_SUBSCRIPTION)
+@access.needs("read", "gateway", "streams")
+def show_subscription(subscription: int) -> Response:
+    return reply.json(_shape(_ask(subscription, lambda store: store.read(subscription, _owner()))))
+
+
+@blueprint.put(_SUBSCRIPTION)
+@access.needs("read", "gateway", "streams")
+def extend_subscription(subscription: int) -> Response:
+    """Add targets, and answer each of those sent. Raises the failure where there is none that can be added."""
+    sent, most = targets.sent() or [], config().stream_items
+    check_limit(len(sent), most, "targets of a subscription")
+    good, bad = targets.sort(sent)
+    if bad and not good:
+        raise next(iter(bad.values()))
+    found = _ask(subscription, lambda store: store.extend(subscription, _owner(), good, most))
+    ids = {target: event for event, target in found.events.items()}
+    return reply.json(
+        [
+            targets.shape_failure(target, bad[target]) if target in bad else _shape_event(ids[target], target)
+            for target in sent
+        ]
+    )
+
+
+@blueprint.delete(_SUBSCRIPTION)
+@access.needs("read", "gateway", "streams")
+def delete_subscription(subscription: int) -> Response:
+    """Delete the targets in the body; without a body the subscription, which ends its streams."""
+    body.read()
+    sent = targets.sent()
+    if sent is not None:
+        return reply.json(_shape(_ask(subscription, lambda store: store.remove(subscription, _owner(), sent))))
+    if not app_state().subscriptions.run(lambda store: store.delete(subscription, _owner())):
+        raise _missing(subscription)
+    return reply.no_content()
+
+
+@blueprint.get(f"{_SUBSCRIPTION}/event-stream")
+@access.needs("read", "gateway", "streams")
+def stream_events(subscription: int) -> Response:
+    found = _ask(subscription, lambda store: store.read(subscription, _owner()))
+    if request.method == "HEAD":
+        return Response(mimetype="text/event-stream", headers=_HEADERS)
+    context = current()
+    stream = app_state().client.streams.open("sse", context.identity.user, context.environ.get("REMOTE_ADDR", ""))
+    events = EventStream(context, _owner(), found, stream, g.get("grant"), _last_event())
+    response = Response(iter(events), mimetype="text/event-stream", headers=_HEADERS)
+    response.call_on_close(events.close)
+    return response
+
+
+def _last_event() -> int | None:
+    """Return the time of the last event that the client has received, in milliseconds; None for a new client."""
+    text = request.headers.get("Last-Event-ID", "").strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else None
+
+
+def _owner() -> str:
+    """Return the user of the current request, with the method of authentication; empty for an anonymous client."""
+    identity = current().identity
+    return "" if identity.is_anonymous else f"{identity.method}:{identity.user}"
+
+
+def _ask(subscription: int, ask: Callable[[Store], Subscription | None]) -> Subscription:
+    """Return a subscription of the current user. Raises NotFound without one."""
+    found = app_state().subscriptions.run(ask)
+    if found is None:
+        raise _missing(subscription)
+    return found
+
+
+def _missing(subscription: int) -> ApiError:
+    return NotFound(f"no subscription {subscription} of this user; one without a stream is forgotten after a while")
+
+
+def _shape(subscription: Subscription, bad: dict[Target, Exception] | None = None) -> JsonObject:
+    return {
+        "id": subscription.id,
+        "events": [_shape_event(event, target) for event, target in subscription.events.items()],
+        "failures": [targets.shape_failure(target, error) for target, error in (bad or {}).items()],
+    }
+
+
+def _shape_event(event: int, target: Target) -> JsonObject:
+    return {"id": event, "target": target._asdict()}

@@ -1,0 +1,191 @@
+"""The store of subscriptions: the same tests for a file of SQLite and for a real Redis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mtango_gevent.config import Config
+from mtango_gevent.store import Store, StoreError, StoreFull, Target, interface, open_store
+from tests.redis_server import RedisServer, redis_server
+from tests.waiting import wait_until
+
+OWNER, CLIENT = "basic:anna", "10.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+Open = Callable[..., Store]
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    """Return a function that opens the same store each time, as several workers do. It is empty at first."""
+    url = ""
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis")
+        url = server.url
+        server.stop()
+        server.start()
+    return lambda linger=60.0: open_store(Config(store=url, stream_linger=linger), tmp_path)
+
+
+@pytest.fixture
+def store(open_one: Open) -> Store:
+    return open_one()
+
+
+def targets(*names: str) -> list[Target]:
+    return [Target("here:10000", "sys/tg_test/1", name, "change") for name in names]
+
+
+def test_ids_of_events_begin_with_1_and_belong_to_the_target_in_all_subscriptions(store: Store, open_one: Open) -> None:
+    one, two = targets("one", "two")
+    assert store.create(7, OWNER, CLIENT, [one]).events == {1: one}
+    assert open_one().create(8, "", "10.0.0.2", [two, one]).events == {1: one, 2: two}
+    exact = Target("HERE:10000", "sys/\"tg'\\test/ü", "One\n", "CHANGE")
+    assert store.create(9, OWNER, CLIENT, [exact]).events == {3: exact}
+    assert open_one().read(9, OWNER).events == {3: exact}
+
+
+def test_subscription_is_shared_extended_reduced_and_deleted(store: Store, open_one: Open) -> None:
+    one, two, three = targets("one", "two", "three")
+    other = open_one()
+    new = store.create(2**53 - 1, OWNER, CLIENT, [])
+    assert (new.id, new.events) == (2**53 - 1, {})
+    extended = other.extend(new.id, OWNER, [one, two, one], 10)
+    assert extended is not None
+    assert extended.events == {1: one, 2: two}
+    assert store.versions([new.id, 5]) == {new.id: extended.version}
+    assert extended.version != new.version
+    reduced = store.remove(new.id, OWNER, [one, three])
+    assert reduced is not None
+    assert reduced.events == {2: two}
+    assert other.read(new.id, OWNER) == reduced
+    assert other.versions([new.id])[new.id] not in (new.version, extended.version)
+    assert other.delete(new.id, OWNER)
+    assert store.read(new.id, OWNER) is None
+    assert store.versions([new.id]) == {}
+    assert not store.delete(new.id, OWNER)
+    assert store.extend(new.id, OWNER, [one], 10) is None
+    assert store.remove(new.id, OWNER, [one]) is None
+
+
+def test_subscription_of_another_owner_does_not_exist(store: Store) -> None:
+    one, two = targets("one", "two")
+    store.create(7, OWNER, CLIENT, [one])
+    for owner in ("", "basic:ben", "key:anna"):
+        assert store.read(7, owner) is None
+        assert store.extend(7, owner, [two], 10) is None
+        assert store.remove(7, owner, [one]) is None
+        assert not store.delete(7, owner)
+    found = store.read(7, OWNER)
+    assert found is not None
+    assert found.events == {1: one}
+
+
+def test_subscription_without_use_is_forgotten_and_its_ids_are_not_used_again(open_one: Open) -> None:
+    one, two = targets("one", "two")
+    store = open_one(linger=1.0)
+    store.create(7, OWNER, CLIENT, [one])
+    store.create(8, OWNER, CLIENT, [one, two])
+    until = time.monotonic() + 2.0
+    while time.monotonic() < until:
+        store.keep([8])
+        time.sleep(0.1)
+    assert set(store.versions([7, 8])) == {8}
+    assert store.read(7, OWNER) is None
+    assert store.create(9, OWNER, CLIENT, [one]).events == {1: one}  # as a kept subscription has it
+    wait_until(lambda: not store.versions([8, 9]))
+    time.sleep(1.5)  # Redis keeps the ids of events a little longer
+    assert store.create(10, OWNER, CLIENT, [two]).events == {3: two}
+
+
+def test_limits_of_a_client_and_of_a_subscription(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("sqlite_store", "redis_store"):
+        monkeypatch.setattr(f"mtango_gevent.store.{module}.MOST_SUBSCRIPTIONS", 2)
+        monkeypatch.setattr(f"mtango_gevent.store.{module}.MOST_TARGETS", 3)
+    store.create(1, OWNER, CLIENT, targets("a", "b"))
+    with pytest.raises(StoreFull, match="3 targets of one client"):
+        store.create(2, OWNER, CLIENT, targets("a", "c"))
+    store.create(2, OWNER, CLIENT, targets("a"))
+    with pytest.raises(StoreFull, match="2 subscriptions of one client"):
+        store.create(3, OWNER, CLIENT, [])
+    store.create(3, OWNER, "10.0.0.9", targets("a"))
+    with pytest.raises(StoreFull, match="3 targets of a subscription, got 4"):
+        store.extend(1, OWNER, targets("c", "d", "a"), 3)
+    kept = store.read(1, OWNER)
+    assert kept is not None
+    assert kept.events == dict(enumerate(targets("a", "b"), 1))
+    assert store.extend(1, OWNER, targets("c", "a"), 3) is not None
+    assert store.delete(1, OWNER)
+    assert store.create(4, OWNER, CLIENT, []) is not None
+
+
+def test_grants_are_kept_for_their_time(store: Store, open_one: Open) -> None:
+    store.put_grant("digest", '["anna"]', 60)
+    store.put_grant("short", "x", 0.2)
+    assert open_one().grant("digest") == '["anna"]'
+    assert store.grant("other") is None
+    wait_until(lambda: store.grant("short") is None)
+
+
+def test_four_workers_make_and_extend_at_the_same_moment(open_one: Open) -> None:
+    stores = [open_one() for _ in range(4)]
+    named = targets(*map(str, range(20)))
+
+    def work(number: int) -> dict[int, Target]:
+        store = stores[number % 4]
+        store.create(number + 1, OWNER, CLIENT, named[:10])
+        found = stores[(number + 1) % 4].extend(number + 1, OWNER, named[5:], 100)
+        assert found is not None
+        return found.events
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(work, range(200)))
+    assert all(events == found[0] for events in found)
+    assert sorted(found[0].values()) == sorted(named)
+
+
+def test_many_targets_of_a_subscription(store: Store) -> None:
+    named = targets(*map(str, range(10_000)))
+    assert list(store.create(1, OWNER, CLIENT, named).events.values()) == named
+    store.keep([1])
+    assert store.read(1, OWNER) is not None
+
+
+def test_redis_that_is_away_is_told_in_time_and_used_again(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        store = open_store(Config(store=server.url), tmp_path)
+        store.create(1, OWNER, CLIENT, [])
+        server.stop()
+        for call in (store.check, lambda: store.read(1, OWNER), lambda: store.create(2, OWNER, CLIENT, [])):
+            with pytest.raises(StoreError, match="Redis: "):
+                call()
+        server.start()
+        store.check()
+        assert store.create(1, OWNER, CLIENT, targets("one")).events
+
+
+def test_password_of_redis_is_not_told() -> None:
+    store = open_store(Config(store="redis://:secret@127.0.0.1:1/0"), None)
+    with pytest.raises(StoreError) as raised:
+        store.check()
+    assert "secret" not in str(raised.value)
+
+
+def test_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="SQLite: unable to open database file"):
+        open_store(Config(), tmp_path / "missing").check()
+
+
+def test_limits_are_those_of_the_documentation() -> None:
+    assert (interface.MOST_SUBSCRIPTIONS, interface.MOST_TARGETS) == (5_000, 500_000)
