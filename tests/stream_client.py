@@ -49,6 +49,7 @@ class StreamClient:
 
     def __exit__(self, *_: object) -> None:
         self.socket.close()
+        self.socket.shutdown()
 
     def send(self, **message: Any) -> None:
         self.socket.send(json.dumps(message))

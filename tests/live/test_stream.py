@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import signal
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 import psutil
@@ -130,8 +131,8 @@ def test_client_continues_behind_the_last_record(gateway: Gateway, sender: str, 
         client.receive_until(lambda: client.records)
         for _ in range(5):
             pytango.run(sender, "SendOne", "change")
-        client.receive_until(lambda: client.values(1)[-1:] == [5])
-    after = next(record["time"] for record in client.records if record.get("value") == 3)
+        client.receive_until(lambda: len(client.values(1)) == 6)
+    after = next(record["time"] for record in reversed(client.records) if record.get("value") == 3)
     with StreamClient(gateway.port) as again:
         again.follow(sender, "sent0", keep="all", after=after)
         again.receive_until(lambda: again.values(1)[-1:] == [5])
@@ -234,28 +235,43 @@ def test_idle_socket_takes_little_memory(tango_system: EmbeddedTango, tmp_path: 
 # --- the handshake ---
 
 
-def handshake(gateway: Gateway, path: str = "/tango/stream", **headers: str) -> http.client.HTTPResponse:
-    connection = gateway.connection()
+class Answer(NamedTuple):
+    status: int
+    headers: http.client.HTTPMessage
+    failure: Any
+
+    @property
+    def reason(self) -> str:
+        return self.failure["errors"][0]["reason"]
+
+
+def handshake(gateway: Gateway, path: str = "/tango/stream", **headers: str) -> Answer:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     usual = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
-    connection.request("GET", path, headers={**usual, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", **given})
-    return connection.getresponse()
+    return ask(gateway, path, {**usual, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", **given})
+
+
+def ask(gateway: Gateway, path: str, headers: dict[str, str]) -> Answer:
+    with contextlib.closing(gateway.connection()) as connection:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        body = response.read() if response.status != 101 else b"null"
+        response.close()
+        return Answer(response.status, response.headers, json.loads(body))
 
 
 def test_bad_handshake_is_refused(gateway: Gateway) -> None:
     assert handshake(gateway, Sec_WebSocket_Version="8").status == 426
     assert handshake(gateway, Sec_WebSocket_Key="short").status == 400
-    connection = gateway.connection()
-    connection.request("GET", "/tango/stream")
-    response = connection.getresponse()
-    assert (response.status, response.getheader("Upgrade")) == (426, "websocket")
+    plain = ask(gateway, "/tango/stream", {})
+    assert (plain.status, plain.headers["Upgrade"]) == (426, "websocket")
 
 
 def test_handshake_has_a_line_in_the_access_log_and_the_headers_of_every_answer(fresh: Gateway) -> None:
-    response = handshake(fresh, X_Request_ID="the-handshake")
-    assert response.status == 101
-    assert response.getheader("x-mtango")
-    assert response.getheader("Upgrade") == "websocket"
+    answer = handshake(fresh, X_Request_ID="the-handshake")
+    assert answer.status == 101
+    assert answer.headers["x-mtango"]
+    assert answer.headers["Upgrade"] == "websocket"
     wait_until(lambda: '"GET /tango/stream" 101' in fresh.log.read_text("utf-8"))
     assert "id=the-handshake" in fresh.log.read_text("utf-8")
 
@@ -265,15 +281,13 @@ def test_limit_of_streams_refuses_the_handshake(tango_system: EmbeddedTango, tmp
         served(COMMAND, tmp_path / "log", MTANGO_STREAM_CLIENT_LIMIT="1") as gateway,
         StreamClient(gateway.port),
     ):
-        response = handshake(gateway)
-        assert response.status == 503
-        assert json.loads(response.read())["errors"][0]["reason"] == "MTANGO_TooManyStreams"
+        answer = handshake(gateway)
+        assert (answer.status, answer.reason) == (503, "MTANGO_TooManyStreams")
 
 
 def test_threaded_server_says_that_it_has_no_websocket(tango_system: EmbeddedTango, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "waitress", "--listen=127.0.0.1:PORT", "wsgi:application"]
     with served(command, tmp_path / "log") as gateway:
-        response = handshake(gateway)
-        failure: Any = json.loads(response.read())
-        assert (response.status, failure["errors"][0]["reason"]) == (501, "MTANGO_NotImplemented")
-        assert "gevent worker" in failure["errors"][0]["description"]
+        answer = handshake(gateway)
+        assert (answer.status, answer.reason) == (501, "MTANGO_NotImplemented")
+        assert "gevent worker" in answer.failure["errors"][0]["description"]
