@@ -234,6 +234,8 @@ def numbers() -> str:
         ("Attributes, properties, labels or pipe elements named by a request", f"{limits.NAMES:,}"),
         ("Times that a request names the same attribute", f"{limits.REPEATS:,}"),
         ("Different `wildcard` parameters", f"{limits.WILDCARDS:,}"),
+        ("Devices that the wildcards of a request to v11 select", f"{limits.DEVICES:,}"),
+        ("Attributes, commands or pipes that they select", f"{limits.ITEMS:,}"),
         ("Parameters of a query or a form", f"{limits.PARAMETERS:,}"),
         ("Bytes of a form (JSON may be larger)", f"{limits.FORM:,}"),
         (

@@ -29,7 +29,8 @@ def value(data: JsonObject, modified: int | None = None, began: float = freshnes
 
 def rendered(content: Rendered, began: float | None, status: int = 200) -> Response:
     """Return the response with this content. began: as in freshness.add_value_headers; None for metadata."""
-    return add_caching(Response(content.body, status, headers=content.headers), reply.left(content, began))
+    response = Response(content.body, status, headers=content.headers)
+    return add_caching(response, reply.left(content, began), content.reusable)
 
 
 def listing(items: Sequence[T], shape: Callable[[T], JsonObject], began: float | None = None) -> Response:
@@ -38,22 +39,25 @@ def listing(items: Sequence[T], shape: Callable[[T], JsonObject], began: float |
     began: as in freshness.add_value_headers; None for metadata. Raises ApiError 416 for an impossible part.
     """
     part = ranges.requested_part(len(items))
-    wanted = items if part is None else items[part.start : part.stop]
-    content = reply.render([shape(item) for item in app_state().client.concurrency.in_turns(wanted)], query.filtered)
+    wanted, in_turns = items if part is None else items[part.start : part.stop], app_state().client.concurrency.in_turns
+    content = reply.render(
+        [shape(item) for item in in_turns(wanted)], lambda shapes: [query.filtered(each) for each in in_turns(shapes)]
+    )
     response = rendered(content, began, 200 if part is None else 206)
     response.headers.update(ranges.headers(part, len(items)))
     return response
 
 
-def add_caching(response: Response, left: float) -> Response:
+def add_caching(response: Response, left: float, reusable: bool = True) -> Response:
     """Add the caching headers to the response to a GET, and make it a 304 where the client has it already.
 
     left: seconds for which the response is fresh; browsers ask again for an older one, with its ETag.
+    reusable: whether it has an ETag, which a failure has not.
     """
     if request.method not in ("GET", "HEAD"):
         return response
-    response.headers.update(caching_headers(left, freshness.etag(response.get_data())))
-    if _is_unchanged(response):
+    response.headers.update(_caching_headers(left, freshness.etag(response.get_data()) if reusable else None))
+    if reusable and _is_unchanged(response):
         response.status_code = 304
         response.set_data(b"")
     return response
@@ -61,16 +65,18 @@ def add_caching(response: Response, left: float) -> Response:
 
 def headers(content: Rendered, began: float) -> list[tuple[str, str]]:
     """Return the headers of a value, for code that needs no Flask."""
-    return [*content.headers, *caching_headers(reply.left(content, began), content.etag)]
+    etag = content.etag if content.reusable else None
+    return [*content.headers, *_caching_headers(reply.left(content, began), etag)]
 
 
-def caching_headers(left: float, etag: str) -> list[tuple[str, str]]:
+def _caching_headers(left: float, etag: str | None) -> list[tuple[str, str]]:
     left = max(0.0, left)
     fresh = f'no-transform, max-age={int(left)}, max-age-millis="{int(left * 1000)}"'
     # A shared cache would answer clients that may not read this.
     cache_control = fresh if app_state().access.is_open else f"private, {fresh}"
     expires = freshness.http_time(int(time.time()) + int(left))
-    return [("Cache-Control", cache_control), ("Expires", expires or "0"), ("ETag", etag)]
+    found = [("Cache-Control", cache_control), ("Expires", expires or "0")]
+    return [*found, ("ETag", etag)] if etag else found
 
 
 def _is_unchanged(response: Response) -> bool:
