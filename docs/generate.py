@@ -148,6 +148,13 @@ def settings() -> str:
 _SHOWN_TYPES = {
     "version": {"type": "string"},
     "TANGO_HOST": {"type": "string", "description": "As in the environment; empty if not set."},
+    "dynamicValueExpirationDelay": {
+        "type": "integer",
+        "description": "`value_max_age` in ms, as the Java server has it.",
+    },
+    "staticValueExpirationDelay": {"type": "integer", "description": "`metadata_max_age` in ms, in the same way."},
+    "capacity": {"type": "integer", "description": "`cache_size`, in the same way."},
+    "cacheEnabled": {"type": "boolean", "description": "Whether values or metadata are fresh for a while."},
 }
 _SPECIAL_TYPES = {"port": {"type": "integer", "minimum": 1, "nullable": True}}
 _TYPES: dict[type, dict[str, Any]] = {

@@ -21,9 +21,6 @@ logger = logging.getLogger(__name__)
 # Seconds for which a device that did not answer is not read again.
 _REST_SECONDS = 3.0
 
-# Reasons of calls that were not made, as the device has too many.
-_NOT_ASKED = {"MTANGO_DeviceBusy", "MTANGO_PoolExhausted"}
-
 
 class EventPoller:
     """The open subscriptions of a process, and the greenlet or thread that looks after them while there are any.
@@ -116,11 +113,10 @@ class EventPoller:
             self._end_poll(url, failure)
 
     def _poll_first(self, url: str) -> None:
-        """Read first values, in the bulkhead of the device as its clients do: twenty devices may hang."""
         failure = None
         try:
             while subscription := self._next_first(url):
-                failure = _poll_or_fail(subscription, None, failure)
+                failure = _poll_or_fail(subscription, self._partitions.first, failure)
         finally:
             self._end_poll(url, failure)
 
@@ -148,18 +144,13 @@ class EventPoller:
                 logger.warning("cannot unsubscribe from %s: %s", name, failure.args[0].reason)
 
 
-def _poll_or_fail(subscription: Subscription, partition: Bulkhead | None, before: DevFailed | None) -> DevFailed | None:
-    """Poll a subscription, unless its device did not answer before (`before`); return the failure to answer.
-
-    partition: where the calls are made, None for the bulkhead of the device, which may be full of the calls of clients.
-    """
+def _poll_or_fail(subscription: Subscription, partition: Bulkhead, before: DevFailed | None) -> DevFailed | None:
+    """Poll a subscription, unless its device did not answer before (`before`); return the failure to answer."""
     try:
         if before:
             raise before
         subscription.source.bulkhead.call("read", subscription.poll, through=partition)
     except DevFailed as failure:
-        if not partition and failure.args[0].reason in _NOT_ASKED:
-            return None
         subscription.fail(failure)
         return failure if status_of(failure) == 503 else None
     return None

@@ -38,9 +38,9 @@ def run(device: Device, command: str, argument: Any = None) -> None:
 
 @pytest.fixture(scope="session")
 def feed_devices(tango_system: EmbeddedTango) -> list[str]:
-    """The names of 95 devices of two servers; the first 20 are those of one server."""
+    """The names of 95 devices of two servers; the first 30 are those of one server."""
     names = [f"test/feeds/{number}" for number in range(95)]
-    for server, own in (("hung", names[:20]), ("feeds", names[20:])):
+    for server, own in (("hung", names[:30]), ("feeds", names[30:])):
         tango_system.add_server([sys.executable, DEVICES, server], f"Slow/{server}", dict.fromkeys(own, "Light"))
     return names
 
@@ -101,7 +101,7 @@ def test_five_thousand_feeds_of_one_client_are_never_late(sending_devices: list[
                 begun.add(record.feed.key)
             else:
                 failures[record.event.failure.args[0].reason] += 1
-        assert time.monotonic() < began + 80, (len(begun), failures)
+        assert time.monotonic() < began + 60, (len(begun), failures)
     print(
         "begun after",
         time.monotonic() - began,
@@ -109,6 +109,7 @@ def test_five_thousand_feeds_of_one_client_are_never_late(sending_devices: list[
         "KiB each",
         (psutil.Process().memory_info().rss - before) / 5000 / 1024,
     )
+    gevent.sleep(1)  # the server is still taking in the last subscriptions
     for device in devices:
         run(device, "Send", [100, 8, 1])
     got, late = dict[Any, list[int]](), list[float]()
