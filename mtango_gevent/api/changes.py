@@ -76,29 +76,41 @@ def begin_changes(
 
 
 def begin_items(
-    action: Action, kind: Kind, items: Sequence[tuple[Device, str]], sent: Iterable[RawInput]
-) -> list[ApiError | None]:
-    """Check and begin the changes of a view that changes several devices; return the refusal of each.
+    action: Action, kind: Kind, items: Sequence[tuple[Device, str, RawInput]]
+) -> list[tuple[ApiError | None, Change | None]]:
+    """Check and begin the changes of a view that changes several devices; return the refusal and the change of each.
 
-    items: device and name of each change; sent: the new values. Raises ApiError where all are refused, and as
-    begin_change does.
+    items: (device, name, new value). Raises ApiError where all are refused, and as begin_change does.
     """
     context = current()
-    if context.changes:
-        _expect(context, [request_targets.of_device(context.state, action, kind, *item) for item in items])
-        _note_new(context.changes, sent)
-    in_turns = context.state.client.concurrency.in_turns
-    refusals = [guard.refusal(action, kind, device, name) for device, name in in_turns(items)]
+    noted = _expect_items(context, action, kind, items) if context.changes else [None] * len(items)
+    refusals = [
+        guard.refusal(action, kind, device, name)
+        for device, name, _ in context.state.client.concurrency.in_turns(items)
+    ]
     for refusal in refusals[:1]:
         if refusal is not None and all(refusals):
             raise refusal
-    for change, (device, _), refusal in zip(context.changes, items, refusals, strict=bool(context.changes)):
-        if refusal is not None:
+    for change, (device, _, _), refusal in zip(noted, items, refusals, strict=True):
+        if change is not None and refusal is not None:
             note_failure([change], refusal)
-        else:
+        elif change is not None:
             _note_known_value(change, device)
     context.state.audit.begin(_origin(context), [change for change in context.changes if not change.outcome])
-    return refusals
+    return list(zip(refusals, noted, strict=True))
+
+
+def _expect_items(
+    context: RequestContext, action: Action, kind: Kind, items: Sequence[tuple[Device, str, RawInput]]
+) -> list[Change | None]:
+    """Note the change of each item, with its new value; None for a command that only reads."""
+    targets = [request_targets.of_device(context.state, action, kind, device, name) for device, name, _ in items]
+    noted = [None if target.action == "read" else Change(target) for target in targets]
+    for change, (_, _, raw) in zip(noted, items, strict=True):
+        if change is not None:
+            change.new = raw.brief(VALUE)
+    context.changes = [change for change in noted if change is not None]
+    return noted
 
 
 def begin_deletions(names: Iterable[str]) -> None:

@@ -76,15 +76,29 @@ def test_hanging_devices_delay_bulk_writes_once(gateway: Gateway, tango: Tango) 
     time.sleep(HANGS)
 
 
-def test_dead_device_has_its_failure_among_the_values_of_others(gateway: Gateway, tango: Tango) -> None:
-    host = tango.system.tango_host
-    wildcards = f"wildcard={host}/{FIXED}/quick&wildcard={host}/{NEIGHBOUR}/quick"
-    path = f"attributes/value?{wildcards}"
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+def test_lost_server_has_its_failures_among_the_values_of_others(gateway: Gateway, tango: Tango, fault: str) -> None:
+    host, server = tango.system.tango_host, tango.fixed.server
+    path = f"attributes/value?wildcard={host}/{FIXED}/quick&wildcard={host}/{NEIGHBOUR}/quick"
     assert bulk(gateway, "GET", path)[1][FIXED]["quality"] == "ATTR_VALID"
-    tango.fixed.server.kill()
-    seconds, items = bulk(gateway, "GET", path)
-    assert (items[FIXED]["quality"], items[NEIGHBOUR]["quality"]) == ("FAILURE", "ATTR_VALID")
-    assert (items[FIXED]["name"], items[FIXED]["host"]) == ("quick", host)
-    assert seconds < 3 * DEADLINE
-    tango.fixed.server.start()
+    server.kill() if fault == "kill" else server.freeze()
+    for _ in range(2):
+        seconds, items = bulk(gateway, "GET", path)
+        said("seconds of the request", seconds)
+        assert (items[FIXED]["quality"], items[NEIGHBOUR]["quality"]) == ("FAILURE", "ATTR_VALID")
+        assert (items[FIXED]["name"], items[FIXED]["host"]) == ("quick", host)
+        assert seconds < 3 * DEADLINE
+    server.thaw()
+    server.start()
     wait_until(lambda: bulk(gateway, "GET", path)[1][FIXED]["quality"] == "ATTR_VALID")
+
+
+@pytest.mark.parametrize("path", ["attributes", "attributes/value", "commands"])
+def test_frozen_server_that_was_never_asked_delays_a_list_once(gateway: Gateway, tango: Tango, path: str) -> None:
+    host = tango.system.tango_host
+    tango.server.server.freeze()
+    seconds, items = bulk(gateway, "GET", f"{path}?wildcard={host}/test/*/*/State")
+    said("seconds of the request", seconds)
+    assert {items[device]["quality"] for device in DEVICES} == {"FAILURE"}
+    assert items[FIXED].get("quality") != "FAILURE"
+    assert seconds < 3 * 2 * DEADLINE  # of a connection and a call

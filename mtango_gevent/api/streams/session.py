@@ -6,7 +6,7 @@ import contextvars
 import functools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mtango_gevent.api import guard, reply
@@ -167,18 +167,27 @@ class Session:
             if message.token is not None:
                 renew_token(self._context.environ, message.token)
                 self._check_credentials()
-            for number in self._concurrency.in_turns(message.unsubscribe):
-                self._unsubscribe(messages.parse_id(number))
+            for given in self._concurrency.in_turns(message.unsubscribe):
+                self._with_id(given, self._unsubscribe)
             for given in self._concurrency.in_turns(message.subscribe):
-                self._subscribe(given)
+                number = given.get("id") if isinstance(given, dict) else None
+                self._with_id(number, functools.partial(self._subscribe, given))
             self._pong = message.ping
         except ApiError as error:
             self._note(None, error)
         self._stream.wake()
 
-    def _subscribe(self, given: Any) -> None:
+    def _with_id(self, given: object, use: Callable[[int], None]) -> None:
+        """Call `use` with the id of a subscription, or note what is wrong with the id."""
+        try:
+            number = messages.parse_id(given)
+        except ApiError as error:
+            self._note(None, error)
+        else:
+            use(number)
+
+    def _subscribe(self, given: dict[str, Any], number: int) -> None:
         """Begin a subscription, in place of one with the same id; note why that is refused."""
-        number = messages.parse_id(given.get("id") if isinstance(given, dict) else None)
         try:
             wish = messages.parse_wish(number, given)
             device = self._find_device(wish.device, wish.attribute)

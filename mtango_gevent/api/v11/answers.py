@@ -38,8 +38,10 @@ def listing(items: Sequence[T], shape: Callable[[T], JsonObject], began: float |
     began: as in freshness.add_value_headers; None for metadata. Raises ApiError 416 for an impossible part.
     """
     part = ranges.requested_part(len(items))
-    wanted = items if part is None else items[part.start : part.stop]
-    content = reply.render([shape(item) for item in app_state().client.concurrency.in_turns(wanted)], query.filtered)
+    wanted, in_turns = items if part is None else items[part.start : part.stop], app_state().client.concurrency.in_turns
+    content = reply.render(
+        [shape(item) for item in in_turns(wanted)], lambda shapes: [query.filtered(each) for each in in_turns(shapes)]
+    )
     response = Response(content.body, 200 if part is None else 206, headers=content.headers)
     response.headers.update(ranges.headers(part, len(items)))
     return add_caching(response, reply.left(content, began))

@@ -75,7 +75,7 @@ def read_pipes() -> Response:
 def _answer_values(listing: Listing, read: Callable[[Selected, list[str]], list[JsonObject]]) -> Response:
     """Read the selected items of all devices at the same time, so that a hanging one delays no other."""
     selected, failed = selection.select(listing)
-    shapes = selection.at_once(lambda item: _read_or_fail(listing, item, read), selected)
+    shapes = app_state().client.ask_at_once(lambda item: _read_or_fail(listing, item, read), selected)
     items = [*itertools.chain.from_iterable(shapes), *(item.shape() for item in failed)]
     return answers.listing(items, lambda item: item, request_started())
 

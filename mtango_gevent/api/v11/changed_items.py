@@ -12,8 +12,8 @@ from flask import Response
 from mtango_gevent.api import changes, failures, guard, reply, writes
 from mtango_gevent.api.access import Action, Change, Kind
 from mtango_gevent.api.query import check_name, quoted
-from mtango_gevent.api.request_context import current
-from mtango_gevent.api.v11 import selection, urls
+from mtango_gevent.api.request_context import app_state
+from mtango_gevent.api.v11 import urls
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import ApiError, BadRequest, DevFailed, NotFound, as_failure, explained, not_made, status_of
@@ -42,6 +42,11 @@ class Item:
     @property
     def name(self) -> str:
         return self.sent["name"]
+
+    @property
+    def noted(self) -> list[Change]:
+        """The change for the audit log, if there is one."""
+        return [self.change] if self.change else []
 
     def fail(self, error: Exception) -> None:
         """Keep why the change was not made. A refusal stays one."""
@@ -81,7 +86,7 @@ def answer_changes(task: Task) -> Response:
     _begin(task, items)
     if writes.asynchronous():
         return _answer_later(task, found)
-    selection.at_once(functools.partial(_change, task), _by_device(items))
+    app_state().client.ask_at_once(functools.partial(_change, task), _by_device(items))
     return reply.json([_shape(task, *each) for each in zip(sent, found, strict=True)])
 
 
@@ -103,16 +108,14 @@ def _item(task: Task, sent: JsonObject, hosts: Mapping[str, TangoHost | None]) -
 
 def _begin(task: Task, items: Sequence[Item]) -> None:
     """Check the access of the client, and begin the lines of the audit log."""
-    named = [(item.device, item.name) for item in items]
-    refusals = changes.begin_items(task.action, task.kind, named, (item.raw for item in items))
-    noted: Sequence[Change | None] = current().changes or [None] * len(items)
-    for item, refusal, change in zip(items, refusals, noted, strict=True):
+    begun = changes.begin_items(task.action, task.kind, [(item.device, item.name, item.raw) for item in items])
+    for item, (refusal, change) in zip(items, begun, strict=True):
         item.failure, item.change = refusal, change
         try:
             guard.check_device(item.device)
         except DevFailed as failure:
             item.failure = refusal or failure
-            changes.note_failure([change] if change else [], failure)
+            changes.note_failure(item.noted, failure)
 
 
 def _by_device(items: Sequence[Item]) -> list[list[Item]]:
@@ -126,24 +129,24 @@ def _by_device(items: Sequence[Item]) -> list[list[Item]]:
 
 def _change(task: Task, items: list[Item]) -> None:
     """Make the changes of one device, and show the results."""
-    _make(task, items, [item.change for item in items if item.change])
+    _make(task, items)
     made = [item for item in items if item.failure is None]
     if made:
         task.show(made[0].device, made)
 
 
-def _make(task: Task, items: Sequence[Item], noted: Sequence[Change]) -> None:
+def _make(task: Task, items: Sequence[Item]) -> None:
     """Make the changes of one device. Once the device is unreachable the rest is not tried."""
     unreachable: DevFailed | None = None
-    for number, item in enumerate(items):
+    for item in items:
         try:
             if unreachable is not None:
                 raise unreachable
             item.result = task.make(item)
-            changes.note_outcomes(noted[number : number + 1], {})
+            changes.note_outcomes(item.noted, {})
         except Exception as error:
             item.fail(error)
-            changes.note_failure(noted[number : number + 1], error)
+            changes.note_failure(item.noted, error)
             if unreachable is None and isinstance(error, DevFailed) and status_of(error) == 503:
                 unreachable = not_made(error, f"this was not tried, as {item.name} failed")
 
@@ -155,7 +158,7 @@ def _answer_later(task: Task, found: Sequence[Item | Exception]) -> Response:
         if failure is not None:
             raise failure
     groups = _by_device([item for item in found if isinstance(item, Item)])
-    selection.at_once(lambda items: [task.check(item) for item in items], groups)
+    app_state().client.ask_at_once(lambda items: [task.check(item) for item in items], groups)
     for items in groups:
         _queue(task, items)
     return reply.no_content()
@@ -163,11 +166,14 @@ def _answer_later(task: Task, found: Sequence[Item | Exception]) -> Response:
 
 def _queue(task: Task, items: list[Item]) -> None:
     def make_all(noted: Sequence[Change]) -> None:
-        _make(task, items, noted)
+        copies = iter(noted)
+        for item in items:
+            item.change = next(copies) if item.change else None
+        _make(task, items)
         changes.raise_failures(item.failure for item in items if item.failure is not None)
 
     about = f"{task.action} of {', '.join(item.name for item in items)}"
-    changes.later(items[0].device, about, make_all, [item.change for item in items if item.change])
+    changes.later(items[0].device, about, make_all, [each for item in items for each in item.noted])
 
 
 def _shape(task: Task, sent: JsonObject, item: Item | Exception) -> JsonObject:

@@ -77,15 +77,10 @@ def select(listing: Listing) -> tuple[list[Selected], list[Failed]]:
     names = _by_device(_devices(listing.kind, wildcards, failed))
     _raise_refusal(names, failed)
     check_limit(len(names), limits.DEVICES, "devices")
-    found = at_once(lambda item: _list(listing, *item), list(names.items()))
+    found = app_state().client.ask_at_once(lambda item: _list(listing, *item), list(names.items()))
     selected = [item for item in found if isinstance(item, Selected)]
     check_limit(sum(len(item.infos) for item in selected), limits.ITEMS, "items")
     return selected, failed + [item for items in found if isinstance(items, list) for item in items]
-
-
-def at_once(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """Return what `function` returns for each of the items, each of another device, called at the same time."""
-    return app_state().client.concurrency.at_once(function, items, limits.AT_ONCE)
 
 
 def _parse(text: str) -> Wildcard | None:

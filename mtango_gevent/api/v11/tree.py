@@ -30,7 +30,7 @@ def show_tree_of_host(tango_host: TangoHost) -> Response:
 def show_tree() -> Response:
     """Answer the tree of each `host`, without those that are not served or that the client may not read."""
     hosts, wildcards = _readable(_hosts()), _wildcards()
-    shape = app_state().client.concurrency.at_once(lambda host: _shape_host(host, wildcards), hosts, limits.AT_ONCE)
+    shape = app_state().client.ask_at_once(lambda host: _shape_host(host, wildcards), hosts)
     return answers.metadata(shape)
 
 
