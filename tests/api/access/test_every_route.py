@@ -77,6 +77,11 @@ CASES = {
     "rc3.properties.put_property POST": Case("configure", "device", query="?value=1"),
     "rc3.properties.put_property PUT": Case("configure", "device", query="?value=1"),
     "rc3.properties.show_property GET": _DEVICE,
+    "streams.subscriptions.create_subscription POST": Case("read", "gateway", "[]"),
+    "streams.subscriptions.delete_subscription DELETE": _API,
+    "streams.subscriptions.extend_subscription PUT": Case("read", "gateway", "[]"),
+    "streams.subscriptions.show_subscription GET": _API,
+    "streams.subscriptions.stream_events GET": _API,
     "sys.clean_cache GET": Case("administer", "gateway"),
     "sys.show_cache GET": _API,
     "sys.show_config GET": _API,
@@ -115,6 +120,7 @@ NAMES = {
     "kind": "change",
     "cache": "attributes",
     "name": "rc3",
+    "subscription": 1,  # which is not there
 }
 
 
@@ -200,7 +206,8 @@ def test_only_the_declared_action_on_the_device_is_allowed(
                 answer = gateway.ask(request_.method, url, user, named(case.body))
                 about = f"{user} {action} {request_.method} {url}: {answer.status}"
                 if allowed:
-                    refused = "hosts.refuse" in request_.label
+                    refused = "hosts.refuse" in request_.label or "_subscription" in request_.label
+                    refused |= "stream_events" in request_.label
                     assert refused or answer.status_int not in (400, 401, 403, 404, 405), f"{about} {answer.text}"
                     assert answer.status_int < 500 or "pipe" in request_.label, f"{about} {answer.text}"
                     quiet = case.on == "gateway" or "pipe" in request_.label or "events" in request_.label
