@@ -22,7 +22,13 @@ class Source:
         resumed = "" if last is None else f"Last-Event-ID: {last}\r\n"
         self.socket.sendall(f"{head}{resumed}\r\n".encode())
         self.status, self.ended, self.messages, self._rest = 0, False, list[Message](), b""
-        self.subscription = subscription
+        self.port, self.subscription, self._last = port, subscription, last
+
+    def again(self) -> Source:
+        """Return this stream, or the one after it where it has ended, as an EventSource connects again."""
+        if not self.ended:
+            return self
+        return Source(self.port, self.subscription, self.messages[-1].id if self.messages else self._last)
 
     def receive(self) -> None:
         try:
