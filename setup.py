@@ -42,6 +42,8 @@ setup(
         "orjson>=3.9,<4",  # encodes NumPy arrays in place, fourteen times as fast as the standard library
         "cachetools>=5.3,<9",
         "tomli>=2,<3; python_version < '3.11'",
+        "itsdangerous>=2.1.2,<3",  # Flask's, for the tokens of streams
+        "wsproto>=1.2,<2",  # frames of WebSockets; docs/explanation/decisions/0006-websocket.md
         "werkzeug>=3.0.2,<4",  # earlier ones redirect URLs with `//`
     ],
     extras_require={
@@ -79,6 +81,7 @@ setup(
             "schemathesis>=4.32,<5; python_version >= '3.11'",  # makes up requests out of the Swagger files
             "uvicorn[standard]>=0.30",  # runs that yardstick
             "waitress>=3",
+            "websocket-client>=1.8",
             "webtest>=3",
         ],
     },

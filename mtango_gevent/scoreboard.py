@@ -13,6 +13,7 @@ import fcntl
 import itertools
 import mmap
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -49,11 +50,12 @@ _CIRCUITS = ("closed", "half-open", "open")
 
 
 class Scoreboard:
-    """The slots of `workers` workers."""
+    """The slots of `workers` workers. secret: with it a worker signs what only the workers of this gateway may make."""
 
     folder: Path | None = None  # for the files of metrics and device status, where there are several workers
 
     def __init__(self, workers: int) -> None:
+        self.secret = secrets.token_bytes(32)
         self._numbers = memoryview(mmap.mmap(-1, 8 * _SIZE * (1 + workers))).cast("q")
         self._numbers[_STARTED] = _now()
         self.last_clears = self._numbers[_CLEARS[0] : _SIZE]

@@ -69,6 +69,11 @@ class DescribedDevice:
         """Ask the device for the configuration of one attribute now."""
         return self.host.client.attributes.ask(self._url(), attribute_key(name), lambda: self._read_configuration(name))
 
+    def known_attribute(self, name: str) -> tango.AttributeInfoEx | None:
+        """Return the kept configuration of an attribute that is in use, and have Tango tell of its changes."""
+        self.host.client.watch.use(self._url(), name)
+        return self.host.client.attributes.peek(self._url(), attribute_key(name))
+
     def with_written(self, name: str, use: Callable[[tango.AttributeInfoEx], T]) -> T:
         """Return what `use` makes of the configuration of the attribute that takes what is written to `name`.
 

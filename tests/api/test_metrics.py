@@ -146,7 +146,7 @@ def test_the_dashboard_draws_what_there_is(client: TestApp, demo_url: str) -> No
     assert drawn <= known
     assert {name.removesuffix("_bucket") for name in drawn} == {name for name, _, _ in METRICS}
     rows = [panel["title"] for panel in panels if panel["type"] == "row"]
-    assert rows == ["Requests", "Tango", "Events", "Caches", "Workers"]
+    assert rows == ["Requests", "Tango", "Events", "Streams", "Caches", "Workers"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     for expression in expressions:
         assert expression.count("(") == expression.count(")")

@@ -186,7 +186,7 @@ def test_a_change_of_one_device_leaves_the_others() -> None:
 
 @in_hub_thread
 def test_when_the_asking_greenlet_is_killed_the_next_one_asks() -> None:
-    waker = Waker(gevent.get_hub().loop)
+    waker = Waker(gevent.get_hub().loop, 8)
     cache, asked, release = Cache[Any](9, 60, lambda: GreenletSignal(waker)), [], gevent.event.Event()
 
     def ask() -> str:

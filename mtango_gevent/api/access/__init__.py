@@ -6,6 +6,9 @@ from mtango_gevent.api.access.control import AccessControl
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.api.access.rules import Decision, Rule, Rules
 from mtango_gevent.api.access.rules_file import PARTS, parse_rules
+from mtango_gevent.api.access.stream_tokens import LIFETIME as TOKEN_LIFETIME
+from mtango_gevent.api.access.stream_tokens import SUBPROTOCOL as TOKEN_SUBPROTOCOL
+from mtango_gevent.api.access.stream_tokens import renew as renew_token
 from mtango_gevent.api.access.targets import (
     ACTIONS,
     KINDS,
@@ -25,6 +28,8 @@ __all__ = [
     "ANONYMOUS",
     "KINDS",
     "PARTS",
+    "TOKEN_LIFETIME",
+    "TOKEN_SUBPROTOCOL",
     "VALUE",
     "AccessControl",
     "Action",
@@ -43,5 +48,6 @@ __all__ = [
     "is_free",
     "needs",
     "parse_rules",
+    "renew_token",
     "usual_kind",
 ]

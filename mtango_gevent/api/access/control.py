@@ -14,6 +14,7 @@ from mtango_gevent.api.access.identity import Identity
 from mtango_gevent.api.access.recent import Recent
 from mtango_gevent.api.access.rules import Decision, Rules
 from mtango_gevent.api.access.rules_file import parse_rules
+from mtango_gevent.api.access.stream_tokens import StreamTokens
 from mtango_gevent.api.access.targets import Action, Kind, Target, comparable
 from mtango_gevent.api.access.watched_file import Problem, WatchedFile
 from mtango_gevent.config import Config
@@ -38,6 +39,7 @@ class AccessControl:
 
     is_open: every client may read everything, and no request is authenticated.
     cross_site: the rules for pages of other origins; reads_are_open: every client and every page may read everything.
+    tokens: of the WebSocket.
     """
 
     def __init__(self, config: Config, client: TangoClient) -> None:
@@ -48,11 +50,19 @@ class AccessControl:
         self.cross_site = CrossSite(config)
         self.reads_are_open = self.is_open and self.cross_site.reads_are_open
         self._rules = _watch_rules(config, client) if config.rules else None
+        base = config.app_base.removesuffix("/rest")
+        self.tokens = StreamTokens(client.metrics.slot.scoreboard.secret, f"{base}/stream")
         self._recent = Recent[tuple[Identity, str, tuple[Target, ...]], bool]()
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity:
         """Return the user of a request, anonymous without credentials. Raises ApiError 401 for wrong credentials."""
-        return self.authentication.authenticate(environ)
+        token = self.tokens.find(environ)
+        if token is None:
+            return self.authentication.authenticate(environ)
+        identity = self.tokens.verify(token)
+        if identity is None:
+            raise self.authentication.required("the token is wrong or has expired")
+        return identity
 
     def problems(self) -> Iterator[Problem]:
         """Yield the problems of the files of access control and of the keys of tokens, for /readyz."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from mtango_gevent.api import error_handlers, timestamps
-from mtango_gevent.api.streams import subscriptions
+from mtango_gevent.api.streams import subscriptions, websocket
 from mtango_gevent.errors import DevFailed
 
 blueprint = Blueprint("streams", __name__)
 blueprint.register_blueprint(subscriptions.blueprint)
+blueprint.register_blueprint(websocket.blueprint)
 
 
 @blueprint.url_value_preprocessor

@@ -14,7 +14,14 @@ import tango
 from gevent._hub_local import get_hub_if_exists  # the public get_hub() would make one
 
 from mtango_gevent.control.calls.native import get_ident, sleep, start_thread
-from mtango_gevent.control.calls.signals import GreenletSignal, Signal, ThreadSignal, Waker
+from mtango_gevent.control.calls.signals import (
+    STREAMS_AT_A_TIME,
+    WOKEN_AT_A_TIME,
+    GreenletSignal,
+    Signal,
+    ThreadSignal,
+    Waker,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +57,7 @@ class Concurrency:
         self.loop: Any = None
         self._home: tuple[int, int] | None = None  # (native thread id, forks) of the hub
         self._waker: Waker | None = None
+        self._stream_waker: Waker | None = None
         self._on_start: list[Callable[[], None]] = []
 
     def on_start(self, function: Callable[[], None]) -> None:
@@ -64,7 +72,8 @@ class Concurrency:
         if (self._home is not None and self._home[1] == here[1]) or get_hub_if_exists() is None:
             return False
         self._home, self.loop = here, gevent.get_hub().loop
-        self._waker = Waker(self.loop)
+        self._waker = Waker(self.loop, WOKEN_AT_A_TIME)
+        self._stream_waker = Waker(self.loop, STREAMS_AT_A_TIME)
         for function in self._on_start:
             function()
         return True
@@ -140,6 +149,13 @@ class Concurrency:
             return ThreadSignal()
         assert self._waker is not None
         return GreenletSignal(self._waker)
+
+    def stream_signal(self) -> Signal:
+        """Return a signal that wakes the greenlet of a stream, of which thousands may have something to do at once."""
+        if not self.in_hub():
+            return ThreadSignal()
+        assert self._stream_waker is not None
+        return GreenletSignal(self._stream_waker)
 
 
 def _run(function: Callable[..., object], *arguments: Any) -> None:

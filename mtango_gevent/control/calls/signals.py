@@ -10,7 +10,10 @@ from gevent.event import Event
 from mtango_gevent.control.calls.native import NativeEvent
 
 # Greenlets that are woken at a time: hundreds may wait for one event, and the hub serves others in between.
-_WOKEN_AT_A_TIME = 8
+WOKEN_AT_A_TIME = 8
+
+# The same for streams, each of which may have a hundred records to send.
+STREAMS_AT_A_TIME = 2
 
 
 class Signal(Protocol):
@@ -50,8 +53,8 @@ class GreenletSignal:
 class Waker:
     """Sets the events of one hub's greenlets, a few at a time."""
 
-    def __init__(self, loop: Any) -> None:
-        self._loop = loop
+    def __init__(self, loop: Any, at_a_time: int) -> None:
+        self._loop, self._at_a_time = loop, at_a_time
         self._due: deque[Event] = deque()
         self._scheduled = False
 
@@ -64,7 +67,7 @@ class Waker:
 
     def _wake_some(self) -> None:
         self._scheduled = False  # before looking: a later event is either seen here or schedules this again
-        for _ in range(min(_WOKEN_AT_A_TIME, len(self._due))):
+        for _ in range(min(self._at_a_time, len(self._due))):
             self._due.popleft().set()
         if self._due:
             self._scheduled = True

@@ -6,13 +6,13 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from cachetools import LRUCache
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import NativeLock, Signal
 from mtango_gevent.control.events.buffer import Event, EventBuffer
+from mtango_gevent.control.events.notices import Follower, Notices
 from mtango_gevent.control.events.source import Source
 
 # Timestamps of answers that a channel remembers, with the positions that they stand for.
@@ -20,11 +20,6 @@ _NOTED = 256
 
 # Seconds for which a new channel is kept without a listener: the request that made it is about to listen.
 _FIRST_LINGER = 5.0
-
-
-class Follower(Protocol):
-    def on_event(self) -> None:
-        """Learn that the channel may have an event, or is retired; called in any thread."""
 
 
 class EventCounters:
@@ -52,7 +47,12 @@ class Channel:
     """
 
     def __init__(
-        self, source: Source, config: Config, make_signal: Callable[[], Signal], counters: EventCounters
+        self,
+        source: Source,
+        config: Config,
+        make_signal: Callable[[], Signal],
+        counters: EventCounters,
+        notices: Notices,
     ) -> None:
         self.source = source
         self.generation = secrets.token_hex(6)
@@ -62,11 +62,12 @@ class Channel:
         self.retired = self.stopping = False
         self._buffer = EventBuffer(config.event_buffer, config.event_memory)
         self._guard = NativeLock()  # for the buffer and the listeners; held for dictionary work only
-        self._make_signal, self._counters = make_signal, counters
+        self._make_signal, self._counters, self._notices = make_signal, counters, notices
         self._waiting: set[Signal] = set()
         self._followers = dict[Follower, None]()
         self._noted: LRUCache[int, int] = LRUCache(_NOTED)
         self._closed = self._gap = self._entered = False
+        self.is_noted = False  # whether the followers are about to be told of events
 
     # --- for the hub ---
 
@@ -97,6 +98,10 @@ class Channel:
         """Have `follower` told about each event from now on."""
         with self._guard:
             self._followers[follower] = None
+
+    def followers(self) -> list[Follower]:
+        with self._guard:
+            return list(self._followers)
 
     def is_unheard(self, since: float) -> bool:
         """Return whether there has been no listener since that time (time.monotonic())."""
@@ -157,8 +162,7 @@ class Channel:
     def _wake(self) -> None:
         with self._guard:
             waiting, self._waiting = self._waiting, set()
-            followers = list(self._followers)
         for signal in waiting:
             signal.set()
-        for follower in followers:
-            follower.on_event()
+        if self._followers:
+            self._notices.post(self)

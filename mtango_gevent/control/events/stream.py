@@ -136,8 +136,15 @@ class Stream:
         self._set_signal()
 
     def take(self, seconds: float, most: int = 100) -> list[Record]:
-        """Return at most that many records, waiting for the first one; none at the timeout and after `wake`."""
+        """Return at most that many records, waiting for the first one; none at the timeout and after `wake`.
+
+        Other greenlets run meanwhile, also where there always is a record.
+        """
         until = time.monotonic() + seconds
+        if self._ready:
+            signal = self.concurrency.stream_signal()
+            signal.set()
+            signal.wait(None)
         while True:
             now = time.monotonic()
             records = self._take_ready(now, most)
@@ -180,7 +187,7 @@ class Stream:
             signal.set()
 
     def _wait(self, seconds: float) -> None:
-        self._signal = signal = self.concurrency.signal()
+        self._signal = signal = self.concurrency.stream_signal()
         if not self._ready and not self._is_woken:  # else a thread has found no signal to set
             signal.wait(seconds)
         self._signal = None

@@ -17,6 +17,7 @@ from mtango_gevent.config import Config
 from mtango_gevent.control.calls import Signal
 from mtango_gevent.control.events.buffer import Event
 from mtango_gevent.control.events.channel import Channel, EventCounters
+from mtango_gevent.control.events.notices import Notices
 from mtango_gevent.control.events.silence import Silence, differ, is_unreachable
 from mtango_gevent.control.events.source import SETTLING_SECONDS, Labels, Source
 from mtango_gevent.errors import DevFailed, status_of
@@ -53,8 +54,9 @@ class Subscription(Channel):
         connect: Callable[[str], tango.DeviceProxy],
         make_signal: Callable[[], Signal],
         counters: EventCounters,
+        notices: Notices,
     ) -> None:
-        super().__init__(source, config, make_signal, counters)
+        super().__init__(source, config, make_signal, counters, notices)
         self.polled = False
         self.settled = 0.0
         self._connect = connect

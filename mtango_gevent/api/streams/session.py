@@ -1,0 +1,255 @@
+"""The session of a WebSocket: its subscriptions, what it sends and when it ends."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mtango_gevent.api import guard, reply
+from mtango_gevent.api.access import renew_token
+from mtango_gevent.api.request_context import RequestContext
+from mtango_gevent.api.streams import messages, records
+from mtango_gevent.api.streams.devices import DeviceFinder
+from mtango_gevent.api.streams.frames import Frames, Refused
+from mtango_gevent.api.streams.records import Item
+from mtango_gevent.control.events import Record, Stream
+from mtango_gevent.errors import ApiError, DevFailed, describe
+
+logger = logging.getLogger(__name__)
+
+# Seconds between two checks of access and of configurations.
+_CHECK_SECONDS = 3.0
+
+# Records of one frame.
+_MOST_RECORDS = 100
+
+# Notices that wait for a client that does not read; until it does, none of its messages is read.
+_MOST_NOTICES = 1_000
+
+# Pings without an answer after which a client is gone.
+_MOST_PINGS = 2
+
+
+class Session:
+    """One greenlet reads the client's messages (`_read`), another one writes (`run`), and a third one checks at times.
+
+    stream: where the events come from; the key of each feed is the id of its subscription.
+    """
+
+    def __init__(self, context: RequestContext, stream: Stream, frames: Frames) -> None:
+        self._context, self._stream, self._frames = context, stream, frames
+        self._config, self._concurrency = context.state.config, stream.concurrency
+        self._find_device = DeviceFinder(context.state.client)
+        self._items: dict[int, Item] = {}
+        self._configurations: list[bytes] = []
+        self._notices: list[bytes] = []
+        self._pong: str | float | None = None
+        self._sequence = self._pings = 0
+        now = time.monotonic()
+        self._ping_at, self._check_at = now + self._config.stream_heartbeat, now + _CHECK_SECONDS
+        self._checking = False
+
+    def run(self) -> None:
+        """Serve the client until its connection ends."""
+        self._spawn(self._read)
+        try:
+            self._write()
+            self._frames.close()
+        except OSError:  # the client has gone, or reads nothing
+            self._frames.finish(1006, "the client has gone")
+        except Exception:
+            logger.exception("a WebSocket failed, request %s", self._context.id)
+            self._frames.close()
+        finally:
+            self._frames.abort()
+            self._stream.close()
+
+    def _spawn(self, function: Any) -> None:
+        """Run a function in a greenlet with the context of the handshake."""
+        self._concurrency.spawn(contextvars.copy_context().run, function)
+
+    def _finish(self, code: int, reason: str) -> None:
+        self._frames.finish(code, reason)
+        self._stream.wake()
+
+    # --- writing ---
+
+    def _write(self) -> None:
+        while self._frames.end is None:
+            taken = self._stream.take(min(self._ping_at, self._check_at) - time.monotonic(), _MOST_RECORDS)
+            if self._stream.stopping:
+                self._frames.finish(1012, "the gateway stops, connect again")
+                return
+            self._send(taken)
+            self._frames.answer_ping()
+            self._keep_alive(time.monotonic())
+            if len(taken) == _MOST_RECORDS:
+                self._concurrency.sleep(1e-6)  # let others have their turn
+
+    def _send(self, taken: Sequence[Record]) -> None:
+        current = [(item, record) for record in taken if (item := self._item_of(record)) is not None]
+        for item in {id(item): item for item, _ in current}.values():
+            if item.described is None:
+                self._describe(item)
+        binary = [pair for pair in current if records.is_binary(pair[0], pair[1].event)]
+        encoded = [
+            records.encode_record(item, record.event, record.missed)
+            for item, record in current
+            if not (binary and records.is_binary(item, record.event))
+        ]
+        self._send_text(encoded)
+        for item, record in binary:
+            self._sequence += 1
+            self._frames.send_binary(records.encode_binary(item, record.event, record.missed, self._sequence))
+
+    def _item_of(self, record: Record) -> Item | None:
+        """Return the subscription of a record, unless it has ended or been replaced."""
+        feed = record.feed
+        return self._items.get(feed.key) if self._stream.feeds.get(feed.key) is feed else None  # type: ignore[arg-type]
+
+    def _send_text(self, encoded: list[bytes]) -> None:
+        """Send a frame with all that waits, if there is something."""
+        configurations, self._configurations = self._configurations, []
+        notices, self._notices = self._notices, []
+        pong, self._pong = self._pong, None
+        lists = (("configurations", configurations), ("records", encoded), ("failures", notices))
+        members = [b'"%s":[%s]' % (name.encode(), b",".join(each)) for name, each in lists if each]
+        if pong is not None:
+            members.append(b'"pong":' + reply.encode(pong))
+        if members:
+            self._sequence += 1
+            self._frames.send_text(b'{"seq":%d,%s}' % (self._sequence, b",".join(members)))
+
+    def _keep_alive(self, now: float) -> None:
+        """Ping the client and check its access when it is time."""
+        if now >= self._ping_at:
+            period = self._config.stream_heartbeat
+            self._pings = self._pings + 1 if self._frames.heard < self._ping_at - period else 0
+            self._ping_at = now + period
+            if self._pings > _MOST_PINGS:
+                self._frames.finish(1008, f"no answer to {_MOST_PINGS} pings")
+                return
+            self._frames.ping()
+        if now >= self._check_at:
+            self._check_at = now + _CHECK_SECONDS
+            if not self._checking:
+                self._checking = True
+                self._spawn(self._check)
+
+    # --- reading ---
+
+    def _read(self) -> None:
+        try:
+            for text in self._frames.messages():
+                if text is None:
+                    self._stream.wake()
+                else:
+                    self._take_message(text)
+            self._finish(1006, "the client has gone")
+        except Refused as refused:
+            self._finish(*refused.args)
+        except Exception:
+            logger.exception("a message of a WebSocket failed, request %s", self._context.id)
+            self._finish(1011, "internal error of the gateway, see its log")
+        self._frames.discard()
+
+    def _take_message(self, text: str) -> None:
+        while len(self._notices) > _MOST_NOTICES and self._frames.end is None:
+            self._concurrency.sleep(0.1)
+        try:
+            message = messages.parse_message(text)
+            if message is None:
+                raise Refused(1007, "expected a JSON object")
+            if message.token is not None:
+                renew_token(self._context.environ, message.token)
+                self._check_credentials()
+            for given in self._concurrency.in_turns(message.unsubscribe):
+                self._with_id(given, self._unsubscribe)
+            for given in self._concurrency.in_turns(message.subscribe):
+                number = given.get("id") if isinstance(given, dict) else None
+                self._with_id(number, functools.partial(self._subscribe, given))
+            self._pong = message.ping
+        except ApiError as error:
+            self._note(None, error)
+        self._stream.wake()
+
+    def _with_id(self, given: object, use: Callable[[int], None]) -> None:
+        """Call `use` with the id of a subscription, or note what is wrong with the id."""
+        try:
+            number = messages.parse_id(given)
+        except ApiError as error:
+            self._note(None, error)
+        else:
+            use(number)
+
+    def _subscribe(self, given: dict[str, Any], number: int) -> None:
+        """Begin a subscription, in place of one with the same id; note why that is refused."""
+        try:
+            wish = messages.parse_wish(number, given)
+            device = self._find_device(wish.device, wish.attribute)
+            self._check_access(device, wish.attribute)
+            listen = functools.partial(device.listen, wish.attribute, wish.event, from_last=True)
+            self._stream.add(number, listen, wish.after, wish.through)
+            self._items[number] = Item(number, device, wish.attribute, wish.binary)
+        except (ApiError, DevFailed) as error:
+            self._unsubscribe(number)
+            self._note(number, error)
+
+    def _unsubscribe(self, number: int) -> None:
+        self._items.pop(number, None)
+        if number in self._stream.feeds:
+            self._stream.remove(number)
+
+    def _note(self, number: int | None, error: Exception) -> None:
+        """Tell the client that a subscription has ended, or that a message cannot be used."""
+        of = {} if number is None else {"id": number}
+        self._notices.append(reply.encode({**of, "errors": describe(error)}))
+
+    # --- checks ---
+
+    def _check(self) -> None:
+        """End what the client may no longer read, and tell it of configurations that have changed."""
+        try:
+            self._check_credentials()
+            for item in self._concurrency.in_turns(list(self._items.values())):
+                self._check_item(item)
+            self._stream.wake()
+        finally:
+            self._checking = False
+
+    def _check_credentials(self) -> None:
+        """End the connection where the credentials of the handshake are no longer good for it."""
+        try:
+            guard.check_again(self._context)
+        except (ApiError, DevFailed) as refusal:
+            status = refusal.status if isinstance(refusal, ApiError) else 503
+            self._finish(4000 + status, "; ".join(error["description"] for error in describe(refusal)))
+
+    def _check_access(self, device: Any, attribute: str) -> None:
+        for refusal in guard.refusals("read", "attribute", device, [attribute]).values():
+            raise refusal
+
+    def _check_item(self, item: Item) -> None:
+        if self._items.get(item.id) is not item:
+            return
+        try:
+            self._check_access(item.device, item.attribute)
+        except (ApiError, DevFailed) as refusal:
+            self._unsubscribe(item.id)
+            self._note(item.id, refusal)
+            return
+        self._describe(item)
+
+    def _describe(self, item: Item) -> None:
+        """Have the client told of a configuration that it does not have yet."""
+        info = item.device.known_attribute(item.attribute)
+        if info is None or info is item.described:
+            return
+        configuration = records.encode_configuration(item, info)
+        if configuration != item.configuration:
+            self._configurations.append(configuration)
+        item.described, item.configuration = info, configuration

@@ -1,0 +1,1 @@
+raw c18a00000000 aaaaaaaaaaaaaaaaaaaa

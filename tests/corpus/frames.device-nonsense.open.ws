@@ -1,0 +1,1 @@
+81 {"subscribe": [{"id": 1, "device": "a/b/c/d", "attribute": "x"}, {"id": 2, "device": "tango://nowhere:99999/a/b/c", "attribute": "x"}, {"id": 3, "device": "a/b/c#dbase=no", "attribute": "x"}, {"id": 4, "device": "a/b/\u0000", "attribute": "\u0000"}]}

@@ -1,0 +1,1 @@
+81 {"subscribe": [1, null, [], "x"], "unsubscribe": [null]}

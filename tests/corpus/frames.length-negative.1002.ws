@@ -1,0 +1,1 @@
+raw 81ffffffffffffffffff00000000

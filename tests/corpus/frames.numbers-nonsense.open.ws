@@ -1,0 +1,1 @@
+81 {"subscribe": [{"id": -1}, {"id": 1.5}, {"id": true}, {"id": 4294967296}, {"id": 1, "device": "sys/tg_test/1", "attribute": "State", "max_hz": 0}, {"id": 2, "device": "sys/tg_test/1", "attribute": "State", "deadband": -1}, {"id": 3, "device": "sys/tg_test/1", "attribute": "State", "after": 123456789012345678901234567890}]}

@@ -1,0 +1,1 @@
+unmasked 81 {"ping": 1}

@@ -1,0 +1,293 @@
+"""The WebSocket of a real gunicorn."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy
+import psutil
+import pytest
+
+from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
+from tests.pytango_process import PyTango
+from tests.stream_client import StreamClient
+
+from .conftest import COMMAND, Gateway, served, wait_until
+
+KILOBYTES_OF_A_SOCKET = 60
+
+
+@pytest.fixture
+def fresh(tango_system: EmbeddedTango, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway of the test's own, which pings often."""
+    with served(COMMAND, tmp_path / "log", MTANGO_STREAM_HEARTBEAT="0.3") as gateway:
+        yield gateway
+
+
+# --- records ---
+
+
+def test_configuration_comes_once_and_then_only_what_changes(gateway: Gateway, sender: str, pytango: PyTango) -> None:
+    with StreamClient(gateway.port) as client:
+        client.follow(sender, "sent0", keep="all")
+        client.receive_until(lambda: client.records)
+        for _ in range(3):
+            pytango.run(sender, "SendOne", "change")
+        client.receive_until(lambda: client.values(1)[-1:] == [3])
+    (configuration,) = client.configurations
+    assert (configuration["id"], configuration["name"], configuration["data_type"]) == (1, "sent0", "DevLong")
+    first, *others = client.records
+    assert set(first) == {"id", "value", "quality", "time"}
+    assert all(set(record) == {"id", "value", "time"} for record in others)
+
+
+def test_configuration_comes_again_when_it_changes(gateway: Gateway, host_path: str, fresh_types: str) -> None:
+    with StreamClient(gateway.port) as client:
+        client.follow(fresh_types, "double_scalar")
+        client.receive_until(lambda: client.configurations)
+        before, path = client.configurations[0], f"{host_path}/devices/{fresh_types}/attributes/double_scalar/info"
+        time.sleep(1)  # until Tango tells of changes
+        gateway.put(path, json.dumps({"unit": "furlong"}))
+        client.receive_until(lambda: len(client.configurations) > 1)
+        gateway.put(path, json.dumps({"unit": before["unit"]}))
+    assert client.configurations[1] == {**before, "unit": "furlong"}
+
+
+def test_failures_are_records_and_other_subscriptions_go_on(gateway: Gateway, tango_system: EmbeddedTango) -> None:
+    with StreamClient(gateway.port) as client:
+        client.follow(DEMO_DEVICE, "State", "no_such_attribute")
+        client.follow(f"tango://{tango_system.tango_host}/{DEMO_DEVICE}", "ampli", first=3)
+        client.follow("no/such/device", "State", first=4)
+        client.send(subscribe=[{"id": 5, "device": "nonsense", "attribute": "x"}, {"id": 6, "event": "sometimes"}, 7])
+        client.receive_until(lambda: {record["id"] for record in client.records} == {1, 2, 3, 4})
+        client.receive_until(lambda: len(client.failures) == 3)
+    assert client.of(2)[0]["errors"][0]["reason"] == "API_AttrNotFound"
+    assert client.of(4)[0]["errors"][0]["reason"] == "DB_DeviceNotDefined"
+    assert [failure.get("id") for failure in client.failures] == [5, 6, None]
+
+
+def test_unsubscribed_attribute_sends_no_more(gateway: Gateway, sender: str, pytango: PyTango) -> None:
+    with StreamClient(gateway.port) as client:
+        client.follow(sender, "sent0", "Position")
+        client.receive_until(lambda: client.of(1) and client.of(2))
+        client.send(unsubscribe=[1], ping="done")
+        client.receive_until(lambda: client.pongs)
+        seen = len(client.of(1))
+        pytango.run(sender, "SendOne", "change")
+        pytango.run(sender, "SendPosition", "change")
+        client.receive_until(lambda: client.values(2)[-1:] == [1])
+        assert len(client.of(1)) == seen
+
+
+def test_hundred_values_of_which_ten_change_take_a_fraction_of_whole_records(
+    gateway: Gateway, sender: str, pytango: PyTango
+) -> None:
+    rounds, v11 = 5, []
+    with StreamClient(gateway.port) as client:
+        client.follow(sender, *(f"sent{number}" for number in range(99)), "Position", keep="all")
+        client.receive_until(lambda: len({record["id"] for record in client.records}) == 100)
+        before, records = client.size, len(client.records)
+        pytango.run(sender, "Send", [10.0, float(rounds), 10.0])
+        client.receive_until(lambda: len(client.records) == records + 10 * rounds)
+    for record in client.records[:100]:
+        attribute = f"sent{record['id'] - 1}"
+        whole = {"name": attribute, "host": "127.0.0.1:10000", "device": sender, "value": record["value"]}
+        v11.append({**whole, "quality": record["quality"], "timestamp": record["time"] // 1000})
+    assert client.size - before <= 0.3 * rounds * len(json.dumps(v11))
+
+
+@pytest.mark.parametrize("attribute", ["double_spectrum", "double_image", "ushort_image", "long_spectrum"])
+def test_binary_frame_has_the_numbers_of_the_json_record(gateway: Gateway, fresh_types: str, attribute: str) -> None:
+    with StreamClient(gateway.port) as client:
+        client.follow(fresh_types, attribute)
+        client.follow(fresh_types, attribute, first=2, binary=True)
+        client.receive_until(lambda: client.binary and client.records)
+    record, value = client.binary[0], client.records[0]["value"]
+    assert (record.version, record.id, record.quality, record.missed) == (1, 2, 0, 0)
+    if record.dimensions == 2:
+        assert (record.width, record.height) == (value["width"], value["height"])
+        value = value["data"]
+    else:
+        assert (record.width, record.height) == (len(value), 0)
+    numpy.testing.assert_array_equal(record.data, value)
+
+
+# --- continuing ---
+
+
+def test_client_continues_behind_the_last_record(gateway: Gateway, sender: str, pytango: PyTango) -> None:
+    with StreamClient(gateway.port) as client:
+        client.follow(sender, "sent0", keep="all")
+        client.receive_until(lambda: client.records)
+        for _ in range(5):
+            pytango.run(sender, "SendOne", "change")
+        client.receive_until(lambda: len(client.values(1)) == 6)
+    after = next(record["time"] for record in reversed(client.records) if record.get("value") == 3)
+    with StreamClient(gateway.port) as again:
+        again.follow(sender, "sent0", keep="all", after=after)
+        again.receive_until(lambda: again.values(1)[-1:] == [5])
+    assert again.values(1) == [4, 5]
+    assert not any("missed" in record for record in again.records)
+
+
+def test_client_is_told_that_events_may_have_been_lost(gateway: Gateway, sender: str, pytango: PyTango) -> None:
+    with StreamClient(gateway.port) as client:
+        client.follow(sender, "sent0", keep="all", after=[1_700_000_000_000_000, 1_700_000_000_000_000])
+        client.receive_until(lambda: client.records)
+        assert client.records[0]["missed"] is None
+
+
+def test_slow_client_gets_the_latest_values_and_the_number_of_missed_ones(
+    gateway: Gateway, sender: str, pytango: PyTango
+) -> None:
+    events, attributes = 1000, 20
+    with StreamClient(gateway.port, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client:
+        client.follow(sender, *(f"sent{number}" for number in range(attributes)), keep="all")
+        client.receive_until(lambda: len(client.records) == attributes)
+        pytango.run(sender, "Send", [float(attributes), float(events), 500.0])
+        time.sleep(events / 500 + 1)
+        client.receive_until(lambda: client.values(1)[-1:] == [events])
+    missed = sum(record.get("missed", 0) for record in client.of(1))
+    assert len(client.values(1)) - 1 + missed == events
+
+
+# --- the connection ---
+
+
+def test_ping_is_answered_by_its_pong_and_a_silent_client_is_closed(fresh: Gateway) -> None:
+    with StreamClient(fresh.port) as client:
+        client.send(ping={"x": 1})
+        client.receive_until(lambda: client.failures)
+        client.send(ping=[1])
+        client.send(ping=12.5)
+        client.receive_until(lambda: client.pongs == [12.5])
+        client.socket.pong = lambda _data="": None
+        assert client.receive_close() == (1008, "no answer to 2 pings")
+
+
+def test_client_that_answers_pings_stays_connected(fresh: Gateway) -> None:
+    with StreamClient(fresh.port) as client:
+        for turn in range(5):
+            time.sleep(0.5)  # less than two pings
+            client.send(ping=turn)
+            client.receive_until(lambda: len(client.pongs) == turn + 1)  # noqa: B023
+
+
+def test_stopping_gateway_closes_with_service_restart_at_once(fresh: Gateway) -> None:
+    with StreamClient(fresh.port) as client:
+        client.follow(DEMO_DEVICE, "State")
+        client.receive_until(lambda: client.records)
+        began = time.monotonic()
+        fresh.process.send_signal(signal.SIGTERM)
+        assert client.receive_close() == (1012, "the gateway stops, connect again")
+        assert time.monotonic() - began < 3 * 0.5
+        fresh.process.wait(15)
+
+
+def test_client_that_never_reads_is_closed_and_others_are_served(
+    tango_system: EmbeddedTango, tmp_path: Path, sender: str, pytango: PyTango
+) -> None:
+    with served(COMMAND, tmp_path / "log", MTANGO_SEND_TIMEOUT="1") as gateway:
+        worker = psutil.Process(gateway.worker().pid)
+        with StreamClient(gateway.port, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client:
+            wishes = [{"id": n, "device": TYPES_DEVICE, "attribute": "double_image"} for n in range(1000)]
+            for _ in range(40):
+                client.send(subscribe=wishes)
+            wait_until(lambda: len(worker.net_connections("tcp4")) and _is_closed(gateway), 40)
+            assert gateway.get("")["rc3"]
+
+
+def _is_closed(gateway: Gateway) -> bool:
+    return not gateway.get("/sys/streams")
+
+
+def test_idle_socket_takes_little_memory(tango_system: EmbeddedTango, tmp_path: Path) -> None:
+    number = 400
+    with served(COMMAND, tmp_path / "log", MTANGO_STREAM_CLIENT_LIMIT="1000") as gateway:
+        worker = gateway.worker()
+        clients = [StreamClient(gateway.port) for _ in range(20)]
+        for client in clients:
+            client.follow(DEMO_DEVICE, "ampli")
+            client.receive_until(lambda client=client: client.records)
+        before = worker.memory_full_info().uss
+        clients += [StreamClient(gateway.port) for _ in range(number)]
+        for client in clients[20:]:
+            client.follow(DEMO_DEVICE, "ampli")
+            client.receive_until(lambda client=client: client.records)
+        kilobytes = (worker.memory_full_info().uss - before) / number / 1000
+        for client in clients:
+            client.socket.close()
+        wait_until(lambda: _is_closed(gateway))
+    print(f"{kilobytes:.0f} kB of each idle socket")
+    assert kilobytes <= KILOBYTES_OF_A_SOCKET
+
+
+# --- the handshake ---
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: http.client.HTTPMessage
+    failure: Any
+
+    @property
+    def reason(self) -> str:
+        return self.failure["errors"][0]["reason"]
+
+
+def handshake(gateway: Gateway, path: str = "/tango/stream", **headers: str) -> Answer:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    usual = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    return ask(gateway, path, {**usual, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", **given})
+
+
+def ask(gateway: Gateway, path: str, headers: dict[str, str]) -> Answer:
+    with contextlib.closing(gateway.connection()) as connection:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        body = response.read() if response.status != 101 else b"null"
+        response.close()
+        return Answer(response.status, response.headers, json.loads(body))
+
+
+def test_bad_handshake_is_refused(gateway: Gateway) -> None:
+    assert handshake(gateway, Sec_WebSocket_Version="8").status == 426
+    assert handshake(gateway, Sec_WebSocket_Key="short").status == 400
+    plain = ask(gateway, "/tango/stream", {})
+    assert (plain.status, plain.headers["Upgrade"]) == (426, "websocket")
+
+
+def test_handshake_has_a_line_in_the_access_log_and_the_headers_of_every_answer(fresh: Gateway) -> None:
+    answer = handshake(fresh, X_Request_ID="the-handshake")
+    assert answer.status == 101
+    assert answer.headers["x-mtango"]
+    assert answer.headers["Upgrade"] == "websocket"
+    wait_until(lambda: '"GET /tango/stream" 101' in fresh.log.read_text("utf-8"))
+    assert "id=the-handshake" in fresh.log.read_text("utf-8")
+
+
+def test_limit_of_streams_refuses_the_handshake(tango_system: EmbeddedTango, tmp_path: Path) -> None:
+    with (
+        served(COMMAND, tmp_path / "log", MTANGO_STREAM_CLIENT_LIMIT="1") as gateway,
+        StreamClient(gateway.port),
+    ):
+        answer = handshake(gateway)
+        assert (answer.status, answer.reason) == (503, "MTANGO_TooManyStreams")
+
+
+def test_threaded_server_says_that_it_has_no_websocket(tango_system: EmbeddedTango, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "waitress", "--listen=127.0.0.1:PORT", "wsgi:application"]
+    with served(command, tmp_path / "log") as gateway:
+        answer = handshake(gateway)
+        assert (answer.status, answer.reason) == (501, "MTANGO_NotImplemented")
+        assert "gevent worker" in answer.failure["errors"][0]["description"]

@@ -1,0 +1,131 @@
+"""Access to the WebSocket: origins, credentials, tokens and rules, checked again while it is open."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import websocket
+
+from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
+from tests.stream_client import StreamClient
+
+from .conftest import COMMAND, Gateway, served
+from .test_stream import handshake
+
+PAGE = "http://panel.example.org"
+RULES = """
+[[rule]]
+users = ["anna"]
+may = ["read"]
+gateway = ["*"]
+
+[[rule]]
+users = ["anna"]
+may = ["read"]
+devices = ["DEVICE"]
+"""
+
+
+class Guarded:
+    """A gateway with one key, of the user anna, who may read one device."""
+
+    def __init__(self, folder: Path) -> None:
+        self.keys, self.rules = folder / "keys", folder / "rules.toml"
+        command = [sys.executable, "-m", "mtango_gevent", "key", "--file", str(self.keys), "add", "anna"]
+        self.key = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+        self.allow(DEMO_DEVICE)
+
+    def allow(self, device: str) -> None:
+        self.rules.write_text(RULES.replace("DEVICE", device))
+
+    @property
+    def header(self) -> dict[str, str]:
+        return {"X-API-Key": self.key}
+
+    def token(self, gateway: Gateway) -> str:
+        request = urllib.request.Request(f"http://127.0.0.1:{gateway.port}/tango/stream/token", headers=self.header)
+        with urllib.request.urlopen(request) as reply:
+            return json.loads(reply.read())["token"]
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Guarded:
+    return Guarded(tmp_path)
+
+
+@pytest.fixture
+def closed(tango_system: EmbeddedTango, tmp_path: Path, guarded: Guarded) -> Iterator[Gateway]:
+    settings = {"MTANGO_AUTH": "key", "MTANGO_AUTH_KEY_FILE": str(guarded.keys), "MTANGO_RULES": str(guarded.rules)}
+    with served(COMMAND, tmp_path / "log", MTANGO_CORS_ORIGINS=PAGE, MTANGO_WORKERS="2", **settings) as gateway:
+        yield gateway
+
+
+def test_handshake_takes_the_same_credentials_and_origins_as_requests(closed: Gateway, guarded: Guarded) -> None:
+    assert handshake(closed).status == 401
+    assert handshake(closed, X_API_Key="mtango_wrong").status == 401
+    assert handshake(closed, X_API_Key=guarded.key).status == 101
+    foreign = handshake(closed, X_API_Key=guarded.key, Origin="http://evil.example.org")
+    assert (foreign.status, foreign.reason) == (403, "MTANGO_CrossSite")
+    assert handshake(closed, X_API_Key=guarded.key, Origin=PAGE).status == 101
+    assert handshake(closed, X_API_Key=guarded.key, Origin=f"http://127.0.0.1:{closed.port}").status == 101
+
+
+def test_token_of_one_worker_opens_streams_of_all(closed: Gateway, guarded: Guarded) -> None:
+    token = guarded.token(closed)
+    for _ in range(6):
+        assert handshake(closed, f"/tango/stream?token={token}").status == 101
+    answer = handshake(closed, Sec_WebSocket_Protocol=f"mtango.v1, mtango.token.{token}")
+    assert (answer.status, answer.headers["Sec-WebSocket-Protocol"]) == (101, "mtango.v1")
+    assert handshake(closed, "/tango/stream?token=wrong").status == 401
+    assert handshake(closed, f"/tango/stream/token?token={token}").status == 401
+    assert token not in closed.log.read_text("utf-8")
+
+
+def test_attribute_that_may_not_be_read_is_refused_alone(closed: Gateway, guarded: Guarded) -> None:
+    with StreamClient(closed.port, header=guarded.header) as client:
+        client.follow(TYPES_DEVICE, "double_scalar")
+        client.follow(DEMO_DEVICE, "State", first=2)
+        client.receive_until(lambda: client.records and client.failures)
+    assert [record["id"] for record in client.records] == [2]
+    assert (client.failures[0]["id"], client.failures[0]["errors"][0]["reason"]) == (1, "MTANGO_Forbidden")
+
+
+def test_subscription_ends_when_the_rules_do_not_allow_it_any_more(closed: Gateway, guarded: Guarded) -> None:
+    with StreamClient(closed.port, f"/tango/stream?token={guarded.token(closed)}") as client:
+        client.follow(DEMO_DEVICE, "State")
+        client.receive_until(lambda: client.records)
+        guarded.allow(TYPES_DEVICE)
+        client.receive_until(lambda: client.failures)
+        assert client.failures[0]["errors"][0]["reason"] == "MTANGO_Forbidden"
+        client.send(ping=1)
+        client.receive_until(lambda: client.pongs)
+
+
+def test_connection_ends_with_its_credentials(closed: Gateway, guarded: Guarded) -> None:
+    with StreamClient(closed.port, header=guarded.header) as client:
+        client.follow(DEMO_DEVICE, "State")
+        client.receive_until(lambda: client.records)
+        guarded.keys.write_text("")
+        assert client.receive_close()[0] == 4401
+
+
+def test_wrong_new_token_ends_the_connection_and_a_good_one_does_not(closed: Gateway, guarded: Guarded) -> None:
+    with StreamClient(closed.port, header=guarded.header) as client:
+        client.send(token=guarded.token(closed), ping=1)
+        client.receive_until(lambda: client.pongs)
+        client.send(token="wrong")
+        assert client.receive_close()[0] == 4401
+
+
+def test_anonymous_page_of_another_name_is_refused(closed: Gateway) -> None:
+    user = base64.b64encode(b"anna:").decode()
+    with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
+        StreamClient(closed.port, header={"Authorization": f"Basic {user}"})
