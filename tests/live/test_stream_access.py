@@ -15,11 +15,12 @@ import pytest
 import websocket
 
 from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.api.access.conftest import DENY_ALL
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
 from tests.stream_client import StreamClient
 
 from .conftest import COMMAND, Gateway, served
-from .test_stream import handshake
+from .test_stream import ask, handshake
 
 PAGE = "http://panel.example.org"
 RULES = """
@@ -45,7 +46,7 @@ class Guarded:
         self.allow(DEMO_DEVICE)
 
     def allow(self, device: str) -> None:
-        self.rules.write_text(RULES.replace("DEVICE", device))
+        self.rules.write_text(RULES.replace("DEVICE", device) + DENY_ALL)
 
     def revoke(self) -> None:
         self._run("revoke")
@@ -94,7 +95,7 @@ def test_token_of_one_worker_opens_streams_of_all(closed: Gateway, guarded: Guar
     answer = handshake(closed, Sec_WebSocket_Protocol=f"mtango.v1, mtango.token.{token}")
     assert (answer.status, answer.headers["Sec-WebSocket-Protocol"]) == (101, "mtango.v1")
     assert handshake(closed, "/tango/stream?token=wrong").status == 401
-    assert handshake(closed, f"/tango/stream/token?token={token}").status == 401
+    assert ask(closed, f"/tango/stream/token?token={token}", {}).status == 401
     assert token not in closed.log.read_text("utf-8")
 
 
