@@ -6,6 +6,7 @@
 # make fuzz   requests and values that are made up, EXAMPLES=n of each kind and other ones each time
 # make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
 # make bench  how fast it is beside yardsticks: ROUNDS=5 SECONDS=2 WORKLOADS="scalar image" AGAINST=checkout OUT=folder
+# make bench-streams  records per second of server-sent events and WebSockets out of one worker
 # make lint   ruff, pyright, import rules             make clean   remove what the others made
 # make docs   generate the reference pages and build the site into build/docs
 
@@ -26,7 +27,7 @@ SECONDS ?= 2
 OUT ?= build/bench
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run test test-all test-pipes test-lowest fuzz soak bench lint docs clean
+.PHONY: run test test-all test-pipes test-lowest fuzz soak bench bench-streams lint docs clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
@@ -56,6 +57,9 @@ soak: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(VENV)/bin/python -m benchmarks --rounds $(ROUNDS) --seconds $(SECONDS) --out $(OUT) \
 		$(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(AGAINST),--against $(AGAINST)) $(ARGS)
+
+bench-streams: $(VENV)/installed-dev
+	$(VENV)/bin/python -m benchmarks.streams $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

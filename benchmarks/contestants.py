@@ -30,13 +30,14 @@ _START_SECONDS, _STOP_SECONDS, _LOOK_SECONDS = 60, 15, 0.2
 class Contestant:
     """A server that is started in `folder` by `command`, in which PORT and WORKERS stand for what they are.
 
-    method: of MTANGO_AUTH, by which its requests are authenticated; empty for none.
+    method: of MTANGO_AUTH, by which its requests are authenticated; empty for none. settings: further ones.
     """
 
     name: str
     command: tuple[str, ...]
     folder: Path = ROOT
     method: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 # With settings of its own only where they cost nothing: failures have to have a status that wrk takes for one.
@@ -96,6 +97,14 @@ class Server:
     def answer_as_many_bytes(self, size: int) -> None:
         """For those that have nothing else to say."""
         self._path = lambda request: f"/{size}"
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def usage(self) -> Usage:
+        return self._usage
 
     def round(self, connections: int, seconds: int) -> Round:
         requests = [(each.method, self._path(each), each.body) for each in self._workload.requests]
@@ -165,7 +174,7 @@ def _environment(contestant: Contestant, port: int, workers: int) -> Mapping[str
     """Default settings, whatever the user has."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("MTANGO_")}
     settings = {**_SETTINGS, "MTANGO_PORT": str(port), "MTANGO_WORKERS": str(workers)}
-    return {**own, **settings, "PYTHONPATH": str(contestant.folder)}
+    return {**own, **settings, **dict(contestant.settings), "PYTHONPATH": str(contestant.folder)}
 
 
 def _wait_until_it_answers(process: subprocess.Popen[Any], name: str, port: int, log: Path) -> None:

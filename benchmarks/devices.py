@@ -1,10 +1,13 @@
 """The devices that are read: what the C++ TangoTest has not, and a stand-in for it. `python devices.py INSTANCE`"""
 
 import sys
+import threading
+import time
 
 import numpy as np
+import tango
 from tango import AttrDataFormat
-from tango.server import Device, attribute, run
+from tango.server import Device, attribute, command, run
 
 from mtango_gevent.demo.tango_test import TangoTest
 
@@ -47,5 +50,33 @@ class Plain(Device):
         return 1.5
 
 
+class Events(Device):
+    """Sends change events of `sent0` to `sent99` when it is told to."""
+
+    def init_device(self) -> None:
+        super().init_device()
+        self._sent = 0
+        for number in range(100):
+            self.add_attribute(tango.Attr(f"sent{number}", tango.CmdArgType.DevLong), self._read_sent)
+            self.set_change_event(f"sent{number}", True, False)
+
+    def _read_sent(self, sent: tango.Attribute) -> None:
+        sent.set_value(self._sent)
+
+    @command(dtype_in=(float,), doc_in="Number of attributes, events of each, events of each per second")
+    def Send(self, wanted: "list[float]") -> None:  # noqa: N802
+        threading.Thread(target=self._send, args=(int(wanted[0]), int(wanted[1]), wanted[2]), daemon=True).start()
+
+    def _send(self, attributes: int, events: int, per_second: float) -> None:
+        with tango.EnsureOmniThread():
+            begin = time.monotonic()
+            for turn in range(events):
+                for number in range(attributes):
+                    due = begin + (turn + number / attributes) / per_second
+                    time.sleep(max(0.0, due - time.monotonic()))
+                    self._sent += 1
+                    self.push_change_event(f"sent{number}", self._sent)
+
+
 if __name__ == "__main__":
-    run([Arrays, Plain, TangoTest], args=[NAME, *sys.argv[1:]])
+    run([Arrays, Events, Plain, TangoTest], args=[NAME, *sys.argv[1:]])

@@ -64,6 +64,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_Http408": ("408", "The body did not arrive within `MTANGO_BODY_TIMEOUT`."),
     "MTANGO_Http413": ("413", "The body or the form is too large."),
     "MTANGO_Http415": ("415", "The body has a `Content-Encoding`."),
+    "MTANGO_Http416": ("416", "The list has no such part as the parameter `range` asks for (v11)."),
     "MTANGO_Http501": ("501", "The body has a `Transfer-Encoding` other than `chunked`."),
     "MTANGO_NotImplemented": ("501", "An optional package is not installed, or PyTango has no pipes."),
     "MTANGO_KeysUnavailable": (
@@ -147,6 +148,13 @@ def settings() -> str:
 _SHOWN_TYPES = {
     "version": {"type": "string"},
     "TANGO_HOST": {"type": "string", "description": "As in the environment; empty if not set."},
+    "dynamicValueExpirationDelay": {
+        "type": "integer",
+        "description": "`value_max_age` in ms, as the Java server has it.",
+    },
+    "staticValueExpirationDelay": {"type": "integer", "description": "`metadata_max_age` in ms, in the same way."},
+    "capacity": {"type": "integer", "description": "`cache_size`, in the same way."},
+    "cacheEnabled": {"type": "boolean", "description": "Whether values or metadata are fresh for a while."},
 }
 _SPECIAL_TYPES = {"port": {"type": "integer", "minimum": 1, "nullable": True}}
 _TYPES: dict[type, dict[str, Any]] = {
@@ -226,6 +234,8 @@ def numbers() -> str:
         ("Attributes, properties, labels or pipe elements named by a request", f"{limits.NAMES:,}"),
         ("Times that a request names the same attribute", f"{limits.REPEATS:,}"),
         ("Different `wildcard` parameters", f"{limits.WILDCARDS:,}"),
+        ("Devices that the wildcards of a request to v11 select", f"{limits.DEVICES:,}"),
+        ("Attributes, commands or pipes that they select", f"{limits.ITEMS:,}"),
         ("Parameters of a query or a form", f"{limits.PARAMETERS:,}"),
         ("Bytes of a form (JSON may be larger)", f"{limits.FORM:,}"),
         (

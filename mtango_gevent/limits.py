@@ -30,11 +30,9 @@ LINES = 10_000
 # Bytes of a text of a property: the width of the column in the C++ database, which cuts longer ones.
 LINE = 65_535
 
-# Devices that a request asks at the same time: hanging ones must not be waited for one after the other.
-AT_ONCE = 64
-
-# Devices that a request asks altogether.
+# Devices of one request.
 DEVICES = 1_000
 
-# Items of a response about several devices: this many values are encoded in a tenth of a second.
-ITEMS = 10_000
+# Items of a response about several devices: this many descriptions of attributes are encoded in a few hundredths of a
+# second, and as many values in two thousandths.
+ITEMS = 5_000

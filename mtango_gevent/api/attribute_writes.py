@@ -33,7 +33,7 @@ def put_value(device: Device, attribute: str, answer: Callable[[AttributeData], 
     """Write one attribute and answer its value as read back; a write-only attribute reads as written."""
     raw, check = writes.value("v"), guard.checker("write", "attribute", device)
     if writes.asynchronous():
-        _check(device, attribute, raw, check)
+        check_input(device, attribute, raw, check)
         changes.later(device, f"write of {attribute}", lambda _: write(device, attribute, raw, check))
         return reply.no_content()
     write(device, attribute, raw, check)
@@ -47,7 +47,7 @@ def put_values(device: Device, bare: BareValue = bare_value) -> Response:
     changes.begin_changes("write", "attribute", device, inputs)
     if writes.asynchronous():
         for name, raw in inputs.items():
-            _check(device, name, raw, check)
+            check_input(device, name, raw, check)
         write_all = functools.partial(_write_in_background, device, inputs, check)
         changes.later(device, f"write of {', '.join(inputs)}", write_all)
         return reply.no_content()
@@ -116,7 +116,7 @@ def _unknown_names(device: Device, names: Collection[str]) -> Collection[str]:
     return {name for name in names if folded(name) not in known}
 
 
-def _check(device: Device, name: str, raw: RawInput, check: NameCheck) -> None:
+def check_input(device: Device, name: str, raw: RawInput, check: NameCheck) -> None:
     """Raise BadRequest if the input does not fit the configuration of the attribute."""
     device.with_written(name, lambda info: _argument(device, name, info, raw, check))
 

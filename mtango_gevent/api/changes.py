@@ -75,6 +75,44 @@ def begin_changes(
         _begin(context, device)
 
 
+def begin_items(
+    action: Action, kind: Kind, items: Sequence[tuple[Device, str, RawInput]]
+) -> list[tuple[ApiError | None, Change | None]]:
+    """Check and begin the changes of a view that changes several devices; return the refusal and the change of each.
+
+    items: (device, name, new value). Raises ApiError where all are refused, and as begin_change does.
+    """
+    context = current()
+    noted = _expect_items(context, action, kind, items) if context.changes else [None] * len(items)
+    refusals = [
+        guard.refusal(action, kind, device, name)
+        for device, name, _ in context.state.client.concurrency.in_turns(items)
+    ]
+    for refusal in refusals[:1]:
+        if refusal is not None and all(refusals):
+            raise refusal
+    for change, (device, _, _), refusal in zip(noted, items, refusals, strict=True):
+        if change is not None and refusal is not None:
+            note_failure([change], refusal)
+        elif change is not None:
+            _note_known_value(change, device)
+    context.state.audit.begin(_origin(context), [change for change in context.changes if not change.outcome])
+    return list(zip(refusals, noted, strict=True))
+
+
+def _expect_items(
+    context: RequestContext, action: Action, kind: Kind, items: Sequence[tuple[Device, str, RawInput]]
+) -> list[Change | None]:
+    """Note the change of each item, with its new value; None for a command that only reads."""
+    targets = [request_targets.of_device(context.state, action, kind, device, name) for device, name, _ in items]
+    noted = [None if target.action == "read" else Change(target) for target in targets]
+    for change, (_, _, raw) in zip(noted, items, strict=True):
+        if change is not None:
+            change.new = raw.brief(VALUE)
+    context.changes = [change for change in noted if change is not None]
+    return noted
+
+
 def begin_deletions(names: Iterable[str]) -> None:
     """Begin the changes of properties that a replacement deletes. Raises ApiError as begin_change does."""
     context = current()
@@ -93,12 +131,14 @@ def _deletion(target: Target, name: str) -> Change:
 def _begin(context: RequestContext, device: Device | None) -> None:
     """Note the old values that are known, and write the lines `begun` where they are required."""
     for change in context.changes:
-        if device is not None and (change.target.action, change.target.kind) == ("write", "attribute"):
+        if device is not None:
             _note_known_value(change, device)
     context.state.audit.begin(_origin(context), context.changes)
 
 
 def _note_known_value(change: Change, device: Device) -> None:
+    if (change.target.action, change.target.kind) != ("write", "attribute"):
+        return
     known = device.known_value(change.target.name)
     if known is not None:
         item, change.age = known
@@ -165,14 +205,18 @@ def _key(change: Change) -> str:
 # --- its end ---
 
 
-def later(device: Device, about: str, job: Callable[[list[Change]], object]) -> None:
+def later(
+    device: Device, about: str, job: Callable[[list[Change]], object], part: Sequence[Change] | None = None
+) -> None:
     """Queue the job of an asynchronous request, which takes its changes; their outcomes are lines of their own.
 
-    The client must still be allowed to make the changes when the job begins. Raises DevFailed when too many jobs wait.
+    part: those of the changes that the job makes, all by default. The client must still be allowed to make the changes
+    when the job begins. Raises DevFailed when too many jobs wait.
     """
     context = current()
     audit, origin = context.state.audit, _origin(context)
-    changes = [dataclasses.replace(change) for change in context.changes]
+    own = context.changes if part is None else part
+    changes = [dataclasses.replace(change) for change in own]
 
     def run() -> None:
         try:
@@ -185,7 +229,7 @@ def later(device: Device, about: str, job: Callable[[list[Change]], object]) -> 
             audit.write(origin, changes, "ok")
 
     device.later(about, run)
-    for change in context.changes:
+    for change in own:
         change.outcome = "accepted"
 
 

@@ -26,7 +26,8 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD")
 PREFLIGHT_SECONDS = 1_209_600
 
 _EXPOSED = [
-    *("x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Content-Range", "Accept-Range", "Link"),
+    *("x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Link"),
+    *("Content-Range", "Accept-Range", "Accept-Ranges", "X-size"),
     *("X-Event-Cursor", "X-Event-Lost", "WWW-Authenticate", "Retry-After"),
 ]
 

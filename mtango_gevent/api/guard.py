@@ -33,8 +33,7 @@ def check_view() -> None:
         raise refusal
     if not need.by_view:
         _check(context, Checked(target, device, need.in_database))
-    if context.state.tango_access or not context.state.access.is_open:
-        check_spelling(device)
+    check_device(device)
 
 
 def check_after_body() -> None:
@@ -56,6 +55,13 @@ def check_again(context: RequestContext) -> None:
             raise refusal.copy() from None
     for checked in context.state.client.concurrency.in_turns(list(context.checked)):
         _raise_refusal(context, checked)
+
+
+def check_device(device: Device | None) -> None:
+    """Raise DevFailed as check_spelling does, where devices have rules."""
+    state = current().state
+    if state.tango_access or not state.access.is_open:
+        check_spelling(device)
 
 
 def check_spelling(device: Device | None) -> None:

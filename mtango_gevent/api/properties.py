@@ -68,9 +68,12 @@ def find_of_attribute(device: Device, attribute: str, name: str) -> Found:
 # --- changes ---
 
 
-def put_of_device(device: Device) -> Response:
-    """Write the properties of a device that the request names; with `replace` delete all others."""
-    texts, replacing = writes.properties(), writes.replacing()
+def put_of_device(device: Device, by_commas: bool = False) -> Response:
+    """Write the properties of a device that the request names; with `replace` delete all others.
+
+    by_commas: as in writes.properties.
+    """
+    texts, replacing = writes.properties(by_commas), writes.replacing()
     changes.begin_changes("configure", "property", device, texts)
     if replacing and not app_state().access.is_open:
         guard.require("configure", "property", device, device.properties().read())

@@ -58,16 +58,17 @@ def render(
 def rendered(content: Rendered, began: float | None, status: int = 200) -> Response:
     """Return the response with this content. began: as in freshness.add_value_headers; None for metadata."""
     response = Response(content.body, status, headers=content.headers)
-    return freshness.add_headers(response, _left(content, began))
+    return freshness.add_headers(response, left(content, began))
 
 
 def headers(content: Rendered, began: float) -> list[tuple[str, str]]:
     """Return the headers of the same response, for code that needs no Flask."""
-    left = _left(content, began)
-    return [*content.headers, *freshness.headers(left, content.etag if left > 0 else None)]
+    seconds = left(content, began)
+    return [*content.headers, *freshness.headers(seconds, content.etag if seconds > 0 else None)]
 
 
-def _left(content: Rendered, began: float | None) -> float:
+def left(content: Rendered, began: float | None) -> float:
+    """Return the seconds for which a response is fresh. began: as in rendered."""
     if not content.reusable:
         return 0.0
     return config().metadata_max_age if began is None else freshness.left_of_value(began)

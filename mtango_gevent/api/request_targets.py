@@ -28,8 +28,14 @@ def need() -> Need | None:
 def of_url(need: Need, values: Mapping[str, Any]) -> Target:
     """Return the target of the texts in a URL, before anything is known of them."""
     device = "/".join(str(values[part]) for part in _DEVICE) if "member" in values else ""
-    host = (f"{values['host']}:{values['port']}",) if "host" in values else ()
+    host = (_host_of_url(values),) if "host" in values else ()
     return Target(need.action, need.kind, _name(need, values), comparable("device", device), host)
+
+
+def _host_of_url(values: Mapping[str, Any]) -> str:
+    """Return `host:port`. v11 has both in one part of a URL, `host;port=10000` or `host` with that port."""
+    host, _, port = values["host"].partition(";port=")
+    return f"{host}:{values.get('port', port or 10000)}"
 
 
 def of_view(state: AppState, need: Need) -> Target:

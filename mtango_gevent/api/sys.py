@@ -11,6 +11,7 @@ from flask import Blueprint, Response
 from mtango_gevent import __version__
 from mtango_gevent.api import access, guard, query, reply, request_targets, urls
 from mtango_gevent.api.request_context import Checked, app_state, config, current
+from mtango_gevent.config import Config
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts, tango_host_variable
 from mtango_gevent.errors import BadRequest, NotFound
@@ -91,8 +92,18 @@ def show_streams() -> Response:
 @access.needs("read", "gateway", "sys/config")
 def show_config() -> Response:
     """Show the settings in force, including those from gunicorn's command line."""
-    settings = {**config().shown(), **app_state().in_force}
+    settings = {**config().shown(), **_java_settings(config()), **app_state().in_force}
     return reply.metadata({**settings, "version": __version__, "TANGO_HOST": tango_host_variable()})
+
+
+def _java_settings(config: Config) -> dict[str, Any]:
+    """Return the four cache settings of the Java server, which has them at `/sys`; delays are milliseconds."""
+    return {
+        "dynamicValueExpirationDelay": int(config.value_max_age * 1000),
+        "staticValueExpirationDelay": int(config.metadata_max_age * 1000),
+        "capacity": config.cache_size,
+        "cacheEnabled": config.value_max_age > 0 or config.metadata_max_age > 0,
+    }
 
 
 @blueprint.get("/whoami")

@@ -74,12 +74,16 @@ def values(kind: str) -> dict[str, RawInput]:
     return sent
 
 
-def properties() -> dict[str, list[str]]:
+def properties(by_commas: bool = False) -> dict[str, list[str]]:
     """Return texts by the name of the property, from the query and a form, or from JSON like that of an answer.
 
+    by_commas: each parameter is a list with commas between its texts.
     Raises BadRequest for impossible or repeated names, and for a property without texts.
     """
-    sent: list[tuple[str, object]] = [item for item in _parameters().lists() if item[0] not in ("async", "replace")]
+    given = [item for item in _parameters().lists() if item[0] not in ("async", "replace")]
+    if by_commas:
+        given = [(name, ",".join(texts).split(",")) for name, texts in given]
+    sent: list[tuple[str, object]] = [*given]
     if _text() and not _form():
         sent += _named_texts(_json(exactly=True))
     if not sent:
@@ -181,13 +185,25 @@ def command_input() -> tuple[RawInput, JsonObject]:
         return RawInput.in_query(in_query) if in_query else RawInput.in_body(""), {}
     if in_query or not isinstance(sent, dict) or not sent.keys() & {"input", "name"}:
         return argument(), {}
-    return input_of(sent), {"input": sent["input"]} if sent.get("input") is not None else {}
+    given = sent.get("input")
+    return member(given), {} if given is None else {"input": given}
 
 
-def input_of(envelope: JsonObject) -> RawInput:
-    """Return the argument in an envelope. A text is read as one in a query is: it may be a comma list."""
-    given = envelope.get("input")
+def member(given: object) -> RawInput:
+    """Take the value of a member of an object. A text is read as one in a query is: it may be a comma list."""
     return RawInput.in_query([given]) if isinstance(given, str) else RawInput.in_json(given)
+
+
+def items() -> list[JsonObject]:
+    """Return the body, which must be a list of objects with texts `host`, `device` and `name`."""
+    found = _json()
+    if not isinstance(found, list):
+        raise BadRequest(f"the body: expected a JSON list of objects, got {shown(found)}")
+    check_limit(len(found), limits.NAMES, "items")
+    for item in found:
+        if not isinstance(item, dict) or not all(isinstance(item.get(key), str) for key in ("host", "device", "name")):
+            raise BadRequest(f"the body: expected objects with texts host, device and name, got {shown(item)}")
+    return found
 
 
 def blob() -> JsonObject:

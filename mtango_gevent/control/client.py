@@ -7,7 +7,7 @@ import functools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import tango
 from tango.gevent_executor import set_global_executor
@@ -34,6 +34,9 @@ from mtango_gevent.control.single_flight import Route
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.metrics import CacheMetrics, Metrics, own
 from mtango_gevent.names import local_name
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # Entries of each cache of metadata: room for the attributes of thousands of devices, a few hundred bytes each.
 METADATA_SIZE = 100_000
@@ -171,6 +174,13 @@ class TangoClient:
         proxy.ping()  # pyright: ignore[reportCallIssue]
         proxy.set_timeout_millis(int(self.config.tango_timeout * 1000))
         return proxy
+
+    def ask_at_once(self, ask: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Return what `ask` returns for each of the items, which are of different devices, asked at the same time.
+
+        One request takes half of the threads for calls, so that hanging devices leave the others to other requests.
+        """
+        return self.concurrency.at_once(ask, items, max(1, self.partitions.calls.semaphore.limit // 2))
 
     def configuring(self, url: str) -> threading.Lock:
         """Return the lock for changing the configuration of a device, in a thread of the pool."""

@@ -52,6 +52,9 @@ class Device(DescribedDevice):
     def read_info(self) -> DeviceInfo:
         return self.host.device_info(self.name)
 
+    def read_alias(self) -> str | None:
+        return self.host.device_alias(self.name)
+
     def properties(self) -> Properties:
         return Properties(self.host, self.name)
 

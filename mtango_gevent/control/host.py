@@ -14,7 +14,7 @@ import tango
 from mtango_gevent.control.addresses import plain
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import Address, Database
-from mtango_gevent.errors import tango_failure
+from mtango_gevent.errors import status_of, tango_failure
 from mtango_gevent.names import canonical_name, folded
 
 _STRING = tango.CmdArgType.DevString
@@ -104,6 +104,15 @@ class TangoHost:
         """Return all aliases by the name of the device in lower case, in one query: there is no command for it."""
         _, texts = self.command("DbMySqlSelect", _ALIASES)
         return {folded(name): alias for alias, name in zip(texts[::2], texts[1::2], strict=True) if alias}
+
+    def device_alias(self, name: str) -> str | None:
+        """Return the alias of a device, or None: databases fail in different ways for a device without one."""
+        try:
+            return self.command("DbGetDeviceAlias", name) or None
+        except tango.DevFailed as failure:
+            if status_of(failure) == 503:
+                raise
+            return None
 
     def device_name(self, name: str) -> str:
         """`name` in the database's spelling. Raises DevFailed, DB_DeviceNotDefined."""

@@ -203,6 +203,40 @@ def test_each_attribute_of_a_batch_has_its_outcome(audited: Audited, demo_url: s
     assert len({line["request"] for line in lines}) == 1
 
 
+def test_each_item_of_several_devices_has_its_outcome(audited: Audited, tango_system: EmbeddedTango) -> None:
+    host = tango_system.tango_host
+    items = [
+        {"host": host, "device": DEMO_DEVICE, "name": "double_scalar", "value": 1.5},
+        {"host": host, "device": TYPES_DEVICE, "name": "nope", "value": 2},
+        {"host": host, "device": DEMO_DEVICE, "name": "long_scalar", "value": "x"},
+        {"host": "nowhere.invalid", "device": DEMO_DEVICE, "name": "long_scalar", "value": 1},
+    ]
+    audited.client.put_json("/tango/rest/v11/attributes/value", items)
+    lines = audited.lines()
+    assert [(line["device"], line["name"], line["new"]) for line in lines] == [
+        (DEMO_DEVICE, "double_scalar", "1.5"),
+        (TYPES_DEVICE, "nope", "2"),
+        (DEMO_DEVICE, "long_scalar", "x"),
+    ]
+    assert [line["outcome"].split(":")[0] for line in lines] == ["ok", "failed", "refused"]
+
+
+def test_asynchronous_commands_of_several_devices_have_lines_at_their_ends(
+    audited: Audited, tango_system: EmbeddedTango
+) -> None:
+    host = tango_system.tango_host
+    items = [
+        {"host": host, "device": DEMO_DEVICE, "name": "DevDouble", "input": 1.5},
+        {"host": host, "device": "sys/database/2", "name": "DbInfo"},
+        {"host": host, "device": DEMO_DEVICE, "name": "DevVoid"},
+    ]
+    audited.client.put_json("/tango/rest/v11/commands?async=true", items, status=204)
+    wait_until(lambda: len(audited.lines()) == 4)
+    outcomes = [(line["name"], line["outcome"]) for line in audited.lines()]
+    names = ["devdouble", "devvoid"]  # the database's command only reads
+    assert sorted(outcomes) == sorted((name, outcome) for name in names for outcome in ("accepted", "ok"))
+
+
 @pytest.mark.parametrize(
     ("path", "outcomes"),
     [

@@ -69,14 +69,14 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def _requests(app: Flask, host: str, port: int) -> list[tuple[str, str]]:
-    """Return (method, path) of all requests that name a Tango host."""
-    values = {**PARTS, "host": host, "port": str(port)}
+def _requests(app: Flask, host: str, port: int, version: str) -> list[tuple[str, str]]:
+    """Return (method, path) of all requests of a version that name a Tango host."""
+    values = {**PARTS, "host": host if version == "rc3" else f"{host};port={port}", "port": str(port)}
     return [
         (method, _template(rule.rule).format(**values))
         for rule in app.url_map.iter_rules()
         for method in sorted(rule.methods or ())
-        if "host" in rule.arguments and method != "OPTIONS"
+        if "host" in rule.arguments and method != "OPTIONS" and rule.endpoint.startswith(f"{version}.")
     ]
 
 
@@ -101,7 +101,7 @@ def test_other_host_sees_a_connection(other: OtherHost) -> None:
 def test_host_of_a_url_is_not_reached_by_any_route(
     app: Flask, client: TestApp, other: OtherHost, looked_up: list[str], host: str
 ) -> None:
-    requests = _requests(app, host, other.port)
+    requests = _requests(app, host, other.port, "rc3")
     assert len(requests) > 40
     for method, path in requests:
         answer = _ask(client, method, f"{path}?timeout=1&v=1&attr=position&mine=1")
@@ -110,12 +110,25 @@ def test_host_of_a_url_is_not_reached_by_any_route(
     assert looked_up == []
 
 
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 400), ("localhost", 400), ("other.invalid", 404)])
+def test_host_of_a_url_is_not_reached_by_any_route_of_v11(
+    app: Flask, client: TestApp, other: OtherHost, host: str, status: int
+) -> None:
+    requests = _requests(app, host, other.port, "v11")
+    assert len(requests) > 40
+    for method, path in requests:
+        answer = client.request(f"{path}?timeout=1&v=1&attr=position&mine=1", method=method, status="*")
+        assert (answer.status_int, UNKNOWN in answer.text) == (status, method != "HEAD"), (method, path)
+    assert not other.was_reached()
+
+
+@pytest.mark.parametrize("version", ["rc3", "v11"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "other.invalid"])
 def test_host_that_is_not_in_the_list_is_not_served_by_any_route(
-    app: Flask, make_client: Callable[..., TestApp], other: OtherHost, host: str
+    app: Flask, make_client: Callable[..., TestApp], other: OtherHost, host: str, version: str
 ) -> None:
     client = make_client(tango_hosts=("another.invalid:10000",))
-    for method, path in _requests(app, host, other.port):
+    for method, path in _requests(app, host, other.port, version):
         answer = _ask(client, method, f"{path}?timeout=1&v=1&attr=position&mine=1")
         assert UNKNOWN in answer or method == "HEAD", (method, path)
     assert not other.was_reached()
@@ -151,11 +164,12 @@ def _with_name(path: str, name: str) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("version", ["rc3", "v11"])
 def test_host_in_a_name_is_not_reached(
-    app: Flask, client: TestApp, tango_system: EmbeddedTango, other: OtherHost, looked_up: list[str]
+    app: Flask, client: TestApp, tango_system: EmbeddedTango, other: OtherHost, looked_up: list[str], version: str
 ) -> None:
     host, _, port = tango_system.tango_host.partition(":")
-    for method, path in _requests(app, host, int(port)):
+    for method, path in _requests(app, host, int(port), version):
         for name in _names(other):
             for url in _with_name(path, quote(name, safe="")):
                 _ask(client, method, f"{url}?timeout=1&v=1&attr=position&mine=1")
@@ -163,7 +177,10 @@ def test_host_in_a_name_is_not_reached(
     assert looked_up == []
 
 
-def test_host_in_a_query_or_a_body_is_data(client: TestApp, host_url: str, other: OtherHost) -> None:
+def test_host_in_a_query_or_a_body_is_data(
+    client: TestApp, host_url: str, other: OtherHost, tango_system: EmbeddedTango
+) -> None:
+    host = tango_system.tango_host
     motor, types = f"{host_url}/devices/demo/motor/1", f"{host_url}/devices/demo/types/1"
     for name in _names(other):
         text = quote(name, safe="")
@@ -184,6 +201,11 @@ def test_host_in_a_query_or_a_body_is_data(client: TestApp, host_url: str, other
             ("GET", f"{motor}/attributes/position/change?timeout=1", ""),
             ("DELETE", f"{motor}/properties/other", ""),
             ("DELETE", f"{motor}/attributes/position/properties/__root_att", ""),
+            ("GET", f"/tango/rest/v11/devices/tree?host={text}&wildcard={text}", ""),
+            ("GET", f"/tango/rest/v11/attributes/value?wildcard={text}", ""),
+            ("GET", f"/tango/rest/v11/attributes/value?wildcard={text}/*", ""),
+            ("PUT", "/tango/rest/v11/commands", f'[{{"host": "{name}", "device": "a/b/c", "name": "State"}}]'),
+            ("PUT", "/tango/rest/v11/commands", f'[{{"host": "{host}", "device": "{name}", "name": "State"}}]'),
             ("GET", f"/tango/rest/sys/whoami?device={text}&action=read&name=position", ""),
         ):
             _ask(client, method, url, body)

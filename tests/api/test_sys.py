@@ -75,7 +75,8 @@ def test_caches_fill_and_are_cleaned(client: TestApp, demo_url: str) -> None:
 
 def test_the_config_shows_every_setting(client: TestApp, tango_system: EmbeddedTango) -> None:
     config = client.get(f"{BASE}/config").json
-    assert set(config) == {*SETTINGS, "version", "TANGO_HOST"}
+    java_settings = {"dynamicValueExpirationDelay", "staticValueExpirationDelay", "capacity", "cacheEnabled"}
+    assert set(config) == {*SETTINGS, *java_settings, "version", "TANGO_HOST"}
     assert config["version"] == __version__
     assert config["TANGO_HOST"] == tango_system.tango_host
     assert config["app_base"] == "/tango/rest"
@@ -126,3 +127,10 @@ def test_open_streams_are_shown_with_their_client_and_attributes(client: TestApp
     assert client.get(f"{BASE}/streams").json == []
     tango_client.events.clear()
     wait_until(lambda: not tango_client.events.info()["subscriptions"])
+
+
+def test_cache_settings_of_java_server_are_reported(make_client: Callable[..., TestApp]) -> None:
+    config = make_client(value_max_age=0.1, metadata_max_age=1.0).get(f"{BASE}/config").json
+    assert (config["dynamicValueExpirationDelay"], config["staticValueExpirationDelay"]) == (100, 1000)
+    assert (config["capacity"], config["cacheEnabled"]) == (1024, True)
+    assert make_client().get(f"{BASE}/config").json["cacheEnabled"] is False

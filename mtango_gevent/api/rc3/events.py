@@ -7,12 +7,12 @@ import time
 from flask import Blueprint, Response
 
 from mtango_gevent import values
-from mtango_gevent.api import access, connection, error_handlers, failures, guard, query, reply, timestamps
+from mtango_gevent.api import access, error_handlers, event_waits, failures, guard, query, reply, timestamps
 from mtango_gevent.api.rc3.attributes import answer_value
 from mtango_gevent.api.request_context import config, current
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.events import Cursor, Event, Listener
-from mtango_gevent.errors import BadRequest, DevFailed, describe, tango_failure
+from mtango_gevent.control.events import Cursor, Listener
+from mtango_gevent.errors import BadRequest, DevFailed, describe
 
 blueprint = Blueprint("events", __name__)
 
@@ -21,8 +21,6 @@ DEFAULT_TIMEOUT = 30_000
 # Headers: where the next request continues, and the number of events lost before this one, or `unknown`.
 CURSOR, LOST = "X-Event-Cursor", "X-Event-Lost"
 
-# Seconds between two checks whether the client of a waiting request is still connected.
-_CHECK_EVERY = 5.0
 STATES = ("CONTINUATION", "INITIAL")
 
 
@@ -80,7 +78,7 @@ def _answer_next(device: Device, listener: Listener, kind: str, last: Cursor | i
         listener.follow(last)
     elif last is not None:
         listener.go_behind(last, timestamps.unit())
-    event = _next(listener, seconds)
+    event = event_waits.next_event(listener, seconds)
     guard.check_again(current())
     if event is None:
         return _answer_nothing(device, listener, kind, seconds)
@@ -95,18 +93,6 @@ def _answer_next(device: Device, listener: Listener, kind: str, last: Cursor | i
 
 def _answer_nothing(device: Device, listener: Listener, kind: str, seconds: float) -> Response:
     """Answer that no event came in time: a failure for the client, but not one of the gateway."""
-    ended = "before the server stops; ask again" if listener.stopping else f"within {seconds:g} s"
-    name, now = f"{device.name}/{listener.attribute}", int(time.time() * 1000)
-    nothing = tango_failure("API_EventTimeout", f"no {kind} event of {name} {ended}")
+    nothing, now = event_waits.no_event(device, listener, kind, seconds), int(time.time() * 1000)
     listener.note(timestamps.from_milliseconds(now))
     return reply.json(failures.failure_body(describe(nothing), now))
-
-
-def _next(listener: Listener, seconds: float) -> Event | None:
-    """Wait for the next event; return None at the timeout, when the server stops, or when the client is gone."""
-    until = time.monotonic() + seconds
-    while True:
-        left = until - time.monotonic()
-        event = listener.next(min(left, _CHECK_EVERY))
-        if event is not None or left <= _CHECK_EVERY or listener.stopping or connection.is_lost(current().environ):
-            return event

@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 
 from mtango_gevent.api import access, commands, failures, reply, writes
 from mtango_gevent.api.request_context import config, request_started
-from mtango_gevent.api.v11 import urls
+from mtango_gevent.api.v11 import answers, urls
 from mtango_gevent.control.device import Device
 from mtango_gevent.text import read_text
 from mtango_gevent.values import CommandDescription, JsonObject
@@ -18,14 +18,14 @@ blueprint = Blueprint("commands", __name__)
 @access.needs("read")
 def list_commands(device: Device) -> Response:
     name = device.find_name()
-    return reply.collection(device.list_commands(), lambda info: shape_command_or_failure(device, name, info))
+    return answers.listing(device.list_commands(), lambda info: shape_command(device, name, info))
 
 
 @blueprint.get("/<command>")
 @access.needs("read", "command")
 def show_command(device: Device, command: str) -> Response:
     info = device.describe_command(command, config().metadata_max_age)
-    return reply.metadata(_shape_command(device, device.find_name(), info))
+    return answers.metadata(_shape_command(device, device.find_name(), info))
 
 
 @blueprint.put("/<command>")
@@ -40,7 +40,7 @@ def run_command(device: Device, command: str) -> Response:
     name = read_text(info, "cmd_name")
     with failures.after_change(commands.NOT_SHOWN):
         identity = {"host": urls.host_id(device.host), "device": device.find_name(), "name": name}
-        return reply.value({**identity, **given, **commands.shape_output(name, data_type, output)})
+        return answers.value({**identity, **given, **commands.shape_output(name, data_type, output)})
 
 
 @blueprint.get("/<command>/history")
@@ -48,10 +48,10 @@ def run_command(device: Device, command: str) -> Response:
 def read_history(device: Device, command: str) -> Response:
     info, items = commands.read_history(device, command)
     identity = {"host": urls.host_id(device.host), "device": device.find_name()}
-    return reply.collection(items, lambda item: {**identity, **commands.shape_record(info, item)}, request_started())
+    return answers.listing(items, lambda item: {**identity, **commands.shape_record(info, item)}, request_started())
 
 
-def shape_command_or_failure(device: Device, device_name: str, info: CommandDescription) -> JsonObject:
+def shape_command(device: Device, device_name: str, info: CommandDescription) -> JsonObject:
     return failures.shape_item(read_text(info, "cmd_name"), lambda: _shape_command(device, device_name, info))
 
 

@@ -11,9 +11,10 @@ from mtango_gevent.errors import ORIGIN, DevFailed, entry
 # Lists that Waltz requests again every 10 ms, without end, until they succeed or a reason has a text that it knows.
 _REPEATED_LISTS = tuple(f"{urls.DEVICE}/{noun}" for noun in ("attributes", "commands", "pipes"))
 
-# A reason with such a text, and the statuses to which it is added. tango-rest-client drops the body of a 500 or 503.
+# A reason with such a text, and the statuses that it is added to: with the status of the response then, as
+# tango-rest-client drops the body of a 500 or 503.
 _KNOWN_REASON = "TangoApi_DEVICE_NOT_EXPORTED"
-_ENDS_REPETITION = {400: 400, 404: 404, 416: 416, 500: 400, 503: 400}
+_ENDS_REPETITION = {400: 400, 404: 404, 500: 400, 503: 400}
 
 
 def register(blueprint: Blueprint) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import access, query, reply
+from mtango_gevent.api import access, query
 from mtango_gevent.api.request_context import app_state, config
-from mtango_gevent.api.v11 import urls
+from mtango_gevent.api.v11 import answers, urls
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import BadRequest
 from mtango_gevent.names import folded
@@ -23,7 +23,7 @@ _CHALLENGE = 'Basic realm="Tango-Controls Realm"'
 @blueprint.get("")
 @access.needs("read", "gateway", "api")
 def show_entry() -> Response:
-    response = reply.metadata({"hosts": f"{urls.base()}/hosts"})
+    response = answers.metadata({"hosts": f"{urls.base()}/hosts"})
     for challenge in app_state().access.authentication.challenges() or [_CHALLENGE]:
         response.headers.add("WWW-Authenticate", challenge)
     return response
@@ -39,7 +39,7 @@ def refuse_list_of_hosts() -> Response:
 @access.needs("read")
 def show_host(tango_host: TangoHost) -> Response:
     url = urls.of_devices(tango_host)
-    return reply.metadata(
+    return answers.metadata(
         {
             "id": urls.host_id(tango_host),
             "host": tango_host.host,
@@ -61,7 +61,7 @@ def list_devices(tango_host: TangoHost) -> Response:
     """Answer the devices that match one `wildcard` or more."""
     names, aliases = tango_host.device_names(query.wildcards_with_text() or ["*"]), tango_host.aliases()
     url = urls.of_devices(tango_host)  # once, as there may be thousands
-    return reply.collection(names, lambda name: _shape_name(name, aliases.get(folded(name)), url))
+    return answers.listing(names, lambda name: _shape_name(name, aliases.get(folded(name)), url))
 
 
 def _shape_name(name: str, alias: str | None, url: str) -> JsonObject:
@@ -84,4 +84,4 @@ def list_members(tango_host: TangoHost, domain: str, family: str) -> Response:
 def _answer_names(find: Callable[[str], list[str]], pattern: str) -> Response:
     """Answer the names that match one `wildcard` or more in their part of a device's name."""
     found = {name for part in query.wildcards_with_text() or ["*"] for name in find(pattern.format(part))}
-    return reply.metadata(sorted(found, key=folded))
+    return answers.metadata(sorted(found, key=folded))

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from mtango_gevent import values
 from mtango_gevent.api import access, changes, failures, pipes, reply, writes
 from mtango_gevent.api.request_context import config, request_started
-from mtango_gevent.api.v11 import urls
+from mtango_gevent.api.v11 import answers, urls
 from mtango_gevent.control.device import Device
 from mtango_gevent.text import read_text
 from mtango_gevent.values import JsonObject, PipeDescription
@@ -19,20 +19,20 @@ blueprint = Blueprint("pipes", __name__)
 @access.needs("read")
 def list_pipes(device: Device) -> Response:
     name, infos = device.find_name(), device.list_pipes(config().metadata_max_age)
-    return reply.collection(infos, lambda info: shape_pipe_or_failure(device, name, info))
+    return answers.listing(infos, lambda info: shape_pipe(device, name, info))
 
 
 @blueprint.get("/<pipe>")
 @access.needs("read", "pipe")
 def show_pipe(device: Device, pipe: str) -> Response:
     info = device.describe_pipe(pipe, config().metadata_max_age)
-    return reply.metadata(_shape_pipe(device, device.find_name(), info))
+    return answers.metadata(_shape_pipe(device, device.find_name(), info))
 
 
 @blueprint.get("/<pipe>/value")
 @access.needs("read", "pipe")
 def read_pipe(device: Device, pipe: str) -> Response:
-    return reply.value(shape_value(device, pipe), request_started())
+    return answers.value(shape_value(device, pipe), began=request_started())
 
 
 @blueprint.put("/<pipe>/value")
@@ -46,7 +46,7 @@ def write_pipe(device: Device, pipe: str) -> Response:
         return reply.no_content()
     device.write_pipe(pipe, blob)
     with failures.after_change("it was written, but could not be read back"):
-        return reply.value(shape_value(device, pipe))
+        return answers.value(shape_value(device, pipe))
 
 
 def shape_value(device: Device, pipe: str) -> JsonObject:
@@ -54,7 +54,7 @@ def shape_value(device: Device, pipe: str) -> JsonObject:
     return {"host": urls.host_id(device.host), "device": device.find_name(), **pipes.shape_value(device, pipe)}
 
 
-def shape_pipe_or_failure(device: Device, device_name: str, info: PipeDescription) -> JsonObject:
+def shape_pipe(device: Device, device_name: str, info: PipeDescription) -> JsonObject:
     return failures.shape_item(read_text(info, "name"), lambda: _shape_pipe(device, device_name, info))
 
 

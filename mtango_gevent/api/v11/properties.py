@@ -6,8 +6,9 @@ import functools
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import access, properties, reply
+from mtango_gevent.api import access, properties
 from mtango_gevent.api.properties import ONE, PUT_OR_POST
+from mtango_gevent.api.v11 import answers
 from mtango_gevent.control.device import Device
 
 blueprint = Blueprint("properties", __name__)
@@ -20,20 +21,21 @@ of_attributes = Blueprint("attribute_properties", __name__)
 @access.needs("read")
 def list_properties(device: Device) -> Response:
     found = properties.readable(device, device.properties().read())
-    return reply.metadata(properties.shape_items(found))
+    return answers.metadata(properties.shape_items(found))
 
 
 @blueprint.route("", methods=PUT_OR_POST)
 @access.needs("configure", "property", by_view=True)
 def put_properties(device: Device) -> Response:
-    return properties.put_of_device(device)
+    """Write properties. Commas separate the values in a query: Waltz joins them so."""
+    return properties.put_of_device(device, by_commas=True)
 
 
 @blueprint.get(ONE)
 @access.needs("read", "property")
 def show_property(device: Device, property_name: str) -> Response:
     """Answer a property; one that does not exist has no values."""
-    return reply.metadata(properties.shape(property_name, device.properties().read()))
+    return answers.metadata(properties.shape(property_name, device.properties().read()))
 
 
 @blueprint.route(ONE, methods=PUT_OR_POST)
@@ -54,7 +56,7 @@ def delete_property(device: Device, property_name: str) -> Response:
 @of_attributes.get("")
 @access.needs("read", "attribute")
 def list_attribute_properties(device: Device, attribute: str) -> Response:
-    return reply.metadata(properties.shape_items(device.attribute_properties(attribute).read()))
+    return answers.metadata(properties.shape_items(device.attribute_properties(attribute).read()))
 
 
 @of_attributes.route("", methods=PUT_OR_POST)
@@ -66,7 +68,7 @@ def put_attribute_properties(device: Device, attribute: str) -> Response:
 @of_attributes.get(ONE)
 @access.needs("read", "attribute")
 def show_attribute_property(device: Device, attribute: str, property_name: str) -> Response:
-    return reply.metadata(
+    return answers.metadata(
         properties.shape(property_name, properties.find_of_attribute(device, attribute, property_name))
     )
 

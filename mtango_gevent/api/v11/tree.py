@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from flask import Blueprint, Response, request
 
 from mtango_gevent import limits
-from mtango_gevent.api import access, failures, guard, query, reply
+from mtango_gevent.api import access, failures, guard, query
 from mtango_gevent.api.request_context import app_state
-from mtango_gevent.api.v11 import urls
+from mtango_gevent.api.v11 import answers, urls
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import DevFailed, check_limit, describe
@@ -22,7 +22,7 @@ blueprint = Blueprint("tree", __name__)
 @blueprint.get(urls.HOST + "/devices/tree")
 @access.needs("read")
 def show_tree_of_host(tango_host: TangoHost) -> Response:
-    return reply.metadata([_shape_host(tango_host, _wildcards())])
+    return answers.metadata([_shape_host(tango_host, _wildcards())])
 
 
 @blueprint.get("/devices/tree")
@@ -30,8 +30,8 @@ def show_tree_of_host(tango_host: TangoHost) -> Response:
 def show_tree() -> Response:
     """Answer the tree of each `host`, without those that are not served or that the client may not read."""
     hosts, wildcards = _readable(_hosts()), _wildcards()
-    shape = app_state().client.concurrency.at_once(lambda host: _shape_host(host, wildcards), hosts, limits.AT_ONCE)
-    return reply.metadata(shape)
+    shape = app_state().client.ask_at_once(lambda host: _shape_host(host, wildcards), hosts)
+    return answers.metadata(shape)
 
 
 def _hosts() -> list[TangoHost]:

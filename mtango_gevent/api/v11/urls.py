@@ -41,17 +41,17 @@ def resolve(endpoint: str | None, values: dict[str, Any] | None) -> None:
 def find_tango_host(host: str, port: str) -> TangoHost:
     """Return the Tango host of that name: one of MTANGO_TANGO_HOSTS, or TANGO_HOST by any name of its machine.
 
-    Raises BadRequest for another port of such a host, and ApiError 404 for any other one. Contract: v11, decisions.
+    Raises ApiError 400 for another port of such a host, and 404 for any other one. Contract: v11, decisions.
     """
     try:
         return urls.find_tango_host(host, port, writing=True)
     except ApiError as refusal:
         if refusal.status != 404:
             raise
-    given = urls.quoted(f"{host}:{port}")
-    if is_name_of_served_host(app_state().client, host, guard.check_credentials):
-        raise BadRequest(f"expected the port of a Tango host that is served, got {given}")
-    raise ApiError(404, "MTANGO_UnknownTangoHost", f"expected a Tango host that is served, got {given}")
+    is_known = is_name_of_served_host(app_state().client, host, guard.check_credentials)
+    expected = "the port of a Tango host" if is_known else "a Tango host"
+    description = f"expected {expected} that is served, got {urls.quoted(f'{host}:{port}')}"
+    raise ApiError(400 if is_known else 404, "MTANGO_UnknownTangoHost", description)
 
 
 def parse_host(text: str) -> TangoHost | None:

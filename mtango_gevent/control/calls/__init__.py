@@ -11,6 +11,7 @@ from mtango_gevent.control.calls.executor import BulkheadExecutor
 from mtango_gevent.control.calls.native import NativeLock, SimpleQueue, getaddrinfo, start_thread
 from mtango_gevent.control.calls.partitions import Partitions
 from mtango_gevent.control.calls.registry import BulkheadRegistry, DeviceBulkhead
+from mtango_gevent.control.calls.semaphore import Semaphore
 from mtango_gevent.control.calls.signals import GreenletSignal, Signal, ThreadSignal, Waker
 from mtango_gevent.control.calls.threads import ThreadPool
 
@@ -25,6 +26,7 @@ __all__ = [
     "GreenletSignal",
     "NativeLock",
     "Partitions",
+    "Semaphore",
     "Signal",
     "SimpleQueue",
     "ThreadPool",

@@ -13,6 +13,7 @@ class Partitions:
     """10 % of the pool each for metadata, databases, connections, events, probes and pings; the rest for calls.
 
     calls: reads, writes and commands. metadata: questions that device servers answer by themselves.
+    first: a part of calls' for the first values of new subscriptions, among which dozens of devices may hang.
     connections: to servers that may answer; unreachable: connections to those that did not, the last time.
     events: polling of attributes that send none; unresponsive: polling of devices that did not answer the last time.
     unsubscribing: one thread. watching: configuration events, one thread, which a frozen server holds up for seconds.
@@ -36,6 +37,7 @@ class Partitions:
 
         self.whole = whole = partition("the gateway's threads", size, UNLIMITED)
         self.calls = partition("the threads for calls", size - 6 * tenth - few, parent=whole)
+        self.first = partition("the threads for first values", 3 * tenth, UNLIMITED, self.calls)
         self.metadata = partition("the threads for metadata", tenth, parent=whole)
         self.subscribing = partition("the threads for subscribing", tenth // 2, patient, self.metadata)
         self.databases = partition("the threads for databases", tenth, parent=whole)

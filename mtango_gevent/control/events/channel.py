@@ -6,14 +6,13 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from cachetools import LRUCache
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import NativeLock, Signal
 from mtango_gevent.control.events.buffer import Event, EventBuffer
-from mtango_gevent.control.events.notices import Notices
+from mtango_gevent.control.events.notices import Follower, Notices
 from mtango_gevent.control.events.source import Source
 
 # Timestamps of answers that a channel remembers, with the positions that they stand for.
@@ -21,11 +20,6 @@ _NOTED = 256
 
 # Seconds for which a new channel is kept without a listener: the request that made it is about to listen.
 _FIRST_LINGER = 5.0
-
-
-class Follower(Protocol):
-    def on_event(self) -> None:
-        """Learn that the channel may have an event, or is retired; called in any thread."""
 
 
 class EventCounters:

@@ -16,6 +16,7 @@ import tango
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
+from mtango_gevent.control.events.admission import Admission
 from mtango_gevent.control.events.buffer import microseconds
 from mtango_gevent.control.events.channel import EventCounters
 from mtango_gevent.control.events.listener import Listener
@@ -29,6 +30,9 @@ from mtango_gevent.errors import DevFailed, tango_failure
 # Seconds for which a subscription is kept after the last stream has left it: a client comes back a second after its
 # connection was lost. Long polls leave after each event, and may take as long as `event_linger` to come back.
 _STREAM_LINGER = 3.0
+
+# Subscriptions that are tried for a feed.
+_TRIES = 3
 
 
 class EventHub:
@@ -51,7 +55,7 @@ class EventHub:
         self._subscriptions: weakref.WeakValueDictionary[Key, Subscription] = weakref.WeakValueDictionary()
         self._flights = SingleFlight(concurrency.signal)
         self._poller = EventPoller(config, concurrency, partitions, functools.partial(bool, self._flights))
-        self._counters, self._notices = EventCounters(), Notices(concurrency)
+        self._counters, self._notices, self._admission = EventCounters(), Notices(concurrency), Admission(concurrency)
         atexit.register(_end, weakref.ref(self))
 
     def listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead], from_last: bool = False) -> Listener:
@@ -62,38 +66,49 @@ class EventHub:
         beyond `event_limit`, and what subscribing raises.
         """
         if from_last:
-            return self._listen(source, find_bulkhead, 1, _STREAM_LINGER, _nothing)
+            return self._listen_for_stream(source, find_bulkhead)
         self._take_place()
         try:
-            return self._listen(source, find_bulkhead, 0, self._config.event_linger, self._return_place)
+            return self._listen(source, find_bulkhead)
         except BaseException:
             self._return_place()
             raise
 
-    def _listen(
-        self,
-        source: Source,
-        find_bulkhead: Callable[[], Bulkhead],
-        back: int,
-        linger: float,
-        on_leave: Callable[[], None],
-    ) -> Listener:
-        """Return a listener. back: number of events, or the value from before the first one, to begin with."""
-        self._poller.begin()
+    def _listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead]) -> Listener:
         known = self._find(source.key)
         if known:
             end = known.end
-            self._settle(known)
-            if known.enter():
-                return Listener(known, end - back, linger, on_leave)
-        route = Route(source.bulkhead, "subscription", find_bulkhead)
-        new = self._flights.do(source.key, functools.partial(self._subscribe, source), route)
-        self._settle(new)
+            if self._enter(known):
+                return Listener(known, end, self._config.event_linger, self._return_place)
+        new = self._subscribe(source, find_bulkhead)
+        if not self._enter(new):
+            raise _given_up(source)
+        self._poller.read_first(new)
+        return Listener(new, 1, self._config.event_linger, self._return_place)  # number 0 is the value from before
+
+    def _listen_for_stream(self, source: Source, find_bulkhead: Callable[[], Bulkhead]) -> Listener:
+        for _ in range(_TRIES):  # the one that is found may just be closing
+            subscription = self._find(source.key)
+            if subscription is None:
+                with self._admission.place(source.url):
+                    subscription = self._find(source.key) or self._subscribe(source, find_bulkhead)
+            end = subscription.end
+            if self._enter(subscription):
+                self._poller.read_first(subscription)
+                return Listener(subscription, end - 1, _STREAM_LINGER, _nothing)
+        raise _given_up(source)
+
+    def _enter(self, subscription: Subscription) -> bool:
+        """Count a listener once events can arrive, unless the subscription is closed; return whether it is counted."""
+        self._settle(subscription)
         self._poller.begin()  # it has ended if it found nothing to do meanwhile
-        if new.enter():
-            self._poller.read_first(new)
-            return Listener(new, 1 - back, linger, on_leave)  # number 0 is the value from before
-        raise tango_failure("MTANGO_DeviceBusy", f"the subscription to {source.attribute} has just been given up")
+        return subscription.enter()
+
+    def _subscribe(self, source: Source, find_bulkhead: Callable[[], Bulkhead]) -> Subscription:
+        """Return a new subscription, in one call with concurrent callers. Raises DevFailed."""
+        self._poller.begin()
+        route = Route(source.bulkhead, "subscription", find_bulkhead)
+        return self._flights.do(source.key, functools.partial(self._make, source), route)
 
     def info(self) -> dict[str, int]:
         """Return metrics: subscriptions, how many of them are polled, listeners, and the counters of events."""
@@ -160,7 +175,7 @@ class EventHub:
         with self._guard:
             self.places -= 1
 
-    def _subscribe(self, source: Source) -> Subscription:
+    def _make(self, source: Source) -> Subscription:
         """Make a subscription, in a thread of the pool, unless another caller has just made it."""
         known = self._find(source.key)
         if known:
@@ -174,6 +189,10 @@ class EventHub:
         if self.stopping:
             subscription.stop()
         return subscription
+
+
+def _given_up(source: Source) -> DevFailed:
+    return tango_failure("MTANGO_DeviceBusy", f"the subscription to {source.attribute} has just been given up")
 
 
 def _nothing() -> None:

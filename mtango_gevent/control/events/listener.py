@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from mtango_gevent.control.events.buffer import Cursor, Event, EventBuffer, microseconds
-from mtango_gevent.control.events.channel import Channel, Follower
+from mtango_gevent.control.events.channel import Channel
+from mtango_gevent.control.events.notices import Follower
 from mtango_gevent.control.events.silence import differ
 from mtango_gevent.control.events.source import Source
 

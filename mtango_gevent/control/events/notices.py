@@ -7,15 +7,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from mtango_gevent.control.calls import Concurrency
 
-if TYPE_CHECKING:
-    from mtango_gevent.control.events.channel import Channel, Follower
-
 # Followers that are told before the hub serves others; each needs a microsecond or two.
 _AT_A_TIME = 200
+
+
+class Follower(Protocol):
+    def on_event(self) -> None:
+        """Learn that the channel may have an event, or is retired; called in any thread."""
+
+
+class Channel(Protocol):
+    """is_noted: whether its followers are about to be told."""
+
+    is_noted: bool
+
+    def followers(self) -> list[Follower]: ...
 
 
 class Notices:

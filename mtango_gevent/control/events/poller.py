@@ -36,6 +36,7 @@ class EventPoller:
         self._guard = NativeLock()  # held for dictionary work only
         self._open: set[Subscription] = set()  # retired ones too
         self._polled_now: set[str] = set()
+        self._first: dict[str, list[Subscription]] = {}  # whose first values are to be read, by device
         self._unresponsive_until: dict[str, float] = {}  # devices that did not answer
         self._running = False
 
@@ -59,10 +60,13 @@ class EventPoller:
         """Read the value from before the first event, without delaying the caller."""
         url = subscription.source.url
         with self._guard:
-            if not subscription.is_new or url in self._polled_now or url in self._unresponsive_until:
+            if not subscription.is_new or url in self._unresponsive_until:
                 return  # the next look reads it
+            self._first.setdefault(url, []).append(subscription)
+            if url in self._polled_now:
+                return  # and it comes next
             self._polled_now.add(url)
-        self._concurrency.spawn(self._poll, url, [subscription])
+        self._concurrency.spawn(self._poll_first, url)
 
     def _run(self) -> None:
         try:
@@ -106,10 +110,31 @@ class EventPoller:
             for subscription in subscriptions:
                 failure = _poll_or_fail(subscription, partition, failure)
         finally:
-            self._unresponsive_until.pop(url, None)
-            if failure:
-                self._unresponsive_until[url] = time.monotonic() + _REST_SECONDS
-            self._polled_now.discard(url)
+            self._end_poll(url, failure)
+
+    def _poll_first(self, url: str) -> None:
+        failure = None
+        try:
+            while subscription := self._next_first(url):
+                failure = _poll_or_fail(subscription, self._partitions.first, failure)
+        finally:
+            self._end_poll(url, failure)
+
+    def _next_first(self, url: str) -> Subscription | None:
+        with self._guard:
+            first = self._first.get(url)
+            return first.pop(0) if first else None
+
+    def _end_poll(self, url: str, failure: DevFailed | None) -> None:
+        self._unresponsive_until.pop(url, None)
+        if failure:
+            self._unresponsive_until[url] = time.monotonic() + _REST_SECONDS
+        with self._guard:
+            if not self._first.get(url):
+                self._first.pop(url, None)
+                self._polled_now.discard(url)
+                return
+        self._concurrency.spawn(self._poll_first, url)
 
     def _unsubscribe(self, ended: Iterable[tuple[str, Callable[[], None]]]) -> None:
         for name, unsubscribe in ended:

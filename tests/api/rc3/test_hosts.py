@@ -20,7 +20,7 @@ def names(reply: object) -> list[str]:
 
 
 def test_entry_points_lead_to_each_other(client: TestApp, tango_system: EmbeddedTango) -> None:
-    assert client.get("/tango/rest").json == {"rc3": f"{BASE}/rc3", "sys": f"{BASE}/sys"}
+    assert client.get("/tango/rest").json == {name: f"{BASE}/{name}" for name in ("rc3", "v10", "v11", "sys")}
     entry = client.get(f"{BASE}/rc3").json
     assert entry == {"hosts": f"{BASE}/rc3/hosts", "x-auth-method": "none"}
     hosts = client.get(entry["hosts"]).json
