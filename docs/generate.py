@@ -133,6 +133,7 @@ EXTRAS = {
         "google-re2",
         "the parameters `domain`, `family` and `member` of mtango-py, which answer 501 without it",
     ),
+    "redis": ("redis-py", "`MTANGO_STORE`: subscriptions of gateways on several machines"),
     "demo": ("pytango-db", "`mtango-gevent demo`"),
     "pipes": (
         "PyTango 10.0.4",
