@@ -271,6 +271,9 @@ def ask(gateway: Gateway, path: str, headers: dict[str, str]) -> Answer:
 def test_bad_handshake_is_refused(gateway: Gateway) -> None:
     assert handshake(gateway, Sec_WebSocket_Version="8").status == 426
     assert handshake(gateway, Sec_WebSocket_Key="short").status == 400
+    with contextlib.closing(gateway.connection()) as connection:
+        connection.request("HEAD", "/tango/stream", headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+        assert connection.getresponse().status == 426
     plain = ask(gateway, "/tango/stream", {})
     assert (plain.status, plain.headers["Upgrade"]) == (426, "websocket")
 
