@@ -51,7 +51,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
         " `MTANGO_CORS_ORIGINS` lists the origins that may.",
     ),
     "MTANGO_ReadOnly": ("403", "`MTANGO_READ_ONLY` allows reads only."),
-    "MTANGO_NotFound": ("404", "There is no such cache, OpenAPI file or property."),
+    "MTANGO_NotFound": ("404", "There is no such cache, OpenAPI file, property or subscription of this user."),
     "MTANGO_UnknownTangoHost": (
         "404",
         "The Tango host in the URL is not served, or a write names another host than `TANGO_HOST`.",
@@ -79,6 +79,12 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_AuditFailed": (
         "503",
         "`MTANGO_AUDIT_REQUIRED` is set and the line of the change cannot be written. Nothing was changed.",
+    ),
+    "MTANGO_StoreFailed": ("503", "The store of subscriptions cannot be used. `/readyz` says why, too."),
+    "MTANGO_TooManySubscriptions": (
+        "503",
+        "A subscription has `MTANGO_STREAM_ITEMS` targets, or the user or address has 5,000 subscriptions or 500,000"
+        " targets of subscriptions. Those without a stream are forgotten after `MTANGO_STREAM_LINGER`.",
     ),
     "MTANGO_InternalError": ("500", "A defect of the gateway. The log has a traceback with the same request id."),
     "MTANGO_CircuitOpen": (None, "The circuit of the device or of its server is open: the call was not made."),

@@ -1,4 +1,4 @@
-"""Fast values: the two URLs of values without Flask's dispatch, which would cost five times as much as the rest.
+"""Fast values: the URLs of values without Flask's dispatch, which would cost five times as much as the rest.
 
 Only the plain case of a request is answered here, with the device, the reading and the rendering of the Flask view.
 Any other request, and every failure, goes to Flask.
@@ -10,20 +10,24 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from flask import Flask
 
-from mtango_gevent.api import guard, pictures, query, reply, request_targets, urls
+from mtango_gevent.api import guard, pictures, query, rc3, reply, request_targets, urls, v11
 from mtango_gevent.api.access import Target
 from mtango_gevent.api.flask_hooks import FlaskHooks
-from mtango_gevent.api.rc3 import attributes
 from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import AppState, RequestContext
+from mtango_gevent.api.v11 import answers
 from mtango_gevent.control.device import Device
+from mtango_gevent.control.host import TangoHost
 from mtango_gevent.control.reads import Reading
 from mtango_gevent.values import AttributeData
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 T = TypeVar("T")
 
@@ -38,13 +42,58 @@ _NAME = r"[A-Za-z0-9_.+~-]{1,255}"
 _ATTR = r"[A-Za-z0-9_.~-]{1,255}"
 _QUERY = re.compile(rf"attr={_ATTR}(?:&attr={_ATTR})*")
 
-_ENDPOINTS = ("rc3.attributes.read_value", "rc3.attributes.read_values")
+
+class Version(NamedTuple):
+    """The values of a version of the API.
+
+    host: expression of the Tango host in a URL, with the groups name and port; conditions: headers of conditional
+    requests, which Flask answers; form: what the rendering of a value depends on besides the reading.
+    """
+
+    name: str
+    host: str
+    find_host: Callable[[str, str], TangoHost]
+    conditions: tuple[str, ...]
+    prefers_json: Callable[[str], bool]
+    render_value: Callable[[Device, AttributeData], Rendered]
+    render_values: Callable[[Device, list[AttributeData]], Rendered]
+    headers: Callable[[Rendered, float], list[tuple[str, str]]]
+    form: Callable[[Device], Hashable]
+
+    @property
+    def endpoints(self) -> tuple[str, str]:
+        return f"{self.name}.attributes.read_value", f"{self.name}.attributes.read_values"
+
+
+_RC3 = Version(
+    "rc3",
+    rf"({_NAME})/([0-9]{{1,5}})",
+    urls.find_tango_host,
+    ("HTTP_IF_NONE_MATCH",),
+    pictures.prefers_json,
+    rc3.attributes.render_value,
+    rc3.attributes.render_values,
+    reply.headers,
+    lambda _: "rc3",
+)
+_V11 = Version(
+    "v11",
+    rf"({_NAME})(?:;port=([0-9]{{1,5}}))?",
+    v11.urls.find_tango_host,
+    ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"),
+    v11.attributes.prefers_json,
+    v11.attributes.render_value,
+    v11.attributes.render_values,
+    answers.headers,
+    lambda device: (device.host.host, device.host.port, device.name),  # as the client writes them
+)
+_VERSIONS = (_RC3, *(_V11._replace(name=name) for name in v11.VERSIONS))
 
 
 @functools.lru_cache(256)
-def _is_plain(accept: str, host: str) -> bool:
+def _is_plain(prefers_json: Callable[[str], bool], accept: str, host: str) -> bool:
     """Return whether these headers mean a response in JSON, and a host that Flask accepts."""
-    return pictures.prefers_json(accept) and bool(urls.HOST_HEADER.fullmatch(host))
+    return prefers_json(accept) and bool(urls.HOST_HEADER.fullmatch(host))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,23 +103,24 @@ class PreparedRead(Generic[T]):
     route: the URL rule of the Flask view; targets: the attributes, for the check of access.
     """
 
+    version: Version
     route: str
     device: Device
     targets: tuple[Target, ...]
     read: Callable[[], Reading[T]]
-    render: Callable[[T], Rendered]
+    render: Callable[[Device, T], Rendered]
 
     def run(self, body_limit: float) -> tuple[Rendered, float]:
         """Read and return the rendered value, and when it was read (time.perf_counter()).
 
         A reading is rendered once for all requests that share it. body_limit: bytes of bodies that are kept for that.
         """
-        reading = self.read()
-        rendered: Rendered | None = reading.rendered
+        reading, form = self.read(), self.version.form(self.device)
+        rendered: Rendered | None = reading.rendered.get(form)
         if rendered is None:
-            rendered = self.render(reading.items)
+            rendered = self.render(self.device, reading.items)
             if len(rendered.body) <= body_limit:
-                reading.rendered = rendered
+                reading.rendered[form] = rendered
         return rendered, reading.began
 
 
@@ -79,12 +129,17 @@ class FastValues:
 
     def __init__(self, app: Flask, state: AppState) -> None:
         self._body_limit = _SMALL_BODY if state.config.value_max_age else math.inf
-        self._state, self._hooks = state, FlaskHooks(app, _ENDPOINTS)
-        self._routes = [next(app.url_map.iter_rules(endpoint)).rule for endpoint in _ENDPOINTS]
-        base = re.escape(f"{state.config.app_base}/rc3")
-        device = rf"hosts/({_NAME})/([0-9]{{1,5}})/devices/({_NAME})/({_NAME})/({_NAME})"
-        self._url = re.compile(rf"{base}/{device}/attributes(?:/({_NAME}))?/value")
+        self._state = state
+        self._hooks = FlaskHooks(app, [endpoint for version in _VERSIONS for endpoint in version.endpoints])
+        self._urls = [self._url_of(version, app) for version in _VERSIONS]
         self._prepare = functools.lru_cache(_PREPARED)(self._prepare_read)
+
+    def _url_of(self, version: Version, app: Flask) -> tuple[re.Pattern[str], Version, list[str]]:
+        """Return the expression of the URLs of a version, and the URL rules of its two views."""
+        base = re.escape(f"{self._state.config.app_base}/{version.name}")
+        device = rf"hosts/{version.host}/devices/({_NAME})/({_NAME})/({_NAME})"
+        routes = [next(app.url_map.iter_rules(endpoint)).rule for endpoint in version.endpoints]
+        return re.compile(rf"{base}/{device}/attributes(?:/({_NAME}))?/value"), version, routes
 
     def answer(self, context: RequestContext) -> tuple[bytes, list[tuple[str, str]]] | None:
         """Return body and headers for a plain request for values; None for any other request.
@@ -96,46 +151,54 @@ class FastValues:
         if (
             not path.endswith("/value")
             or environ["REQUEST_METHOD"] != "GET"
-            or "HTTP_IF_NONE_MATCH" in environ
-            or not _is_plain(environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_HOST", ""))
             or len(path) + len(parameters) > _LONGEST_URL
             or not self._hooks.are_own()
         ):
             return None
         prepared = self._prepare(path, parameters)
-        if prepared is None or not guard.allows_reads(context, prepared.targets):
+        if prepared is None or not _is_answered(environ, prepared.version):
+            return None
+        if not guard.allows_reads(context, prepared.targets):
             return None
         context.route, context.device = prepared.route, prepared.device.full_name
         rendered, began = prepared.run(self._body_limit)
-        return rendered.body, reply.headers(rendered, began)
+        return rendered.body, prepared.version.headers(rendered, began)
 
     def _prepare_read(
         self, path: str, parameters: str
     ) -> PreparedRead[AttributeData] | PreparedRead[list[AttributeData]] | None:
         """Return the read that a URL asks for; None where it is not plain. Raises what the view would raise."""
-        parts = self._url.fullmatch(path)
-        if parts is None:
-            return None
+        for url, version, routes in self._urls:
+            parts = url.fullmatch(path)
+            if parts is not None:
+                return self._prepare_read_of(version, routes, parts, parameters)
+        return None
+
+    def _prepare_read_of(
+        self, version: Version, routes: list[str], parts: re.Match[str], parameters: str
+    ) -> PreparedRead[AttributeData] | PreparedRead[list[AttributeData]] | None:
         host, port, domain, family, member, attribute = parts.groups()
         if bool(attribute) == bool(parameters) or (parameters and not _QUERY.fullmatch(parameters)):
             return None
-        device = Device(urls.find_tango_host(host, port), f"{domain}/{family}/{member}")
+        device = Device(version.find_host(host, port or v11.urls.DEFAULT_PORT), f"{domain}/{family}/{member}")
         if attribute:
             return PreparedRead(
-                self._routes[0],
+                version,
+                routes[0],
                 device,
                 self._targets(device, [attribute]),
                 lambda: device.read_value(attribute),
-                lambda item: attributes.render_value(device, item),
+                version.render_value,
             )
         names = [parameter.removeprefix("attr=") for parameter in parameters.split("&")]
         query.check_names("attribute", names)
         return PreparedRead(
-            self._routes[1],
+            version,
+            routes[1],
             device,
             self._targets(device, names),
             lambda: device.read_values(names),
-            lambda items: attributes.render_values(device, items),
+            version.render_values,
         )
 
     def _targets(self, device: Device, names: list[str]) -> tuple[Target, ...]:
@@ -143,3 +206,9 @@ class FastValues:
         if self._state.access.reads_are_open:
             return ()
         return tuple(request_targets.of_device(self._state, "read", "attribute", device, name) for name in names)
+
+
+def _is_answered(environ: WSGIEnvironment, version: Version) -> bool:
+    """Return whether the headers of a request are those of a plain one."""
+    accept, host = environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_HOST", "")
+    return not any(header in environ for header in version.conditions) and _is_plain(version.prefers_json, accept, host)

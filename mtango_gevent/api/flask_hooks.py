@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 
 from flask import Flask, signals
 
@@ -26,7 +27,7 @@ class FlaskHooks:
     Create it after the gateway has registered its own: a program that embeds the gateway may add hooks at any time.
     """
 
-    def __init__(self, app: Flask, endpoints: tuple[str, str]) -> None:
+    def __init__(self, app: Flask, endpoints: Sequence[str]) -> None:
         self._app = app
         self._registered = [
             app.url_value_preprocessors,

@@ -48,7 +48,7 @@ def add_headers(response: Response, left: float) -> Response:
 def headers(left: float, etag: str | None = None) -> list[tuple[str, str]]:
     """Return the caching headers of a response that is fresh for `left` seconds, in HTTP rounded down to whole ones."""
     whole = int(max(0.0, left))
-    expires = _date(int(time.time()) + whole)
+    expires = http_time(int(time.time()) + whole)
     # A shared cache would answer clients that may not read this.
     fresh = f"max-age={whole}" if app_state().access.is_open else f"private, max-age={whole}"
     found = [("Cache-Control", fresh if whole else "no-cache"), ("Expires", expires or "0")]
@@ -66,11 +66,12 @@ def left_of_value(began: float) -> float:
 
 def last_modified(milliseconds: int | None) -> str | None:
     """Return a time since the epoch as HTTP writes it; None without a time and for a year that HTTP cannot write."""
-    return None if milliseconds is None else _date(milliseconds // 1000)
+    return None if milliseconds is None else http_time(milliseconds // 1000)
 
 
 @functools.lru_cache(maxsize=256)
-def _date(second: int) -> str | None:
+def http_time(second: int) -> str | None:
+    """Return seconds since the epoch as HTTP writes them; None for a year that HTTP cannot write."""
     try:
         return http_date(second)
     except (ValueError, OverflowError):

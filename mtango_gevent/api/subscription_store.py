@@ -88,30 +88,30 @@ class SubscriptionStore:
 
     def _watch(self) -> None:
         kept_at, keep_every = 0.0, self._config.stream_linger / 4
-        while self._has_followers():
+        while followers := self._followed():
+            ids = {follower.id for follower in followers}
             try:
                 if time.monotonic() >= kept_at + keep_every:
-                    self.run(lambda store: store.keep(self._followed()))
+                    self.run(lambda store, ids=ids: store.keep(ids))
                     kept_at = time.monotonic()
-                self._tell(self.run(lambda store: store.versions(self._followed())))
+                _tell(followers, self.run(lambda store, ids=ids: store.versions(ids)))
             except (ApiError, DevFailed):  # as /readyz says
                 pass
             except Exception:
                 logger.exception("the look-out for changes of subscriptions failed and goes on")
             self._client.concurrency.sleep(min(_LOOK_EVERY, keep_every))
 
-    def _has_followers(self) -> bool:
+    def _followed(self) -> list[Follower]:
+        """Return the followers; without any, the look-out ends."""
         with self._guard:
             self._watching = bool(self._followers)
-            return self._watching
+            return list(self._followers)
 
-    def _followed(self) -> set[int]:
-        with self._guard:
-            return {follower.id for follower in self._followers}
 
-    def _tell(self, versions: dict[int, int]) -> None:
-        with self._guard:
-            followers = [each for each in self._followers if versions.get(each.id, 0) != each.version]
-        for follower in followers:
-            follower.version = versions.get(follower.id, 0)
+def _tell(followers: list[Follower], versions: dict[int, int]) -> None:
+    """Tell each follower whose subscription has another version, or is not there any more."""
+    for follower in followers:
+        version = versions.get(follower.id, 0)
+        if version != follower.version:
+            follower.version = version
             follower.on_change()

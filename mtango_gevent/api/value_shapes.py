@@ -12,7 +12,7 @@ from mtango_gevent import values
 from mtango_gevent.api import failures, guard, query, timestamps
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.reads import Reading
-from mtango_gevent.errors import ApiError, DevFailed, describe, status_of
+from mtango_gevent.errors import ApiError, DevFailed, as_failure, describe, status_of
 from mtango_gevent.text import read_text
 from mtango_gevent.values import AttributeData, JsonObject
 
@@ -43,15 +43,26 @@ def shape_value(device: Device, item: AttributeData, bare: BareValue = bare_valu
     name = read_text(item, "name")
     if item.has_failed:
         return shape_failure(device, name, DevFailed(*item.get_err_stack()))
+    return failures.shape_item(name, lambda: _shape_shown(device, item, bare))
+
+
+def shape_or_raise(device: Device, item: AttributeData) -> JsonObject:
+    """Return the shape of a value. Raises DevFailed where the reading has failed, or the value cannot be shown."""
+    if item.has_failed:
+        raise DevFailed(*item.get_err_stack())
     try:
-        return {
-            "name": name,
-            "value": bare(device, item),
-            "quality": values.enum_name(item, "quality"),
-            "timestamp": timestamps.from_milliseconds(values.milliseconds(item.time)),
-        }
+        return _shape_shown(device, item, bare_value)
     except Exception as error:
-        return failures.unshown_item(name, error)
+        raise as_failure(error, "MTANGO_NotShown", "the gateway cannot show it") from None
+
+
+def _shape_shown(device: Device, item: AttributeData, bare: BareValue) -> JsonObject:
+    return {
+        "name": read_text(item, "name"),
+        "value": bare(device, item),
+        "quality": values.enum_name(item, "quality"),
+        "timestamp": timestamps.from_milliseconds(values.milliseconds(item.time)),
+    }
 
 
 def shape_failure(device: Device, name: str, failure: ApiError | DevFailed) -> JsonObject:

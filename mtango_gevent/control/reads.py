@@ -29,12 +29,12 @@ _OVERHEAD = 2_000
 class Reading(Generic[T]):
     """The values of one Tango call. began: the time of the call, by time.perf_counter().
 
-    rendered: what the first caller that shares the reading has made of it, for the others.
+    rendered: what the first caller that shares the reading has made of it, for the others, by its form.
     """
 
     items: T
     began: float
-    rendered: Any = None
+    rendered: dict[Hashable, Any] = dataclasses.field(default_factory=dict)
 
 
 class Reads:

@@ -14,6 +14,7 @@ import pytest
 from webtest import TestApp
 from werkzeug.test import create_environ
 
+from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.pytango_process import PyTango
 
 # Headers that differ between responses to the same request.
@@ -70,8 +71,17 @@ def respond(client: TestApp, method: str, url: str, headers: dict[str, str], scr
     return started[0], headers_sent, body
 
 
+def of_version(version: str, url: str) -> str:
+    """Return the URL of a version for a URL of rc3."""
+    return re.sub("/rc3/hosts/([^/]*)/", rf"/{version}/hosts/\1;port=", url) if version != "rc3" else url
+
+
+VERSIONS = pytest.mark.parametrize("version", ["rc3", "v11"])
+
+
 def seen(answer: Any) -> Any:
     headers = {name: value for name, value in answer.headers.items() if name not in _OWN}
+    headers["Cache-Control"] = re.sub("[0-9]+", "", headers["Cache-Control"])
     items = answer.json if isinstance(answer.json, list) else [answer.json]
     shown = [{**item, "timestamp": type(item["timestamp"])} for item in items]
     return answer.status_int, headers, sorted(answer.headers), shown
@@ -83,12 +93,13 @@ def client(make_client: Callable[..., TestApp]) -> TestApp:
     return make_client()
 
 
+@VERSIONS
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://a.page"}, {"Accept": "application/json"}])
 @pytest.mark.parametrize("age", [0.0, 60.0])
 def test_fast_values_equal_flasks(
-    make_client: Callable[..., TestApp], types_url: str, headers: dict[str, str], age: float
+    make_client: Callable[..., TestApp], types_url: str, version: str, headers: dict[str, str], age: float
 ) -> None:
-    client = make_client(value_max_age=age)
+    client, types_url = make_client(value_max_age=age), of_version(version, types_url)
     listed = [each["name"] for each in client.get(f"{types_url}/attributes").json]
     known = [name for name in listed if "throw" not in name]
     together = "&".join(f"attr={name}" for name in [*known[:20], "no_such_one"])
@@ -144,6 +155,9 @@ SLOW: list[tuple[str, dict[str, str]]] = [
     ("/no_such_one/value", {}),
     ("/uchar_image_ro/value", {"Accept": "image/png"}),
     ("/ampli/value", {"Accept": "image/png"}),
+    ("/ampli/value", {"Accept": "text/plain"}),
+    ("/ampli/value", {"If-Modified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}),
+    ("/ampli/value", {"If-Modified-Since": "Sat, 01 Jan 2050 00:00:00 GMT"}),
     ("/ampli/value", {"If-None-Match": "*"}),
     ("/ampli/value", {"If-None-Match": '"other"'}),
     ("/ampli/value", {"Host": "a host"}),
@@ -154,11 +168,13 @@ SLOW: list[tuple[str, dict[str, str]]] = [
 ]
 
 
+@VERSIONS
 @pytest.mark.parametrize("hops", [0, 1])
 @pytest.mark.parametrize("script_name", ["", "/mounted"])
 def test_each_header_of_fast_values_equals_flasks(
-    make_client: Callable[..., TestApp], demo_url: str, hops: int, script_name: str
+    make_client: Callable[..., TestApp], demo_url: str, version: str, hops: int, script_name: str
 ) -> None:
+    demo_url = of_version(version, demo_url)
     client = make_client(value_max_age=3600.0, trusted_proxies=hops, cors_origins=("http://allowed",))
     for path, headers in FAST + SLOW:
         answers = {}
@@ -168,7 +184,7 @@ def test_each_header_of_fast_values_equals_flasks(
                 slow = respond(client, method, demo_url + "/attributes" + path, headers, script_name)
             assert answers[method] == slow, (method, path, headers)
     for path, headers in FAST:
-        if path != "/ampli/value?":
+        if version == "rc3" or "If-Modified-Since" not in headers:  # which rc3 ignores
             with flask_asked(client) as asked:
                 respond(client, "GET", demo_url + "/attributes" + path, headers, script_name)
             assert not asked, (path, headers)
@@ -187,11 +203,12 @@ def test_each_header_of_fast_values_equals_flasks(
         "other/10000",
     ],
 )
+@VERSIONS
 def test_fast_values_of_other_tango_hosts_equal_flasks(
-    make_client: Callable[..., TestApp], settings: dict[str, Any], place: str
+    make_client: Callable[..., TestApp], version: str, settings: dict[str, Any], place: str
 ) -> None:
     client = make_client(value_max_age=3600.0, **settings)
-    url = f"/tango/rest/rc3/hosts/{place}/devices/sys/tg_test/1/attributes/ampli/value"
+    url = of_version(version, f"/tango/rest/rc3/hosts/{place}/devices/sys/tg_test/1/attributes/ampli/value")
     fast = respond(client, "GET", url, {}, "")
     with fast_values_off(client):
         assert respond(client, "GET", url, {}, "") == fast
@@ -240,6 +257,37 @@ def test_a_fast_value_is_read_again_after_a_write(client: TestApp, types_url: st
     for number in range(3):
         client.put(f"{url}?v={number}")
         assert client.get(url).json["value"] == number
+
+
+def test_clients_with_other_names_of_host_and_device_have_their_own(
+    make_client: Callable[..., TestApp], v11_url: Callable[[str, str], str]
+) -> None:
+    """They share a reading, not its rendering."""
+    client = make_client(value_max_age=60.0)
+    values = [client.get(v11_url(*names)).json for names in NAMES for _ in range(2)]
+    assert len({value["timestamp"] for value in values}) == 1
+    expected = [(host, device) for host, device in NAMES for _ in range(2)]
+    assert [(value["host"].rpartition(":")[0], value["device"]) for value in values] == expected
+
+
+NAMES = [("127.0.0.1", "sys/tg_test/1"), ("localhost", "sys/tg_test/1"), ("127.0.0.1", "SYS/TG_TEST/1")]
+
+
+@pytest.fixture
+def v11_url(tango_system: EmbeddedTango) -> Callable[[str, str], str]:
+    port = tango_system.tango_host.partition(":")[2]
+    base = "/tango/rest/v11/hosts"
+    return lambda host, device: f"{base}/{host};port={port}/devices/{device}/attributes/ampli/value"
+
+
+@pytest.mark.parametrize("version", ["v10", "v11"])
+def test_failure_of_v11_has_its_status(client: TestApp, types_url: str, demo_url: str, version: str) -> None:
+    url = of_version(version, demo_url)
+    for _ in range(2):
+        client.get(f"{url}/attributes/nope/value", status=404)
+    with flask_asked(client) as asked:
+        client.get(f"{url}/attributes/ampli/value", status=200)
+    assert not asked
 
 
 def test_fast_values_are_counted_and_logged(client: TestApp, demo_url: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -14,11 +15,12 @@ import pytest
 import websocket
 
 from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.api.access.conftest import DENY_ALL
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
 from tests.stream_client import StreamClient
 
 from .conftest import COMMAND, Gateway, served
-from .test_stream import handshake
+from .test_stream import ask, handshake
 
 PAGE = "http://panel.example.org"
 RULES = """
@@ -39,12 +41,20 @@ class Guarded:
 
     def __init__(self, folder: Path) -> None:
         self.keys, self.rules = folder / "keys", folder / "rules.toml"
-        command = [sys.executable, "-m", "mtango_gevent", "key", "--file", str(self.keys), "add", "anna"]
-        self.key = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+        self.keys.touch()
+        self.key = self._run("new").strip()
         self.allow(DEMO_DEVICE)
 
     def allow(self, device: str) -> None:
-        self.rules.write_text(RULES.replace("DEVICE", device))
+        self.rules.write_text(RULES.replace("DEVICE", device) + DENY_ALL)
+
+    def revoke(self) -> None:
+        self._run("revoke")
+
+    def _run(self, action: str) -> str:
+        command = [sys.executable, "-m", "mtango_gevent", "key", action, "anna"]
+        environment = {**os.environ, "MTANGO_AUTH_KEY_FILE": str(self.keys)}
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
     @property
     def header(self) -> dict[str, str]:
@@ -70,7 +80,7 @@ def closed(tango_system: EmbeddedTango, tmp_path: Path, guarded: Guarded) -> Ite
 
 def test_handshake_takes_the_same_credentials_and_origins_as_requests(closed: Gateway, guarded: Guarded) -> None:
     assert handshake(closed).status == 401
-    assert handshake(closed, X_API_Key="mtango_wrong").status == 401
+    assert handshake(closed, X_API_Key="mtg_wrong").status == 401
     assert handshake(closed, X_API_Key=guarded.key).status == 101
     foreign = handshake(closed, X_API_Key=guarded.key, Origin="http://evil.example.org")
     assert (foreign.status, foreign.reason) == (403, "MTANGO_CrossSite")
@@ -85,7 +95,7 @@ def test_token_of_one_worker_opens_streams_of_all(closed: Gateway, guarded: Guar
     answer = handshake(closed, Sec_WebSocket_Protocol=f"mtango.v1, mtango.token.{token}")
     assert (answer.status, answer.headers["Sec-WebSocket-Protocol"]) == (101, "mtango.v1")
     assert handshake(closed, "/tango/stream?token=wrong").status == 401
-    assert handshake(closed, f"/tango/stream/token?token={token}").status == 401
+    assert ask(closed, f"/tango/stream/token?token={token}", {}).status == 401
     assert token not in closed.log.read_text("utf-8")
 
 
@@ -113,7 +123,7 @@ def test_connection_ends_with_its_credentials(closed: Gateway, guarded: Guarded)
     with StreamClient(closed.port, header=guarded.header) as client:
         client.follow(DEMO_DEVICE, "State")
         client.receive_until(lambda: client.records)
-        guarded.keys.write_text("")
+        guarded.revoke()
         assert client.receive_close()[0] == 4401
 
 

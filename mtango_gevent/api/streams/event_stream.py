@@ -109,7 +109,9 @@ class EventStream:
             self._check_at = time.monotonic() + _CHECK_EVERY
             self._check_client()
         if self._changed:
-            self._changed = not self._read_again()
+            self._changed = False  # first, as it may change again meanwhile
+            if not self._read_again():
+                self._changed = True
         return self._follow_allowed()
 
     def _check_client(self) -> None:

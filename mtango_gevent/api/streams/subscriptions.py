@@ -50,19 +50,20 @@ def create_subscription() -> Response:
 @blueprint.get(_SUBSCRIPTION)
 @access.needs("read", "gateway", "streams")
 def show_subscription(subscription: int) -> Response:
-    return reply.json(_shape(_ask(subscription, lambda store: store.read(subscription, _owner()))))
+    owner = _owner()
+    return reply.json(_shape(_ask(subscription, lambda store: store.read(subscription, owner))))
 
 
 @blueprint.put(_SUBSCRIPTION)
 @access.needs("read", "gateway", "streams")
 def extend_subscription(subscription: int) -> Response:
     """Add targets, and answer each of those sent. Raises the failure where there is none that can be added."""
-    sent, most = targets.sent() or [], config().stream_items
+    sent, most, owner = targets.sent() or [], config().stream_items, _owner()
     check_limit(len(sent), most, "targets of a subscription")
     good, bad = targets.sort(sent)
     if bad and not good:
         raise next(iter(bad.values()))
-    found = _ask(subscription, lambda store: store.extend(subscription, _owner(), good, most))
+    found = _ask(subscription, lambda store: store.extend(subscription, owner, good, most))
     ids = {target: event for event, target in found.events.items()}
     return reply.json(
         [
@@ -77,10 +78,10 @@ def extend_subscription(subscription: int) -> Response:
 def delete_subscription(subscription: int) -> Response:
     """Delete the targets in the body; without a body the subscription, which ends its streams."""
     body.read()
-    sent = targets.sent()
+    sent, owner = targets.sent(), _owner()
     if sent is not None:
-        return reply.json(_shape(_ask(subscription, lambda store: store.remove(subscription, _owner(), sent))))
-    if not app_state().subscriptions.run(lambda store: store.delete(subscription, _owner())):
+        return reply.json(_shape(_ask(subscription, lambda store: store.remove(subscription, owner, sent))))
+    if not app_state().subscriptions.run(lambda store: store.delete(subscription, owner)):
         raise _missing(subscription)
     return reply.no_content()
 
@@ -88,12 +89,13 @@ def delete_subscription(subscription: int) -> Response:
 @blueprint.get(f"{_SUBSCRIPTION}/event-stream")
 @access.needs("read", "gateway", "streams")
 def stream_events(subscription: int) -> Response:
-    found = _ask(subscription, lambda store: store.read(subscription, _owner()))
+    owner = _owner()
+    found = _ask(subscription, lambda store: store.read(subscription, owner))
     if request.method == "HEAD":
         return Response(mimetype="text/event-stream", headers=_HEADERS)
     context = current()
     stream = app_state().client.streams.open("sse", context.identity.user, context.environ.get("REMOTE_ADDR", ""))
-    events = EventStream(context, _owner(), found, stream, g.get("grant"), _last_event())
+    events = EventStream(context, owner, found, stream, g.get("grant"), _last_event())
     response = Response(iter(events), mimetype="text/event-stream", headers=_HEADERS)
     response.call_on_close(events.close)
     return response

@@ -76,8 +76,7 @@ def find_device(host: str, name: str) -> Device:
     found, parts = _HOST.fullmatch(host), name.split("/")
     if found is None or len(parts) != 3:
         raise BadRequest(f"expected host:port and domain/family/member, got {quoted(host)} and {quoted(name)}")
-    if not host.startswith("["):
-        check_name("host", found[1])
+    urls.check_host(found[1])
     for kind, part in zip(("domain", "family", "member"), parts, strict=True):
         check_name(kind, part)
     return Device(urls.find_tango_host(found[1], found[2] or _DEFAULT_PORT, writing=True), name)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from flask import Response, request
-from werkzeug.http import http_date
 
 from mtango_gevent.api import freshness, query, reply
+from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.api.v11 import ranges
 from mtango_gevent.values import JsonObject
@@ -23,13 +23,14 @@ def metadata(data: object) -> Response:
 
 
 def value(data: JsonObject, modified: int | None = None, began: float = freshness.LONG_AGO) -> Response:
-    """Return a value, reduced by the parameter `filter`, or with status 400 the failure in its place.
+    """Return a value, reduced by the parameter `filter`. modified, began: as in freshness.add_value_headers."""
+    return rendered(reply.render(data, query.filtered, modified), began)
 
-    modified, began: as in freshness.add_value_headers.
-    """
-    if data.get("quality") == "FAILURE":
-        return reply.json(data, 400)
-    return add_caching(reply.json(query.filtered(data)), freshness.left_of_value(began), modified)
+
+def rendered(content: Rendered, began: float | None, status: int = 200) -> Response:
+    """Return the response with this content. began: as in freshness.add_value_headers; None for metadata."""
+    response = Response(content.body, status, headers=content.headers)
+    return add_caching(response, reply.left(content, began), content.reusable)
 
 
 def listing(items: Sequence[T], shape: Callable[[T], JsonObject], began: float | None = None) -> Response:
@@ -42,32 +43,40 @@ def listing(items: Sequence[T], shape: Callable[[T], JsonObject], began: float |
     content = reply.render(
         [shape(item) for item in in_turns(wanted)], lambda shapes: [query.filtered(each) for each in in_turns(shapes)]
     )
-    response = Response(content.body, 200 if part is None else 206, headers=content.headers)
+    response = rendered(content, began, 200 if part is None else 206)
     response.headers.update(ranges.headers(part, len(items)))
-    return add_caching(response, reply.left(content, began))
+    return response
 
 
-def add_caching(response: Response, left: float, modified: int | None = None) -> Response:
+def add_caching(response: Response, left: float, reusable: bool = True) -> Response:
     """Add the caching headers to the response to a GET, and make it a 304 where the client has it already.
 
     left: seconds for which the response is fresh; browsers ask again for an older one, with its ETag.
-    modified: the time of a value, milliseconds since the epoch.
+    reusable: whether it has an ETag, which a failure has not.
     """
     if request.method not in ("GET", "HEAD"):
         return response
-    left = max(0.0, left)
-    fresh = f'no-transform, max-age={int(left)}, max-age-millis="{int(left * 1000)}"'
-    # A shared cache would answer clients that may not read this.
-    response.headers["Cache-Control"] = fresh if app_state().access.is_open else f"private, {fresh}"
-    response.headers["Expires"] = http_date(int(time.time()) + int(left))
-    date = freshness.last_modified(modified)
-    if date:
-        response.headers["Last-Modified"] = date
-    response.headers["ETag"] = freshness.etag(response.get_data())
-    if _is_unchanged(response):
+    response.headers.update(_caching_headers(left, freshness.etag(response.get_data()) if reusable else None))
+    if reusable and _is_unchanged(response):
         response.status_code = 304
         response.set_data(b"")
     return response
+
+
+def headers(content: Rendered, began: float) -> list[tuple[str, str]]:
+    """Return the headers of a value, for code that needs no Flask."""
+    etag = content.etag if content.reusable else None
+    return [*content.headers, *_caching_headers(reply.left(content, began), etag)]
+
+
+def _caching_headers(left: float, etag: str | None) -> list[tuple[str, str]]:
+    left = max(0.0, left)
+    fresh = f'no-transform, max-age={int(left)}, max-age-millis="{int(left * 1000)}"'
+    # A shared cache would answer clients that may not read this.
+    cache_control = fresh if app_state().access.is_open else f"private, {fresh}"
+    expires = freshness.http_time(int(time.time()) + int(left))
+    found = [("Cache-Control", cache_control), ("Expires", expires or "0")]
+    return [*found, ("ETag", etag)] if etag else found
 
 
 def _is_unchanged(response: Response) -> bool:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
+
 from flask import Blueprint, Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from mtango_gevent.api import (
     access,
@@ -13,10 +18,12 @@ from mtango_gevent.api import (
     pictures,
     query,
     reply,
+    timestamps,
     value_shapes,
 )
+from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import config, request_started
-from mtango_gevent.api.v11 import answers, urls
+from mtango_gevent.api.v11 import answers, ranges, urls
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, BadRequest
 from mtango_gevent.text import read_text
@@ -73,13 +80,12 @@ def read_value(device: Device, attribute: str) -> Response:
 
 def answer_value(device: Device, item: AttributeData, began: float = freshness.LONG_AGO) -> Response:
     """began: as in freshness.add_value_headers."""
-    response, time = _in_other_format(device, item), value_shapes.time_of(item)
+    response = _in_other_format(device, item)
     if response is None:
-        response = answers.value(shape_value(device, item), time, began)
-    else:
-        answers.add_caching(response, freshness.left_of_value(began), time)
-    response.headers["Vary"] = "Accept"
-    return response
+        return answers.rendered(render_value(device, item, query.filtered), began)
+    time = freshness.last_modified(value_shapes.time_of(item))
+    response.headers.update({"Vary": "Accept", **({"Last-Modified": time} if time else {})})
+    return answers.add_caching(response, freshness.left_of_value(began))
 
 
 def _in_other_format(device: Device, item: AttributeData) -> Response | None:
@@ -96,14 +102,38 @@ def _in_other_format(device: Device, item: AttributeData) -> Response | None:
         return Response(str(pictures.java_image(item)), headers=headers)
     if mimetype:
         return pictures.answer(item, mimetype)
-    if request.accept_mimetypes.best_match(["application/json", "text/plain"]) != "text/plain":
+    if not _prefers_text(request.headers.get("Accept", "")):
         return None
     return Response(reply.encode(value_shapes.bare_value(device, item)), mimetype="text/plain")
 
 
-def shape_value(device: Device, item: AttributeData) -> JsonObject:
-    """Return the shape of a value, or of the failure in its place, with the host and the device."""
-    return {**_owner(device), **value_shapes.shape_value(device, item)}
+def prefers_json(accept: str) -> bool:
+    """Return whether an Accept header prefers JSON to all other formats of a value."""
+    return pictures.prefers_json(accept) and not _prefers_text(accept)
+
+
+@functools.lru_cache(maxsize=256)
+def _prefers_text(accept: str) -> bool:
+    return parse_accept_header(accept, MIMEAccept).best_match(["application/json", "text/plain"]) == "text/plain"
+
+
+def render_value(device: Device, item: AttributeData, select: Callable[[JsonObject], object] | None = None) -> Rendered:
+    """Render a value in JSON. Raises DevFailed where it cannot be shown."""
+    timestamps.use_milliseconds()  # for a fast value nothing else has done it
+    return reply.render(_shape_value(device, item), select, value_shapes.time_of(item), "Accept")
+
+
+def render_values(device: Device, items: Sequence[AttributeData]) -> Rendered:
+    """Render values in JSON, as the listing of all of them."""
+    timestamps.use_milliseconds()
+    content = reply.render([value_shapes.shape_value(device, item) for item in items])
+    content.headers += ranges.headers(None, len(items)).items()
+    return content
+
+
+def _shape_value(device: Device, item: AttributeData) -> JsonObject:
+    """Return the shape of a value with the host and the device. Raises DevFailed where it cannot be shown."""
+    return {**_owner(device), **value_shapes.shape_or_raise(device, item)}
 
 
 def _owner(device: Device) -> JsonObject:
@@ -131,7 +161,7 @@ def read_history(device: Device, attribute: str) -> Response:
 @blueprint.put("/<attribute>/value")
 @access.needs("write", "attribute")
 def write_value(device: Device, attribute: str) -> Response:
-    return attribute_writes.put_value(device, attribute, lambda item: answers.value(shape_value(device, item)))
+    return attribute_writes.put_value(device, attribute, lambda item: answers.value(_shape_value(device, item)))
 
 
 @blueprint.put("/value")

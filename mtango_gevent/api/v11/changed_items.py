@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Response
 
+from mtango_gevent import limits
 from mtango_gevent.api import changes, failures, guard, reply, writes
 from mtango_gevent.api.access import Action, Change, Kind
 from mtango_gevent.api.query import check_name, quoted
@@ -16,7 +17,18 @@ from mtango_gevent.api.request_context import app_state
 from mtango_gevent.api.v11 import urls
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
-from mtango_gevent.errors import ApiError, BadRequest, DevFailed, NotFound, as_failure, explained, not_made, status_of
+from mtango_gevent.errors import (
+    ApiError,
+    BadRequest,
+    DevFailed,
+    NotFound,
+    as_failure,
+    check_limit,
+    explained,
+    not_made,
+    status_of,
+)
+from mtango_gevent.names import folded
 from mtango_gevent.values import JsonObject, RawInput
 
 _NOT_SHOWN = "it was done, but its result cannot be shown"
@@ -79,20 +91,22 @@ class Task:
 
 def answer_changes(task: Task) -> Response:
     """Make the changes that the body lists, of all devices at the same time, and answer each in its place."""
-    sent = writes.items()
-    hosts = {text: urls.parse_host(text) for text in {item["host"] for item in sent}}
-    found = [_item(task, each, hosts) for each in sent]
+    sent, client = writes.items(), app_state().client
+    hosts = {item["host"] for item in sent}
+    check_limit(len(hosts), limits.WILDCARDS, "hosts")
+    known = {host: urls.parse_host(host) for host in hosts}
+    found = [_item(task, each, known[each["host"]]) for each in client.concurrency.in_turns(sent)]
     items = [item for item in found if isinstance(item, Item)]
     _begin(task, items)
     if writes.asynchronous():
         return _answer_later(task, found)
-    app_state().client.ask_at_once(functools.partial(_change, task), _by_device(items))
+    client.ask_at_once(functools.partial(_change, task), _by_device(items))
     return reply.json([_shape(task, *each) for each in zip(sent, found, strict=True)])
 
 
-def _item(task: Task, sent: JsonObject, hosts: Mapping[str, TangoHost | None]) -> Item | Exception:
+def _item(task: Task, sent: JsonObject, host: TangoHost | None) -> Item | Exception:
     """Return the change that a part of the body asks for, or why there can be none."""
-    host, parts = hosts[sent["host"]], sent["device"].split("/")
+    parts = sent["device"].split("/")
     if host is None:
         return NotFound(f"expected a Tango host that is served, got {quoted(sent['host'])}")
     try:
@@ -111,11 +125,16 @@ def _begin(task: Task, items: Sequence[Item]) -> None:
     begun = changes.begin_items(task.action, task.kind, [(item.device, item.name, item.raw) for item in items])
     for item, (refusal, change) in zip(items, begun, strict=True):
         item.failure, item.change = refusal, change
-        try:
-            guard.check_device(item.device)
-        except DevFailed as failure:
-            item.failure = refusal or failure
-            changes.note_failure(item.noted, failure)
+        if refusal is None:
+            _check_device(item)
+
+
+def _check_device(item: Item) -> None:
+    try:
+        guard.check_device(item.device)
+    except DevFailed as failure:
+        item.failure = failure
+        changes.note_failure(item.noted, failure)
 
 
 def _by_device(items: Sequence[Item]) -> list[list[Item]]:
@@ -123,7 +142,7 @@ def _by_device(items: Sequence[Item]) -> list[list[Item]]:
     by_device: dict[str, list[Item]] = {}
     for item in items:
         if item.failure is None:
-            by_device.setdefault(item.device.full_name.lower(), []).append(item)
+            by_device.setdefault(folded(item.device.full_name), []).append(item)
     return list(by_device.values())
 
 

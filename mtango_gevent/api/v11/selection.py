@@ -5,7 +5,8 @@ A wildcard is host[:port]/domain/family/member/item: its device may be a pattern
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mtango_gevent import limits
@@ -33,6 +34,13 @@ class Wildcard(NamedTuple):
     @property
     def is_pattern(self) -> bool:
         return "*" in self.device
+
+
+class Match(NamedTuple):
+    """A device that a wildcard matches. item: as in the wildcard."""
+
+    device: Device
+    item: str
 
 
 class Failed(NamedTuple):
@@ -72,12 +80,15 @@ def select(listing: Listing) -> tuple[list[Selected], list[Failed]]:
     texts = query.wildcards_with_text()
     if not texts:
         raise BadRequest("expected a parameter wildcard, host:port/domain/family/member/name, got none")
-    wildcards = list(filter(None, map(_parse, texts)))
-    failed: list[Failed] = []
-    names = _by_device(_devices(listing.kind, wildcards, failed))
+    wildcards, client = list(filter(None, map(_parse, texts))), app_state().client
+    matches = list(
+        itertools.chain.from_iterable(client.ask_at_once(lambda each: _match(listing.kind, each), wildcards))
+    )
+    failed = [match for match in matches if isinstance(match, Failed)]
+    names = _by_device(match for match in matches if not isinstance(match, Failed))
     _raise_refusal(names, failed)
     check_limit(len(names), limits.DEVICES, "devices")
-    found = app_state().client.ask_at_once(lambda item: _list(listing, *item), list(names.items()))
+    found = client.ask_at_once(lambda item: _list(listing, *item), list(names.items()))
     selected = [item for item in found if isinstance(item, Selected)]
     check_limit(sum(len(item.infos) for item in selected), limits.ITEMS, "items")
     return selected, failed + [item for items in found if isinstance(items, list) for item in items]
@@ -93,20 +104,20 @@ def _parse(text: str) -> Wildcard | None:
     return Wildcard(host, device, item) if host else None
 
 
-def _devices(kind: Kind, wildcards: Iterable[Wildcard], failed: list[Failed]) -> Iterator[tuple[Device, str]]:
-    """Yield (device, name of an item or ALL) for each device that a wildcard matches; add what fails to `failed`."""
-    for wildcard in wildcards:
-        asked = Device(wildcard.host, wildcard.device)
-        try:
-            for name in _names(kind, wildcard, asked):
-                device = Device(wildcard.host, name)
-                refusal = _refusal(kind, device, wildcard.item)
-                if refusal is None:
-                    yield device, wildcard.item
-                else:
-                    failed.append(Failed(device, wildcard.item, refusal))
-        except (ApiError, DevFailed) as error:
-            failed.append(Failed(asked, wildcard.item, error))
+def _match(kind: Kind, wildcard: Wildcard) -> list[Match | Failed]:
+    """Return the devices that a wildcard matches, each with the name of an item or ALL, and what fails."""
+    asked = Device(wildcard.host, wildcard.device)
+    try:
+        devices = [Device(wildcard.host, name) for name in _names(kind, wildcard, asked)]
+    except (ApiError, DevFailed) as error:
+        return [Failed(asked, wildcard.item, error)]
+    refusals = {
+        device: _refusal(kind, device, wildcard.item) for device in app_state().client.concurrency.in_turns(devices)
+    }
+    return [
+        Failed(device, wildcard.item, refusal) if refusal else Match(device, wildcard.item)
+        for device, refusal in refusals.items()
+    ]
 
 
 def _names(kind: Kind, wildcard: Wildcard, asked: Device) -> list[str]:
@@ -132,7 +143,7 @@ def _raise_refusal(names: object, failed: Sequence[Failed]) -> None:
         raise failed[0].error
 
 
-def _by_device(found: Iterable[tuple[Device, str]]) -> dict[Device, list[str]]:
+def _by_device(found: Iterable[Match]) -> dict[Device, list[str]]:
     """Return the names of items by device, each device once."""
     by_device: dict[Device, list[str]] = {}
     for device, name in app_state().client.concurrency.in_turns(found):

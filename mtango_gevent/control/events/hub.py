@@ -29,7 +29,7 @@ from mtango_gevent.errors import DevFailed, tango_failure
 
 # Seconds for which a subscription is kept after the last stream has left it: a client comes back a second after its
 # connection was lost. Long polls leave after each event, and may take as long as `event_linger` to come back.
-_STREAM_LINGER = 3.0
+_STREAM_LINGER = 2.0
 
 # Subscriptions that are tried for a feed.
 _TRIES = 3

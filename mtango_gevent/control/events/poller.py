@@ -36,7 +36,7 @@ class EventPoller:
         self._guard = NativeLock()  # held for dictionary work only
         self._open: set[Subscription] = set()  # retired ones too
         self._polled_now: set[str] = set()
-        self._first: dict[str, list[Subscription]] = {}  # whose first values are to be read, by device
+        self._first: dict[str, dict[Subscription, None]] = {}  # whose first values are to be read, by device
         self._unresponsive_until: dict[str, float] = {}  # devices that did not answer
         self._running = False
 
@@ -62,7 +62,7 @@ class EventPoller:
         with self._guard:
             if not subscription.is_new or url in self._unresponsive_until:
                 return  # the next look reads it
-            self._first.setdefault(url, []).append(subscription)
+            self._first.setdefault(url, {})[subscription] = None
             if url in self._polled_now:
                 return  # and it comes next
             self._polled_now.add(url)
@@ -121,9 +121,15 @@ class EventPoller:
             self._end_poll(url, failure)
 
     def _next_first(self, url: str) -> Subscription | None:
+        """Return the next subscription whose first value is to be read, unless it is there meanwhile."""
         with self._guard:
-            first = self._first.get(url)
-            return first.pop(0) if first else None
+            first = self._first.get(url, {})
+            while first:
+                subscription = next(iter(first))
+                del first[subscription]
+                if subscription.is_new:
+                    return subscription
+        return None
 
     def _end_poll(self, url: str, failure: DevFailed | None) -> None:
         self._unresponsive_until.pop(url, None)

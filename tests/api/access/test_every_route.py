@@ -31,6 +31,7 @@ class Case(NamedTuple):
 
 
 _API = Case("read", "gateway")
+_ABSENT = Case("read", "gateway", fails=True)  # of a subscription that is not there
 _DEVICE = Case("read", "device")
 _CONFIGURE = Case("configure", "device", '{"access_test": ["1"]}')
 
@@ -78,6 +79,11 @@ CASES = {
     "rc3.properties.put_property POST": Case("configure", "device", query="?value=1"),
     "rc3.properties.put_property PUT": Case("configure", "device", query="?value=1"),
     "rc3.properties.show_property GET": _DEVICE,
+    "streams.subscriptions.create_subscription POST": Case("read", "gateway", "[]"),
+    "streams.subscriptions.delete_subscription DELETE": _ABSENT,
+    "streams.subscriptions.extend_subscription PUT": Case("read", "gateway", "[]", fails=True),
+    "streams.subscriptions.show_subscription GET": _ABSENT,
+    "streams.subscriptions.stream_events GET": _ABSENT,
     "streams.websocket.make_token GET": _API,
     "streams.websocket.open_stream GET": _API,
     "streams.websocket.refuse_request GET": _API,
@@ -138,7 +144,7 @@ V11_CASES = {
     "pipes.list_pipes GET": _DEVICE,
     "pipes.read_pipe GET": _DEVICE,
     "pipes.show_pipe GET": _DEVICE,
-    "pipes.write_pipe PUT": Case("write", "device", "[]"),
+    "pipes.write_pipe PUT": Case("write", "device", "[]", fails=True),
     "properties.delete_property DELETE": Case("configure", "device"),
     "properties.list_properties GET": _DEVICE,
     "properties.put_properties POST": _CONFIGURE,
@@ -161,6 +167,7 @@ NAMES = {
     "kind": "change",
     "cache": "attributes",
     "name": "rc3",
+    "subscription": 1,  # which is not there
 }
 
 

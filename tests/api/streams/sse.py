@@ -58,7 +58,8 @@ class EventSource:
 
     def _read(self) -> None:
         """Make the request and read its response, in one thread, as WSGI servers do."""
-        response = Client(self._app).get(self._url, headers=self._sent, buffered=False)
+        client, environ = Client(self._app, use_cookies=False), {"REMOTE_ADDR": "127.0.0.1"}
+        response = client.get(self._url, headers=self._sent, buffered=False, environ_overrides=environ)
         self.status, self.headers = response.status_code, response.headers
         self._opened.set()
         parsed = 0

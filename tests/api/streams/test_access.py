@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import bcrypt
+import orjson
 import pytest
 from webtest import TestApp
 
@@ -42,14 +44,10 @@ class Users:
         client = TestApp(self.streams.client.app, extra_environ={"REMOTE_ADDR": PROXY})
         named = {name.replace("_", "-"): text for name, text in headers.items()}
         named |= {"X-Remote-User": user} if user else {}
-        call: Any = getattr(client, f"{method.lower()}_json")
-        options = {} if targets is None else {"params": targets}
-        return call(SUBSCRIPTIONS + path, headers=named, status="*", **options)
+        options: dict[str, Any] = {} if targets is None else {"body": orjson.dumps(targets)}
+        return client.request(SUBSCRIPTIONS + path, method=method, headers=named, status="*", **options)
 
     def follow(self, path: str, **headers: str) -> EventSource:
-        return self.streams.follow(0, **headers) if not path else self._follow(path, headers)
-
-    def _follow(self, path: str, headers: dict[str, str]) -> EventSource:
         named = {name.replace("_", "-"): text for name, text in headers.items()}
         source = EventSource(self.streams.client.app, SUBSCRIPTIONS + path, named)
         self.streams._open.append(source)
@@ -183,9 +181,6 @@ def test_stream_ends_when_its_credentials_are_not_valid_any_more(
 ) -> None:
     monkeypatch.setattr(event_stream, "_CHECK_EVERY", 0.2)
     passwords = tmp_path / "htpasswd"
-    passwords.write_text("anna:$2y$04$F5uyUUDfhdsmDQX9hMdJ4.qsXNvzJ9m2gBcqDkG2t9GRrCyTwPs8e\n", "utf-8")
-    import bcrypt
-
     passwords.write_text(f"anna:{bcrypt.hashpw(b'right', bcrypt.gensalt(4)).decode()}\n", "utf-8")
     streams = make_streams(auth=("basic",), auth_basic_file=str(passwords))
     credentials = "Basic YW5uYTpyaWdodA=="

@@ -47,6 +47,7 @@ def test_metadata_is_fresh_for_as_long_as_the_settings_say(caching: TestApp, v11
 
 def test_failed_item_is_not_fresh(caching: TestApp, v11_demo_url: str) -> None:
     headers = caching.get(f"{v11_demo_url}/attributes/value?attr=ampli&attr=nope").headers
+    assert "ETag" not in headers
     assert headers["Cache-Control"] == 'no-transform, max-age=0, max-age-millis="0"'
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
+from mtango_gevent.control.reads import Reading
+from tests.api.rc3.test_bad_items import SHOWN, VALUES, Altered, device_that, good_value  # noqa: F401 (a fixture)
 from tests.conftest import HAS_PIPES
 
 LISTS = ("attributes", "commands", *(["pipes"] if HAS_PIPES else []))
@@ -84,3 +86,12 @@ def test_other_failures_are_as_they_are(client: TestApp, v11_host_url: str, v11_
 def test_rc3_keeps_status_200(client: TestApp, demo_url: str, make_client: Callable[..., TestApp]) -> None:
     failure = client.get(f"{demo_url}/attributes/nope", status=200).json
     assert failure["quality"] == "FAILURE"
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_value_that_cannot_be_shown_is_400(client: TestApp, v11_demo_url: str, good_value: Any, kind: str) -> None:  # noqa: F811
+    url = f"{v11_demo_url}/attributes/ampli/value"
+    with device_that(read_value=Reading(Altered(good_value, **VALUES[kind]), 0.0)):
+        for _ in range(2):  # the second time without Flask
+            answer = client.get(url, status=200 if kind in SHOWN else 400)
+            assert ("value" in answer.json) == (kind in SHOWN)
