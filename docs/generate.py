@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import functools
+import os
 import re
 import sys
 import textwrap
