@@ -143,7 +143,8 @@ def test_streams_of_a_client_are_limited(make_streams: Callable[..., Streams]) -
     streams = make_streams(stream_client_limit=1)
     id = streams.create()["id"]
     first = streams.follow(id)
-    refused = streams.client.get(f"{SUBSCRIPTIONS}/{id}/event-stream", status=503)
+    here = {"REMOTE_ADDR": "127.0.0.1"}
+    refused = streams.client.get(f"{SUBSCRIPTIONS}/{id}/event-stream", status=503, extra_environ=here)
     assert refused.json["errors"][0]["reason"] == "MTANGO_TooManyStreams"
     first.close()
     streams.follow(id).close()
