@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import os
 import re
 import sys
@@ -23,7 +24,7 @@ from mtango_gevent.errors import STATUS_OF_REASON
 from mtango_gevent.serving import cli
 
 ROOT = Path(__file__).parent.parent
-DEVICE = "/hosts/{host}/{port}/devices/{domain}/{family}/{member}"
+DEVICES = tuple(f"/hosts/{host}/devices/{{domain}}/{{family}}/{{member}}" for host in ("{host}/{port}", "{host}"))
 METHODS = ("get", "put", "post", "delete")
 
 # Statuses of the refusals that every operation has; the page names them once.
@@ -134,6 +135,7 @@ EXTRAS = {
         "google-re2",
         "the parameters `domain`, `family` and `member` of mtango-py, which answer 501 without it",
     ),
+    "redis": ("redis-py", "`MTANGO_STORE`: subscriptions of gateways on several machines"),
     "demo": ("pytango-db", "`mtango-gevent demo`"),
     "pipes": (
         "PyTango 10.0.4",
@@ -270,8 +272,11 @@ def _operations(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _operation(document: dict[str, Any], path: str, method: str, item: dict[str, Any]) -> Iterator[str]:
-    operation = item[method]
-    yield f"#### `{method.upper()} {path.replace(DEVICE, '{device}')}`\n"
+    operation, short = (
+        item[method],
+        functools.reduce(lambda short, device: short.replace(device, "{device}"), DEVICES, path),
+    )
+    yield f"#### `{method.upper()} {short}`\n"
     yield f"{operation['summary']}.\n"
     if operation.get("description"):
         yield operation["description"].rstrip() + "\n"

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 import pytest
 import yaml
@@ -34,10 +34,10 @@ from tests.waiting import wait_until
 load = functools.partial(yaml.load, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # ten times as fast
 
 FOLDER = Path(__file__).parent.parent / "swagger"
-TEXTS = {name: (FOLDER / f"{name}.yml").read_text("utf-8") for name in ("main", "rc3", "sys")}
+TEXTS = {name: (FOLDER / f"{name}.yml").read_text("utf-8") for name in ("main", "rc3", "v11", "sys")}
 DOCUMENTS = {name: load(text) for name, text in TEXTS.items()}
 API = "/tango/rest"
-BASES = {"main": API, "rc3": f"{API}/rc3", "sys": f"{API}/sys"}
+BASES = {"main": API, "rc3": f"{API}/rc3", "v11": f"{API}/v11", "sys": f"{API}/sys"}
 """Where the paths of each file begin."""
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
@@ -132,8 +132,10 @@ class Operation:
 
     def example_requests(self, **changes: object) -> Iterator[Request]:
         """With the examples of the parameters, but for some parts of the path; then with each example of a body."""
-        path = {parameter["name"]: parameter["example"] for parameter in self.parameters("path")}
-        url = self.url.format(**{**path, **changes})
+        path = {parameter["name"]: parameter["example"] for parameter in self.parameters("path")} | changes
+        if "{port}" not in self.path and "host" in path:  # of v11: one part of the path
+            path["host"] = f"{str(path['host']).partition(';')[0]};port={path.get('port', 10000)}"
+        url = self.url.format(**path)
         query: dict[str, Any] = {}
         for node in self.parameters("query"):
             if "example" in node:
@@ -290,7 +292,7 @@ def test_files_describe_the_routes_of_the_application(app: Flask) -> None:
     routes = {
         f"{method} {as_described(plain)}"
         for rule in app.url_map.iter_rules()
-        if rule.rule.startswith(API)
+        if rule.rule.startswith(API) and not rule.rule.startswith(f"{API}/v10")  # which answers as v11
         for plain in each_choice(rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
@@ -546,6 +548,104 @@ PIPES_REFUSED = [
 ]
 
 
+V11 = f"{API}/v11"
+V11_HOST = f"{V11}/hosts/{{matrix_host}}"
+V11_DEVICE, V11_MISSING = f"{V11_HOST}/devices/sys/tg_test/1", f"{V11_HOST}/devices/sys/tg_test/99"
+V11_TYPES = f"{V11_HOST}/devices/demo/types/1"
+V11_DOUBLE, V11_LONG = f"{V11_DEVICE}/attributes/double_scalar", f"{V11_TYPES}/attributes/long_scalar"
+V11_BLOB, V11_ECHO = f"{V11_TYPES}/pipes/blob", f"{V11_TYPES}/commands/EchoDevLong"
+EXAMPLE_HOST = "localhost:10000"
+WILDCARD = f"?wildcard={EXAMPLE_HOST}/sys/tg_test/1"
+PROPERTIES_OF_V11 = [f"{V11_DOUBLE}/properties", f"{V11_TYPES}/properties"]
+OF_MANY = [("attributes", "value", 5), ("attributes/value", "value", 5), ("commands", "input", 5)]
+
+
+def of_many(name: str, key: str, value: Any) -> Body:
+    """One change of the device of all types."""
+    return as_json([{"host": EXAMPLE_HOST, "device": "demo/types/1", "name": name, key: value}])
+
+
+V11_READ = [
+    *under(V11, "", "/", "/devices/tree", "/devices/tree?host=localhost:10000&host=elsewhere&wildcard=sys/*/*"),
+    *under(V11_HOST, "", "?filter=name", "/devices", "/devices?wildcard=sys/*&wildcard=x/*", "/devices/tree"),
+    *under(V11_HOST, "/devices/sys", "/devices/sys/tg_test", "/devices/nope"),
+    *under(V11_DEVICE, "", "/state", "/attributes", "/commands", "/properties", "/pipes"),
+    *under(V11_MISSING, "/state"),
+    *under(f"{V11_DEVICE}/attributes", "/double_scalar", "/State", "/wave", "/wave/properties", "/info?attr=wave"),
+    *under(f"{V11_DEVICE}/attributes", "/State/value", "/wave/value", "/short_image_ro/value", "/enum_scalar/value"),
+    *under(f"{V11_DEVICE}/attributes", "/value", "/value?attr=wave&attr=no_value&attr=nope&attr=short_image_ro"),
+    *under(f"{V11_TYPES}/attributes", "/encoded_scalar/value", "/nonfinite_image/value", "/quality_invalid/value"),
+    *under(V11_DOUBLE, "/info", "/history", "/properties/abs_change"),
+    *under(V11_DOUBLE, "/change?last=1", "/periodic?last=1", "/archive?last=1", "/user?last=1"),
+    *under(f"{V11_DEVICE}/commands", "/State", "/DevVarLongStringArray", "/State/history"),
+    *under(f"{V11_DEVICE}/properties", "/numbers", "/nope"),
+    *under(f"{V11}/attributes", f"{WILDCARD}/*", f"/value{WILDCARD}/*", f"/value{WILDCARD}/WAVE"),
+    *under(V11, f"/commands{WILDCARD}/*", f"/pipes{WILDCARD}/*", f"/pipes/value{WILDCARD}/*"),
+]
+V11_IN_PART = [
+    *under(V11_HOST, "/devices?range=0-1"),
+    *under(V11_DEVICE, "/attributes?range=0-1", "/attributes/value?attr=State&attr=nope&range=1-2"),
+    *under(V11_DEVICE, "/commands?range=2-4", "/attributes/info?attr=State&range=0-1"),
+    *under(V11, f"/attributes{WILDCARD}/*&range=0-2"),
+]
+V11_WRITTEN = [
+    *put(V11_LONG, "/value?v=5", "/value?v=5&filter=value"),
+    *sent(put(V11_LONG, "/value?v=5", "/value?v=6"), as_json({})),
+    *sent(put(V11_LONG, "/value"), as_json(7), as_text("7")),
+    *put(f"{V11_TYPES}/attributes/value", "?long_scalar=7&nope=1"),
+    *sent(put(f"{V11_TYPES}/attributes/value"), as_json({"long_scalar": 1})),
+    *sent(put(V11_DOUBLE, "/info"), as_json({"label": "Double"})),
+    *(request for base in PROPERTIES_OF_V11 for request in put_or_post(base, "?limits=1,2&calibrated_by=me")),
+    *(request for base in PROPERTIES_OF_V11 for request in sent(put_or_post(base), as_json({"limits": ["1"]}))),
+    *(request for base in PROPERTIES_OF_V11 for request in put_or_post(f"{base}/limits", "?value=1&value=2")),
+    *put(V11_DEVICE, "/commands/DevVoid"),
+    *sent(put(V11_DEVICE, "/commands/DevVoid"), as_json({})),
+    *sent(put(V11_ECHO), as_json(5), as_json({"host": "x", "device": "y", "name": "z", "input": 5})),
+    *(
+        request
+        for path, key, value in OF_MANY
+        for name in (("EchoDevLong", "nope") if key == "input" else ("long_scalar", "nope"))
+        for request in sent(put(f"{V11}/{path}"), of_many(name, key, value))
+    ),
+    *sent(put(V11, "/pipes/value"), of_many("nope", "data", [])),
+]
+V11_DELETED = [request for base in PROPERTIES_OF_V11 for request in delete(base, "/limits")]
+V11_LATER = [
+    *put(V11_LONG, "/value?v=5&async=true"),
+    *put(f"{V11_TYPES}/attributes/value", "?long_scalar=7&async"),
+    *sent(put(V11_DOUBLE, "/info?async=true"), as_json({"label": "Double"})),
+    *(request for base in PROPERTIES_OF_V11 for request in put_or_post(base, "?limits=1&async")),
+    *(request for base in PROPERTIES_OF_V11 for request in put_or_post(f"{base}/limits", "?value=1&async")),
+    *sent(put(f"{V11_ECHO}?async"), as_json(5)),
+    *(
+        request
+        for path, key, value in OF_MANY
+        for name in ("EchoDevLong" if key == "input" else "long_scalar",)
+        for request in sent(put(f"{V11}/{path}?async"), of_many(name, key, value))
+    ),
+]
+V11_REFUSED = [
+    *under(V11, "/hosts", "/attributes", "/attributes/value", "/commands", "/pipes", "/pipes/value"),
+    *under(f"{V11}/hosts/host;ports=1", "", "/devices"),
+    *under(f"{V11_DEVICE}/attributes", "/throw_exception/value", "/a%00b"),
+    *put(V11_LONG, "/value", "/value?v=abc", "/value?v=1&v=2"),
+    *put(f"{V11_TYPES}/attributes", "/value", "/long_scalar/info"),
+    *(request for base in PROPERTIES_OF_V11 for request in put_or_post(base, "", "/limits")),
+    *(request for base in PROPERTIES_OF_V11 for request in delete(base, f"/{LONG_NAME}")),
+    *sent(put(V11_ECHO), as_json({"input": "x"}), as_text("five")),
+    *sent(put(V11, "/attributes", "/attributes/value", "/commands", "/pipes/value"), as_json({}), as_json([1])),
+]
+V11_MISSED = [
+    *under(V11_MISSING, "", "/attributes", "/commands", "/properties", "/attributes/value?attr=State"),
+    *under(f"{V11_DEVICE}/attributes", "/nope", "/nope/value", "/nope/info", "/nope/history", "/nope/properties"),
+    *under(V11_DOUBLE, "/properties/nope"),
+    *under(f"{V11_DEVICE}/commands", "/nope", "/nope/history"),
+    *put(f"{V11_DEVICE}/commands", "/nope"),
+]
+V11_NO_PART = under(f"{V11_DEVICE}/attributes?range=", "", "1", "5-5", "9999-10000", "a-b")
+V11_PIPES = [V11_BLOB, f"{V11_BLOB}/value", *sent(put(f"{V11_BLOB}/value"), as_json(BLOB_OF_ALL["data"]))]
+
+
 def expected(status: int, requests: Sequence[Request | str]) -> list[tuple[int, Request]]:
     """A URL alone is read."""
     return [(status, Request(request) if isinstance(request, str) else request) for request in requests]
@@ -571,6 +671,15 @@ TABLE = [
     *expected(with_pipes(200), [*PIPES_WRITTEN, *PIPES_FAILING]),
     *expected(with_pipes(204), PIPES_LATER),
     *expected(with_pipes(400), PIPES_REFUSED),
+    *expected(200, [*V11_READ, *V11_WRITTEN]),
+    *expected(206, V11_IN_PART),
+    *expected(204, [*V11_DELETED, *V11_LATER]),
+    *expected(400, V11_REFUSED),
+    *expected(404, V11_MISSED),
+    *expected(416, V11_NO_PART),
+    *expected(with_pipes(200), V11_PIPES),
+    *expected(with_pipes(204), sent(put(f"{V11_BLOB}/value?async"), as_json(BLOB_OF_ALL["data"]))),
+    *expected(with_pipes(400), sent(put(f"{V11_BLOB}/value"), as_json([{"name": "x"}]))),
 ]
 """The status that each request is answered with."""
 
@@ -586,15 +695,24 @@ OTHER_SETTINGS: dict[str, dict[str, Any]] = {
 
 def find_operation(app: Flask, request: Request) -> Operation:
     """The operation that a request means."""
-    path, method = unquote(urlsplit(request.url.format(tango_host="host/1")).path), request.method.upper()
+    url = request.url.replace("{tango_host}", "host/1").replace("{matrix_host}", "host;port=1")
+    path, method = unquote(urlsplit(url).path), request.method.upper()
     rule, arguments = app.url_map.bind("").match(path, method, return_rule=True)
     plain = CHOICE.sub(lambda choice: arguments[choice[2]], rule.rule)
     return next(found for found in OPERATIONS if str(found) == f"{method} {as_described(plain)}")
 
 
 def ask(client: TestApp, request: Request, **headers: str) -> TestResponse:
-    url = request.url.format(tango_host=os.environ["TANGO_HOST"].replace(":", "/"))
-    body = {"body": request.body.encoded(), "content_type": request.body.media_type} if request.body else {}
+    host = os.environ["TANGO_HOST"]
+    url = request.url.replace("{tango_host}", host.replace(":", "/")).replace(
+        "{matrix_host}", host.replace(":", ";port=")
+    )
+    for spelled in (EXAMPLE_HOST, quote(EXAMPLE_HOST)):  # of v11, in queries and in bodies
+        url = url.replace(spelled, host)
+    body: dict[str, Any] = {}
+    if request.body:
+        content = request.body.encoded().replace(EXAMPLE_HOST.encode(), host.encode())
+        body = {"body": content, "content_type": request.body.media_type}
     return client.request(url, method=request.method.upper(), headers=headers, expect_errors=True, **body)
 
 

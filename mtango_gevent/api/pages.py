@@ -13,7 +13,7 @@ from mtango_gevent.errors import NotFound
 
 blueprint = Blueprint("pages", __name__, template_folder="../templates")
 
-SWAGGER = ("main", "rc3", "sys")
+SWAGGER = ("main", "rc3", "v11", "sys")
 
 # Pages load nothing from elsewhere, run no script, and are in no frame of another page.
 _HEADERS = {

@@ -7,9 +7,11 @@
 import {createRequire} from "node:module";
 import {createInterface} from "node:readline";
 import {join} from "node:path";
+import {setTimeout as sleep} from "node:timers/promises";
 
 const [gateway, page, folder] = process.argv.slice(2);
 const RECONNECT_MS = 3000;
+const CALL_MS = 20_000;
 
 // --- requests ---
 
@@ -99,7 +101,8 @@ const calls = {
 for await (const line of createInterface({input: process.stdin})) {
     const {call, ...given} = JSON.parse(line);
     try {
-        console.log(JSON.stringify({result: await calls[call](given)}));
+        const late = sleep(CALL_MS, undefined, {ref: false}).then(() => Promise.reject(new Error(`${call}: no answer`)));
+        console.log(JSON.stringify({result: await Promise.race([calls[call](given), late])}));
     } catch (failure) {
         console.log(JSON.stringify({failure: failure instanceof Error ? {message: failure.stack} : failure}));
     }
