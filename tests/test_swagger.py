@@ -185,6 +185,9 @@ OPERATIONS = [
     if method in METHODS
 ]
 
+REFUSED_ALWAYS = "refuseListOfHosts"
+"""The operation that answers no request; tango-rest-client expects that."""
+
 each_file = pytest.mark.parametrize("file", DOCUMENTS)
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 each_operation_that_writes = pytest.mark.parametrize(
@@ -249,7 +252,7 @@ def test_operation_that_answers_in_parts_takes_a_range(operation: Operation) -> 
 @each_operation
 def test_operation_has_an_example_of_success(operation: Operation) -> None:
     succeeding = [status for status in operation.replies() if status < 300]
-    assert succeeding
+    assert succeeding or operation.description["operationId"] == REFUSED_ALWAYS
     for status in succeeding:
         assert status == 204 or list(operation.examples(status))
 
@@ -567,19 +570,20 @@ def of_many(name: str, key: str, value: Any) -> Body:
 
 V11_READ = [
     *under(V11, "", "/", "/devices/tree", "/devices/tree?host=localhost:10000&host=elsewhere&wildcard=sys/*/*"),
-    *under(V11_HOST, "", "?filter=name", "/devices", "/devices?wildcard=sys/*&wildcard=x/*", "/devices/tree"),
+    *under(V11_HOST, "", "/devices", "/devices?wildcard=sys/*&wildcard=x/*", "/devices/tree"),
     *under(V11_HOST, "/devices/sys", "/devices/sys/tg_test", "/devices/nope"),
     *under(V11_DEVICE, "", "/state", "/attributes", "/commands", "/properties", "/pipes"),
     *under(V11_MISSING, "/state"),
     *under(f"{V11_DEVICE}/attributes", "/double_scalar", "/State", "/wave", "/wave/properties", "/info?attr=wave"),
     *under(f"{V11_DEVICE}/attributes", "/State/value", "/wave/value", "/short_image_ro/value", "/enum_scalar/value"),
-    *under(f"{V11_DEVICE}/attributes", "/value", "/value?attr=wave&attr=no_value&attr=nope&attr=short_image_ro"),
+    *under(f"{V11_DEVICE}/attributes", "/value", "/value?attr=wave&attr=no_value&attr=nope"),
     *under(f"{V11_TYPES}/attributes", "/encoded_scalar/value", "/nonfinite_image/value", "/quality_invalid/value"),
     *under(V11_DOUBLE, "/info", "/history", "/properties/abs_change"),
     *under(V11_DOUBLE, "/change?last=1", "/periodic?last=1", "/archive?last=1", "/user?last=1"),
     *under(f"{V11_DEVICE}/commands", "/State", "/DevVarLongStringArray", "/State/history"),
     *under(f"{V11_DEVICE}/properties", "/numbers", "/nope"),
-    *under(f"{V11}/attributes", f"{WILDCARD}/*", f"/value{WILDCARD}/*", f"/value{WILDCARD}/WAVE"),
+    *under(f"{V11}/attributes", f"{WILDCARD}/*", f"/value{WILDCARD}/WAVE"),
+    f"{V11}/attributes/value?wildcard={EXAMPLE_HOST}/demo/types/1/*",
     *under(V11, f"/commands{WILDCARD}/*", f"/pipes{WILDCARD}/*", f"/pipes/value{WILDCARD}/*"),
 ]
 V11_IN_PART = [
@@ -589,7 +593,7 @@ V11_IN_PART = [
     *under(V11, f"/attributes{WILDCARD}/*&range=0-2"),
 ]
 V11_WRITTEN = [
-    *put(V11_LONG, "/value?v=5", "/value?v=5&filter=value"),
+    *put(V11_LONG, "/value?v=5"),
     *sent(put(V11_LONG, "/value?v=5", "/value?v=6"), as_json({})),
     *sent(put(V11_LONG, "/value"), as_json(7), as_text("7")),
     *put(f"{V11_TYPES}/attributes/value", "?long_scalar=7&nope=1"),
