@@ -825,6 +825,13 @@ def test_picture_is_as_described(client: TestApp, app: Flask, attribute: str, re
     find_operation(app, request).check_reply(reply)
 
 
+OTHER_STATUSES = {
+    REFUSED_ALWAYS: 400,
+    "readCommandHistory": 400,  # the command of the examples is not polled
+    **({} if HAS_PIPES else dict.fromkeys(("listPipes", "listPipesOfMany", "readPipesOfMany"), 416)),  # of no items
+}
+"""The statuses of v11 where the examples cannot succeed."""
+
 WRITABLE_PIPE = {"domain": "demo", "family": "types", "pipe": "blob"}
 """The device of the examples has none."""
 
@@ -843,7 +850,7 @@ def test_examples_can_be_used(client: TestApp, operation: Operation, tango_syste
     port = tango_system.tango_host.rpartition(":")[2]  # what writes has to name TANGO_HOST
     for request in operation.example_requests(**elsewhere, port=port):
         reply = ask(client, request)
-        assert reply.status_int in (200, 204, 206, 501)
+        assert reply.status_int in (200, 204, 206, 501, OTHER_STATUSES.get(operation.description["operationId"]))
         operation.check_reply(reply)
         if operation.method != "get" and reply.status_int == 200 and isinstance(reply.json, dict):
             assert "errors" not in reply.json
@@ -869,12 +876,23 @@ def test_host_that_is_not_served_is_refused_as_described(client_of_no_database: 
     operation.check_reply(reply)
 
 
+STATUSES_WITHOUT_DATABASE = {
+    "showTreeOfHost": 200,  # of a host that is not alive
+    "showState": 200,  # UNKNOWN
+    **dict.fromkeys(("listAttributes", "listCommands", "listPipes"), 400),  # which tango-rest-client can read
+}
+"""Of operations of v11, where others answer 501 or 503."""
+
+
 @each_operation_of_a_host
 def test_database_out_of_reach_is_as_described(client_of_no_database: TestApp, operation: Operation) -> None:
     reply = ask(client_of_no_database, next(operation.example_requests(host="127.0.0.1", port=1)))
+    operation.check_reply(reply)
+    if operation.file == "v11" and operation.description["operationId"] in STATUSES_WITHOUT_DATABASE:
+        assert reply.status_int == STATUSES_WITHOUT_DATABASE[operation.description["operationId"]]
+        return
     each_failed = reply.status_int == 200 and {item["quality"] for item in reply.json} == {"FAILURE"}
     assert each_failed if operation.description["operationId"] == "writeValues" else reply.status_int in (501, 503)
-    operation.check_reply(reply)
 
 
 @pytest.mark.parametrize(("rc3_errors", "status"), [("tango", 200), ("http", 503)])
