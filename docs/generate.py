@@ -66,6 +66,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_Http413": ("413", "The body or the form is too large."),
     "MTANGO_Http415": ("415", "The body has a `Content-Encoding`."),
     "MTANGO_Http416": ("416", "The list has no such part as the parameter `range` asks for (v11)."),
+    "MTANGO_Http426": ("426", "The URL is that of the WebSocket, and the request is no handshake for it."),
     "MTANGO_Http501": ("501", "The body has a `Transfer-Encoding` other than `chunked`."),
     "MTANGO_NotImplemented": ("501", "An optional package is not installed, or PyTango has no pipes."),
     "MTANGO_KeysUnavailable": (
@@ -134,6 +135,7 @@ EXTRAS = {
         "google-re2",
         "the parameters `domain`, `family` and `member` of mtango-py, which answer 501 without it",
     ),
+    "redis": ("redis-py", "`MTANGO_STORE`: subscriptions of gateways on several machines"),
     "demo": ("pytango-db", "`mtango-gevent demo`"),
     "pipes": (
         "PyTango 10.0.4",

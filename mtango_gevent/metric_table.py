@@ -34,7 +34,7 @@ METRICS: tuple[tuple[str, Sequence[str], str], ...] = (
     ("mtango_cache_entries_limit", _CACHE, "limit of the cache entries"),
     ("mtango_event_subscriptions", (), "event sources: attributes and kinds of event that have, or had, listeners"),
     ("mtango_event_subscriptions_polled", (), "event sources that the gateway polls because no events come"),
-    ("mtango_event_listeners", (), "requests that wait for events"),
+    ("mtango_event_listeners", (), "requests that wait for events, and attributes that streams follow"),
     ("mtango_events_received_total", (), "events received"),
     ("mtango_events_missed_total", (), "reports by Tango that events were lost"),
     ("mtango_events_dropped_total", (), "events discarded before a listener had received them"),

@@ -138,7 +138,8 @@ def test_pages_show_the_value_of_the_device(block: Block, demo: Demo, tmp_path: 
         "setTimeout(() => { console.log(JSON.stringify(elements)); process.exit(0); }, 1500);\n"
     )
     (tmp_path / "page.js").write_text(browser + demo.adapt(script).replace("10000", str(demo.tango_port)), "utf-8")
-    output = subprocess.check_output([node, "page.js"], cwd=tmp_path, text=True, timeout=30)
+    options = ["--experimental-websocket"] if "WebSocket(" in script else []  # node 22 needs no option
+    output = subprocess.check_output([node, *options, "page.js"], cwd=tmp_path, text=True, timeout=30)
     shown = json.loads(output.splitlines()[-1])
     for name in elements:
         assert shown[name]["textContent"], f"#{name} is empty"

@@ -51,6 +51,7 @@ def test_configuration_comes_once_and_then_only_what_changes(gateway: Gateway, s
     assert all(set(record) == {"id", "value", "time"} for record in others)
 
 
+@pytest.mark.slow
 def test_configuration_comes_again_when_it_changes(gateway: Gateway, host_path: str, fresh_types: str) -> None:
     with StreamClient(gateway.port) as client:
         client.follow(fresh_types, "double_scalar")
@@ -147,6 +148,7 @@ def test_client_is_told_that_events_may_have_been_lost(gateway: Gateway, sender:
         assert client.records[0]["missed"] is None
 
 
+@pytest.mark.slow
 def test_slow_client_gets_the_latest_values_and_the_number_of_missed_ones(
     gateway: Gateway, sender: str, pytango: PyTango
 ) -> None:
@@ -164,6 +166,7 @@ def test_slow_client_gets_the_latest_values_and_the_number_of_missed_ones(
 # --- the connection ---
 
 
+@pytest.mark.slow
 def test_ping_is_answered_by_its_pong_and_a_silent_client_is_closed(fresh: Gateway) -> None:
     with StreamClient(fresh.port) as client:
         client.send(ping={"x": 1})
@@ -175,6 +178,7 @@ def test_ping_is_answered_by_its_pong_and_a_silent_client_is_closed(fresh: Gatew
         assert client.receive_close() == (1008, "no answer to 2 pings")
 
 
+@pytest.mark.slow
 def test_client_that_answers_pings_stays_connected(fresh: Gateway) -> None:
     with StreamClient(fresh.port) as client:
         for turn in range(5):
@@ -194,6 +198,7 @@ def test_stopping_gateway_closes_with_service_restart_at_once(fresh: Gateway) ->
         fresh.process.wait(15)
 
 
+@pytest.mark.slow
 def test_client_that_never_reads_is_closed_and_others_are_served(tango_system: EmbeddedTango, tmp_path: Path) -> None:
     with (
         served(COMMAND, tmp_path / "log", MTANGO_SEND_TIMEOUT="1") as gateway,
@@ -213,6 +218,7 @@ def _is_closed(gateway: Gateway) -> bool:
     return not gateway.get("/sys/streams")
 
 
+@pytest.mark.slow
 def test_idle_socket_takes_little_memory(tango_system: EmbeddedTango, tmp_path: Path) -> None:
     number = 400
     with served(COMMAND, tmp_path / "log", MTANGO_STREAM_CLIENT_LIMIT="1000") as gateway:
@@ -265,6 +271,9 @@ def ask(gateway: Gateway, path: str, headers: dict[str, str]) -> Answer:
 def test_bad_handshake_is_refused(gateway: Gateway) -> None:
     assert handshake(gateway, Sec_WebSocket_Version="8").status == 426
     assert handshake(gateway, Sec_WebSocket_Key="short").status == 400
+    with contextlib.closing(gateway.connection()) as connection:
+        connection.request("HEAD", "/tango/stream", headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+        assert connection.getresponse().status == 426
     plain = ask(gateway, "/tango/stream", {})
     assert (plain.status, plain.headers["Upgrade"]) == (426, "websocket")
 
@@ -278,6 +287,7 @@ def test_handshake_has_a_line_in_the_access_log_and_the_headers_of_every_answer(
     assert "id=the-handshake" in fresh.log.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_limit_of_streams_refuses_the_handshake(tango_system: EmbeddedTango, tmp_path: Path) -> None:
     with (
         served(COMMAND, tmp_path / "log", MTANGO_STREAM_CLIENT_LIMIT="1") as gateway,
@@ -287,6 +297,7 @@ def test_limit_of_streams_refuses_the_handshake(tango_system: EmbeddedTango, tmp
         assert (answer.status, answer.reason) == (503, "MTANGO_TooManyStreams")
 
 
+@pytest.mark.slow
 def test_threaded_server_says_that_it_has_no_websocket(tango_system: EmbeddedTango, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "waitress", "--listen=127.0.0.1:PORT", "wsgi:application"]
     with served(command, tmp_path / "log") as gateway:

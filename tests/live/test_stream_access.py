@@ -88,6 +88,7 @@ def test_handshake_takes_the_same_credentials_and_origins_as_requests(closed: Ga
     assert handshake(closed, X_API_Key=guarded.key, Origin=f"http://127.0.0.1:{closed.port}").status == 101
 
 
+@pytest.mark.slow
 def test_token_of_one_worker_opens_streams_of_all(closed: Gateway, guarded: Guarded) -> None:
     token = guarded.token(closed)
     for _ in range(6):
@@ -99,6 +100,7 @@ def test_token_of_one_worker_opens_streams_of_all(closed: Gateway, guarded: Guar
     assert token not in closed.log.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_attribute_that_may_not_be_read_is_refused_alone(closed: Gateway, guarded: Guarded) -> None:
     with StreamClient(closed.port, header=guarded.header) as client:
         client.follow(TYPES_DEVICE, "double_scalar")
@@ -108,6 +110,7 @@ def test_attribute_that_may_not_be_read_is_refused_alone(closed: Gateway, guarde
     assert (client.failures[0]["id"], client.failures[0]["errors"][0]["reason"]) == (1, "MTANGO_Forbidden")
 
 
+@pytest.mark.slow
 def test_subscription_ends_when_the_rules_do_not_allow_it_any_more(closed: Gateway, guarded: Guarded) -> None:
     with StreamClient(closed.port, f"/tango/stream?token={guarded.token(closed)}") as client:
         client.follow(DEMO_DEVICE, "State")
@@ -119,6 +122,7 @@ def test_subscription_ends_when_the_rules_do_not_allow_it_any_more(closed: Gatew
         client.receive_until(lambda: client.pongs)
 
 
+@pytest.mark.slow
 def test_connection_ends_with_its_credentials(closed: Gateway, guarded: Guarded) -> None:
     with StreamClient(closed.port, header=guarded.header) as client:
         client.follow(DEMO_DEVICE, "State")
@@ -127,6 +131,7 @@ def test_connection_ends_with_its_credentials(closed: Gateway, guarded: Guarded)
         assert client.receive_close()[0] == 4401
 
 
+@pytest.mark.slow
 def test_wrong_new_token_ends_the_connection_and_a_good_one_does_not(closed: Gateway, guarded: Guarded) -> None:
     with StreamClient(closed.port, header=guarded.header) as client:
         client.send(token=guarded.token(closed), ping=1)
@@ -135,6 +140,7 @@ def test_wrong_new_token_ends_the_connection_and_a_good_one_does_not(closed: Gat
         assert client.receive_close()[0] == 4401
 
 
+@pytest.mark.slow
 def test_anonymous_page_of_another_name_is_refused(closed: Gateway) -> None:
     user = base64.b64encode(b"anna:").decode()
     with pytest.raises(websocket.WebSocketBadStatusException, match="401"):

@@ -70,6 +70,8 @@ def open_stream() -> Response:
 def _check_handshake() -> str:
     """Return the header Sec-WebSocket-Key. Raises ApiError."""
     version, key = request.headers.get("Sec-WebSocket-Version", ""), request.headers.get("Sec-WebSocket-Key", "")
+    if request.method != "GET" or request.environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
+        raise ApiError(426, "MTANGO_Http426", "expected a WebSocket handshake by GET of HTTP/1.1", _UPGRADE)
     if version.strip() != _VERSION:
         raise ApiError(426, "MTANGO_Http426", f"expected Sec-WebSocket-Version 13, got {quoted(version)}", _UPGRADE)
     try:

@@ -18,6 +18,10 @@ _CURSOR = re.compile(r"e([0-9a-f]{12})\.([0-9]{1,15})\.([0-9]{1,18})\.([0-9]{1,1
 
 _NO_GENERATION = "0" * 12
 
+# Bytes of a value from which on its forms are kept for the last events only: as text they are several times as long.
+_LARGE = 4096
+_WITH_FORMS = 2
+
 # Microseconds between the arrivals of one event in two workers, at most.
 _SAME_EVENT = 2_000_000
 
@@ -56,6 +60,24 @@ class Cursor:
         return f"e{self.generation}.{self.number}.{self.came}.{self.mark}"
 
 
+class Forms(dict[Hashable, bytes]):
+    """Forms of an event that are kept until they are closed."""
+
+    __slots__ = ("_is_closed",)
+
+    def __init__(self) -> None:
+        self._is_closed = False
+
+    def __setitem__(self, key: Hashable, form: bytes) -> None:
+        if not self._is_closed:
+            super().__setitem__(key, form)
+
+    def close(self) -> None:
+        """Keep none any more: a client that asks so late has its own one made."""
+        self._is_closed = True
+        self.clear()
+
+
 @dataclasses.dataclass(frozen=True)
 class Event:
     """A value, or the failure to read it."""
@@ -77,7 +99,7 @@ class Event:
     came: int = dataclasses.field(default_factory=microseconds)
     """The time of arrival by the gateway's clock, in microseconds since the epoch."""
 
-    shown: dict[Hashable, bytes] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    shown: Forms = dataclasses.field(default_factory=Forms, compare=False, repr=False)
     """Forms in which the event is sent, by whatever they depend on: each is made once for all clients."""
 
     @classmethod
@@ -101,7 +123,7 @@ class EventBuffer:
     def __init__(self, length: int, memory: int) -> None:
         self.first = self.origin = 1
         self._events: deque[Event] = deque()
-        self._length = length
+        self.length = length
         self._free = memory
 
     def __bool__(self) -> bool:
@@ -122,7 +144,9 @@ class EventBuffer:
     def append(self, event: Event) -> None:
         self._events.append(event)
         self._free -= event.size
-        while len(self._events) > self._length or (self._free < 0 and len(self._events) > 1):
+        if event.size > _LARGE and len(self._events) > _WITH_FORMS:
+            self._events[-1 - _WITH_FORMS].shown.close()
+        while len(self._events) > self.length or (self._free < 0 and len(self._events) > 1):
             self._free += self._events.popleft().size
             self.first += 1
 

@@ -43,7 +43,8 @@ class Channel:
     """The buffered events of one source, for any number of listeners.
 
     generation: marks the cursors of this channel. retired: new listeners get another channel.
-    make_signal: returns a signal that its caller, greenlet or thread, can wait for.
+    make_signal: returns a signal that its caller, greenlet or thread, can wait for. length: returns how many events are
+    to be kept.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Channel:
         make_signal: Callable[[], Signal],
         counters: EventCounters,
         notices: Notices,
+        length: Callable[[], int],
     ) -> None:
         self.source = source
         self.generation = secrets.token_hex(6)
@@ -60,7 +62,8 @@ class Channel:
         self.unheard_since = time.monotonic()
         self.kept_until = self.unheard_since + _FIRST_LINGER
         self.retired = self.stopping = False
-        self._buffer = EventBuffer(config.event_buffer, config.event_memory)
+        self._buffer = EventBuffer(length(), config.event_memory)
+        self._length = length
         self._guard = NativeLock()  # for the buffer and the listeners; held for dictionary work only
         self._make_signal, self._counters, self._notices = make_signal, counters, notices
         self._waiting: set[Signal] = set()
@@ -149,6 +152,7 @@ class Channel:
 
     def _push(self, event: Event) -> None:
         with self._guard:
+            self._buffer.length = self._length()
             self._buffer.append(dataclasses.replace(event, after_gap=True) if self._gap else event)
             self._gap = False
         self._counters.add(received=1)

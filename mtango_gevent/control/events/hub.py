@@ -180,8 +180,15 @@ class EventHub:
         known = self._find(source.key)
         if known:
             return known
-        signal = self._concurrency.signal
-        subscription = Subscription(source, self._config, self._connect, signal, self._counters, self._notices)
+        subscription = Subscription(
+            source,
+            self._config,
+            self._connect,
+            self._concurrency.signal,
+            self._counters,
+            self._notices,
+            self._poller.event_buffer,
+        )
         subscription.begin()
         subscription.unheard_since = time.monotonic()
         self._subscriptions[source.key] = subscription

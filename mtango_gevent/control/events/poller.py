@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 # Seconds for which a device that did not answer is not read again.
 _REST_SECONDS = 3.0
 
+# Events that all subscriptions keep together, each of which takes 1.6 KB, unless each keeps the least number.
+_MOST_EVENTS, _LEAST_EVENTS = 65_536, 16
+
 
 class EventPoller:
     """The open subscriptions of a process, and the greenlet or thread that looks after them while there are any.
@@ -43,6 +46,11 @@ class EventPoller:
     def add(self, subscription: Subscription) -> None:
         with self._guard:
             self._open.add(subscription)
+
+    def event_buffer(self) -> int:
+        """Return how many events each subscription may keep: fewer than the setting where there are hundreds."""
+        limit = self._config.event_buffer
+        return min(limit, max(_LEAST_EVENTS, max(limit, _MOST_EVENTS) // max(1, len(self._open))))
 
     def subscriptions(self) -> list[Subscription]:
         """Return the open subscriptions, retired ones too."""

@@ -55,8 +55,9 @@ class Subscription(Channel):
         make_signal: Callable[[], Signal],
         counters: EventCounters,
         notices: Notices,
+        length: Callable[[], int],
     ) -> None:
-        super().__init__(source, config, make_signal, counters, notices)
+        super().__init__(source, config, make_signal, counters, notices, length)
         self.polled = False
         self.settled = 0.0
         self._connect = connect

@@ -31,6 +31,7 @@ class Gateway:
 
     def ask(self, method: str, url: str, user: str = "", body: str = "", **headers: str) -> TestResponse:
         """Make a request of a user, of an anonymous client without one."""
+        self.client.reset()  # of the cookies of other users
         named = {"X-Remote-User": user} if user else {}
         named |= {name.replace("_", "-"): value for name, value in headers.items()}
         request: dict[str, Any] = {"method": method, "headers": named, "environ": {"REMOTE_ADDR": PROXY}}

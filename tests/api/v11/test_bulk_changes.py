@@ -135,3 +135,15 @@ def test_pipes_of_several_devices(put: Put, host: str, fresh_types: str) -> None
         assert written["data"] == data
     else:
         assert written["errors"][0]["reason"] == "MTANGO_NotImplemented"
+
+
+def test_items_and_hosts_of_a_request_are_bounded(put: Put, host: str) -> None:
+    put("commands", *[item(host, "no/such/device", "State")] * 1001, status=400)
+    put("commands", *[item(f"host{number}.invalid", "no/such/device", "State") for number in range(17)], status=400)
+
+
+def test_item_with_another_name_of_the_host_is_of_the_same_device(put: Put, host: str) -> None:
+    other = host.replace("127.0.0.1", "localhost")
+    first, second = put("commands", item(host, DEMO_DEVICE, "State"), item(other, DEMO_DEVICE, "State"))
+    assert (first["host"], second["host"]) == (host, other)
+    assert first["output"] == second["output"] == "RUNNING"

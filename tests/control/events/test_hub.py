@@ -24,7 +24,7 @@ from mtango_gevent.control.host import list_hosts
 from mtango_gevent.control.records import _size
 from mtango_gevent.demo.embedded import EmbeddedTango
 from mtango_gevent.errors import tango_failure
-from tests.control.concurrency import new_device, outcomes, reasons
+from tests.control.concurrency import new_client, new_device, outcomes, reasons
 from tests.patched_process import in_patched_process
 from tests.pytango_process import PyTango
 from tests.waiting import wait_until
@@ -314,3 +314,27 @@ def test_cursor_survives_formatting_and_parsing() -> None:
 
 def test_texts_are_counted_with_all_that_python_needs_for_them() -> None:
     assert _size(("abcdef",) * 1000) > 50_000
+
+
+def test_forms_of_large_values_are_kept_for_the_last_events_only() -> None:
+    buffer = EventBuffer(9, 1 << 20)
+    for size in (10, 5000, 5000, 5000, 5000):
+        buffer.append(Event(None, None, 0, size))
+        for number in range(buffer.first, buffer.end):
+            buffer[number].shown["form"] = b"text"
+    assert [bool(buffer[number].shown) for number in range(buffer.first, buffer.end)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_hundreds_of_subscriptions_keep_fewer_events_each() -> None:
+    poller = new_client().events._poller
+    found = dict[int, int]()
+    for count in (1, 256, 512, 5000):
+        poller._open = set(range(count))
+        found[count] = poller.event_buffer()
+    assert found == {1: 256, 256: 256, 512: 128, 5000: 16}
