@@ -200,9 +200,7 @@ class Config:
         60.0, "time without listeners after which an event subscription ends", seconds(0, 86400)
     )
     event_buffer: int = setting(
-        256,
-        "events of one attribute that the gateway keeps; of more than 256 attributes together 65536, or 16 of each",
-        integer(1, 1_000_000),
+        256, "events kept of one attribute; fewer where there are over 256 attributes", integer(1, 1_000_000)
     )
     event_memory: int = setting(
         16 << 20, "memory limit for the kept events of one attribute, in bytes", integer(0, 1 << 40)
@@ -215,11 +213,7 @@ class Config:
     )
     stream_limit: int = setting(1000, "streams of a worker", integer(1, 100_000))
     stream_client_limit: int = setting(100, "streams of one user, or one address, in a worker", integer(1, 100_000))
-    stream_items: int = setting(
-        10_000,
-        "attributes that one stream may follow; all streams of a worker together ten times as many",
-        integer(1, 1_000_000),
-    )
+    stream_items: int = setting(10_000, "attributes of one stream; of all together ten times it", integer(1, 1_000_000))
     stream_heartbeat: float = setting(10.0, "time without a record after which a stream sends a sign", seconds(0.1, 15))
     stream_linger: float = setting(
         60.0, "time without a stream after which a subscription is forgotten", seconds(1, 86400)

@@ -185,6 +185,9 @@ OPERATIONS = [
     if method in METHODS
 ]
 
+REFUSED_ALWAYS = "refuseListOfHosts"
+"""The operation that answers no request; tango-rest-client expects that."""
+
 each_file = pytest.mark.parametrize("file", DOCUMENTS)
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 each_operation_that_writes = pytest.mark.parametrize(
@@ -249,7 +252,7 @@ def test_operation_that_answers_in_parts_takes_a_range(operation: Operation) -> 
 @each_operation
 def test_operation_has_an_example_of_success(operation: Operation) -> None:
     succeeding = [status for status in operation.replies() if status < 300]
-    assert succeeding
+    assert succeeding or operation.description["operationId"] == REFUSED_ALWAYS
     for status in succeeding:
         assert status == 204 or list(operation.examples(status))
 
@@ -567,19 +570,20 @@ def of_many(name: str, key: str, value: Any) -> Body:
 
 V11_READ = [
     *under(V11, "", "/", "/devices/tree", "/devices/tree?host=localhost:10000&host=elsewhere&wildcard=sys/*/*"),
-    *under(V11_HOST, "", "?filter=name", "/devices", "/devices?wildcard=sys/*&wildcard=x/*", "/devices/tree"),
+    *under(V11_HOST, "", "/devices", "/devices?wildcard=sys/*&wildcard=x/*", "/devices/tree"),
     *under(V11_HOST, "/devices/sys", "/devices/sys/tg_test", "/devices/nope"),
     *under(V11_DEVICE, "", "/state", "/attributes", "/commands", "/properties", "/pipes"),
     *under(V11_MISSING, "/state"),
     *under(f"{V11_DEVICE}/attributes", "/double_scalar", "/State", "/wave", "/wave/properties", "/info?attr=wave"),
     *under(f"{V11_DEVICE}/attributes", "/State/value", "/wave/value", "/short_image_ro/value", "/enum_scalar/value"),
-    *under(f"{V11_DEVICE}/attributes", "/value", "/value?attr=wave&attr=no_value&attr=nope&attr=short_image_ro"),
+    *under(f"{V11_DEVICE}/attributes", "/value", "/value?attr=wave&attr=no_value&attr=nope"),
     *under(f"{V11_TYPES}/attributes", "/encoded_scalar/value", "/nonfinite_image/value", "/quality_invalid/value"),
     *under(V11_DOUBLE, "/info", "/history", "/properties/abs_change"),
     *under(V11_DOUBLE, "/change?last=1", "/periodic?last=1", "/archive?last=1", "/user?last=1"),
     *under(f"{V11_DEVICE}/commands", "/State", "/DevVarLongStringArray", "/State/history"),
     *under(f"{V11_DEVICE}/properties", "/numbers", "/nope"),
-    *under(f"{V11}/attributes", f"{WILDCARD}/*", f"/value{WILDCARD}/*", f"/value{WILDCARD}/WAVE"),
+    *under(f"{V11}/attributes", f"{WILDCARD}/*", f"/value{WILDCARD}/WAVE"),
+    f"{V11}/attributes/value?wildcard={EXAMPLE_HOST}/demo/types/1/*",
     *under(V11, f"/commands{WILDCARD}/*", f"/pipes{WILDCARD}/*", f"/pipes/value{WILDCARD}/*"),
 ]
 V11_IN_PART = [
@@ -589,7 +593,7 @@ V11_IN_PART = [
     *under(V11, f"/attributes{WILDCARD}/*&range=0-2"),
 ]
 V11_WRITTEN = [
-    *put(V11_LONG, "/value?v=5", "/value?v=5&filter=value"),
+    *put(V11_LONG, "/value?v=5"),
     *sent(put(V11_LONG, "/value?v=5", "/value?v=6"), as_json({})),
     *sent(put(V11_LONG, "/value"), as_json(7), as_text("7")),
     *put(f"{V11_TYPES}/attributes/value", "?long_scalar=7&nope=1"),
@@ -821,6 +825,13 @@ def test_picture_is_as_described(client: TestApp, app: Flask, attribute: str, re
     find_operation(app, request).check_reply(reply)
 
 
+OTHER_STATUSES = {
+    REFUSED_ALWAYS: 400,
+    "readCommandHistory": 400,  # the command of the examples is not polled
+    **({} if HAS_PIPES else dict.fromkeys(("listPipes", "listPipesOfMany", "readPipesOfMany"), 416)),  # of no items
+}
+"""The statuses of v11 where the examples cannot succeed."""
+
 WRITABLE_PIPE = {"domain": "demo", "family": "types", "pipe": "blob"}
 """The device of the examples has none."""
 
@@ -839,7 +850,7 @@ def test_examples_can_be_used(client: TestApp, operation: Operation, tango_syste
     port = tango_system.tango_host.rpartition(":")[2]  # what writes has to name TANGO_HOST
     for request in operation.example_requests(**elsewhere, port=port):
         reply = ask(client, request)
-        assert reply.status_int in (200, 204, 206, 501)
+        assert reply.status_int in (200, 204, 206, 501, OTHER_STATUSES.get(operation.description["operationId"]))
         operation.check_reply(reply)
         if operation.method != "get" and reply.status_int == 200 and isinstance(reply.json, dict):
             assert "errors" not in reply.json
@@ -865,12 +876,23 @@ def test_host_that_is_not_served_is_refused_as_described(client_of_no_database: 
     operation.check_reply(reply)
 
 
+STATUSES_WITHOUT_DATABASE = {
+    "showTreeOfHost": 200,  # of a host that is not alive
+    "showState": 200,  # UNKNOWN
+    **dict.fromkeys(("listAttributes", "listCommands", "listPipes"), 400),  # which tango-rest-client can read
+}
+"""Of operations of v11, where others answer 501 or 503."""
+
+
 @each_operation_of_a_host
 def test_database_out_of_reach_is_as_described(client_of_no_database: TestApp, operation: Operation) -> None:
     reply = ask(client_of_no_database, next(operation.example_requests(host="127.0.0.1", port=1)))
+    operation.check_reply(reply)
+    if operation.file == "v11" and operation.description["operationId"] in STATUSES_WITHOUT_DATABASE:
+        assert reply.status_int == STATUSES_WITHOUT_DATABASE[operation.description["operationId"]]
+        return
     each_failed = reply.status_int == 200 and {item["quality"] for item in reply.json} == {"FAILURE"}
     assert each_failed if operation.description["operationId"] == "writeValues" else reply.status_int in (501, 503)
-    operation.check_reply(reply)
 
 
 @pytest.mark.parametrize(("rc3_errors", "status"), [("tango", 200), ("http", 503)])

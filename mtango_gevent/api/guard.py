@@ -85,6 +85,15 @@ def check_credentials() -> None:
         raise refusal
 
 
+def check_handshake() -> None:
+    """Raise ApiError for a page of another origin that opens a WebSocket, unless the settings list its origin."""
+    context = current()
+    cross_site, is_anonymous = context.state.access.cross_site, context.identity.is_anonymous
+    refusal = cross_site.refusal_of_handshake(context.environ, is_anonymous)
+    if refusal is not None:
+        raise refusal
+
+
 def _refusal_of_page(context: RequestContext, action: Action) -> ApiError | None:
     is_anonymous = context.identity.is_anonymous and context.refusal is None
     return context.state.access.cross_site.refusal(context.environ, action, is_anonymous)

@@ -43,7 +43,10 @@ def shape_value(device: Device, item: AttributeData, bare: BareValue = bare_valu
     name = read_text(item, "name")
     if item.has_failed:
         return shape_failure(device, name, DevFailed(*item.get_err_stack()))
-    return failures.shape_item(name, lambda: _shape_shown(device, item, bare))
+    try:  # not failures.shape_item, as this is the path of every read
+        return _shape_shown(device, item, bare)
+    except Exception as error:
+        return failures.unshown_item(name, error)
 
 
 def shape_or_raise(device: Device, item: AttributeData) -> JsonObject:

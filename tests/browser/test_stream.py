@@ -64,7 +64,7 @@ for (let number = 0; number < $TABS; number++) {
 def test_twenty_tabs_have_live_values_while_rest_calls_are_answered(
     tango_system: EmbeddedTango, tmp_path: Path, pages: PageServer
 ) -> None:
-    with served(COMMAND, tmp_path / "log") as gateway:
+    with served(COMMAND, tmp_path / "log", MTANGO_CORS_ORIGINS=f"http://127.0.0.1:{pages.port}") as gateway:
         page = PAGE.replace("$GATEWAY", f"127.0.0.1:{gateway.port}").replace("$DEVICE", DEMO_DEVICE)
         page = page.replace("$TABS", str(TABS)).replace("$VALUES", str(VALUES))
         found = pages.report(page, "127.0.0.1", tmp_path / "profile")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import websocket
 
 from mtango_gevent.config import Config
 from tests.live.conftest import Gateway, free_port, wait_until
@@ -141,6 +142,17 @@ def front(proxied_gateway: Gateway, certificate: Path, tmp_path_factory: pytest.
 
 
 # --- before the gateway ---
+
+
+def test_websocket_passes_the_proxy(front: Front) -> None:
+    url, options = f"wss://127.0.0.1:{front.port}/tango/stream", {"ca_certs": str(front.certificate)}
+    socket = websocket.create_connection(url, timeout=30, sslopt=options, origin=f"https://127.0.0.1:{front.port}")
+    try:
+        socket.send('{"ping": 1}')
+        assert orjson.loads(socket.recv()) == {"seq": 1, "pong": 1}
+    finally:
+        socket.close()
+        socket.shutdown()
 
 
 def test_links_are_those_of_the_proxy_whatever_the_client_says(front: Front) -> None:

@@ -71,7 +71,7 @@ CHECKS = [checks.status_code_conformance, checks.content_type_conformance, check
 
 
 def read_operations() -> Iterator[Any]:
-    for name in ("main", "rc3", "sys"):
+    for name in ("main", "rc3", "v11", "sys"):
         document = yaml.safe_load((SWAGGER / f"{name}.yml").read_text("utf-8"))
         for found in schemathesis.openapi.from_dict(document).get_all_operations():
             operation = found.ok()
@@ -117,6 +117,8 @@ def aimed(draw: st.DrawFn, operation: schemathesis.APIOperation, devices: dict[s
     for name, segment in (case.path_parameters or {}).items():
         if draw(st.integers(0, 9)) or not may_be_asked(segment):
             case.path_parameters[name] = draw(st.sampled_from(known[name]))
+    if "host" in (case.path_parameters or {}) and "port" not in case.path_parameters and draw(st.integers(0, 9)):
+        case.path_parameters["host"] = f"localhost;port={known['port'][0]}"  # of v11: one part of the path
     likely = {
         "attr": st.lists(st.sampled_from(known["attribute"]), max_size=5),
         "range": st.sampled_from(["0-1", "1-3", "0-1000"]),

@@ -278,6 +278,12 @@ def test_bad_handshake_is_refused(gateway: Gateway) -> None:
     assert (plain.status, plain.headers["Upgrade"]) == (426, "websocket")
 
 
+def test_page_of_another_origin_opens_no_stream(gateway: Gateway) -> None:
+    foreign = handshake(gateway, Origin="http://evil.example.org", Sec_Fetch_Mode="websocket")
+    assert (foreign.status, foreign.reason) == (403, "MTANGO_CrossSite")
+    assert handshake(gateway, Origin=f"http://127.0.0.1:{gateway.port}").status == 101
+
+
 def test_handshake_has_a_line_in_the_access_log_and_the_headers_of_every_answer(fresh: Gateway) -> None:
     answer = handshake(fresh, X_Request_ID="the-handshake")
     assert answer.status == 101

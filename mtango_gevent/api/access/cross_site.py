@@ -53,6 +53,10 @@ class CrossSite:
             return None
         return _refusal_of_page(environ) if is_foreign else _refusal_of_host(environ)
 
+    def refusal_of_handshake(self, environ: WSGIEnvironment, is_anonymous: bool) -> ApiError | None:
+        """Return why a page may not open a WebSocket, of which a browser shows the messages to any page."""
+        return None if ALL_ORIGINS in self._origins else self.refusal(environ, "write", is_anonymous)
+
     def _may_be_rebound(self, environ: WSGIEnvironment) -> bool:
         """Return whether another site may have its name point at the gateway (DNS rebinding).
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, request
 from wsproto.utilities import generate_accept_token
 
-from mtango_gevent.api import access, reply
+from mtango_gevent.api import access, guard, reply
 from mtango_gevent.api.access import TOKEN_LIFETIME, TOKEN_SUBPROTOCOL
 from mtango_gevent.api.query import quoted
 from mtango_gevent.api.request_context import current
@@ -48,6 +48,7 @@ def refuse_request() -> Response:
 @access.needs("read", "gateway", "api")
 def open_stream() -> Response:
     """Answer a WebSocket handshake. Raises ApiError 400, 426 and 501, and DevFailed for too many streams."""
+    guard.check_handshake()
     key, subprotocol = _check_handshake(), _choose_subprotocol()
     context = current()
     state, environ = context.state, context.environ

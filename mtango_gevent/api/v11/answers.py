@@ -22,9 +22,9 @@ def metadata(data: object) -> Response:
     return add_caching(reply.json(query.filtered(data)), config().metadata_max_age)
 
 
-def value(data: JsonObject, modified: int | None = None, began: float = freshness.LONG_AGO) -> Response:
-    """Return a value, reduced by the parameter `filter`. modified, began: as in freshness.add_value_headers."""
-    return rendered(reply.render(data, query.filtered, modified), began)
+def value(data: JsonObject, began: float = freshness.LONG_AGO) -> Response:
+    """Return a value, reduced by the parameter `filter`. began: as in freshness.add_value_headers."""
+    return rendered(reply.render(data, query.filtered), began)
 
 
 def rendered(content: Rendered, began: float | None, status: int = 200) -> Response:

@@ -75,17 +75,12 @@ def _shape_attribute(device: Device, device_name: str, info: AttributeConfigurat
 def read_value(device: Device, attribute: str) -> Response:
     """Answer a value in JSON, as text/plain or as a picture, whichever the client prefers."""
     reading = device.read_value(attribute)
-    return answer_value(device, reading.items, reading.began)
-
-
-def answer_value(device: Device, item: AttributeData, began: float = freshness.LONG_AGO) -> Response:
-    """began: as in freshness.add_value_headers."""
-    response = _in_other_format(device, item)
+    item, response = reading.items, _in_other_format(device, reading.items)
     if response is None:
-        return answers.rendered(render_value(device, item, query.filtered), began)
+        return answers.rendered(render_value(device, item, query.filtered), reading.began)
     time = freshness.last_modified(value_shapes.time_of(item))
     response.headers.update({"Vary": "Accept", **({"Last-Modified": time} if time else {})})
-    return answers.add_caching(response, freshness.left_of_value(began))
+    return answers.add_caching(response, freshness.left_of_value(reading.began))
 
 
 def _in_other_format(device: Device, item: AttributeData) -> Response | None:

@@ -45,4 +45,4 @@ def show_state(device: Device) -> Response:
     except DevFailed:
         return answers.value({"state": "UNKNOWN", "status": f"Failed to read state&status from {device.name}"})
     state, status = reading.items
-    return answers.value({"state": state, "status": status}, began=reading.began)
+    return answers.value({"state": state, "status": status}, reading.began)

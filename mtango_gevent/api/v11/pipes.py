@@ -32,7 +32,7 @@ def show_pipe(device: Device, pipe: str) -> Response:
 @blueprint.get("/<pipe>/value")
 @access.needs("read", "pipe")
 def read_pipe(device: Device, pipe: str) -> Response:
-    return answers.value(shape_value(device, pipe), began=request_started())
+    return answers.value(shape_value(device, pipe), request_started())
 
 
 @blueprint.put("/<pipe>/value")

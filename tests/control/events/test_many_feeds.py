@@ -23,7 +23,7 @@ from tests.control.concurrency import new_device
 from tests.patched_process import in_patched_process
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timing]
 
 DEVICES = str(Path(__file__).parents[2] / "devices.py")
 
