@@ -684,6 +684,9 @@ TABLE = [
     *expected(with_pipes(200), V11_PIPES),
     *expected(with_pipes(204), sent(put(f"{V11_BLOB}/value?async"), as_json(BLOB_OF_ALL["data"]))),
     *expected(with_pipes(400), sent(put(f"{V11_BLOB}/value"), as_json([{"name": "x"}]))),
+    *expected(
+        with_pipes(204), sent(put(f"{V11}/pipes/value?async"), of_many("blob", "data", [{**BLOB_OF_ALL["data"][0]}]))
+    ),
 ]
 """The status that each request is answered with."""
 

@@ -92,6 +92,7 @@ def test_subscription_of_another_owner_does_not_exist(store: Store) -> None:
     assert found.events == {1: one}
 
 
+@pytest.mark.slow
 def test_subscription_without_use_is_forgotten_and_its_ids_are_not_used_again(open_one: Open) -> None:
     one, two = targets("one", "two")
     store = open_one(linger=1.0)

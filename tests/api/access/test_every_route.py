@@ -93,6 +93,7 @@ CASES = {
     "sys.show_devices GET": _API,
     "sys.show_entry GET": _API,
     "sys.show_statistics GET": _API,
+    "sys.show_streams GET": _API,
 }
 _WILDCARD = Case("read", "device", query="?wildcard=HOST/DEVICE/double_scalar")
 

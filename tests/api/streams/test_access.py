@@ -150,6 +150,7 @@ def test_anonymous_client_has_no_token(streams: Streams) -> None:
     assert "token" not in answer.json
 
 
+@pytest.mark.slow
 def test_rule_that_changes_ends_a_feed_and_begins_it_again(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "_CHECK_EVERY", 0.2)
     answer = users.ask("POST", "anna", targets=[users.streams.target("sent0")])

@@ -150,6 +150,7 @@ def test_streams_of_a_client_are_limited(make_streams: Callable[..., Streams]) -
     streams.follow(id).close()
 
 
+@pytest.mark.slow
 def test_streamed_subscription_is_kept_and_forgotten_afterwards(make_streams: Callable[..., Streams]) -> None:
     streams = make_streams(stream_linger=1.0)
     url = f"{SUBSCRIPTIONS}/{streams.create()['id']}"
