@@ -60,8 +60,8 @@ class AccessControl:
         if token is None:
             identity = self.authentication.authenticate(environ)
             in_cookie = self.tokens.find_in_cookie(environ) if identity.is_anonymous else None
-            return self.tokens.verify(in_cookie) or identity
-        identity = self.tokens.verify(token)
+            return self.tokens.verify(in_cookie, environ) or identity
+        identity = self.tokens.verify(token, environ)
         if identity is None:
             raise self.authentication.required("the token is wrong or has expired")
         return identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import parse_qs
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -19,6 +19,9 @@ LIFETIME = 900
 
 # The cookie of event streams. A WebSocket takes none: a browser sends cookies with a handshake of any page.
 COOKIE = "mtango_stream"
+
+# What a token is for. That of event streams stands in URLs, and opens no WebSocket.
+Purpose: TypeAlias = Literal["event stream", "websocket"]
 
 # A token as a subprotocol of a WebSocket, as those are the only header of it that a page can set.
 SUBPROTOCOL = "mtango.token."
@@ -41,21 +44,22 @@ class StreamTokens:
         self._websocket = f"{base}/stream"
         self._event_stream = re.compile(rf"{re.escape(base)}/subscriptions/[0-9]+/event-stream")
 
-    def make(self, identity: Identity) -> str:
-        return self._serializer().dumps([identity.user, sorted(identity.groups), identity.method])
+    def make(self, identity: Identity, purpose: Purpose) -> str:
+        return self._serializer(purpose).dumps([identity.user, sorted(identity.groups), identity.method])
 
-    def verify(self, token: str | None) -> Identity | None:
-        """Return the user of a token; None for a token that is wrong or expired."""
+    def verify(self, token: str | None, environ: WSGIEnvironment) -> Identity | None:
+        """Return the user of a token of a request; None for one that is wrong, expired or for the other purpose."""
         if token is None:
             return None
+        purpose = "websocket" if environ.get("PATH_INFO") == self._websocket else "event stream"
         try:
-            user, groups, method = self._serializer().loads(token, max_age=LIFETIME)
+            user, groups, method = self._serializer(purpose).loads(token, max_age=LIFETIME)
         except BadData:
             return None
         return Identity(user, frozenset(groups), method)
 
-    def _serializer(self) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._secret(), salt="mtango-gevent stream")
+    def _serializer(self, purpose: Purpose) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(self._secret(), salt=f"mtango-gevent {purpose}")
 
     def find(self, environ: WSGIEnvironment) -> str | None:
         """Return the token of a request: of a subprotocol, or of the parameter `token`."""

@@ -18,8 +18,8 @@ from mtango_gevent.store import Subscription, Target
 # Seconds between two checks whether the client is connected, and whether it may still read what it reads.
 _LOOK_EVERY, _CHECK_EVERY = 2.0, 5.0
 
-# Records that are written together.
-_MOST = 500
+# Records that are taken together, and bytes after which they are written.
+_MOST, _MOST_BYTES = 500, 256 << 10
 
 # Has a function that listens begin where a client was before.
 Resume: TypeAlias = Callable[[Callable[[], Listener]], Callable[[], Listener]]
@@ -48,7 +48,7 @@ class EventStream:
         self._followed = dict[int, targets.Followed]()  # by event
         self._refused = set[int]()  # the events of which the client has been told so
         self._changed, self._check_at = False, time.monotonic() + _CHECK_EVERY
-        self._in_turns = context.state.client.concurrency.in_turns
+        self._concurrency = stream.concurrency
         self._follower = context.state.subscriptions.follow(subscription, self._on_change)
 
     def _on_change(self) -> None:
@@ -74,27 +74,39 @@ class EventStream:
         """Yield records, and signs of life between them, until the gateway stops or the client is gone."""
         heartbeat, written = self._context.state.config.stream_heartbeat, time.monotonic()
         while not self._stream.stopping:
-            found = self._take(max(0.0, min(_LOOK_EVERY, written + heartbeat - time.monotonic())))
-            found += self._check()
-            if not found and time.monotonic() >= written + heartbeat:
-                found = sse.HEARTBEAT
-            if found:
+            began = time.monotonic()
+            for found in self._news(max(0.0, min(_LOOK_EVERY, written + heartbeat - began))):
                 yield found
+                written = time.monotonic()
+            if written >= began:
+                continue
+            if time.monotonic() >= written + heartbeat:
+                yield sse.HEARTBEAT
                 written = time.monotonic()
             elif connection.is_lost(self._context.environ):
                 return
 
-    def _take(self, seconds: float) -> bytes:
-        """Return the next records in the order in which their events have arrived, which `last` relies on."""
+    def _news(self, seconds: float) -> Iterator[bytes]:
+        yield from self._take(seconds)
+        told = self._check()
+        if told:
+            yield told
+
+    def _take(self, seconds: float) -> Iterator[bytes]:
+        """Yield the next records in the order in which their events have arrived, which `last` relies on."""
         records = [record for record in self._stream.take(seconds, _MOST) if record.feed.key in self._followed]
-        records.sort(key=lambda record: record.event.came)
-        return b"".join(
-            [
-                sse.record(number, self._followed[number].device, record.event)
-                for record in records
-                if isinstance(number := record.feed.key, int)
-            ]
-        )
+        piece, size = list[bytes](), 0
+        for record in sorted(records, key=lambda record: record.event.came):
+            if size >= _MOST_BYTES:
+                yield b"".join(piece)
+                piece, size = [], 0
+                self._concurrency.sleep(1e-6)  # let others run
+            number = record.feed.key
+            assert isinstance(number, int)
+            piece.append(sse.record(number, self._followed[number].device, record.event))
+            size += len(piece[-1])
+        if piece:
+            yield b"".join(piece)
 
     # --- what is followed ---
 
@@ -141,7 +153,7 @@ class EventStream:
     def _follow_allowed(self, resume: Resume | None = None) -> bytes:
         """Follow all that the client may read, and nothing else; return a record for each refusal that is new."""
         told = list[bytes]()
-        for event, target in self._in_turns(self._subscription.events.items()):
+        for event, target in self._concurrency.in_turns(self._subscription.events.items()):
             problem = self._follow(event, target, resume)
             if problem is None:
                 self._refused.discard(event)
@@ -185,7 +197,7 @@ class EventStream:
     def _arrival(self, last: int) -> int | None:
         """Return when the last event that the client has received arrived here; None if it is not kept here."""
         arrivals = list[int]()
-        for event, target in self._in_turns(self._subscription.events.items()):
+        for event, target in self._concurrency.in_turns(self._subscription.events.items()):
             with contextlib.suppress(ApiError, DevFailed):  # told when it is to be followed
                 found = self._find(event, target)
                 came = found.device.event_arrival(found.attribute, found.kind, last)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, TextMessage
+from wsproto.frame_protocol import Opcode
 from wsproto.utilities import LocalProtocolError
 
 from mtango_gevent.control.calls import Concurrency
@@ -19,10 +21,10 @@ MESSAGE_LIMIT = 256 << 10
 
 _CHUNK = 16 << 10
 
-# Seconds after which a waiting greenlet looks whether the connection is to end.
-_LOOK = 5.0
+# Seconds after which a greenlet that waits for the client looks whether the connection is to end.
+_LOOK_READING, _LOOK_WRITING = 5.0, 0.5
 
-# Seconds in which a client may answer the close frame.
+# Seconds in which a client may read what it is being sent when the connection is to end, and answer the close frame.
 _LINGER = 1.0
 
 
@@ -40,18 +42,22 @@ class Refused(Exception):
 class Frames:
     """The frames of one connection. heard: when the client has sent something, by time.monotonic().
 
-    end: why the connection ends; set once. send_timeout: seconds for a client to take a frame.
+    end: why the connection ends; set once. send_timeout: seconds for a client to take a frame. is_stopping: whether the
+    gateway stops, and waits for no client.
     """
 
-    def __init__(self, socket: Any, concurrency: Concurrency, send_timeout: float) -> None:
+    def __init__(
+        self, socket: Any, concurrency: Concurrency, send_timeout: float, is_stopping: Callable[[], bool]
+    ) -> None:
         self.heard = time.monotonic()
         self.end: End | None = None
         self.pong: bytes | None = None  # payload of the last ping that is not answered
-        self._socket, self._concurrency, self._send_timeout = socket, concurrency, send_timeout
+        self._socket, self._concurrency = socket, concurrency
+        self._send_timeout, self._is_stopping = send_timeout, is_stopping
         self._connection = Connection(ConnectionType.SERVER)  # without extensions: no compression
         self._parts, self._size = list[str](), 0
         self._read = concurrency.signal()  # all that the client has sent
-        socket.settimeout(_LOOK)
+        socket.settimeout(_LOOK_READING)
 
     def finish(self, code: int, reason: str) -> None:
         """Have the connection end, unless it does already."""
@@ -106,29 +112,45 @@ class Frames:
     # --- writing ---
 
     def send_text(self, text: bytes) -> None:
-        self._send(self._connection.send(TextMessage(data=text.decode("utf-8"))))
+        self._send_data(Opcode.TEXT, text)
 
     def send_binary(self, data: bytes) -> None:
-        self._send(self._connection.send(BytesMessage(data=data)))
+        self._send_data(Opcode.BINARY, data)
 
     def ping(self) -> None:
-        self._send(self._connection.send(Ping()))
+        self._send_control(Ping())
 
     def answer_ping(self) -> None:
         """Answer the last ping of the client, if it has sent one; the earlier ones need no answer."""
         if self.pong is not None:
             pong, self.pong = self.pong, None
-            self._send(self._connection.send(Pong(payload=pong)))
+            self._send_control(Pong(payload=pong))
+
+    def _send_data(self, opcode: Opcode, payload: bytes) -> None:
+        if self._is_open:
+            self._send(_head(opcode, len(payload)) + payload)
+
+    def _send_control(self, event: Event) -> None:
+        if self._is_open:
+            self._send(self._connection.send(event))
+
+    @property
+    def _is_open(self) -> bool:
+        """Return whether the client has sent no close frame, after which nothing is sent but the answer to it."""
+        return self._connection.state is ConnectionState.OPEN
 
     def _send(self, data: bytes) -> None:
         """Raises OSError where the client has gone, TimeoutError where it does not read."""
+        self._socket.settimeout(_LOOK_WRITING)
         left, until = memoryview(data), time.monotonic() + self._send_timeout
         while left:
-            try:
+            with contextlib.suppress(TimeoutError):
                 left = left[self._socket.send(left) :]
-            except TimeoutError:
-                if self.end is not None or time.monotonic() > until:
-                    raise
+            if self.end is not None or self._is_stopping():
+                until = min(until, time.monotonic() + _LINGER)
+            if left and time.monotonic() > until:
+                raise TimeoutError("the client does not read")
+        self._socket.settimeout(_LOOK_READING)
 
     def close(self) -> None:
         """Send the close frame, let the client read it, and end the connection."""
@@ -145,3 +167,11 @@ class Frames:
         """End the connection without a close frame."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _head(opcode: Opcode, size: int) -> bytes:
+    """Return the head of a data frame: wsproto would copy the payload several times."""
+    first = 0x80 | opcode
+    if size < 126:
+        return struct.pack("!BB", first, size)
+    return struct.pack("!BBH", first, 126, size) if size < 65536 else struct.pack("!BBQ", first, 127, size)

@@ -6,7 +6,7 @@ import contextvars
 import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mtango_gevent.api import guard, hosts, reply
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 # Seconds between two checks of access and of configurations.
 _CHECK_SECONDS = 3.0
 
-# Records of one frame.
-_MOST_RECORDS = 100
+# Records, configurations and notices of one frame, and bytes of records after which it is sent.
+_MOST_RECORDS, _MOST_BYTES = 100, 256 << 10
 
 # Notices that wait for a client that does not read; until it does, none of its messages is read.
 _MOST_NOTICES = 1_000
@@ -35,7 +35,7 @@ _MOST_PINGS = 2
 
 
 class Session:
-    """One greenlet reads the client's messages (`_read`), another one writes (`run`), and a third one checks at times.
+    """One greenlet reads the client's messages (`_read`), one writes (`run`), and one checks at times (`_watch`).
 
     stream: where the events come from; the key of each feed is the id of its subscription.
     """
@@ -48,13 +48,13 @@ class Session:
         self._notices: list[bytes] = []
         self._pong: str | float | None = None
         self._sequence = self._pings = 0
-        now = time.monotonic()
-        self._ping_at, self._check_at = now + self._config.stream_heartbeat, now + _CHECK_SECONDS
-        self._checking = False
+        self._ping_at = time.monotonic() + self._config.stream_heartbeat
+        self._ended = self._concurrency.signal()
 
     def run(self) -> None:
         """Serve the client until its connection ends."""
         self._spawn(self._read)
+        self._spawn(self._watch)
         try:
             self._write()
             self._frames.close()
@@ -64,6 +64,7 @@ class Session:
             logger.exception("a WebSocket failed, request %s", self._context.id)
             self._frames.close()
         finally:
+            self._ended.set()
             self._frames.abort()
             self._stream.close()
 
@@ -78,42 +79,72 @@ class Session:
     # --- writing ---
 
     def _write(self) -> None:
-        while self._frames.end is None:
-            taken = self._stream.take(min(self._ping_at, self._check_at) - time.monotonic(), _MOST_RECORDS)
-            if self._stream.stopping:
-                self._frames.finish(1012, "the gateway stops, connect again")
+        while self._goes_on():
+            taken = self._stream.take(self._ping_at - time.monotonic(), _MOST_RECORDS)
+            if not self._goes_on():
                 return
-            self._send(taken)
-            self._frames.answer_ping()
+            for _ in self._send(taken):
+                self._keep_alive(time.monotonic())
+                self._let_others_run()
+                if not self._goes_on():
+                    return
             self._keep_alive(time.monotonic())
             if len(taken) == _MOST_RECORDS:
-                self._concurrency.sleep(1e-6)  # let others have their turn
+                self._let_others_run()
 
-    def _send(self, taken: Sequence[Record]) -> None:
-        current = [(item, record) for record in taken if (item := self._item_of(record)) is not None]
-        for item in {id(item): item for item, _ in current}.values():
+    def _goes_on(self) -> bool:
+        if self._stream.stopping:
+            self._frames.finish(1012, "the gateway stops, connect again")
+        return self._frames.end is None
+
+    def _let_others_run(self) -> None:
+        self._concurrency.sleep(1e-6)
+
+    def _send(self, taken: Sequence[Record]) -> Iterator[None]:
+        """Send records, and all else that waits; yield between two frames."""
+        encoded, size = list[bytes](), 0
+        for record in taken:
+            if size >= _MOST_BYTES or (encoded and self._is_binary(record)):
+                yield from self._send_text(encoded)
+                encoded, size = [], 0
+                yield
+            item = self._item_of(record)
+            if item is None:
+                continue
             if item.described is None:
                 self._describe(item)
-        binary = [pair for pair in current if records.is_binary(pair[0], pair[1].event)]
-        encoded = [
-            records.encode_record(item, record.event, record.missed)
-            for item, record in current
-            if not (binary and records.is_binary(item, record.event))
-        ]
-        self._send_text(encoded)
-        for item, record in binary:
-            self._sequence += 1
-            self._frames.send_binary(records.encode_binary(item, record.event, record.missed, self._sequence))
+            if self._is_binary(record):
+                yield from self._send_text([])
+                self._send_binary(item, record)
+                yield
+            else:
+                encoded.append(records.encode_record(item, record.event, record.missed))
+                size += len(encoded[-1])
+        yield from self._send_text(encoded)
+
+    def _is_binary(self, record: Record) -> bool:
+        item = self._item_of(record)
+        return item is not None and records.is_binary(item, record.event)
 
     def _item_of(self, record: Record) -> Item | None:
         """Return the subscription of a record, unless it has ended or been replaced."""
         feed = record.feed
         return self._items.get(feed.key) if self._stream.feeds.get(feed.key) is feed else None  # type: ignore[arg-type]
 
-    def _send_text(self, encoded: list[bytes]) -> None:
-        """Send a frame with all that waits, if there is something."""
-        configurations, self._configurations = self._configurations, []
-        notices, self._notices = self._notices, []
+    def _send_binary(self, item: Item, record: Record) -> None:
+        self._sequence += 1
+        self._frames.send_binary(records.encode_binary(item, record.event, record.missed, self._sequence))
+
+    def _send_text(self, encoded: list[bytes]) -> Iterator[None]:
+        """Send frames with records and all else that waits, the configurations of the records not after them."""
+        while max(len(self._configurations), len(self._notices)) > _MOST_RECORDS:
+            self._send_frame([])
+            yield
+        self._send_frame(encoded)
+
+    def _send_frame(self, encoded: list[bytes]) -> None:
+        """Send a frame with records and some of all else that waits, if there is something."""
+        configurations, notices = _take_first(self._configurations), _take_first(self._notices)
         pong, self._pong = self._pong, None
         lists = (("configurations", configurations), ("records", encoded), ("failures", notices))
         members = [b'"%s":[%s]' % (name.encode(), b",".join(each)) for name, each in lists if each]
@@ -124,7 +155,8 @@ class Session:
             self._frames.send_text(b'{"seq":%d,%s}' % (self._sequence, b",".join(members)))
 
     def _keep_alive(self, now: float) -> None:
-        """Ping the client and check its access when it is time."""
+        """Answer the client's ping, and ping it when it is time."""
+        self._frames.answer_ping()
         if now >= self._ping_at:
             period = self._config.stream_heartbeat
             self._pings = self._pings + 1 if self._frames.heard < self._ping_at - period else 0
@@ -133,11 +165,6 @@ class Session:
                 self._frames.finish(1008, f"no answer to {_MOST_PINGS} pings")
                 return
             self._frames.ping()
-        if now >= self._check_at:
-            self._check_at = now + _CHECK_SECONDS
-            if not self._checking:
-                self._checking = True
-                self._spawn(self._check)
 
     # --- reading ---
 
@@ -210,15 +237,21 @@ class Session:
 
     # --- checks ---
 
+    def _watch(self) -> None:
+        """Check at times, also while the client does not read, until the connection has ended."""
+        try:
+            while not self._ended.wait(_CHECK_SECONDS):
+                self._check()
+        except Exception:
+            logger.exception("a check of a WebSocket failed, request %s", self._context.id)
+            self._finish(1011, "internal error of the gateway, see its log")
+
     def _check(self) -> None:
         """End what the client may no longer read, and tell it of configurations that have changed."""
-        try:
-            self._check_credentials()
-            for item in self._concurrency.in_turns(list(self._items.values())):
-                self._check_item(item)
-            self._stream.wake()
-        finally:
-            self._checking = False
+        self._check_credentials()
+        for item in self._concurrency.in_turns(list(self._items.values())):
+            self._check_item(item)
+        self._stream.wake()
 
     def _check_credentials(self) -> None:
         """End the connection where the credentials of the handshake are no longer good for it."""
@@ -252,3 +285,10 @@ class Session:
         if configuration != item.configuration:
             self._configurations.append(configuration)
         item.described, item.configuration = info, configuration
+
+
+def _take_first(waiting: list[bytes]) -> list[bytes]:
+    """Remove the first ones, as many as a frame may have, and return them."""
+    first = waiting[:_MOST_RECORDS]
+    del waiting[:_MOST_RECORDS]
+    return first

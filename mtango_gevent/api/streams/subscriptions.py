@@ -37,7 +37,7 @@ def create_subscription() -> Response:
     shape, identity = _shape(found, bad), current().identity
     if identity.is_anonymous:
         return reply.json(shape)
-    token = current().state.access.tokens.make(identity)
+    token = current().state.access.tokens.make(identity, "event stream")
     response = reply.json({**shape, "token": token})
     _set_cookie(response, token)
     return response

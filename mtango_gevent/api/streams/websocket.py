@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +28,17 @@ SUBPROTOCOL = "mtango.v1"
 
 _VERSION = "13"
 
+# What may stand in a list of subprotocols: a token of RFC 7230.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 _UPGRADE = {"Upgrade": "websocket", "Sec-WebSocket-Version": _VERSION}
 
 
 @blueprint.get("/stream/token")
 @access.needs("read", "gateway", "api")
 def make_token() -> Response:
-    """Make a token with which a page opens streams as the user of this request."""
-    token = current().state.access.tokens.make(current().identity)
+    """Make a token with which a page opens WebSockets as the user of this request."""
+    token = current().state.access.tokens.make(current().identity, "websocket")
     return reply.json({"token": token, "seconds": TOKEN_LIFETIME})
 
 
@@ -58,7 +62,7 @@ def open_stream() -> Response:
     stream = state.client.streams.open("websocket", context.identity.user, environ.get("REMOTE_ADDR", ""))
 
     def serve() -> None:
-        frames = Frames(socket, concurrency, state.config.send_timeout)
+        frames = Frames(socket, concurrency, state.config.send_timeout, lambda: stream.stopping)
         Session(context, stream, frames).run()
 
     headers = [("Upgrade", "websocket"), ("Connection", "Upgrade")]
@@ -75,6 +79,8 @@ def _check_handshake() -> str:
         raise ApiError(426, "MTANGO_Http426", "expected a WebSocket handshake by GET of HTTP/1.1", _UPGRADE)
     if version.strip() != _VERSION:
         raise ApiError(426, "MTANGO_Http426", f"expected Sec-WebSocket-Version 13, got {quoted(version)}", _UPGRADE)
+    if request.content_length or "Transfer-Encoding" in request.headers:
+        raise BadRequest("expected a WebSocket handshake without a body")
     try:
         is_good = len(base64.b64decode(key.strip(), validate=True)) == 16
     except (binascii.Error, ValueError):
@@ -87,7 +93,7 @@ def _check_handshake() -> str:
 def _choose_subprotocol() -> str | None:
     """Return the offered subprotocol that the answer names, as a browser expects if it offers some."""
     offered = [each.strip() for each in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-    tokens = (each for each in offered if each.startswith(TOKEN_SUBPROTOCOL))
+    tokens = (each for each in offered if each.startswith(TOKEN_SUBPROTOCOL) and _TOKEN.fullmatch(each))
     return SUBPROTOCOL if SUBPROTOCOL in offered else next(tokens, None)
 
 

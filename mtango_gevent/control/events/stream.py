@@ -17,6 +17,9 @@ from mtango_gevent.control.events.buffer import Cursor
 from mtango_gevent.control.events.feed import ALL, Feed, Filter, Record
 from mtango_gevent.control.events.listener import Listener
 
+# Bytes of values that are taken at a time: as text they are several times as long.
+_BYTES = 256 << 10
+
 
 class StreamClient(NamedTuple):
     """The client of a stream. transport: `sse` or `websocket`; user: empty if anonymous."""
@@ -60,6 +63,7 @@ class Stream:
         "_later",
         "_noted",
         "_ready",
+        "_room",
         "_signal",
         "_timers",
         "client",
@@ -89,6 +93,7 @@ class Stream:
         self._noted = 0  # timers, which are told apart by this number
         self._signal: Signal | None = None
         self._is_woken = False
+        self._room = 0  # bytes that `take` may still take
 
     def add(
         self, key: Hashable, listen: Callable[[], Listener], after: Cursor | None = None, through: Filter = ALL
@@ -138,7 +143,7 @@ class Stream:
     def take(self, seconds: float, most: int = 100) -> list[Record]:
         """Return at most that many records, waiting for the first one; none at the timeout and after `wake`.
 
-        Other greenlets run meanwhile, also where there always is a record.
+        Large values are taken a few at a time. Other greenlets run meanwhile, also where there always is a record.
         """
         until = time.monotonic() + seconds
         if self._ready:
@@ -194,8 +199,9 @@ class Stream:
 
     def _take_ready(self, now: float, most: int) -> list[Record]:
         self._take_timers(now)
+        self._room = _BYTES
         records = list[Record]()
-        while len(records) < most:
+        while len(records) < most and self._room > 0:
             with self.guard:
                 feed = next(iter(self._ready), None)
                 if feed is None:
@@ -207,11 +213,12 @@ class Stream:
 
     def _take_of(self, feed: Feed, records: list[Record], most: int) -> bool:
         """Take the records of a feed; return whether these are all."""
-        while len(records) < most:
+        while len(records) < most and self._room > 0:
             record = feed.take()
             if record is None:
                 return True
             records.append(record)
+            self._room -= record.event.size
             self.dropped += record.missed or 0
         return False
 
