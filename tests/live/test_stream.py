@@ -25,6 +25,7 @@ from tests.stream_client import StreamClient
 from .conftest import COMMAND, Gateway, served, wait_until
 
 KILOBYTES_OF_A_SOCKET = 60
+FRAME_BYTES = 256 << 10
 
 
 @pytest.fixture
@@ -217,6 +218,48 @@ def test_client_that_never_reads_is_closed_and_others_are_served(tango_system: E
         assert gateway.get("")["rc3"]
 
 
+def test_large_values_come_in_frames_of_bounded_size(gateway: Gateway) -> None:
+    with StreamClient(gateway.port) as client:
+        client.follow(DEMO_DEVICE, *["ushort_image"] * 12)
+        sizes = list[int]()
+        while len(client.records) < 12:
+            before = client.size
+            client.receive()
+            sizes.append(client.size - before)
+    record = len(json.dumps(client.records[0], separators=(",", ":")))
+    assert max(sizes) <= FRAME_BYTES + record + 10_000
+
+
+@pytest.mark.slow
+def test_client_that_does_not_read_does_not_hold_up_the_stop(fresh: Gateway) -> None:
+    with StreamClient(fresh.port, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client:
+        _fill(client, fresh)
+        began = time.monotonic()
+        fresh.process.send_signal(signal.SIGTERM)
+        fresh.process.wait(40)
+        assert time.monotonic() - began < 3 * 4
+
+
+@pytest.mark.slow
+def test_client_that_closes_while_it_does_not_read_gets_its_answer_and_no_traceback(fresh: Gateway) -> None:
+    with StreamClient(fresh.port, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client:
+        _fill(client, fresh)
+        client.socket.send_close(1000, b"bye")
+        assert client.receive_close() == (1000, "bye")
+        wait_until(lambda: _is_closed(fresh))
+    assert "Traceback" not in fresh.log.read_text("utf-8")
+
+
+def _fill(client: StreamClient, gateway: Gateway) -> None:
+    """Have the gateway wait for a client that does not read."""
+    wishes = [{"id": n, "device": DEMO_DEVICE, "attribute": "ushort_image", "binary": True} for n in range(60)]
+    client.send(subscribe=wishes)
+    seen = [0]
+    while seen[-1] == 0 or seen[-1] != seen[-2]:
+        time.sleep(0.5)
+        seen.append(gateway.get("/sys/streams")[0]["sent"])  # type: ignore[index]
+
+
 def _is_closed(gateway: Gateway) -> bool:
     return not gateway.get("/sys/streams")
 
@@ -279,6 +322,19 @@ def test_bad_handshake_is_refused(gateway: Gateway) -> None:
         assert connection.getresponse().status == 426
     plain = ask(gateway, "/tango/stream", {})
     assert (plain.status, plain.headers["Upgrade"]) == (426, "websocket")
+
+
+def test_handshake_with_a_body_is_refused(gateway: Gateway) -> None:
+    assert handshake(gateway, Content_Length="0").status == 101
+    assert handshake(gateway, Content_Length="4").status == 400
+    assert handshake(gateway, Transfer_Encoding="chunked").status == 400
+
+
+@pytest.mark.parametrize("offered", ["mtango.token.a b", "mtango.token.(a)", "mtango.token.\u00e9"])
+def test_subprotocol_that_is_no_token_is_not_answered(gateway: Gateway, offered: str) -> None:
+    assert handshake(gateway, Sec_WebSocket_Protocol="mtango.token.a!b").headers["Sec-WebSocket-Protocol"]
+    answer = handshake(gateway, Sec_WebSocket_Protocol=offered)
+    assert (answer.status, answer.headers["Sec-WebSocket-Protocol"]) == (101, None)
 
 
 def test_page_of_another_origin_opens_no_stream(gateway: Gateway) -> None:

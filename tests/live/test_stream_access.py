@@ -122,11 +122,15 @@ def test_token_of_one_worker_opens_streams_of_all(closed: Gateway, guarded: Guar
 
 
 @pytest.mark.slow
-def test_token_of_a_subscription_opens_streams_of_both_kinds_in_all_workers(closed: Gateway, guarded: Guarded) -> None:
+def test_token_of_a_subscription_opens_event_streams_alone_in_all_workers(closed: Gateway, guarded: Guarded) -> None:
     made = guarded.subscribe(closed)
     for _ in range(6):
         assert status_of_events(closed, made) == 200
-        assert handshake(closed, f"/tango/stream?token={made['token']}").status == 101
+        assert handshake(closed, f"/tango/stream?token={made['token']}").status == 401
+        assert status_of_events(closed, {**made, "token": guarded.token(closed)}) == 401
+    with StreamClient(closed.port, header=guarded.header) as client:
+        client.send(token=made["token"])
+        assert client.receive_close()[0] == 4401
     assert status_of_events(closed, {**made, "token": "wrong"}) == 401
     assert made["token"] not in closed.log.read_text("utf-8")
 

@@ -32,6 +32,13 @@ may_not = ["read"]
 devices = ["*"]
 """
 
+HANDSHAKE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
 
 class Users:
     """An application with rules whose users are named by a proxy."""
@@ -47,6 +54,12 @@ class Users:
         named |= {"X-Remote-User": user} if user else {}
         options: dict[str, Any] = {} if targets is None else {"body": orjson.dumps(targets)}
         return client.request(SUBSCRIPTIONS + path, method=method, headers=named, status="*", **options)
+
+    def handshake(self, query: str = "", **headers: str) -> Any:
+        """Ask for a WebSocket, which a server without a hub answers with 501 at best."""
+        client = TestApp(self.streams.client.app, extra_environ={"REMOTE_ADDR": PROXY, "SERVER_PROTOCOL": "HTTP/1.1"})
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        return client.get(f"/tango/stream{query}", headers={**HANDSHAKE, **named}, status="*")
 
     def follow(self, path: str, **headers: str) -> EventSource:
         named = {name.replace("_", "-"): text for name, text in headers.items()}
@@ -114,6 +127,12 @@ def test_cookie_and_token_are_good_for_nothing_else(users: Users) -> None:
             targets = [] if method == "PUT" else None
             assert users.ask(method, "", path + query, targets, Cookie=pair).status_int == 404, method
     assert users.ask("POST", "", "", [], Cookie=pair).json.keys() == {"id", "events", "failures"}
+
+
+def test_token_of_an_event_stream_opens_no_websocket(users: Users) -> None:
+    token = users.ask("POST", "anna", targets=[]).json["token"]
+    assert users.handshake(f"?token={token}").status_int == 401
+    assert users.handshake(Sec_WebSocket_Protocol=f"mtango.v1, mtango.token.{token}").status_int == 401
 
 
 def test_credentials_go_before_a_cookie(users: Users) -> None:

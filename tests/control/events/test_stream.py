@@ -17,6 +17,7 @@ from mtango_gevent.control.device import Device
 from mtango_gevent.control.events import Cursor, Filter, Record, Stream
 from mtango_gevent.control.host import list_hosts
 from mtango_gevent.demo.embedded import ServerProcess
+from tests.conftest import DEMO_DEVICE
 from tests.control.concurrency import new_device
 from tests.patched_process import in_patched_process
 from tests.pytango_process import PyTango
@@ -152,6 +153,15 @@ def test_few_records_are_taken_at_a_time_in_the_order_of_each_feed(device: Devic
         records += taken
     for number in range(3):
         assert [value for key, value in shown(records) if key == number] == list(range(1, 21))
+
+
+def test_large_values_are_taken_a_few_at_a_time(device: Device, stream: Stream) -> None:
+    camera = Device(device.host, DEMO_DEVICE)
+    for number in range(10):
+        stream.add(number, listen(camera, "ushort_image"))
+    wait_until(lambda: len(stream._ready) == 10)
+    counts = [len(stream.take(1)) for _ in range(4)]
+    assert counts == [3, 3, 3, 1]
 
 
 def test_wake_ends_the_wait(device: Device, stream: Stream) -> None:
