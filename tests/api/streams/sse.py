@@ -44,13 +44,16 @@ def parse(record: str) -> Message | None:
 
 
 class EventSource:
-    """A stream that is read in a thread. status, headers: of its answer; ended: set when it has ended."""
+    """A stream that is read in a thread. status, headers: of its answer; ended: set when it has ended.
+
+    sizes: of the parts in which the text was written.
+    """
 
     def __init__(self, app: Any, url: str, headers: dict[str, str] | None = None) -> None:
         self._app, self._url, self._sent = app, url, headers
         self.status, self.headers = 0, Headers()
         self.messages: queue.Queue[Message] = queue.Queue()
-        self.text = ""
+        self.text, self.sizes = "", list[int]()
         self.ended = threading.Event()
         self._opened, self._closing = threading.Event(), threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
@@ -65,6 +68,7 @@ class EventSource:
         parsed = 0
         for part in response.response:
             self.text += part.decode()
+            self.sizes.append(len(part))
             *records, rest = self.text[parsed:].split("\n\n")
             parsed = len(self.text) - len(rest)
             for record in records:

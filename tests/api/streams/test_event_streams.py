@@ -11,9 +11,11 @@ import pytest
 from mtango_gevent.demo.embedded import ServerProcess
 from tests.api.streams.conftest import SUBSCRIPTIONS, Streams
 from tests.api.streams.sse import EventSource, Message
-from tests.conftest import SENDER_DEVICE, TYPES_DEVICE
+from tests.conftest import DEMO_DEVICE, SENDER_DEVICE, TYPES_DEVICE
 from tests.pytango_process import PyTango
 from tests.waiting import wait_until
+
+PART_BYTES = 256 << 10
 
 
 @pytest.fixture
@@ -51,6 +53,13 @@ def test_quiet_stream_sends_comments(streams: Streams) -> None:
     source = streams.follow(streams.create()["id"])
     wait_until(lambda: source.text.count(":\n\n") >= 3)
     assert source.messages.empty()
+
+
+def test_large_values_are_written_a_few_at_a_time(streams: Streams) -> None:
+    targets = [streams.target("ushort_image", DEMO_DEVICE, kind) for kind in ("change", "archive", "periodic", "user")]
+    source = streams.follow(streams.create(*(3 * targets))["id"])
+    record = max(len(message.data) for message in take(source, 12))
+    assert max(source.sizes) <= PART_BYTES + record + 1000
 
 
 def test_each_target_has_its_own_event_also_in_another_spelling(streams: Streams, send: Any) -> None:
