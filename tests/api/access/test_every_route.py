@@ -36,8 +36,7 @@ _DEVICE = Case("read", "device")
 _CONFIGURE = Case("configure", "device", '{"access_test": ["1"]}')
 
 # What each request takes, by endpoint and method. A new route needs a row here, and its declaration in the view.
-
-# The requests that all versions of the API have, each at a URL of its own.
+# First the requests that all versions of the API have, each at a URL of its own.
 SHARED_CASES = {
     "attribute_properties.delete_attribute_property DELETE": Case("configure", "device"),
     "attribute_properties.list_attribute_properties GET": _DEVICE,
@@ -74,7 +73,7 @@ SHARED_CASES = {
     "properties.show_property GET": _DEVICE,
 }
 
-# All others but those of v11.
+# The requests of other parts, and the other ones of rc3.
 CASES = {
     "entry.list_versions GET": _API,
     "metrics.show_metrics GET": Case("administer", "gateway"),
