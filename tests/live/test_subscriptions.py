@@ -165,7 +165,7 @@ def test_client_that_does_not_read_delays_nobody(
         read_until([reader], lambda: reader.values.count(100) >= 50)
         for event in {message.event for message in reader.messages}:
             values = [int(message.data) for message in reader.messages if message.event == event]
-            assert values == list(range(101))
+            assert values[1:] == list(range(1, 101))  # the first one may be of a test before: Init sends no event
     finally:
         close([*silent, reader])
 
