@@ -115,6 +115,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_NotShown": (None, "The value was read but cannot be represented in JSON."),
     "MTANGO_NotConverted": (None, "PyTango cannot convert the argument or the answer."),
     "MTANGO_NotDecodable": (None, "PyTango cannot decode the texts of a pipe."),
+    "MTANGO_NotMade": (None, "The gateway failed to make one change of a bulk request. Its log has the error."),
     "MTANGO_NotWritten": (
         None,
         "The gateway could not write the item. Others of the same request may have been written.",

@@ -30,8 +30,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = config.body_limit
     client = TangoClient(config)
-    access, audit = api.AccessControl(config, client), api.Audit(config, client)
     subscriptions = api.SubscriptionStore(config, client)
+    access, audit = api.AccessControl(config, client, subscriptions.secret), api.Audit(config, client)
     tango_access = TangoAccessControl(client) if config.tango_access_control else None
     state = app.extensions["mtango"] = api.AppState(config, client, access, audit, subscriptions, tango_access)
     api.register(app, state)

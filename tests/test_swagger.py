@@ -825,7 +825,7 @@ def test_reply_is_as_described(client: TestApp, app: Flask, status: int, request
 
 
 @pytest.mark.usefixtures("polled", "restored")
-@pytest.mark.parametrize("request_", [*map(Request, READ), *WRITTEN, *FAILED], ids=str)
+@pytest.mark.parametrize("request_", sampled([*map(Request, READ), *WRITTEN, *FAILED], 4), ids=str)
 def test_only_requests_that_tango_refuses_are_failures(client: TestApp, request_: Request) -> None:
     reply = ask(client, request_).json
     assert (isinstance(reply, dict) and reply.get("quality") == "FAILURE") == (request_ in FAILED)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from flask import Flask
 
-from mtango_gevent.api import guard, pictures, query, rc3, reply, request_targets, urls, v11
+from mtango_gevent.api import guard, hosts, pictures, query, rc3, reply, request_targets, urls, v11
 from mtango_gevent.api.access import Target
 from mtango_gevent.api.flask_hooks import FlaskHooks
 from mtango_gevent.api.reply import Rendered
@@ -79,7 +79,7 @@ _RC3 = Version(
 _V11 = Version(
     "v11",
     rf"({_NAME})(?:;port=([0-9]{{1,5}}))?",
-    v11.urls.find_tango_host,
+    hosts.find_tango_host,
     ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"),
     v11.attributes.prefers_json,
     v11.attributes.render_value,
@@ -180,7 +180,7 @@ class FastValues:
         host, port, domain, family, member, attribute = parts.groups()
         if bool(attribute) == bool(parameters) or (parameters and not _QUERY.fullmatch(parameters)):
             return None
-        device = Device(version.find_host(host, port or v11.urls.DEFAULT_PORT), f"{domain}/{family}/{member}")
+        device = Device(version.find_host(host, port or hosts.DEFAULT_PORT), f"{domain}/{family}/{member}")
         if attribute:
             return PreparedRead(
                 version,

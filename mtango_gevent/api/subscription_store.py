@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from mtango_gevent.store import Store, StoreError, StoreFull, Subscription, chec
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+# Seconds after which the secret is asked for again, as a Redis may have lost it.
+_SECRET_VALID = 10.0
 
 # Seconds between two looks for changes that other workers have made of followed subscriptions.
 _LOOK_EVERY = 0.3
@@ -37,6 +41,7 @@ class SubscriptionStore:
         check_store(config)
         self._config, self._client = config, client
         self._store: Store | None = None
+        self._secret, self._ask_secret_at = client.metrics.slot.scoreboard.secret, 0.0
         self._guard = NativeLock()
         self._followers = dict[Follower, None]()
         self._watching = False
@@ -52,6 +57,15 @@ class SubscriptionStore:
             raise ApiError(503, "MTANGO_StoreFailed", f"the store of subscriptions: {error}") from None
         except StoreFull as full:
             raise ApiError(503, "MTANGO_TooManySubscriptions", f"expected at most {full}") from None
+
+    def secret(self) -> bytes:
+        """Return the secret that the workers share, with which they sign tokens; the last one if the store fails."""
+        if time.monotonic() >= self._ask_secret_at:
+            own = self._client.metrics.slot.scoreboard.secret
+            with contextlib.suppress(ApiError, DevFailed):
+                self._secret = self.run(lambda store: store.secret(own))
+            self._ask_secret_at = time.monotonic() + _SECRET_VALID
+        return self._secret
 
     def problem(self) -> str:
         """Return why the store cannot be used, empty where it can."""

@@ -76,11 +76,9 @@ class Store(Protocol):
         """Return the versions of those subscriptions that exist."""
         ...
 
-    def put_grant(self, digest: str, content: str, seconds: float) -> None:
-        """Keep a text under a digest for that time."""
+    def secret(self, own: bytes) -> bytes:
+        """Return the secret that all workers with this store share. own: that of this gateway, which is offered."""
         ...
-
-    def grant(self, digest: str) -> str | None: ...
 
     def check(self) -> None:
         """Raise StoreError where the store does not answer."""

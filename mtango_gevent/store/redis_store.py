@@ -1,8 +1,8 @@
 """Subscriptions in Redis, for gateways on several machines. Every change is one script, which Redis runs as a whole.
 
 Keys, of which Redis forgets each after its time: `subscription:ID` (owner, client, version), `events:ID` (target by
-event), `event:TARGET` (the id of its events), `client:CLIENT` (ids of subscriptions by the time of their end),
-`grant:DIGEST`.
+event), `event:TARGET` (the id of its events), `client:CLIENT` (ids of subscriptions by the time of their end).
+`secret`, which stays, signs the tokens of streams.
 """
 
 from __future__ import annotations
@@ -206,12 +206,11 @@ class RedisStore:
         return {id: int(version) for id, version in found if version is not None}
 
     @_translated
-    def put_grant(self, digest: str, content: str, seconds: float) -> None:
-        self._redis.set(f"{_PREFIX}grant:{digest}", content, px=int(seconds * 1000))
-
-    @_translated
-    def grant(self, digest: str) -> str | None:
-        return self._redis.get(f"{_PREFIX}grant:{digest}")
+    def secret(self, own: bytes) -> bytes:
+        pipeline = self._redis.pipeline()
+        pipeline.set(f"{_PREFIX}secret", own.hex(), nx=True)
+        pipeline.get(f"{_PREFIX}secret")
+        return bytes.fromhex(pipeline.execute()[1])
 
     @_translated
     def check(self) -> None:

@@ -47,7 +47,6 @@ CREATE INDEX IF NOT EXISTS by_event ON uses (event);
 CREATE TRIGGER IF NOT EXISTS forget_event AFTER DELETE ON uses
 WHEN NOT EXISTS (SELECT 1 FROM uses WHERE event = OLD.event)
 BEGIN DELETE FROM events WHERE id = OLD.event; END;
-CREATE TABLE IF NOT EXISTS grants (digest TEXT PRIMARY KEY, content TEXT NOT NULL, expires REAL NOT NULL);
 COMMIT;
 """
 
@@ -90,7 +89,6 @@ class SqliteStore:
         now = time.time()
         with self._writing() as connection:
             connection.execute("DELETE FROM subscriptions WHERE expires < ?", (now,))
-            connection.execute("DELETE FROM grants WHERE expires < ?", (now,))
             _check_limits(connection, client, len(targets))
             row = (id, owner, client, 1, now + self._linger)
             connection.execute("INSERT INTO subscriptions VALUES (?, ?, ?, ?, ?)", row)
@@ -148,15 +146,8 @@ class SqliteStore:
         with self._open() as connection:
             return dict(connection.execute(asked, (json.dumps(list(ids)), time.time())))
 
-    def put_grant(self, digest: str, content: str, seconds: float) -> None:
-        with self._writing() as connection:
-            connection.execute("INSERT INTO grants VALUES (?, ?, ?)", (digest, content, time.time() + seconds))
-
-    def grant(self, digest: str) -> str | None:
-        with self._open() as connection:
-            asked = "SELECT content FROM grants WHERE digest = ? AND expires >= ?"
-            row = connection.execute(asked, (digest, time.time())).fetchone()
-            return row and row[0]
+    def secret(self, own: bytes) -> bytes:
+        return own  # the file is that of one gateway
 
     def check(self) -> None:
         with self._open():

@@ -69,12 +69,15 @@ def test_failures_are_records_and_other_subscriptions_go_on(gateway: Gateway, ta
         client.follow(DEMO_DEVICE, "State", "no_such_attribute")
         client.follow(f"tango://{tango_system.tango_host}/{DEMO_DEVICE}", "ampli", first=3)
         client.follow("no/such/device", "State", first=4)
+        client.follow(f"tango://no.such.host.invalid:10000/{DEMO_DEVICE}", "State", first=8)
+        client.follow(f"tango://127.0.0.1:1/{DEMO_DEVICE}", "State", first=9)
         client.send(subscribe=[{"id": 5, "device": "nonsense", "attribute": "x"}, {"id": 6, "event": "sometimes"}, 7])
         client.receive_until(lambda: {record["id"] for record in client.records} == {1, 2, 3, 4})
-        client.receive_until(lambda: len(client.failures) == 3)
+        client.receive_until(lambda: len(client.failures) == 5)
     assert client.of(2)[0]["errors"][0]["reason"] == "API_AttrNotFound"
     assert client.of(4)[0]["errors"][0]["reason"] == "DB_DeviceNotDefined"
-    assert [failure.get("id") for failure in client.failures] == [5, 6, None]
+    assert [failure.get("id") for failure in client.failures] == [8, 9, 5, 6, None]
+    assert {failure["errors"][0]["reason"] for failure in client.failures[:2]} == {"MTANGO_UnknownTangoHost"}
 
 
 def test_unsubscribed_attribute_sends_no_more(gateway: Gateway, sender: str, pytango: PyTango) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import websocket
@@ -17,6 +19,7 @@ import websocket
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.api.access.conftest import DENY_ALL
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
+from tests.redis_server import redis_server
 from tests.stream_client import StreamClient
 
 from .conftest import COMMAND, Gateway, served
@@ -60,10 +63,28 @@ class Guarded:
     def header(self) -> dict[str, str]:
         return {"X-API-Key": self.key}
 
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"MTANGO_AUTH": "key", "MTANGO_AUTH_KEY_FILE": str(self.keys), "MTANGO_RULES": str(self.rules)}
+
     def token(self, gateway: Gateway) -> str:
-        request = urllib.request.Request(f"http://127.0.0.1:{gateway.port}/tango/stream/token", headers=self.header)
+        return self._ask(gateway, "/tango/stream/token")["token"]
+
+    def subscribe(self, gateway: Gateway) -> dict[str, Any]:
+        return self._ask(gateway, "/tango/subscriptions", b"[]")
+
+    def _ask(self, gateway: Gateway, path: str, body: bytes | None = None) -> dict[str, Any]:
+        request = urllib.request.Request(f"http://127.0.0.1:{gateway.port}{path}", body, self.header)
         with urllib.request.urlopen(request) as reply:
-            return json.loads(reply.read())["token"]
+            return json.loads(reply.read())
+
+
+def status_of_events(gateway: Gateway, made: dict[str, Any]) -> int:
+    """Return the status of the event stream of a subscription, opened with its token."""
+    connection = gateway.connection()
+    with contextlib.closing(connection):
+        connection.request("GET", f"/tango/subscriptions/{made['id']}/event-stream?token={made['token']}")
+        return connection.getresponse().status
 
 
 @pytest.fixture
@@ -73,8 +94,8 @@ def guarded(tmp_path: Path) -> Guarded:
 
 @pytest.fixture
 def closed(tango_system: EmbeddedTango, tmp_path: Path, guarded: Guarded) -> Iterator[Gateway]:
-    settings = {"MTANGO_AUTH": "key", "MTANGO_AUTH_KEY_FILE": str(guarded.keys), "MTANGO_RULES": str(guarded.rules)}
-    with served(COMMAND, tmp_path / "log", MTANGO_CORS_ORIGINS=PAGE, MTANGO_WORKERS="2", **settings) as gateway:
+    settings = {**guarded.settings, "MTANGO_CORS_ORIGINS": PAGE, "MTANGO_WORKERS": "2"}
+    with served(COMMAND, tmp_path / "log", **settings) as gateway:
         yield gateway
 
 
@@ -98,6 +119,28 @@ def test_token_of_one_worker_opens_streams_of_all(closed: Gateway, guarded: Guar
     assert handshake(closed, "/tango/stream?token=wrong").status == 401
     assert ask(closed, f"/tango/stream/token?token={token}", {}).status == 401
     assert token not in closed.log.read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_token_of_a_subscription_opens_streams_of_both_kinds_in_all_workers(closed: Gateway, guarded: Guarded) -> None:
+    made = guarded.subscribe(closed)
+    for _ in range(6):
+        assert status_of_events(closed, made) == 200
+        assert handshake(closed, f"/tango/stream?token={made['token']}").status == 101
+    assert status_of_events(closed, {**made, "token": "wrong"}) == 401
+    assert made["token"] not in closed.log.read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_token_of_one_gateway_is_good_for_another_one_with_the_same_redis(
+    tango_system: EmbeddedTango, tmp_path: Path, guarded: Guarded
+) -> None:
+    with redis_server(tmp_path) as server, contextlib.ExitStack() as opened:
+        settings = {**guarded.settings, "MTANGO_STORE": server.url}
+        one, two = (opened.enter_context(served(COMMAND, tmp_path / f"log{n}", **settings)) for n in range(2))
+        made = guarded.subscribe(one)
+        assert status_of_events(two, made) == 200
+        assert handshake(two, f"/tango/stream?token={guarded.token(one)}").status == 101
 
 
 @pytest.mark.slow

@@ -131,12 +131,17 @@ def test_limits_of_a_client_and_of_a_subscription(store: Store, monkeypatch: pyt
     assert store.create(4, OWNER, CLIENT, []) is not None
 
 
-def test_grants_are_kept_for_their_time(store: Store, open_one: Open) -> None:
-    store.put_grant("digest", '["anna"]', 60)
-    store.put_grant("short", "x", 0.2)
-    assert open_one().grant("digest") == '["anna"]'
-    assert store.grant("other") is None
-    wait_until(lambda: store.grant("short") is None)
+def test_gateways_with_one_redis_share_a_secret(redis: RedisServer) -> None:
+    stores = [open_store(Config(store=redis.url), None) for _ in range(3)]
+    offered = [bytes([number]) * 32 for number in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        found = set(threads.map(lambda number: stores[number].secret(offered[number]), range(3)))
+    assert len(found) == 1
+    assert found <= set(offered)
+
+
+def test_secret_of_one_machine_is_that_of_its_gateway(tmp_path: Path) -> None:
+    assert open_store(Config(), tmp_path).secret(b"own") == b"own"
 
 
 def test_four_workers_make_and_extend_at_the_same_moment(open_one: Open) -> None:

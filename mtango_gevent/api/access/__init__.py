@@ -6,6 +6,7 @@ from mtango_gevent.api.access.control import AccessControl
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.api.access.rules import Decision, Rule, Rules
 from mtango_gevent.api.access.rules_file import PARTS, parse_rules
+from mtango_gevent.api.access.stream_tokens import COOKIE as TOKEN_COOKIE
 from mtango_gevent.api.access.stream_tokens import LIFETIME as TOKEN_LIFETIME
 from mtango_gevent.api.access.stream_tokens import SUBPROTOCOL as TOKEN_SUBPROTOCOL
 from mtango_gevent.api.access.stream_tokens import renew as renew_token
@@ -28,6 +29,7 @@ __all__ = [
     "ANONYMOUS",
     "KINDS",
     "PARTS",
+    "TOKEN_COOKIE",
     "TOKEN_LIFETIME",
     "TOKEN_SUBPROTOCOL",
     "VALUE",

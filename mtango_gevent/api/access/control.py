@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,10 +40,10 @@ class AccessControl:
 
     is_open: every client may read everything, and no request is authenticated.
     cross_site: the rules for pages of other origins; reads_are_open: every client and every page may read everything.
-    tokens: of the WebSocket.
+    tokens: of streams, signed with `secret`; by default with another one each time, so that no token is valid.
     """
 
-    def __init__(self, config: Config, client: TangoClient) -> None:
+    def __init__(self, config: Config, client: TangoClient, secret: Callable[[], bytes] = secrets.token_bytes) -> None:
         self._config = config
         self.authentication = Authentication(config, client)
         self._commands = CommandClasses(config)
@@ -50,15 +51,16 @@ class AccessControl:
         self.cross_site = CrossSite(config)
         self.reads_are_open = self.is_open and self.cross_site.reads_are_open
         self._rules = _watch_rules(config, client) if config.rules else None
-        base = config.app_base.removesuffix("/rest")
-        self.tokens = StreamTokens(client.metrics.slot.scoreboard.secret, f"{base}/stream")
+        self.tokens = StreamTokens(secret, config.app_base.removesuffix("/rest"))
         self._recent = Recent[tuple[Identity, str, tuple[Target, ...]], bool]()
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity:
         """Return the user of a request, anonymous without credentials. Raises ApiError 401 for wrong credentials."""
         token = self.tokens.find(environ)
         if token is None:
-            return self.authentication.authenticate(environ)
+            identity = self.authentication.authenticate(environ)
+            in_cookie = self.tokens.find_in_cookie(environ) if identity.is_anonymous else None
+            return self.tokens.verify(in_cookie) or identity
         identity = self.tokens.verify(token)
         if identity is None:
             raise self.authentication.required("the token is wrong or has expired")

@@ -11,7 +11,6 @@ from typing import TypeAlias
 from mtango_gevent.api import connection
 from mtango_gevent.api.request_context import RequestContext
 from mtango_gevent.api.streams import sse, targets
-from mtango_gevent.api.streams.grants import Grant
 from mtango_gevent.control.events import Listener, Stream
 from mtango_gevent.errors import ApiError, DevFailed
 from mtango_gevent.store import Subscription, Target
@@ -31,7 +30,7 @@ class Ended(Exception):
 
 
 class EventStream:
-    """The stream of a subscription to one client. grant: what the client is known by; None with other credentials.
+    """The stream of a subscription to one client.
 
     last: the time of the last event that the client has received, in milliseconds; None for a new client.
     """
@@ -42,11 +41,10 @@ class EventStream:
         owner: str,
         subscription: Subscription,
         stream: Stream,
-        grant: Grant | None,
         last: int | None,
     ) -> None:
         self._context, self._owner, self._subscription = context, owner, subscription
-        self._stream, self._grant, self._last = stream, grant, last
+        self._stream, self._last = stream, last
         self._followed = dict[int, targets.Followed]()  # by event
         self._refused = set[int]()  # the events of which the client has been told so
         self._changed, self._check_at = False, time.monotonic() + _CHECK_EVERY
@@ -117,14 +115,15 @@ class EventStream:
     def _check_client(self) -> None:
         """Raise Ended where the credentials of the client are not valid any more."""
         context, access = self._context, self._context.state.access
-        if self._grant is not None:
-            if time.time() >= self._grant.until:
-                raise Ended("the token is not valid any more, make the subscription again")
-        elif not access.is_open:
-            try:
-                context.identity = access.authenticate(context.environ)
-            except ApiError as refusal:
-                raise Ended(refusal.description) from None
+        if access.is_open:
+            return
+        try:
+            identity = access.authenticate(context.environ)
+        except ApiError as refusal:
+            raise Ended(refusal.description) from None
+        if identity.is_anonymous and not context.identity.is_anonymous:  # a cookie is ignored when it has expired
+            raise Ended("the token has expired, make the subscription again")
+        context.identity = identity
 
     def _read_again(self) -> bool:
         """Read the changed subscription; return whether the store could be asked. Raises Ended without it."""

@@ -31,9 +31,10 @@ _NO_CHANNEL = "0" * 12
 
 
 class Wish(NamedTuple):
-    """A subscription as the client asks for it."""
+    """A subscription as the client asks for it. host: in the name of the device; None for the first one."""
 
     id: int
+    host: str | None
     device: str
     attribute: str
     event: str
@@ -104,9 +105,11 @@ def parse_id(given: object) -> int:
 def parse_wish(number: int, given: dict[str, Any]) -> Wish:
     """Return the subscription that an object of `subscribe` asks for. Raises BadRequest."""
     _check_keys("a subscription", given, _KEYS)
+    host, device = _split(_text(given, "device"))
     return Wish(
         number,
-        _text(given, "device"),
+        host,
+        device,
         _text(given, "attribute"),
         _one_of(given, "event", tuple(KINDS), "change"),
         Filter(
@@ -117,6 +120,14 @@ def parse_wish(number: int, given: dict[str, Any]) -> Wish:
         _cursor(given.get("after")),
         _flag(given, "binary"),
     )
+
+
+def _split(name: str) -> tuple[str | None, str]:
+    """Return the Tango host in the full name of a device, and the rest; None for a name without a host."""
+    if not name.startswith("tango://"):
+        return None, name
+    host, _, device = name.removeprefix("tango://").partition("/")
+    return host, device
 
 
 def _text(given: dict[str, Any], key: str) -> str:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mtango_gevent.api import guard, reply
+from mtango_gevent.api import guard, hosts, reply
 from mtango_gevent.api.access import renew_token
+from mtango_gevent.api.query import check_name
 from mtango_gevent.api.request_context import RequestContext
 from mtango_gevent.api.streams import messages, records
-from mtango_gevent.api.streams.devices import DeviceFinder
 from mtango_gevent.api.streams.frames import Frames, Refused
 from mtango_gevent.api.streams.records import Item
 from mtango_gevent.control.events import Record, Stream
@@ -43,7 +43,6 @@ class Session:
     def __init__(self, context: RequestContext, stream: Stream, frames: Frames) -> None:
         self._context, self._stream, self._frames = context, stream, frames
         self._config, self._concurrency = context.state.config, stream.concurrency
-        self._find_device = DeviceFinder(context.state.client)
         self._items: dict[int, Item] = {}
         self._configurations: list[bytes] = []
         self._notices: list[bytes] = []
@@ -190,8 +189,8 @@ class Session:
         """Begin a subscription, in place of one with the same id; note why that is refused."""
         try:
             wish = messages.parse_wish(number, given)
-            device = self._find_device(wish.device, wish.attribute)
-            self._check_access(device, wish.attribute)
+            device = hosts.find_device(wish.host, wish.device)
+            self._check_access(device, check_name("attribute", wish.attribute))
             listen = functools.partial(device.listen, wish.attribute, wish.event, from_last=True)
             self._stream.add(number, listen, wish.after, wish.through)
             self._items[number] = Item(number, device, wish.attribute, wish.binary)

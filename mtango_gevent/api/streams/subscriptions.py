@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
 from mtango_gevent.api import access, body, reply
+from mtango_gevent.api.access import TOKEN_COOKIE, TOKEN_LIFETIME
 from mtango_gevent.api.request_context import app_state, config, current
-from mtango_gevent.api.streams import grants, targets
+from mtango_gevent.api.streams import targets
 from mtango_gevent.api.streams.event_stream import EventStream
 from mtango_gevent.errors import ApiError, NotFound, check_limit
 from mtango_gevent.store import Store, Subscription, Target
@@ -25,13 +26,6 @@ _SUBSCRIPTION = f"/<int(max={_MOST_ID}):subscription>"
 _HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
-@blueprint.url_value_preprocessor
-def use_grant(endpoint: str | None, _values: dict[str, object] | None) -> None:
-    """Let the user of a grant be that of a request for an event stream, before access is checked."""
-    if endpoint and endpoint.endswith(".stream_events") and request.method != "OPTIONS":
-        g.grant = grants.use()
-
-
 @blueprint.post("")
 @access.needs("read", "gateway", "streams")
 def create_subscription() -> Response:
@@ -40,11 +34,28 @@ def create_subscription() -> Response:
     good, bad = targets.sort(sent)
     id, owner, client = 1 + secrets.randbelow(_MOST_ID), _owner(), _owner() or current().environ.get("REMOTE_ADDR", "")
     found = app_state().subscriptions.run(lambda store: store.create(id, owner, client, good))
-    shape, token = _shape(found, bad), grants.make()
-    response = reply.json({**shape, "token": token} if token else shape)
-    if token:
-        grants.set_cookie(response, token)
+    shape, identity = _shape(found, bad), current().identity
+    if identity.is_anonymous:
+        return reply.json(shape)
+    token = current().state.access.tokens.make(identity)
+    response = reply.json({**shape, "token": token})
+    _set_cookie(response, token)
     return response
+
+
+def _set_cookie(response: Response, token: str) -> None:
+    """Give the token to a browser. A page of another origin gets it over HTTPS only, as browsers demand."""
+    origin = request.headers.get("Origin")
+    is_foreign = origin is not None and origin.lower() != request.host_url.rstrip("/").lower()
+    response.set_cookie(
+        TOKEN_COOKIE,
+        token,
+        max_age=TOKEN_LIFETIME,
+        path=f"{request.script_root}{config().app_base.removesuffix('/rest')}/subscriptions",
+        secure=request.is_secure,
+        httponly=True,
+        samesite="None" if is_foreign and request.is_secure else "Lax",
+    )
 
 
 @blueprint.get(_SUBSCRIPTION)
@@ -95,7 +106,7 @@ def stream_events(subscription: int) -> Response:
         return Response(mimetype="text/event-stream", headers=_HEADERS)
     context = current()
     stream = app_state().client.streams.open("sse", context.identity.user, context.environ.get("REMOTE_ADDR", ""))
-    events = EventStream(context, owner, found, stream, g.get("grant"), _last_event())
+    events = EventStream(context, owner, found, stream, _last_event())
     response = Response(iter(events), mimetype="text/event-stream", headers=_HEADERS)
     response.call_on_close(events.close)
     return response

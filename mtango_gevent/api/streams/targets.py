@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import orjson
 from flask import request
 
-from mtango_gevent.api import guard, urls
+from mtango_gevent.api import guard, hosts
 from mtango_gevent.api.failures import failure_body
 from mtango_gevent.api.query import check_name, quoted
 from mtango_gevent.api.request_context import app_state
@@ -18,11 +17,6 @@ from mtango_gevent.control.events import KINDS
 from mtango_gevent.errors import ApiError, BadRequest, DevFailed, describe
 from mtango_gevent.store import Target
 from mtango_gevent.values import JsonObject, shown
-
-# A Tango host as `host:port` or `host`; an IPv6 address has brackets.
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[^:]*)(?::(.*))?", re.DOTALL)
-
-_DEFAULT_PORT = "10000"
 
 
 class Followed(NamedTuple):
@@ -65,21 +59,8 @@ def find(target: Target) -> Followed:
     kind = target.type.lower()
     if kind not in KINDS:
         raise BadRequest(f"type: expected one of {', '.join(KINDS)}, got {quoted(target.type)}")
-    device = find_device(target.host, target.device)
-    if not app_state().access.is_open:
-        guard.check_spelling(device)
-    return Followed(device, check_name("attribute", target.attribute), kind)
-
-
-def find_device(host: str, name: str) -> Device:
-    """Return a device. host: with or without a port. Raises ApiError as `find` does."""
-    found, parts = _HOST.fullmatch(host), name.split("/")
-    if found is None or len(parts) != 3:
-        raise BadRequest(f"expected host:port and domain/family/member, got {quoted(host)} and {quoted(name)}")
-    urls.check_host(found[1])
-    for kind, part in zip(("domain", "family", "member"), parts, strict=True):
-        check_name(kind, part)
-    return Device(urls.find_tango_host(found[1], found[2] or _DEFAULT_PORT, writing=True), name)
+    attribute = check_name("attribute", target.attribute)
+    return Followed(hosts.find_device(target.host, target.device), attribute, kind)
 
 
 def refusal(followed: Followed) -> ApiError | None:

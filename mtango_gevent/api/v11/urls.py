@@ -7,10 +7,9 @@ from typing import Any
 
 from flask import request
 
-from mtango_gevent.api import guard, timestamps, urls
-from mtango_gevent.api.request_context import app_state
+from mtango_gevent.api import hosts, timestamps, urls
 from mtango_gevent.control.device import Device
-from mtango_gevent.control.host import TangoHost, is_name_of_served_host
+from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import ApiError, BadRequest
 from mtango_gevent.values import JsonObject
 
@@ -21,11 +20,6 @@ path, segment = urls.path, urls.segment
 
 _HOST = re.compile(r"([^;]*)(?:;port=([0-9]{1,5}))?")
 
-# The port at the end of `host:port`; an IPv6 address in front of it has brackets.
-_WITH_PORT = re.compile(r"(?:^[^:]*|\]):[0-9]{1,5}$")
-
-DEFAULT_PORT = "10000"
-
 
 def resolve(endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Replace the parts of the URL, as urls.resolve does. Raises BadRequest, too, for another parameter than `port`."""
@@ -34,32 +28,14 @@ def resolve(endpoint: str | None, values: dict[str, Any] | None) -> None:
         found = _HOST.fullmatch(values["host"])
         if found is None:
             raise BadRequest(f"expected a Tango host as host or host;port=10000, got {urls.quoted(values['host'])}")
-        values["host"], values["port"] = found[1], found[2] or DEFAULT_PORT
-    urls.resolve(endpoint, values, find_tango_host)
-
-
-def find_tango_host(host: str, port: str) -> TangoHost:
-    """Return the Tango host of that name: one of MTANGO_TANGO_HOSTS, or TANGO_HOST by any name of its machine.
-
-    Raises ApiError 400 for another port of such a host, and 404 for any other one. Contract: v11, decisions.
-    """
-    try:
-        return urls.find_tango_host(host, port, writing=True)
-    except ApiError as refusal:
-        if refusal.status != 404:
-            raise
-    is_known = is_name_of_served_host(app_state().client, host, guard.check_credentials)
-    expected = "the port of a Tango host" if is_known else "a Tango host"
-    description = f"expected {expected} that is served, got {urls.quoted(f'{host}:{port}')}"
-    raise ApiError(400 if is_known else 404, "MTANGO_UnknownTangoHost", description)
+        values["host"], values["port"] = found[1], found[2] or hosts.DEFAULT_PORT
+    urls.resolve(endpoint, values, hosts.find_tango_host)
 
 
 def parse_host(text: str) -> TangoHost | None:
     """Return the Tango host `host` or `host:port`; None for one that is not served."""
-    host, _, port = text.rpartition(":") if _WITH_PORT.search(text) else (text, "", DEFAULT_PORT)
     try:
-        urls.check_host(host)
-        return find_tango_host(host, port)
+        return hosts.parse_host(text)
     except ApiError as refusal:
         if refusal.status not in (400, 404):
             raise

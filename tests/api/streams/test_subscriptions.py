@@ -63,6 +63,7 @@ def test_unknown_ids_are_404_with_the_failure_body(streams: Streams, id: str) ->
     [
         ({"host": "no.such.host.invalid:10000"}, 404, "no.such.host.invalid"),
         ({"host": "x:99999"}, 400, "expected a port"),
+        ({"host": "127.0.0.1:1"}, 400, "the port of a Tango host that is served"),
         ({"host": "a'b:1"}, 400, "expected a name without"),
         ({"host": ""}, 400, "expected 1 to 255 characters"),
         ({"device": "sys/tg_test"}, 400, "domain/family/member"),
