@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -20,7 +21,7 @@ LIFETIME = 900
 # The cookie of event streams. A WebSocket takes none: a browser sends cookies with a handshake of any page.
 COOKIE = "mtango_stream"
 
-# What a token is for. That of event streams stands in URLs, and opens no WebSocket.
+# What a token opens: event streams alone, in whose URLs it stands, or WebSockets, too.
 Purpose: TypeAlias = Literal["event stream", "websocket"]
 
 # A token as a subprotocol of a WebSocket, as those are the only header of it that a page can set.
@@ -48,15 +49,16 @@ class StreamTokens:
         return self._serializer(purpose).dumps([identity.user, sorted(identity.groups), identity.method])
 
     def verify(self, token: str | None, environ: WSGIEnvironment) -> Identity | None:
-        """Return the user of a token of a request; None for one that is wrong, expired or for the other purpose."""
+        """Return the user of a token of a request; None for one that is wrong, expired or not for it."""
         if token is None:
             return None
-        purpose = "websocket" if environ.get("PATH_INFO") == self._websocket else "event stream"
-        try:
-            user, groups, method = self._serializer(purpose).loads(token, max_age=LIFETIME)
-        except BadData:
-            return None
-        return Identity(user, frozenset(groups), method)
+        is_websocket = environ.get("PATH_INFO") == self._websocket
+        purposes: tuple[Purpose, ...] = ("websocket",) if is_websocket else ("websocket", "event stream")
+        for purpose in purposes:
+            with contextlib.suppress(BadData):
+                user, groups, method = self._serializer(purpose).loads(token, max_age=LIFETIME)
+                return Identity(user, frozenset(groups), method)
+        return None
 
     def _serializer(self, purpose: Purpose) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._secret(), salt=f"mtango-gevent {purpose}")
