@@ -104,6 +104,15 @@ def _times(event: Event) -> bytes:
     return b'"time":%d' % time if abs(event.came - time) <= _NEAR else b'"time":%d,"came":%d' % (time, event.came)
 
 
+def encode_members(
+    configurations: list[bytes], records: list[bytes], failures: list[bytes], pong: str | float | None
+) -> bytes:
+    """Return the members of the JSON object of a frame, apart from `seq`."""
+    lists = ((b"configurations", configurations), (b"records", records), (b"failures", failures))
+    members = [b'"%s":[%s]' % (name, b",".join(each)) for name, each in lists if each]
+    return b",".join(members if pong is None else [*members, b'"pong":' + reply.encode(pong)])
+
+
 # --- binary ---
 
 

@@ -146,13 +146,10 @@ class Session:
         """Send a frame with records and some of all else that waits, if there is something."""
         configurations, notices = _take_first(self._configurations), _take_first(self._notices)
         pong, self._pong = self._pong, None
-        lists = (("configurations", configurations), ("records", encoded), ("failures", notices))
-        members = [b'"%s":[%s]' % (name.encode(), b",".join(each)) for name, each in lists if each]
-        if pong is not None:
-            members.append(b'"pong":' + reply.encode(pong))
+        members = records.encode_members(configurations, encoded, notices, pong)
         if members:
             self._sequence += 1
-            self._frames.send_text(b'{"seq":%d,%s}' % (self._sequence, b",".join(members)))
+            self._frames.send_text(b'{"seq":%d,%s}' % (self._sequence, members))
 
     def _keep_alive(self, now: float) -> None:
         """Answer the client's ping, and ping it when it is time."""
