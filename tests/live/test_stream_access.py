@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import websocket
 
@@ -22,7 +24,7 @@ from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
 from tests.redis_server import redis_server
 from tests.stream_client import StreamClient
 
-from .conftest import COMMAND, Gateway, served
+from .conftest import COMMAND, Gateway, served, wait_until
 from .test_stream import ask, handshake
 
 PAGE = "http://panel.example.org"
@@ -176,6 +178,25 @@ def test_connection_ends_with_its_credentials(closed: Gateway, guarded: Guarded)
         client.receive_until(lambda: client.records)
         guarded.revoke()
         assert client.receive_close()[0] == 4401
+
+
+@pytest.mark.slow
+def test_connection_of_a_client_that_does_not_read_ends_with_its_credentials(closed: Gateway, guarded: Guarded) -> None:
+    with StreamClient(
+        closed.port, header=guarded.header, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
+    ) as client:
+        wishes = [{"id": n, "device": DEMO_DEVICE, "attribute": "ushort_image", "binary": True} for n in range(60)]
+        client.send(subscribe=wishes)
+        client.receive_until(lambda: client.binary)
+        assert is_connected(closed, client)
+        guarded.revoke()
+        wait_until(lambda: not is_connected(closed, client))
+
+
+def is_connected(gateway: Gateway, client: StreamClient) -> bool:
+    port, workers = client.socket.sock.getsockname()[1], psutil.Process(gateway.process.pid).children()
+    connections = [each for worker in workers for each in worker.net_connections("tcp")]
+    return any(each.raddr and each.raddr.port == port and each.status == "ESTABLISHED" for each in connections)
 
 
 @pytest.mark.slow
