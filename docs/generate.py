@@ -105,7 +105,8 @@ REASONS: dict[str, tuple[str | None, str]] = {
     ),
     "MTANGO_TooManyItems": (
         None,
-        "The stream has `MTANGO_STREAM_ITEMS` attributes, or those of the worker together have ten times as many.",
+        "The stream has `MTANGO_STREAM_ITEMS` attributes, or those of the worker together have ten times as many. An"
+        " attribute that is unsubscribed while Tango is asked for it counts until Tango has answered.",
     ),
     "MTANGO_TooManyListeners": (None, "`MTANGO_EVENT_LIMIT` requests of the worker are waiting for events."),
     "MTANGO_TooManyStreams": (
