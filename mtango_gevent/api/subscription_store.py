@@ -12,7 +12,7 @@ from mtango_gevent.config import Config
 from mtango_gevent.control.calls import NativeLock
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError, DevFailed
-from mtango_gevent.store import Store, StoreError, StoreFull, Subscription, check_store, open_store
+from mtango_gevent.store import Store, StoreError, StoreFull, Subscription, Subscriptions, check_store, open_store
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Follower:
         self.id, self.version, self.on_change = subscription.id, subscription.version, on_change
 
 
-class SubscriptionStore:
+class SubscriptionStore(Subscriptions):
     """Opens the store with the first call, as nothing may be open before the fork. Raises ConfigError."""
 
     def __init__(self, config: Config, client: TangoClient) -> None:
