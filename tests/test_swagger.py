@@ -34,10 +34,11 @@ from tests.waiting import wait_until
 load = functools.partial(yaml.load, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # ten times as fast
 
 FOLDER = Path(__file__).parent.parent / "swagger"
-TEXTS = {name: (FOLDER / f"{name}.yml").read_text("utf-8") for name in ("main", "rc3", "v11", "sys")}
+TEXTS = {name: (FOLDER / f"{name}.yml").read_text("utf-8") for name in ("main", "rc3", "v11", "subscriptions", "sys")}
 DOCUMENTS = {name: load(text) for name, text in TEXTS.items()}
 API = "/tango/rest"
-BASES = {"main": API, "rc3": f"{API}/rc3", "v11": f"{API}/v11", "sys": f"{API}/sys"}
+SUBSCRIPTIONS = "/tango/subscriptions"
+BASES = {"main": API, "rc3": f"{API}/rc3", "v11": f"{API}/v11", "subscriptions": SUBSCRIPTIONS, "sys": f"{API}/sys"}
 """Where the paths of each file begin."""
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
@@ -191,7 +192,9 @@ REFUSED_ALWAYS = "refuseListOfHosts"
 each_file = pytest.mark.parametrize("file", DOCUMENTS)
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 each_operation_that_writes = pytest.mark.parametrize(
-    "operation", [operation for operation in OPERATIONS if operation.method != "get"], ids=str
+    "operation",
+    [operation for operation in OPERATIONS if operation.method != "get" and operation.file != "subscriptions"],
+    ids=str,
 )
 each_operation_of_a_host = pytest.mark.parametrize(
     "operation", [operation for operation in OPERATIONS if "{host}" in operation.path], ids=str
@@ -209,7 +212,7 @@ def test_file_is_valid_openapi(file: str) -> None:
 @each_file
 def test_file_has_one_server_which_is_its_api(file: str) -> None:
     assert DOCUMENTS[file]["servers"] == [{"url": BASES[file]}]
-    assert TEXTS[file].count(f"- url: {API}") == 1
+    assert TEXTS[file].count(f"- url: {BASES[file]}") == 1
 
 
 @each_file
@@ -295,7 +298,7 @@ def test_files_describe_the_routes_of_the_application(app: Flask) -> None:
     routes = {
         f"{method} {as_described(plain)}"
         for rule in app.url_map.iter_rules()
-        if rule.rule.startswith(API) and not rule.rule.startswith(f"{API}/v10")  # which answers as v11
+        if rule.rule.startswith((API, SUBSCRIPTIONS)) and not rule.rule.startswith(f"{API}/v10")  # which answers as v11
         for plain in each_choice(rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
@@ -650,6 +653,20 @@ V11_NO_PART = under(f"{V11_DEVICE}/attributes?range=", "", "1", "5-5", "9999-100
 V11_PIPES = [V11_BLOB, f"{V11_BLOB}/value", *sent(put(f"{V11_BLOB}/value"), as_json(BLOB_OF_ALL["data"]))]
 
 
+TARGET = {"host": EXAMPLE_HOST, "device": "sys/tg_test/1", "attribute": "double_scalar", "type": "change"}
+UNKNOWN_SUBSCRIPTION = f"{SUBSCRIPTIONS}/7"
+SUBSCRIBED = [
+    Request(SUBSCRIPTIONS, "post", body)
+    for body in (None, as_json([]), as_json([TARGET, {**TARGET, "type": "nope"}, {**TARGET, "host": "elsewhere:1"}]))
+]
+NOT_SUBSCRIBED = [Request(SUBSCRIPTIONS, "post", body) for body in (as_json(5), as_json([5]), as_text("x"))]
+NO_SUBSCRIPTION = [
+    *under(UNKNOWN_SUBSCRIPTION, "", "/event-stream"),
+    Request(UNKNOWN_SUBSCRIPTION, "put", as_json([TARGET])),
+    *delete(UNKNOWN_SUBSCRIPTION, ""),
+]
+
+
 def expected(status: int, requests: Sequence[Request | str]) -> list[tuple[int, Request]]:
     """A URL alone is read."""
     return [(status, Request(request) if isinstance(request, str) else request) for request in requests]
@@ -681,6 +698,9 @@ TABLE = [
     *expected(400, V11_REFUSED),
     *expected(404, V11_MISSED),
     *expected(416, V11_NO_PART),
+    *expected(200, SUBSCRIBED),
+    *expected(400, NOT_SUBSCRIBED),
+    *expected(404, NO_SUBSCRIPTION),
     *expected(with_pipes(200), V11_PIPES),
     *expected(with_pipes(204), sent(put(f"{V11_BLOB}/value?async"), as_json(BLOB_OF_ALL["data"]))),
     *expected(with_pipes(400), sent(put(f"{V11_BLOB}/value"), as_json([{"name": "x"}]))),
@@ -817,6 +837,24 @@ def test_reply_with_other_settings_is_as_described(other_client: TestApp, app: F
     find_operation(app, request_).check_reply(ask_and_wait(other_client, request_))
 
 
+def test_life_of_subscription_is_as_described(client: TestApp, app: Flask) -> None:
+    made = ask(client, SUBSCRIBED[-1]).json
+    assert (len(made["events"]), len(made["failures"])) == (1, 2)
+    url = f"{SUBSCRIPTIONS}/{made['id']}"
+    for status, request in [
+        (200, Request(url)),
+        (200, Request(url, "put", as_json([TARGET, {**TARGET, "type": "nope"}]))),
+        (400, Request(url, "put", as_json([{**TARGET, "type": "nope"}]))),
+        (200, Request(url, "delete", as_json([TARGET]))),
+        (400, Request(url, "delete", as_json(5))),
+        (204, Request(url, "delete")),
+        (404, Request(url)),
+    ]:
+        reply = ask(client, request)
+        assert reply.status_int == status
+        find_operation(app, request).check_reply(reply)
+
+
 @pytest.mark.parametrize("accept", ["image/png", "image/jpeg"])
 @pytest.mark.parametrize("attribute", ["short_image_ro", "double_scalar"])
 @pytest.mark.parametrize("rest", ["value", "change?last=1", "periodic?last=1", "user?last=1", "archive?state=INITIAL"])
@@ -830,6 +868,7 @@ def test_picture_is_as_described(client: TestApp, app: Flask, attribute: str, re
 
 OTHER_STATUSES = {
     REFUSED_ALWAYS: 400,
+    **dict.fromkeys(("showSubscription", "extendSubscription", "deleteSubscription", "streamEvents"), 404),
     "readCommandHistory": 400,  # the command of the examples is not polled
     **({} if HAS_PIPES else dict.fromkeys(("listPipes", "listPipesOfMany", "readPipesOfMany"), 416)),  # of no items
 }
@@ -932,5 +971,6 @@ def test_served_file_says_where_the_api_is(
     file: str, settings: dict[str, Any], environment: dict[str, str], base: str
 ) -> None:
     reply = TestApp(create_app(Config(**settings))).get(f"/swagger/{file}.yml", extra_environ=environment)
-    assert reply.text == TEXTS[file].replace(f"- url: {API}", f"- url: {base}")
-    assert load(reply.text)["servers"] == [{"url": BASES[file].replace(API, base, 1)}]
+    written, address = ("/tango", base.removesuffix("/rest")) if file == "subscriptions" else (API, base)
+    assert reply.text == TEXTS[file].replace(f"- url: {written}", f"- url: {address}")
+    assert load(reply.text)["servers"] == [{"url": BASES[file].replace(written, address, 1)}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 
 from flask import Blueprint, Response, render_template, request
@@ -13,7 +14,7 @@ from mtango_gevent.errors import NotFound
 
 blueprint = Blueprint("pages", __name__, template_folder="../templates")
 
-SWAGGER = ("main", "rc3", "v11", "sys")
+SWAGGER = ("main", "rc3", "v11", "subscriptions", "sys")
 
 # Pages load nothing from elsewhere, run no script, and are in no frame of another page.
 _HEADERS = {
@@ -24,8 +25,8 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 
-# The address in the files, which the gateway replaces.
-_WRITTEN_ADDRESS = "- url: /tango/rest"
+# The addresses in the files, of which the gateway replaces the beginning.
+_WRITTEN_ADDRESS = re.compile("(?<=- url: )/tango(/rest)?")
 
 
 @blueprint.after_request
@@ -49,5 +50,6 @@ def show_swagger(name: str) -> Response:
     if name not in SWAGGER:
         raise NotFound(f"no such file: {request.path}")
     text = (resources.files("mtango_gevent") / "swagger" / f"{name}.yml").read_text("utf-8")
-    text = text.replace(_WRITTEN_ADDRESS, f"- url: {request.script_root}{config().app_base}", 1)
+    base = request.script_root + config().app_base
+    text = _WRITTEN_ADDRESS.sub(lambda found: base if found[1] else base.removesuffix("/rest"), text, count=1)
     return Response(text, mimetype="application/yaml")

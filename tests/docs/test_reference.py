@@ -87,7 +87,7 @@ def test_every_operation_is_listed() -> None:
     listed = re.findall(r"^#### `([A-Z]+) (\S+)`$", page, re.M)
     described = [
         (method.upper(), path)
-        for name in ("main", "rc3", "v11", "sys")
+        for name in ("main", "rc3", "v11", "subscriptions", "sys")
         for path, item in yaml.safe_load((ROOT / f"swagger/{name}.yml").read_text("utf-8"))["paths"].items()
         for method in item
         if method in ("get", "put", "post", "delete")

@@ -136,8 +136,7 @@ def test_reload_with_two_hundred_streams_misses_nothing(
         for source in again:
             for event in {message.event for message in source.messages}:
                 values = [int(message.data) for message in source.messages if message.event == event]
-                later = iter(values)
-                assert all(each in later for each in range(1, 6)), values
+                assert values[-6:] == [0, 1, 2, 3, 4, 5], (event, values)
         wait_until(lambda: not old & {child.pid for child in psutil.Process(four.process.pid).children()})
     finally:
         close(sources + again)
@@ -156,6 +155,7 @@ def test_closed_streams_are_released_soon(four: Gateway, sender: str, tango_syst
 def test_client_that_does_not_read_delays_nobody(
     four: Gateway, sender: str, tango_system: EmbeddedTango, pytango: PyTango
 ) -> None:
+    wait_until(lambda: not four.get("/sys/stats")["events"]["subscriptions"])  # else it begins with an earlier event
     made = ask(four, "POST", "", [target(tango_system.tango_host, f"sent{number}") for number in range(50)])[1]
     silent = [Source(four.port, made["id"]) for _ in range(8)]
     reader = Source(four.port, made["id"])
@@ -165,7 +165,7 @@ def test_client_that_does_not_read_delays_nobody(
         read_until([reader], lambda: reader.values.count(100) >= 50)
         for event in {message.event for message in reader.messages}:
             values = [int(message.data) for message in reader.messages if message.event == event]
-            assert values == list(range(101))
+            assert values[1:] == list(range(1, 101))  # the first one may be of a test before: Init sends no event
     finally:
         close([*silent, reader])
 

@@ -61,7 +61,7 @@ class EventStream:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield records. The first bytes are there at once, as the client takes the stream for open with them."""
-        yield sse.comment(f"subscription {self._subscription.id}")
+        yield sse.RETRY + sse.comment(f"subscription {self._subscription.id}")
         try:
             yield self._follow_allowed(self._resume()) or sse.HEARTBEAT
             yield from self._go_on()

@@ -19,7 +19,10 @@ _LINE_BREAKS = re.compile(r"[\r\n]+")
 # What a client can begin with: a line that proxies and browsers pass on at once.
 HEARTBEAT = b":\n\n"
 
-# What a client is told when the gateway stops: to connect again after a second.
+# Milliseconds after which a client connects again: less than the two seconds for which its events are kept.
+RETRY = b"retry: 1000\n\n"
+
+# What a client is told when the gateway stops.
 RECONNECT = b"retry: 1000\n: the gateway stops, connect again\n\n"
 
 

@@ -96,6 +96,9 @@ class Event:
     after_gap: bool = False
     """Whether Tango has lost events before this one."""
 
+    was_read: bool = False
+    """Whether the value was read: older events may have been on their way meanwhile."""
+
     came: int = dataclasses.field(default_factory=microseconds)
     """The time of arrival by the gateway's clock, in microseconds since the epoch."""
 
@@ -103,9 +106,9 @@ class Event:
     """Forms in which the event is sent, by whatever they depend on: each is made once for all clients."""
 
     @classmethod
-    def of_value(cls, item: tango.DeviceAttribute) -> Event:
+    def of_value(cls, item: tango.DeviceAttribute, was_read: bool = False) -> Event:
         mark = item.time.tv_sec * 1_000_000 + item.time.tv_usec
-        return cls(item, None, values.milliseconds(item.time), value_size(item), mark)
+        return cls(item, None, values.milliseconds(item.time), value_size(item), mark, was_read=was_read)
 
     @classmethod
     def of_failure(cls, failure: DevFailed) -> Event:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from mtango_gevent.control.events.buffer import Cursor, Event
 from mtango_gevent.control.events.listener import Listener
+from mtango_gevent.control.events.overtaken import Overtaken
 from mtango_gevent.control.events.silence import exceeds, is_unreachable
 from mtango_gevent.control.events.source import Source
 from mtango_gevent.errors import DevFailed, in_one_line
@@ -78,6 +79,7 @@ class Feed:
         "_last",
         "_listen",
         "_listener",
+        "_overtaken",
         "_pause",
         "_stream",
         "_until",
@@ -102,6 +104,7 @@ class Feed:
         self.failure = ""  # the one to listen, of which the client has been told
         self._begin_at, self._pause = 0.0, _FIRST_RETRY
         self._last: Event | None = None  # that was sent, where the filter compares
+        self._overtaken: Overtaken | None = None  # if the last one that was sent is a value that was read
         self._due, self._until = 0.0, 0
 
     @property
@@ -152,13 +155,25 @@ class Feed:
             return None
         if self._filter.max_hz and not self._is_due(listener):
             return None
-        event = listener.take() if self._filter is ALL else self._take_filtered(listener)
+        event = self._next(listener) if self._filter is ALL else self._take_filtered(listener)
         if event is None:
             if listener.is_retired:
                 self._begin_when_due()
             return None
         missed, listener.lost = listener.lost, 0
         return self._record(event, missed)
+
+    def _next(self, listener: Listener) -> Event | None:
+        """Return the next event that is there, without those that a value which was read has overtaken."""
+        while (event := listener.take()) is not None:
+            if self._overtaken is None or not self._overtaken.includes(event):
+                self._overtaken = Overtaken(event) if event.was_read else None
+                return event
+        overtaken = self._overtaken
+        if overtaken is None or not overtaken.has_last:
+            return None
+        self._stream.note_later(self, overtaken.due)
+        return overtaken.take_last()
 
     def _record(self, event: Event, missed: int | None) -> Record:
         if event.failure is not None:
@@ -214,7 +229,7 @@ class Feed:
         return False
 
     def _take_filtered(self, listener: Listener) -> Event | None:
-        event = listener.take()
+        event = self._next(listener)
         while event is not None:
             if self._filter.latest:
                 event = self._skip(listener, event)
@@ -222,13 +237,13 @@ class Feed:
                 self._last = event
                 self._note_turn(listener)
                 return event
-            event = listener.take()
+            event = self._next(listener)
         return None
 
     def _skip(self, listener: Listener, event: Event) -> Event:
         """Return the last event that is there. The others count as missed if the client could have had them all."""
         skipped = 0
-        while (newer := listener.take()) is not None:
+        while (newer := self._next(listener)) is not None:
             event, skipped = newer, skipped + 1
         if listener.lost is not None and not self._filter.max_hz:
             listener.lost += skipped

@@ -99,7 +99,8 @@ class Subscription(Channel):
             self.begin()
         end = self.end
         item = self.source.read()
-        self._check(Event.of_value(attach_labels(item, self.source.labels(item))), end)
+        found = attach_labels(item, self.source.labels(item))
+        self._check(Event.of_value(found, was_read=self.source.readable), end)  # a user event is no value of a read
 
     def fail(self, failure: DevFailed) -> None:
         """Take in that reading has failed."""
@@ -183,7 +184,8 @@ class Subscription(Channel):
             self._receive_event(Event.of_failure(DevFailed(*received.errors)), serial)
         elif received.attr_value is not None:
             received.attr_value.name = self.source.attribute  # Tango sets the name of its channel, in lower case
-            self._receive_event(Event.of_value(attach_labels(received.attr_value, labels)), serial)
+            item = attach_labels(received.attr_value, labels)
+            self._receive_event(Event.of_value(item, was_read=serial > self._serial), serial)
 
     def _receive_report(self, report: Event, silent: bool) -> None:
         """Take in Tango's report that no events arrive."""

@@ -7,16 +7,15 @@ from typing import Any
 
 import orjson
 import pytest
-import tango
 from hypothesis import given
 from hypothesis import strategies as st
 from webtest import TestApp
 
+from tests.conftest import HAS_PIPES
 from tests.live.conftest import wait_until
 from tests.pytango_process import PyTango
 from tests.tango_values import KINDS, many_examples
 
-HAS_PIPES = hasattr(tango.DeviceProxy, "read_pipe")
 with_pipes = pytest.mark.skipif(not HAS_PIPES, reason="this PyTango has no pipes")
 without_pipes = pytest.mark.skipif(HAS_PIPES, reason="this PyTango has pipes")
 

@@ -12,12 +12,16 @@ import orjson
 import pytest
 from webtest import TestApp
 
+from mtango_gevent.api import subscription_store
 from mtango_gevent.api.access import TOKEN_LIFETIME, stream_tokens
 from mtango_gevent.api.streams import event_stream
+from mtango_gevent.config import Config
+from mtango_gevent.control.client import TangoClient
 from tests.api.access.conftest import PROXY
 from tests.api.streams.conftest import SUBSCRIPTIONS, Streams
 from tests.api.streams.sse import EventSource
 from tests.conftest import DEMO_DEVICE, SENDER_DEVICE
+from tests.redis_server import redis_server
 from tests.waiting import wait_until
 
 RULES = f"""
@@ -126,6 +130,23 @@ def test_credentials_go_before_a_cookie(users: Users) -> None:
     path, pair = f"/{made.json['id']}/event-stream", of_ben.headers["Set-Cookie"].partition(";")[0]
     assert users.ask("HEAD", "anna", path, Cookie=pair).status_int == 200
     assert users.ask("HEAD", "", path, Cookie=pair).status_int == 404
+
+
+def test_secret_stays_while_redis_is_away_and_is_shared_again_after_its_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription_store, "_SECRET_VALID", 0.0)
+    with redis_server(tmp_path) as server:
+        config = Config(store=server.url)
+        one, two = (subscription_store.SubscriptionStore(config, TangoClient(config)) for _ in range(2))
+        first = one.secret()
+        assert two.secret() == first
+        server.stop()
+        assert (one.secret(), two.secret()) == (first, first)
+        server.start()
+        again = two.secret()
+        assert again != first
+        assert one.secret() == again
 
 
 def test_cookie_for_a_page_of_another_origin(make_streams: Callable[..., Streams], sender: str) -> None:

@@ -199,6 +199,25 @@ def test_gap_is_replayed_after_a_reconnect(lingering: Streams, send: Any) -> Non
     assert keeper.next().value is not None
 
 
+@pytest.mark.slow
+def test_client_that_comes_back_after_a_second_gets_the_gap_exactly(streams: Streams, send: Any) -> None:
+    made = streams.create(streams.target("sent0"))
+    source = streams.follow(made["id"])
+    assert source.text.startswith("retry: 1000\n\n")
+    source.next()
+    send_all(streams, send, 2)
+    last = take(source, 2)[-1]
+    source.close()
+    closed = time.monotonic()
+    send_all(streams, send, 3)
+    time.sleep(max(0.0, closed + 1.0 - time.monotonic()))  # as the line `retry` says
+    again = streams.follow(made["id"], Last_Event_ID=str(last.id))
+    assert [message.value for message in take(again, 3)] == [3, 4, 5]
+    send_all(streams, send, 1)
+    assert again.next().value == 6
+    assert again.messages.empty()
+
+
 def test_events_of_a_device_whose_clock_is_behind_are_replayed(lingering: Streams, send: Any) -> None:
     made = lingering.create(lingering.target("sent0"), lingering.target("Position"))
     source = lingering.follow(made["id"])

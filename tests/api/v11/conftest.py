@@ -12,8 +12,13 @@ V11 = "/tango/rest/v11"
 
 
 @pytest.fixture(scope="session")
-def v11_host_url(tango_system: EmbeddedTango) -> str:
-    return f"{V11}/hosts/" + tango_system.tango_host.replace(":", ";port=")
+def host(tango_system: EmbeddedTango) -> str:
+    return tango_system.tango_host
+
+
+@pytest.fixture(scope="session")
+def v11_host_url(host: str) -> str:
+    return f"{V11}/hosts/" + host.replace(":", ";port=")
 
 
 @pytest.fixture(scope="session")

@@ -11,16 +11,9 @@ from webtest import TestApp
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.api.v11.conftest import V11
-from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
-
-HAS_PIPES = hasattr(tango.DeviceProxy, "read_pipe")
+from tests.conftest import DEMO_DEVICE, HAS_PIPES, TYPES_DEVICE
 
 Get = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture
-def host(tango_system: EmbeddedTango) -> str:
-    return tango_system.tango_host
 
 
 @pytest.fixture

@@ -7,23 +7,14 @@ from typing import Any
 
 import orjson
 import pytest
-import tango
 from webtest import TestApp
 
-from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.api.v11.conftest import V11
-from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
+from tests.conftest import DEMO_DEVICE, HAS_PIPES, TYPES_DEVICE
 from tests.pytango_process import PyTango
 from tests.waiting import wait_until
 
-HAS_PIPES = hasattr(tango.DeviceProxy, "read_pipe")
-
 Put = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture
-def host(tango_system: EmbeddedTango) -> str:
-    return tango_system.tango_host
 
 
 @pytest.fixture

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import orjson
 import pytest
-import tango
 from webtest import TestApp
 
 from mtango_gevent.demo.embedded import EmbeddedTango
-from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
+from tests.conftest import DEMO_DEVICE, HAS_PIPES, TYPES_DEVICE
 from tests.pytango_process import PyTango
 
-HAS_PIPES = hasattr(tango.DeviceProxy, "read_pipe")
 with_pipes = pytest.mark.skipif(not HAS_PIPES, reason="this PyTango has no pipes")
 without_pipes = pytest.mark.skipif(HAS_PIPES, reason="this PyTango has pipes")
 

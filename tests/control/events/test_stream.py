@@ -93,6 +93,30 @@ def test_feed_begins_once_its_attribute_is_there(device: Device, stream: Stream,
     assert shown(take(stream, 1)) == [("a", 0)]
 
 
+def test_event_that_a_read_value_has_overtaken_is_left_out(device: Device, stream: Stream, pytango: PyTango) -> None:
+    stream.add("a", listen(device, "Position"))
+    assert shown(take(stream, 1)) == [("a", 0)]
+    with device.listen("Position", "change") as listener:
+        pytango.run(device.name, "SendPositionFromPast", 1.0)
+        pytango.run(device.name, "SendPosition", "change")
+        assert shown(take(stream, 1)) == [("a", 2)]
+        assert [listener.next(30).item.value for _ in range(2)] == [1, 2]  # a long poll gets each event
+
+
+@pytest.mark.slow
+def test_event_that_is_left_out_comes_late_if_no_other_one_comes(
+    device: Device, stream: Stream, pytango: PyTango
+) -> None:
+    stream.add("a", listen(device, "Position"))
+    take(stream, 1)
+    began = time.monotonic()
+    pytango.run(device.name, "SendPositionFromPast", 1.0)
+    assert shown(take(stream, 1)) == [("a", 1)]
+    assert time.monotonic() - began > 1
+    pytango.run(device.name, "SendPositionFromPast", 1.0)
+    assert shown(take(stream, 1)) == [("a", 2)]
+
+
 def test_second_stream_begins_with_the_last_event(device: Device, stream: Stream, pytango: PyTango) -> None:
     stream.add("a", listen(device, "sent0"))
     take(stream, 1)
