@@ -51,12 +51,19 @@ class SubscriptionStore(Subscriptions):
         store = self._open()
         try:
             if store.yields:
-                return ask(store)
+                return self._ask_in_turn(ask, store)
             return self._client.partitions.subscriptions.call("file", ask, store)
         except StoreError as error:
             raise ApiError(503, "MTANGO_StoreFailed", f"the store of subscriptions: {error}") from None
         except StoreFull as full:
             raise ApiError(503, "MTANGO_TooManySubscriptions", f"expected at most {full}") from None
+
+    def _ask_in_turn(self, ask: Callable[[Store], T], store: Store) -> T:
+        """Ask, and let those that wait for the same connection go before the next call of this client."""
+        try:
+            return ask(store)
+        finally:
+            self._client.concurrency.sleep(0)
 
     def secret(self) -> bytes:
         """Return the secret that the workers share, with which they sign tokens; the last one if the store fails."""
