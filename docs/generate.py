@@ -85,7 +85,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_StoreFailed": ("503", "The store of subscriptions cannot be used. `/readyz` says why, too."),
     "MTANGO_TooManySubscriptions": (
         "503",
-        "A subscription has `MTANGO_STREAM_ITEMS` targets, or the user or address has 5,000 subscriptions or 500,000"
+        "A subscription has `MTANGO_STREAM_ITEMS` targets, or the user or address has 5,000 subscriptions or 100,000"
         " targets of subscriptions. Those without a stream are forgotten after `MTANGO_STREAM_LINGER`.",
     ),
     "MTANGO_InternalError": ("500", "A defect of the gateway. The log has a traceback with the same request id."),

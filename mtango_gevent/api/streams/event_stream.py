@@ -140,7 +140,7 @@ class EventStream:
     def _read_again(self) -> bool:
         """Read the changed subscription; return whether the store could be asked. Raises Ended without it."""
         try:
-            found = self._context.state.subscriptions.run(lambda store: store.read(self._subscription.id, self._owner))
+            found = self._context.state.subscriptions.read(self._subscription.id, self._owner)
         except (ApiError, DevFailed):
             return False
         if found is None:
