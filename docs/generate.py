@@ -85,7 +85,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_StoreFailed": ("503", "The store of subscriptions cannot be used. `/readyz` says why, too."),
     "MTANGO_TooManySubscriptions": (
         "503",
-        "A subscription has `MTANGO_STREAM_ITEMS` targets, or the user or address has 5,000 subscriptions or 500,000"
+        "A subscription has `MTANGO_STREAM_ITEMS` targets, or the user or address has 5,000 subscriptions or 100,000"
         " targets of subscriptions. Those without a stream are forgotten after `MTANGO_STREAM_LINGER`.",
     ),
     "MTANGO_InternalError": ("500", "A defect of the gateway. The log has a traceback with the same request id."),
@@ -105,7 +105,8 @@ REASONS: dict[str, tuple[str | None, str]] = {
     ),
     "MTANGO_TooManyItems": (
         None,
-        "The stream has `MTANGO_STREAM_ITEMS` attributes, or those of the worker together have ten times as many.",
+        "The stream has `MTANGO_STREAM_ITEMS` attributes, or those of the worker together have ten times as many. An"
+        " attribute that is unsubscribed while Tango is asked for it counts until Tango has answered.",
     ),
     "MTANGO_TooManyListeners": (None, "`MTANGO_EVENT_LIMIT` requests of the worker are waiting for events."),
     "MTANGO_TooManyStreams": (

@@ -10,6 +10,13 @@ from typing import Any
 import gevent
 
 
+def wait_in_hub(condition: Callable[[], object]) -> None:
+    """Let other greenlets run until the condition holds, or fail."""
+    with gevent.Timeout(10):
+        while not condition():
+            gevent.sleep(0.001)
+
+
 def in_hub_thread(test: Callable[..., None]) -> Callable[..., None]:
     """Run a test in a new thread with a hub."""
 

@@ -12,7 +12,7 @@ from mtango_gevent.config import Config
 from mtango_gevent.control.calls import NativeLock
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError, DevFailed
-from mtango_gevent.store import Store, StoreError, StoreFull, Subscription, check_store, open_store
+from mtango_gevent.store import Store, StoreError, StoreFull, Subscription, Subscriptions, check_store, open_store
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Follower:
         self.id, self.version, self.on_change = subscription.id, subscription.version, on_change
 
 
-class SubscriptionStore:
+class SubscriptionStore(Subscriptions):
     """Opens the store with the first call, as nothing may be open before the fork. Raises ConfigError."""
 
     def __init__(self, config: Config, client: TangoClient) -> None:
@@ -51,12 +51,19 @@ class SubscriptionStore:
         store = self._open()
         try:
             if store.yields:
-                return ask(store)
+                return self._ask_in_turn(ask, store)
             return self._client.partitions.subscriptions.call("file", ask, store)
         except StoreError as error:
             raise ApiError(503, "MTANGO_StoreFailed", f"the store of subscriptions: {error}") from None
         except StoreFull as full:
             raise ApiError(503, "MTANGO_TooManySubscriptions", f"expected at most {full}") from None
+
+    def _ask_in_turn(self, ask: Callable[[Store], T], store: Store) -> T:
+        """Ask, and let those that wait for the same connection go before the next call of this client."""
+        try:
+            return ask(store)
+        finally:
+            self._client.concurrency.sleep(0)
 
     def secret(self) -> bytes:
         """Return the secret that the workers share, with which they sign tokens; the last one if the store fails."""

@@ -84,8 +84,25 @@ def _shape_device(row: dict[str, Any]) -> dict[str, Any]:
 @blueprint.get("/streams")
 @access.needs("read", "gateway", "sys/streams")
 def show_streams() -> Response:
-    """Show the open streams of all workers: the client, the attributes, the records sent and dropped, the lag."""
-    return reply.value(app_state().client.read_streams())
+    """Show the open streams of all workers: the client, the attributes, the records sent and dropped, the lag.
+
+    A client that may not administer them is shown its own.
+    """
+    rows = app_state().client.read_streams()
+    return reply.value(rows if _administers_streams() else [row for row in rows if _is_own(row)])
+
+
+def _administers_streams() -> bool:
+    """Return whether the client may see the streams of others. Without access control any client may."""
+    context = current()
+    control, target = context.state.access, access.Target("administer", "gateway", "sys/streams")
+    return control.is_open or control.refusal(context.identity, context.environ, target) is None
+
+
+def _is_own(row: dict[str, Any]) -> bool:
+    """Return whether a stream is the user's; that of an anonymous client is of its address."""
+    user, address = current().identity.user, current().environ.get("REMOTE_ADDR", "")
+    return row["user"] == user if user else row["user"] is None and row["address"] == address
 
 
 @blueprint.get("/config")

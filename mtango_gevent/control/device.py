@@ -15,7 +15,7 @@ import tango
 from mtango_gevent.control.background import Job
 from mtango_gevent.control.calls import Bulkhead
 from mtango_gevent.control.device_metadata import DescribedDevice
-from mtango_gevent.control.events import SUBSCRIBES_WITHOUT_READING, Listener, Source
+from mtango_gevent.control.events import SUBSCRIBES_WITHOUT_READING, Listener, Source, Turn
 from mtango_gevent.control.host import DeviceInfo, ready_argument, ready_texts
 from mtango_gevent.control.properties import Properties
 from mtango_gevent.control.reads import Reading
@@ -130,10 +130,10 @@ class Device(DescribedDevice):
             return [StateRecord(record) for record in self.read_command_history(name)]
         return records
 
-    def listen(self, attribute: str, kind: str, from_last: bool = False) -> Listener:
+    def listen(self, attribute: str, kind: str, from_last: bool = False, turn: Turn | None = None) -> Listener:
         """Listen to the events of an attribute that come after this call. kind: one of events.KINDS.
 
-        from_last: begin with the last event, or the value from before the first one.
+        from_last: begin with the last event, or the value from before the first one; turn: that of its feed.
         """
         client, url = self.host.client, self._url()
         bulkhead = client.bulkhead(url)
@@ -152,7 +152,7 @@ class Device(DescribedDevice):
             labels=self.enum_labels,
             follow_labels=functools.partial(client.watch.hold, url),
         )
-        return client.events.listen(source, connected_bulkhead, from_last)
+        return client.events.listen(source, connected_bulkhead, from_last, turn)
 
     def event_arrival(self, attribute: str, kind: str, time: int) -> int | None:
         """Return when the event with that time arrived, in microseconds since the epoch; None if it is not kept.

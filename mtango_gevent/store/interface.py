@@ -7,7 +7,10 @@ from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 # Subscriptions of one client, and their targets, at most. tango-rest-client makes a new one after each lost connection.
-MOST_SUBSCRIPTIONS, MOST_TARGETS = 5_000, 500_000
+MOST_SUBSCRIPTIONS, MOST_TARGETS = 5_000, 100_000
+
+# Targets that are added, removed or read with one call: each is a short transaction, and takes turns with the others.
+AT_A_TIME = 200
 
 
 class Target(NamedTuple):
@@ -46,23 +49,32 @@ class Store(Protocol):
     """The subscriptions, each with its owner. The subscription of another owner does not exist for the caller.
 
     A subscription is forgotten when `linger` seconds have passed since it was made, changed or kept. The id of an event
-    belongs to its target as long as any subscription has it, and never to another one. Each call raises StoreError.
+    belongs to its target as long as any subscription has it, and never to another one. Each call is short, so that
+    no client holds up the others: it takes `AT_A_TIME` targets at most. Each call raises StoreError.
     yields: whether the calls let other greenlets run, and need no thread.
     """
 
     yields: bool
 
-    def create(self, id: int, owner: str, client: str, targets: Collection[Target]) -> Subscription:
-        """Make a subscription. client: whose limits count. Raises StoreFull."""
+    def create(self, id: int, owner: str, client: str, targets: int) -> None:
+        """Make a subscription, to which so many targets will be added. client: whose limits count. Raises StoreFull."""
         ...
 
-    def read(self, id: int, owner: str) -> Subscription | None: ...
-
-    def extend(self, id: int, owner: str, targets: Collection[Target], most: int) -> Subscription | None:
-        """Add targets, so that there are at most that many. Raises StoreFull."""
+    def version(self, id: int, owner: str) -> int | None:
+        """Return the version of a subscription; None without it."""
         ...
 
-    def remove(self, id: int, owner: str, targets: Collection[Target]) -> Subscription | None: ...
+    def events(self, id: int, position: int) -> tuple[dict[int, Target], int]:
+        """Return events of a subscription from a position, 0 at first, and the next position; 0 at the end."""
+        ...
+
+    def add(self, id: int, owner: str, targets: Collection[Target], most: int) -> bool:
+        """Add targets, up to that many; return whether the subscription exists. Raises StoreFull."""
+        ...
+
+    def remove(self, id: int, owner: str, targets: Collection[Target]) -> bool:
+        """Remove targets; return whether the subscription exists."""
+        ...
 
     def delete(self, id: int, owner: str) -> bool:
         """Delete a subscription; return whether there was one."""

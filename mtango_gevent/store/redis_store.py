@@ -18,11 +18,11 @@ from redis.retry import Retry
 
 from mtango_gevent.redaction import redact
 from mtango_gevent.store.interface import (
+    AT_A_TIME,
     MOST_SUBSCRIPTIONS,
     MOST_TARGETS,
     StoreError,
     StoreFull,
-    Subscription,
     Target,
 )
 
@@ -41,7 +41,7 @@ _PREFIX = "mtango:"
 _AT_A_TIME = 20
 
 _COMMON = """
-local prefix, linger = ARGV[1], tonumber(ARGV[2])
+local prefix, linger, most_targets = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -49,88 +49,96 @@ local function key(kind, name) return prefix .. kind .. ':' .. name end
 
 local function is_of(id, owner) return redis.call('HGET', key('subscription', id), 'owner') == owner end
 
--- Keep a subscription, and the ids of its events a little longer.
+-- Keep a subscription. Return whether it exists.
 local function keep(id)
     local client = redis.call('HGET', key('subscription', id), 'client')
-    if not client then return end
+    if not client then return false end
     redis.call('PEXPIRE', key('subscription', id), linger)
     redis.call('PEXPIRE', key('events', id), linger)
     redis.call('ZADD', key('client', client), now + linger, id)
     redis.call('PEXPIRE', key('client', client), linger)
-    for _, target in ipairs(redis.call('HVALS', key('events', id))) do
-        redis.call('PEXPIRE', key('event', target), 2 * linger)
-    end
+    return true
 end
 
-local function add(id, first)
-    for position = first, #ARGV do
-        local target = ARGV[position]
-        local event = redis.call('GET', key('event', target))
-        if not event then
-            event = redis.call('INCR', prefix .. 'events')
-            redis.call('SET', key('event', target), event)
-        end
-        redis.call('HSET', key('events', id), event, target)
-    end
-end
-
--- Count a change, and return the version and the events.
-local function changed(id)
-    local version = redis.call('HINCRBY', key('subscription', id), 'version', 1)
+-- Count a change.
+local function change(id)
+    redis.call('HINCRBY', key('subscription', id), 'version', 1)
     keep(id)
-    return {version, redis.call('HGETALL', key('events', id))}
+    return 1
+end
+
+-- Return what there would be too much of with `new` more targets of a client.
+local function excess(client, new)
+    local targets = new
+    for _, other in ipairs(redis.call('ZRANGEBYSCORE', key('client', client), now, '+inf')) do
+        targets = targets + redis.call('HLEN', key('events', other))
+    end
+    if targets > most_targets then return most_targets .. ' targets of one client' end
 end
 """
 
-# Each after prefix and linger: id, owner, and what it needs besides.
+# Each after prefix, linger and the most targets of a client: id, owner, and what it needs besides.
 _SCRIPTS = {
     "create": """
-local id, owner, client, most, most_targets = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local id, owner, client, most, targets = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 redis.call('ZREMRANGEBYSCORE', key('client', client), '-inf', now)
-local ids = redis.call('ZRANGE', key('client', client), 0, -1)
-if #ids >= most then return {'full', most .. ' subscriptions of one client'} end
-local targets = #ARGV - 7
-for _, other in ipairs(ids) do targets = targets + redis.call('HLEN', key('events', other)) end
-if targets > most_targets then return {'full', most_targets .. ' targets of one client'} end
+if redis.call('ZCARD', key('client', client)) >= most then return most .. ' subscriptions of one client' end
+local problem = excess(client, targets)
+if problem then return problem end
 redis.call('HSET', key('subscription', id), 'owner', owner, 'client', client)
-add(id, 8)
-return changed(id)
+return change(id)
 """,
-    "extend": """
-local id, owner, most = ARGV[3], ARGV[4], tonumber(ARGV[5])
-if not is_of(id, owner) then return false end
-local new = 0
-for position = 6, #ARGV do
+    "add": """
+local id, owner, most = ARGV[4], ARGV[5], tonumber(ARGV[6])
+if not is_of(id, owner) then return 0 end
+local known, new = {}, 0
+for position = 7, #ARGV do
     local event = redis.call('GET', key('event', ARGV[position]))
+    known[position] = event
     if not event or redis.call('HEXISTS', key('events', id), event) == 0 then new = new + 1 end
 end
 local targets = redis.call('HLEN', key('events', id)) + new
-if targets > most then return {'full', most .. ' targets of a subscription, got ' .. targets} end
-add(id, 6)
-return changed(id)
+if targets > most then return most .. ' targets of a subscription, got ' .. targets end
+local problem = excess(redis.call('HGET', key('subscription', id), 'client'), new)
+if problem then return problem end
+for position = 7, #ARGV do
+    local target = ARGV[position]
+    local event = known[position] or redis.call('GET', key('event', target)) or redis.call('INCR', prefix .. 'events')
+    redis.call('SET', key('event', target), event, 'PX', 2 * linger)
+    redis.call('HSET', key('events', id), event, target)
+end
+return change(id)
 """,
     "remove": """
-local id, owner = ARGV[3], ARGV[4]
-if not is_of(id, owner) then return false end
-for position = 5, #ARGV do
+local id, owner = ARGV[4], ARGV[5]
+if not is_of(id, owner) then return 0 end
+for position = 6, #ARGV do
     local event = redis.call('GET', key('event', ARGV[position]))
     if event then redis.call('HDEL', key('events', id), event) end
 end
-return changed(id)
+return change(id)
 """,
-    "read": """
-local id, owner = ARGV[3], ARGV[4]
+    "version": """
+local id, owner = ARGV[4], ARGV[5]
 if not is_of(id, owner) then return false end
-local version = redis.call('HGET', key('subscription', id), 'version')
-return {tonumber(version), redis.call('HGETALL', key('events', id))}
+return tonumber(redis.call('HGET', key('subscription', id), 'version'))
 """,
     "delete": """
-local id, owner = ARGV[3], ARGV[4]
+local id, owner = ARGV[4], ARGV[5]
 if not is_of(id, owner) then return 0 end
 redis.call('ZREM', key('client', redis.call('HGET', key('subscription', id), 'client')), id)
-return redis.call('DEL', key('subscription', id), key('events', id))
+return redis.call('UNLINK', key('subscription', id), key('events', id))
 """,
-    "keep": "for position = 3, #ARGV do keep(ARGV[position]) end",
+    # The ids of its events are kept longer than the subscription.
+    "keep": """
+for position = 4, #ARGV do
+    if keep(ARGV[position]) then
+        for _, target in ipairs(redis.call('HVALS', key('events', ARGV[position]))) do
+            redis.call('PEXPIRE', key('event', target), 2 * linger)
+        end
+    end
+end
+""",
 }
 
 
@@ -166,26 +174,35 @@ class RedisStore:
         self._scripts = {name: self._redis.register_script(_COMMON + script) for name, script in _SCRIPTS.items()}
 
     def _run(self, script: str, *arguments: str | int) -> Any:
-        return self._scripts[script](args=[_PREFIX, self._linger, *arguments])
+        return self._scripts[script](args=[_PREFIX, self._linger, MOST_TARGETS, *arguments])
+
+    def _change(self, script: str, *arguments: str | int) -> bool:
+        """Return whether a script has changed a subscription. Raises StoreFull."""
+        answer = self._run(script, *arguments)
+        if isinstance(answer, str):
+            raise StoreFull(answer)
+        return answer > 0
 
     @_translated
-    def create(self, id: int, owner: str, client: str, targets: Collection[Target]) -> Subscription:
-        limits = (MOST_SUBSCRIPTIONS, MOST_TARGETS)
-        found = _subscription(id, self._run("create", id, owner, client, *limits, *_keys(targets)))
-        assert found is not None
-        return found
+    def create(self, id: int, owner: str, client: str, targets: int) -> None:
+        self._change("create", id, owner, client, MOST_SUBSCRIPTIONS, targets)
 
     @_translated
-    def read(self, id: int, owner: str) -> Subscription | None:
-        return _subscription(id, self._run("read", id, owner))
+    def version(self, id: int, owner: str) -> int | None:
+        return self._run("version", id, owner)
 
     @_translated
-    def extend(self, id: int, owner: str, targets: Collection[Target], most: int) -> Subscription | None:
-        return _subscription(id, self._run("extend", id, owner, most, *_keys(targets)))
+    def events(self, id: int, position: int) -> tuple[dict[int, Target], int]:
+        next_position, found = self._redis.hscan(f"{_PREFIX}events:{id}", position, count=AT_A_TIME)
+        return {int(event): Target.of_key(key) for event, key in found.items()}, int(next_position)
 
     @_translated
-    def remove(self, id: int, owner: str, targets: Collection[Target]) -> Subscription | None:
-        return _subscription(id, self._run("remove", id, owner, *_keys(targets)))
+    def add(self, id: int, owner: str, targets: Collection[Target], most: int) -> bool:
+        return self._change("add", id, owner, most, *_keys(targets))
+
+    @_translated
+    def remove(self, id: int, owner: str, targets: Collection[Target]) -> bool:
+        return self._change("remove", id, owner, *_keys(targets))
 
     @_translated
     def delete(self, id: int, owner: str) -> bool:
@@ -219,14 +236,3 @@ class RedisStore:
 
 def _keys(targets: Collection[Target]) -> Iterator[str]:
     return (target.as_key() for target in targets)
-
-
-def _subscription(id: int, answer: list[Any] | None) -> Subscription | None:
-    """Return what a script has answered. Raises StoreFull."""
-    if not answer:
-        return None
-    version, content = answer
-    if version == "full":
-        raise StoreFull(content)
-    events = {int(event): Target.of_key(key) for event, key in zip(content[::2], content[1::2], strict=True)}
-    return Subscription(id, version, dict(sorted(events.items())))

@@ -14,16 +14,19 @@ from collections.abc import Collection, Iterator
 from gevent import monkey
 
 from mtango_gevent.store.interface import (
+    AT_A_TIME,
     MOST_SUBSCRIPTIONS,
     MOST_TARGETS,
     StoreError,
     StoreFull,
-    Subscription,
     Target,
 )
 
 # Seconds that a call waits for the others that write.
 _BUSY_TIMEOUT = 3.0
+
+# Targets of forgotten subscriptions that a call deletes: more than it adds, so that they do not pile up.
+_CLEARED = 2 * AT_A_TIME
 
 _allocate_lock = monkey.get_original("_thread", "allocate_lock")  # held in native threads, whatever is patched
 
@@ -33,13 +36,14 @@ PRAGMA synchronous = OFF;
 PRAGMA foreign_keys = ON;
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS subscriptions (
-    id INTEGER PRIMARY KEY, owner TEXT NOT NULL, client TEXT NOT NULL, version INTEGER NOT NULL, expires REAL NOT NULL
+    id INTEGER PRIMARY KEY, owner TEXT NOT NULL, client TEXT NOT NULL, version INTEGER NOT NULL, expires REAL NOT NULL,
+    targets INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_client ON subscriptions (client);
 CREATE INDEX IF NOT EXISTS by_expiry ON subscriptions (expires);
 CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS uses (
-    subscription INTEGER NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
+    subscription INTEGER NOT NULL REFERENCES subscriptions,
     event INTEGER NOT NULL REFERENCES events,
     PRIMARY KEY (subscription, event)
 ) WITHOUT ROWID;
@@ -85,57 +89,70 @@ class SqliteStore:
         connection.executescript(_SET_UP)
         return connection
 
-    def create(self, id: int, owner: str, client: str, targets: Collection[Target]) -> Subscription:
+    def create(self, id: int, owner: str, client: str, targets: int) -> None:
         now = time.time()
         with self._writing() as connection:
-            connection.execute("DELETE FROM subscriptions WHERE expires < ?", (now,))
-            _check_limits(connection, client, len(targets))
-            row = (id, owner, client, 1, now + self._linger)
-            connection.execute("INSERT INTO subscriptions VALUES (?, ?, ?, ?, ?)", row)
-            _add(connection, id, targets)
-            return Subscription(id, 1, _events(connection, id))
+            _clear(connection, now)
+            _check_limits(connection, client, now, targets)
+            row = (id, owner, client, 1, now + self._linger, 0)
+            connection.execute("INSERT INTO subscriptions VALUES (?, ?, ?, ?, ?, ?)", row)
 
-    def read(self, id: int, owner: str) -> Subscription | None:
+    def version(self, id: int, owner: str) -> int | None:
         with self._open() as connection:
-            version = _version(connection, id, owner)
-            return Subscription(id, version, _events(connection, id)) if version else None
+            return (_find(connection, id, owner, time.time()) or (None,))[0]
 
-    def extend(self, id: int, owner: str, targets: Collection[Target], most: int) -> Subscription | None:
-        with self._writing() as connection:
-            version = _version(connection, id, owner)
-            if not version:
-                return None
-            _add(connection, id, targets)
-            events = _events(connection, id)
-            if len(events) > most:
-                raise StoreFull(f"{most} targets of a subscription, got {len(events)}")
-            return self._changed(connection, Subscription(id, version + 1, events))
+    def events(self, id: int, position: int) -> tuple[dict[int, Target], int]:
+        asked = "SELECT id, target FROM uses JOIN events ON id = event WHERE subscription = ? AND event > ?"
+        with self._open() as connection:
+            rows = connection.execute(f"{asked} ORDER BY event LIMIT ?", (id, position, AT_A_TIME)).fetchall()
+        events = {event: Target.of_key(key) for event, key in rows}
+        return events, max(events) if len(events) == AT_A_TIME else 0
 
-    def remove(self, id: int, owner: str, targets: Collection[Target]) -> Subscription | None:
+    def add(self, id: int, owner: str, targets: Collection[Target], most: int) -> bool:
+        now = time.time()
         with self._writing() as connection:
-            version = _version(connection, id, owner)
-            if not version:
-                return None
-            connection.executemany(
+            _clear(connection, now)
+            if (found := _find(connection, id, owner, now)) is None:
+                return False
+            _, client, had = found
+            new = _add(connection, id, targets)
+            if had + new > most:
+                raise StoreFull(f"{most} targets of a subscription, got {had + new}")
+            _check_targets(connection, client, now, new)
+            self._change(connection, id, now, new)
+            return True
+
+    def remove(self, id: int, owner: str, targets: Collection[Target]) -> bool:
+        now = time.time()
+        with self._writing() as connection:
+            if _find(connection, id, owner, now) is None:
+                return False
+            removed = connection.executemany(
                 "DELETE FROM uses WHERE subscription = ? AND event = (SELECT id FROM events WHERE target = ?)",
                 [(id, target.as_key()) for target in targets],
-            )
-            return self._changed(connection, Subscription(id, version + 1, _events(connection, id)))
+            ).rowcount
+            self._change(connection, id, now, -max(0, removed))
+            return True
 
-    def _changed(self, connection: sqlite3.Connection, subscription: Subscription) -> Subscription:
-        row = (subscription.version, time.time() + self._linger, subscription.id)
-        connection.execute("UPDATE subscriptions SET version = ?, expires = ? WHERE id = ?", row)
-        return subscription
+    def _change(self, connection: sqlite3.Connection, id: int, now: float, targets: int) -> None:
+        """Note that so many targets have been added."""
+        connection.execute(
+            "UPDATE subscriptions SET version = version + 1, expires = ?, targets = targets + ? WHERE id = ?",
+            (now + self._linger, targets, id),
+        )
 
     def delete(self, id: int, owner: str) -> bool:
+        now = time.time()
         with self._writing() as connection:
-            found = _version(connection, id, owner)
-            connection.execute("DELETE FROM subscriptions WHERE id = ? AND owner = ?", (id, owner))
+            _clear(connection, now)
+            found = _find(connection, id, owner, now)
+            connection.execute("UPDATE subscriptions SET expires = 0 WHERE id = ? AND owner = ?", (id, owner))
             return found is not None
 
     def keep(self, ids: Collection[int]) -> None:
         now = time.time()
         with self._writing() as connection:
+            _clear(connection, now)
             connection.executemany(
                 "UPDATE subscriptions SET expires = ? WHERE id = ? AND expires >= ?",
                 [(now + self._linger, id, now) for id in ids],
@@ -154,34 +171,44 @@ class SqliteStore:
             pass
 
 
-def _version(connection: sqlite3.Connection, id: int, owner: str) -> int | None:
-    asked = "SELECT version FROM subscriptions WHERE id = ? AND owner = ? AND expires >= ?"
-    row = connection.execute(asked, (id, owner, time.time())).fetchone()
-    return row and row[0]
+def _find(connection: sqlite3.Connection, id: int, owner: str, now: float) -> tuple[int, str, int] | None:
+    """Return version, client and number of targets of a subscription; None without it."""
+    asked = "SELECT version, client, targets FROM subscriptions WHERE id = ? AND owner = ? AND expires >= ?"
+    return connection.execute(asked, (id, owner, now)).fetchone()
 
 
-def _events(connection: sqlite3.Connection, id: int) -> dict[int, Target]:
-    asked = "SELECT id, target FROM uses JOIN events ON id = event WHERE subscription = ? ORDER BY id"
-    return {event: Target.of_key(key) for event, key in connection.execute(asked, (id,))}
-
-
-def _add(connection: sqlite3.Connection, id: int, targets: Collection[Target]) -> None:
+def _add(connection: sqlite3.Connection, id: int, targets: Collection[Target]) -> int:
+    """Add targets; return how many are new."""
     keys = [target.as_key() for target in targets]
     connection.executemany(  # OR IGNORE would use up an id each time
         "INSERT INTO events (target) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM events WHERE target = ?1)",
         [(key,) for key in keys],
     )
-    connection.executemany(
-        "INSERT OR IGNORE INTO uses SELECT ?, id FROM events WHERE target = ?", [(id, key) for key in keys]
-    )
+    added = "INSERT OR IGNORE INTO uses SELECT ?, id FROM events WHERE target = ?"
+    return max(0, connection.executemany(added, [(id, key) for key in keys]).rowcount)
 
 
-def _check_limits(connection: sqlite3.Connection, client: str, targets: int) -> None:
-    of_client = "FROM subscriptions WHERE client = ?"
-    (subscriptions,) = connection.execute(f"SELECT COUNT(*) {of_client}", (client,)).fetchone()
+def _clear(connection: sqlite3.Connection, now: float) -> None:
+    """Delete a part of what has been forgotten: targets, then subscriptions without any."""
+    expired = "SELECT id FROM subscriptions WHERE expires < ? ORDER BY expires LIMIT ?"
+    of_expired = f"SELECT subscription, event FROM uses WHERE subscription IN ({expired}) LIMIT ?"
+    asked = f"DELETE FROM uses WHERE (subscription, event) IN ({of_expired})"
+    connection.execute(asked, (now, _CLEARED, _CLEARED))
+    empty = f"id IN ({expired}) AND NOT EXISTS (SELECT 1 FROM uses WHERE subscription = id)"
+    connection.execute(f"DELETE FROM subscriptions WHERE {empty}", (now, _CLEARED))
+
+
+def _check_limits(connection: sqlite3.Connection, client: str, now: float, targets: int) -> None:
+    """Raise StoreFull where the client has too much for a further subscription with so many targets."""
+    asked = "SELECT COUNT(*) FROM subscriptions WHERE client = ? AND expires >= ?"
+    (subscriptions,) = connection.execute(asked, (client, now)).fetchone()
     if subscriptions >= MOST_SUBSCRIPTIONS:
         raise StoreFull(f"{MOST_SUBSCRIPTIONS} subscriptions of one client")
-    asked = f"SELECT COUNT(*) FROM uses WHERE subscription IN (SELECT id {of_client})"
-    (used,) = connection.execute(asked, (client,)).fetchone()
-    if used + targets > MOST_TARGETS:
+    _check_targets(connection, client, now, targets)
+
+
+def _check_targets(connection: sqlite3.Connection, client: str, now: float, targets: int) -> None:
+    asked = "SELECT COALESCE(SUM(targets), 0) FROM subscriptions WHERE client = ? AND expires >= ?"
+    (had,) = connection.execute(asked, (client, now)).fetchone()
+    if had + targets > MOST_TARGETS:
         raise StoreFull(f"{MOST_TARGETS} targets of one client")

@@ -68,6 +68,29 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield server
 
 
+def test_clients_with_thousands_of_targets_hold_up_no_other(four: Gateway, tango_system: EmbeddedTango) -> None:
+    many = [target(tango_system.tango_host, f"x{number}") for number in range(5_000)]
+    until, longest = time.monotonic() + 4.0, 0.0
+
+    def make_large(_: int) -> int:
+        made = 0
+        while time.monotonic() < until:
+            status, subscription = ask(four, "POST", body=many)
+            assert status == 200
+            assert ask(four, "DELETE", f"/{subscription['id']}")[0] == 204
+            made += 1
+        return made
+
+    with ThreadPoolExecutor(4) as threads:
+        large = threads.map(make_large, range(4))
+        while time.monotonic() < until:
+            began = time.monotonic()
+            assert ask(four, "POST", body=[])[0] == 200
+            longest = max(longest, time.monotonic() - began)
+        assert all(large)
+    assert longest < 3.0
+
+
 def test_two_hundred_lives_of_subscriptions_without_a_404(
     four: Gateway, sender: str, tango_system: EmbeddedTango
 ) -> None:

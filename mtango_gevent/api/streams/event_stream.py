@@ -11,7 +11,7 @@ from typing import TypeAlias
 from mtango_gevent.api import connection
 from mtango_gevent.api.request_context import RequestContext
 from mtango_gevent.api.streams import sse, targets
-from mtango_gevent.control.events import Listener, Stream
+from mtango_gevent.control.events import Listener, Stream, Turn
 from mtango_gevent.errors import ApiError, DevFailed
 from mtango_gevent.store import Subscription, Target
 
@@ -22,7 +22,7 @@ _LOOK_EVERY, _CHECK_EVERY = 2.0, 5.0
 _MOST, _MOST_BYTES = 500, 256 << 10
 
 # Has a function that listens begin where a client was before.
-Resume: TypeAlias = Callable[[Callable[[], Listener]], Callable[[], Listener]]
+Resume: TypeAlias = Callable[[Callable[..., Listener]], Callable[..., Listener]]
 
 
 class Ended(Exception):
@@ -140,7 +140,7 @@ class EventStream:
     def _read_again(self) -> bool:
         """Read the changed subscription; return whether the store could be asked. Raises Ended without it."""
         try:
-            found = self._context.state.subscriptions.run(lambda store: store.read(self._subscription.id, self._owner))
+            found = self._context.state.subscriptions.read(self._subscription.id, self._owner)
         except (ApiError, DevFailed):
             return False
         if found is None:
@@ -210,11 +210,11 @@ class _Resuming:
 
     __slots__ = ("_came", "_is_new", "_last", "_listen")
 
-    def __init__(self, came: int | None, last: int, listen: Callable[[], Listener]) -> None:
+    def __init__(self, came: int | None, last: int, listen: Callable[..., Listener]) -> None:
         self._came, self._last, self._listen, self._is_new = came, last, listen, True
 
-    def __call__(self) -> Listener:
-        listener = self._listen()
+    def __call__(self, turn: Turn) -> Listener:
+        listener = self._listen(turn=turn)
         if self._is_new:
             listener.resume(self._came, self._last)
             self._is_new = False

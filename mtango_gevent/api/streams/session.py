@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from mtango_gevent.api import guard, hosts, reply
@@ -16,7 +17,7 @@ from mtango_gevent.api.request_context import RequestContext
 from mtango_gevent.api.streams import messages, records
 from mtango_gevent.api.streams.frames import Frames, Refused
 from mtango_gevent.api.streams.records import Item
-from mtango_gevent.control.events import Record, Stream
+from mtango_gevent.control.events import Record, Stream, StreamClosed
 from mtango_gevent.errors import ApiError, DevFailed, describe
 
 logger = logging.getLogger(__name__)
@@ -175,13 +176,15 @@ class Session:
             self._finish(1006, "the client has gone")
         except Refused as refused:
             self._finish(*refused.args)
+        except StreamClosed:
+            pass
         except Exception:
             logger.exception("a message of a WebSocket failed, request %s", self._context.id)
             self._finish(1011, "internal error of the gateway, see its log")
         self._frames.discard()
 
     def _take_message(self, text: str) -> None:
-        while len(self._notices) > _MOST_NOTICES and self._frames.end is None:
+        while len(self._notices) > _MOST_NOTICES and not self._is_over:
             self._concurrency.sleep(0.1)
         try:
             message = messages.parse_message(text)
@@ -190,15 +193,23 @@ class Session:
             if message.token is not None:
                 renew_token(self._context.environ, message.token)
                 self._check_credentials()
-            for given in self._concurrency.in_turns(message.unsubscribe):
+            for given in self._until_over(message.unsubscribe):
                 self._with_id(given, self._unsubscribe)
-            for given in self._concurrency.in_turns(message.subscribe):
+            for given in self._until_over(message.subscribe):
                 number = given.get("id") if isinstance(given, dict) else None
                 self._with_id(number, functools.partial(self._subscribe, given))
             self._pong = message.ping
         except ApiError as error:
             self._note(None, error)
         self._stream.wake()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._frames.end is not None or self._stream.closed
+
+    def _until_over(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield items in turns, while the connection lasts."""
+        return itertools.takewhile(lambda _: not self._is_over, self._concurrency.in_turns(items))
 
     def _with_id(self, given: object, use: Callable[[int], None]) -> None:
         """Call `use` with the id of a subscription, or note what is wrong with the id."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 
 from flask import Blueprint, Response, request
 
@@ -13,7 +12,7 @@ from mtango_gevent.api.request_context import app_state, config, current
 from mtango_gevent.api.streams import targets
 from mtango_gevent.api.streams.event_stream import EventStream
 from mtango_gevent.errors import ApiError, NotFound, check_limit
-from mtango_gevent.store import Store, Subscription, Target
+from mtango_gevent.store import Subscription, Target
 from mtango_gevent.values import JsonObject
 
 blueprint = Blueprint("subscriptions", __name__, url_prefix="/subscriptions")
@@ -33,7 +32,7 @@ def create_subscription() -> Response:
     check_limit(len(sent), config().stream_items, "targets of a subscription")
     good, bad = targets.sort(sent)
     id, owner, client = 1 + secrets.randbelow(_MOST_ID), _owner(), _owner() or current().environ.get("REMOTE_ADDR", "")
-    found = app_state().subscriptions.run(lambda store: store.create(id, owner, client, good))
+    found = _found(id, app_state().subscriptions.create(id, owner, client, good))
     shape, identity = _shape(found, bad), current().identity
     if identity.is_anonymous:
         return reply.json(shape)
@@ -61,8 +60,7 @@ def _set_cookie(response: Response, token: str) -> None:
 @blueprint.get(_SUBSCRIPTION)
 @access.needs("read", "gateway", "streams")
 def show_subscription(subscription: int) -> Response:
-    owner = _owner()
-    return reply.json(_shape(_ask(subscription, lambda store: store.read(subscription, owner))))
+    return reply.json(_shape(_found(subscription, app_state().subscriptions.read(subscription, _owner()))))
 
 
 @blueprint.put(_SUBSCRIPTION)
@@ -74,12 +72,13 @@ def extend_subscription(subscription: int) -> Response:
     good, bad = targets.sort(sent)
     if bad and not good:
         raise next(iter(bad.values()))
-    found = _ask(subscription, lambda store: store.extend(subscription, owner, good, most))
-    ids = {target: event for event, target in found.events.items()}
+    found = _found(subscription, app_state().subscriptions.extend(subscription, owner, good, most))
+    in_turns = app_state().client.concurrency.in_turns
+    ids = {target: event for event, target in in_turns(found.events.items())}
     return reply.json(
         [
             targets.shape_failure(target, bad[target]) if target in bad else _shape_event(ids[target], target)
-            for target in sent
+            for target in in_turns(sent)
         ]
     )
 
@@ -91,8 +90,8 @@ def delete_subscription(subscription: int) -> Response:
     body.read()
     sent, owner = targets.sent(), _owner()
     if sent is not None:
-        return reply.json(_shape(_ask(subscription, lambda store: store.remove(subscription, owner, sent))))
-    if not app_state().subscriptions.run(lambda store: store.delete(subscription, owner)):
+        return reply.json(_shape(_found(subscription, app_state().subscriptions.remove(subscription, owner, sent))))
+    if not app_state().subscriptions.delete(subscription, owner):
         raise _missing(subscription)
     return reply.no_content()
 
@@ -101,7 +100,7 @@ def delete_subscription(subscription: int) -> Response:
 @access.needs("read", "gateway", "streams")
 def stream_events(subscription: int) -> Response:
     owner = _owner()
-    found = _ask(subscription, lambda store: store.read(subscription, owner))
+    found = _found(subscription, app_state().subscriptions.read(subscription, owner))
     if request.method == "HEAD":
         return Response(mimetype="text/event-stream", headers=_HEADERS)
     context = current()
@@ -124,9 +123,8 @@ def _owner() -> str:
     return "" if identity.is_anonymous else f"{identity.method}:{identity.user}"
 
 
-def _ask(subscription: int, ask: Callable[[Store], Subscription | None]) -> Subscription:
+def _found(subscription: int, found: Subscription | None) -> Subscription:
     """Return a subscription of the current user. Raises NotFound without one."""
-    found = app_state().subscriptions.run(ask)
     if found is None:
         raise _missing(subscription)
     return found
@@ -137,10 +135,11 @@ def _missing(subscription: int) -> ApiError:
 
 
 def _shape(subscription: Subscription, bad: dict[Target, Exception] | None = None) -> JsonObject:
+    in_turns = app_state().client.concurrency.in_turns
     return {
         "id": subscription.id,
-        "events": [_shape_event(event, target) for event, target in subscription.events.items()],
-        "failures": [targets.shape_failure(target, error) for target, error in (bad or {}).items()],
+        "events": [_shape_event(event, target) for event, target in in_turns(subscription.events.items())],
+        "failures": [targets.shape_failure(target, error) for target, error in in_turns((bad or {}).items())],
     }
 
 

@@ -18,7 +18,7 @@ class Partitions:
     events: polling of attributes that send none; unresponsive: polling of devices that did not answer the last time.
     unsubscribing: one thread. watching: configuration events, one thread, which a frozen server holds up for seconds.
     subscribing: a part of metadata's; hundreds of requests may subscribe at once, and wait for that until the deadline.
-    subscriptions: their store in a file, one thread.
+    subscriptions: their store in a file, one thread, for which many short calls may wait.
     files: of access control, one thread; passwords: their hashes, one thread, as each takes a processor for long.
     uses: the record of the last uses of API keys, one thread.
     keys: of tokens, fetched from a provider that may be slow, one thread; signatures: slow ones of tokens, one thread.
@@ -48,7 +48,7 @@ class Partitions:
         self.unsubscribing = partition("the thread for unsubscribing", 1, UNLIMITED, whole)
         self.watching = partition("the thread for configuration events", 1, UNLIMITED, whole)
         self.files = partition("the thread for files", 1, parent=whole)
-        self.subscriptions = partition("the thread for the store of subscriptions", 1, parent=whole)
+        self.subscriptions = partition("the thread for the store of subscriptions", 1, patient, whole)
         self.passwords = partition("the thread for passwords", 1, patient, whole)
         self.uses = partition("the thread for the last uses of keys", 1, parent=whole)
         self.keys = partition("the thread for the keys of tokens", 1, parent=whole)

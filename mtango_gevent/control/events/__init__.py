@@ -3,6 +3,7 @@
 stream -> hub -> poller -> subscription -> channel -> buffer; configuration.py drops cached metadata that has changed.
 """
 
+from mtango_gevent.control.events.admission import Turn
 from mtango_gevent.control.events.buffer import Cursor, Event
 from mtango_gevent.control.events.configuration import ConfigurationWatch
 from mtango_gevent.control.events.feed import Feed, Filter, Record
@@ -10,7 +11,7 @@ from mtango_gevent.control.events.hub import EventHub
 from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.control.events.open_streams import OpenStreams
 from mtango_gevent.control.events.source import KINDS, SUBSCRIBES_WITHOUT_READING, Source
-from mtango_gevent.control.events.stream import Stream
+from mtango_gevent.control.events.stream import Stream, StreamClosed
 
 __all__ = [
     "KINDS",
@@ -26,4 +27,6 @@ __all__ = [
     "Record",
     "Source",
     "Stream",
+    "StreamClosed",
+    "Turn",
 ]

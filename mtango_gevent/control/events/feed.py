@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import NamedTuple, Protocol
 
+from mtango_gevent.control.events.admission import GivenUp, Turn
 from mtango_gevent.control.events.buffer import Cursor, Event
 from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.control.events.overtaken import Overtaken
 from mtango_gevent.control.events.silence import exceeds, is_unreachable
 from mtango_gevent.control.events.source import Source
-from mtango_gevent.errors import DevFailed, in_one_line
+from mtango_gevent.errors import DevFailed, as_failure, in_one_line
+
+logger = logging.getLogger(__name__)
 
 # Seconds after which a source that could not be subscribed to is tried again, at first and at most.
 _FIRST_RETRY, _LAST_RETRY = 1.0, 10.0
@@ -56,6 +60,9 @@ class FeedStream(Protocol):
     def note_later(self, feed: Feed, due: float) -> None:
         """Note that a feed may have a record at that time, of time.monotonic()."""
 
+    def return_place(self) -> None:
+        """Note that a feed has ended and listens no more."""
+
     def spawn(self, function: Callable[[], None]) -> None:
         """Run `function` in the background."""
 
@@ -64,14 +71,14 @@ class Feed:
     """One source of a stream. key: what the client calls it; since: seconds since the epoch.
 
     sent: records; dropped: events that the client was too slow for.
-    listen: returns a new listener, from the last event on. Raises DevFailed. It waits for Tango.
+    listen: called with the keyword `turn`, returns a new listener, from the last event on. Raises DevFailed. It waits
+    for Tango.
     after: where a client continues that was connected before.
     """
 
     __slots__ = (
         "_after",
         "_begin_at",
-        "_beginning",
         "_due",
         "_filter",
         "_found",
@@ -82,6 +89,7 @@ class Feed:
         "_overtaken",
         "_pause",
         "_stream",
+        "_turn",
         "_until",
         "dropped",
         "failure",
@@ -92,14 +100,15 @@ class Feed:
     )
 
     def __init__(
-        self, stream: FeedStream, key: Hashable, listen: Callable[[], Listener], after: Cursor | None, through: Filter
+        self, stream: FeedStream, key: Hashable, listen: Callable[..., Listener], after: Cursor | None, through: Filter
     ) -> None:
         self.key, self.since = key, time.time()
         self.sent = self.dropped = 0
-        self.is_ended = self._beginning = False
+        self.is_ended = False
         self._is_cut = False  # whether the last record is that the device is out of reach
         self._stream, self._listen, self._after, self._filter = stream, listen, after, through
         self._listener: Listener | None = None
+        self._turn: Turn | None = None  # from the call of `listen` until what it found is taken
         self._found: Listener | DevFailed | None = None  # by the last call of `listen`
         self.failure = ""  # the one to listen, of which the client has been told
         self._begin_at, self._pause = 0.0, _FIRST_RETRY
@@ -114,32 +123,54 @@ class Feed:
 
     def begin(self) -> None:
         """Listen, in the background."""
-        self._beginning = True
+        with self._stream.guard:
+            if self.is_ended:
+                return
+            self._turn = Turn()
         self._stream.spawn(self._find)
 
     def on_event(self) -> None:
         self._stream.note_ready(self)
 
     def _find(self) -> None:
-        try:
-            found = self._listen()
-        except DevFailed as failure:
-            found = DevFailed(*failure.args)
+        found = None if self.is_ended else self._try_to_listen()
         with self._stream.guard:
-            if not self.is_ended:
+            is_ended = self.is_ended
+            if not is_ended:
                 self._found, found = found, None
         if isinstance(found, Listener):
             found.leave()
-        self._stream.note_ready(self)
+        if is_ended:
+            self._stream.return_place()
+        else:
+            self._stream.note_ready(self)
+
+    def _try_to_listen(self) -> Listener | DevFailed | None:
+        """Return a listener, or the failure to find one; None if the feed has ended meanwhile."""
+        try:
+            return self._listen(turn=self._turn)
+        except GivenUp:
+            return None
+        except DevFailed as failure:
+            return DevFailed(*failure.args)
+        except Exception as error:
+            if not self.failure:  # once, although it is tried again
+                logger.exception("a feed cannot begin")
+            return as_failure(error, "MTANGO_InternalError", "the gateway cannot listen")
 
     def end(self) -> None:
         """Listen no more."""
         with self._stream.guard:
             self.is_ended = True
+            turn = self._turn if self._found is None else None
             ended, self._listener, self._found = (self._listener, self._found), None, None
         for each in ended:
             if isinstance(each, Listener):
                 each.leave()
+        if turn is not None:
+            turn.end()  # `_find` returns the place
+        else:
+            self._stream.return_place()
 
     # --- by the greenlet or thread that takes the records of the stream ---
 
@@ -187,7 +218,7 @@ class Feed:
     def _take_found(self) -> Event | None:
         """Go on with the new listener, or return the failure to find one, unless the client knows it."""
         with self._stream.guard:
-            before, found, self._found, self._beginning = self._listener, self._found, None, False
+            before, found, self._found, self._turn = self._listener, self._found, None, None
             if isinstance(found, Listener):
                 self._listener = found
         if isinstance(found, Listener):
@@ -209,7 +240,7 @@ class Feed:
             listener.follow(self._after)
 
     def _begin_when_due(self) -> None:
-        if self._beginning or self.is_ended:
+        if self._turn is not None:
             return
         if time.monotonic() >= self._begin_at:
             self.begin()

@@ -16,7 +16,7 @@ import tango
 
 from mtango_gevent.config import Config
 from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
-from mtango_gevent.control.events.admission import Admission
+from mtango_gevent.control.events.admission import Admission, Turn
 from mtango_gevent.control.events.buffer import microseconds
 from mtango_gevent.control.events.channel import EventCounters
 from mtango_gevent.control.events.listener import Listener
@@ -58,15 +58,18 @@ class EventHub:
         self._counters, self._notices, self._admission = EventCounters(), Notices(concurrency), Admission(concurrency)
         atexit.register(_end, weakref.ref(self))
 
-    def listen(self, source: Source, find_bulkhead: Callable[[], Bulkhead], from_last: bool = False) -> Listener:
+    def listen(
+        self, source: Source, find_bulkhead: Callable[[], Bulkhead], from_last: bool = False, turn: Turn | None = None
+    ) -> Listener:
         """Return a listener to the events after this call, subscribing if there is no subscription.
 
         from_last: for a stream: begin with the last event, or the value from before the first one; `event_limit` is
-        for requests. find_bulkhead: returns the bulkhead to subscribe in. Raises DevFailed, MTANGO_TooManyListeners
-        beyond `event_limit`, and what subscribing raises.
+        for requests. turn: that of its feed, which ends the wait for a place. find_bulkhead: returns the bulkhead to
+        subscribe in. Raises DevFailed, MTANGO_TooManyListeners beyond `event_limit`, and what subscribing raises;
+        GivenUp when the turn is over.
         """
         if from_last:
-            return self._listen_for_stream(source, find_bulkhead)
+            return self._listen_for_stream(source, find_bulkhead, turn or Turn())
         self._take_place()
         try:
             return self._listen(source, find_bulkhead)
@@ -86,11 +89,11 @@ class EventHub:
         self._poller.read_first(new)
         return Listener(new, 1, self._config.event_linger, self._return_place)  # number 0 is the value from before
 
-    def _listen_for_stream(self, source: Source, find_bulkhead: Callable[[], Bulkhead]) -> Listener:
+    def _listen_for_stream(self, source: Source, find_bulkhead: Callable[[], Bulkhead], turn: Turn) -> Listener:
         for _ in range(_TRIES):  # the one that is found may just be closing
             subscription = self._find(source.key)
             if subscription is None:
-                with self._admission.place(source.url):
+                with self._admission.place(source.url, turn):
                     subscription = self._find(source.key) or self._subscribe(source, find_bulkhead)
             end = subscription.end
             if self._enter(subscription):

@@ -82,14 +82,17 @@ class OpenStreams:
         """Count a further feed of a stream. Raises DevFailed, MTANGO_TooManyItems."""
         limit = self._config.stream_items
         with self._guard:
-            full = len(stream.feeds) >= limit, self._feeds >= _FULL_STREAMS * limit
-            self._feeds += not any(full)
+            full = stream.places >= limit, self._feeds >= _FULL_STREAMS * limit
+            if not any(full):
+                stream.places += 1
+                self._feeds += 1
         if any(full):
             of = "one stream" if full[0] else f"{_FULL_STREAMS} streams of a worker together"
             raise tango_failure("MTANGO_TooManyItems", f"expected at most {limit} attributes in {of}")
 
-    def return_place(self) -> None:
+    def return_place(self, stream: Stream) -> None:
         with self._guard:
+            stream.places -= 1
             self._feeds -= 1
 
     def remove(self, stream: Stream) -> None:

@@ -20,6 +20,9 @@ from mtango_gevent.control.events.listener import Listener
 # Bytes of values that are taken at a time: as text they are several times as long.
 _BYTES = 256 << 10
 
+# Timers that are out of date and kept for a while, so that few feeds do not have them dropped all the time.
+_SPARE_TIMERS = 100
+
 
 class StreamClient(NamedTuple):
     """The client of a stream. transport: `sse` or `websocket`; user: empty if anonymous."""
@@ -43,11 +46,15 @@ class Registry(Protocol):
     def take_place(self, stream: Stream) -> None:
         """Count a further feed of a stream. Raises DevFailed, MTANGO_TooManyItems."""
 
-    def return_place(self) -> None:
-        """Count a feed less."""
+    def return_place(self, stream: Stream) -> None:
+        """Count a feed of a stream less."""
 
     def remove(self, stream: Stream) -> None:
         """Count a closed stream no more."""
+
+
+class StreamClosed(Exception):
+    """A feed cannot be added, as its stream is closed."""
 
 
 class Stream:
@@ -55,6 +62,7 @@ class Stream:
 
     One greenlet or thread at a time calls `take`; feeds are added and removed by any.
     stopping: the gateway stops, and the client is to connect again. since: seconds since the epoch.
+    places: feeds that the registry has counted, with those that have ended and still wait for Tango.
     sent: records that were taken; dropped: events that the client was too slow for.
     """
 
@@ -67,11 +75,13 @@ class Stream:
         "_signal",
         "_timers",
         "client",
+        "closed",
         "concurrency",
         "dropped",
         "feeds",
         "guard",
         "id",
+        "places",
         "registry",
         "sent",
         "since",
@@ -83,10 +93,10 @@ class Stream:
     ) -> None:
         self.concurrency, self.client, self.registry = concurrency, client, registry
         self.id, self.since = secrets.token_hex(8), time.time()
-        self.sent = self.dropped = 0
+        self.sent = self.dropped = self.places = 0
         self.feeds: dict[Hashable, Feed] = {}
         self.guard = NativeLock()  # held for dictionary work only
-        self.stopping = False
+        self.stopping = self.closed = False
         self._ready: dict[Feed, float] = {}  # since when by time.monotonic(), in that order
         self._later: dict[Feed, float] = {}  # when they may have a record, by time.monotonic()
         self._timers: list[tuple[float, int, Feed]] = []  # a heap of these, with some that are out of date
@@ -96,18 +106,25 @@ class Stream:
         self._room = 0  # bytes that `take` may still take
 
     def add(
-        self, key: Hashable, listen: Callable[[], Listener], after: Cursor | None = None, through: Filter = ALL
+        self, key: Hashable, listen: Callable[..., Listener], after: Cursor | None = None, through: Filter = ALL
     ) -> Feed:
         """Add a feed, in place of one with the same key. It begins in the background.
 
         after: where a client continues that was connected before; through: which events it wants.
-        Raises DevFailed, MTANGO_TooManyItems.
+        listen: see Feed. Raises DevFailed, MTANGO_TooManyItems, and StreamClosed.
         """
         if key in self.feeds:
             self.remove(key)
         if self.registry:
             self.registry.take_place(self)
-        feed = self.feeds[key] = Feed(self, key, listen, after, through)
+        feed = Feed(self, key, listen, after, through)
+        with self.guard:
+            is_closed = self.closed
+            if not is_closed:
+                self.feeds[key] = feed
+        if is_closed:
+            self.return_place()
+            raise StreamClosed
         feed.begin()
         return feed
 
@@ -118,11 +135,12 @@ class Stream:
         with self.guard:
             self._ready.pop(feed, None)
             self._later.pop(feed, None)
-        if self.registry:
-            self.registry.return_place()
+            self._drop_timers()
 
     def close(self) -> None:
-        """End all feeds. A stream may be closed several times."""
+        """End all feeds, and take no more. A stream may be closed several times."""
+        with self.guard:
+            self.closed = True
         if self.registry:
             self.registry.remove(self)
         for key in self.concurrency.in_turns(list(self.feeds)):
@@ -157,7 +175,7 @@ class Stream:
                 self._is_woken = False
                 self.sent += len(records)
                 return records
-            self._wait(min(until, self._timers[0][0] if self._timers else until) - now)
+            self._wait(min(until, next(iter(self._timers), (until,))[0]) - now)
 
     @property
     def lag(self) -> float:
@@ -180,9 +198,20 @@ class Stream:
                 self._later[feed] = due
                 self._noted += 1
                 heapq.heappush(self._timers, (due, self._noted, feed))
+                self._drop_timers()
+
+    def return_place(self) -> None:
+        if self.registry:
+            self.registry.return_place(self)
 
     def spawn(self, function: Callable[[], None]) -> None:
         self.concurrency.spawn(function)
+
+    def _drop_timers(self) -> None:
+        """Drop the timers that are out of date once they are the most. The caller holds the guard."""
+        if len(self._timers) > 2 * len(self._later) + _SPARE_TIMERS:
+            self._timers = [timer for timer in self._timers if self._later.get(timer[2]) == timer[0]]
+            heapq.heapify(self._timers)
 
     # --- for `take` ---
 
@@ -224,8 +253,10 @@ class Stream:
 
     def _take_timers(self, now: float) -> None:
         """Make ready the feeds that are due."""
-        while self._timers and self._timers[0][0] <= now:
+        while True:
             with self.guard:
+                if not self._timers or self._timers[0][0] > now:
+                    return
                 due, _, feed = heapq.heappop(self._timers)
                 if self._later.get(feed) == due:
                     del self._later[feed]

@@ -34,6 +34,11 @@ devices = ["{SENDER_DEVICE}"]
 users = ["anna", "ben"]
 may_not = ["read"]
 devices = ["*"]
+
+[[rule]]
+users = ["carl"]
+may = ["read", "administer"]
+gateway = ["sys/streams"]
 """
 
 HANDSHAKE = {
@@ -182,6 +187,25 @@ def test_cookie_for_a_page_of_another_origin(make_streams: Callable[..., Streams
         assert users.ask("POST", "anna", "", [], Origin=origin).status_int == 403
     assert users.ask("GET", "", path).status_int == 401
     wait_until(lambda: users.follow(path, Origin="https://panels.example", Cookie=pair).text)
+
+
+def test_streams_of_others_are_shown_to_their_administrator_only(users: Users) -> None:
+    streams = users.streams.client.app.extensions["mtango"].client.streams
+    owners = [("anna", "10.0.0.1"), ("", PROXY), ("", "10.0.0.2"), ("ben", PROXY)]
+    opened = [streams.open("sse", *owner) for owner in owners]
+
+    def shown(user: str) -> list[tuple[str, str]]:
+        headers = {"X-Remote-User": user} if user else {}
+        client, url = users.streams.client, "/tango/rest/sys/streams"
+        rows = client.get(url, headers=headers, extra_environ={"REMOTE_ADDR": PROXY})
+        return [(row["user"] or "", row["address"]) for row in rows.json]
+
+    assert sorted(shown("carl")) == sorted(owners)
+    assert shown("anna") == owners[:1]
+    assert shown("") == owners[1:2]
+    assert shown("dora") == []
+    for stream in opened:
+        stream.close()
 
 
 def test_anonymous_client_has_no_token(streams: Streams) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import pytest
 
+from mtango_gevent.api import request_context
+from mtango_gevent.api.streams import subscriptions
+from mtango_gevent.store import Subscription, Target
 from tests.api.streams.conftest import SUBSCRIPTIONS, Streams
+from tests.hub_thread import in_hub_thread
 
 
 def test_answer_repeats_each_target_exactly_and_in_order(streams: Streams) -> None:
@@ -136,3 +141,26 @@ def test_store_that_is_away_is_told(make_streams: Callable[..., Streams]) -> Non
     assert any("the store of subscriptions: Redis" in text for text in ready.json["warnings"])
     assert "secret" not in refused.text + ready.text
     assert streams.client.get("/tango/rest/sys/config").json["store"] == "redis://***@127.0.0.1:1/0"
+
+
+@in_hub_thread
+def test_many_targets_are_shaped_in_turns_with_other_requests(streams: Streams) -> None:
+    events = {number: Target("here:10000", "a/b/c", f"x{number}", "change") for number in range(1_000)}
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        while True:
+            gevent.sleep(0)
+            turns += 1
+
+    def shape() -> Any:
+        request_context.begin(streams.client.app.extensions["mtango"], {})
+        return subscriptions._shape(Subscription(1, 1, events))
+
+    other = gevent.spawn(count)
+    try:
+        assert len(gevent.spawn(shape).get()["events"]) == 1_000
+    finally:
+        other.kill()
+    assert turns >= 10
