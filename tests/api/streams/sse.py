@@ -44,16 +44,13 @@ def parse(record: str) -> Message | None:
 
 
 class EventSource:
-    """A stream that is read in a thread. status, headers: of its answer; ended: set when it has ended.
-
-    sizes: of the parts in which the text was written.
-    """
+    """A stream that is read in a thread. status, headers: of its answer; ended: set when it has ended."""
 
     def __init__(self, app: Any, url: str, headers: dict[str, str] | None = None) -> None:
         self._app, self._url, self._sent = app, url, headers
         self.status, self.headers = 0, Headers()
         self.messages: queue.Queue[Message] = queue.Queue()
-        self.text, self.sizes = "", list[int]()
+        self.text = ""
         self.ended = threading.Event()
         self._opened, self._closing = threading.Event(), threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
@@ -68,7 +65,6 @@ class EventSource:
         parsed = 0
         for part in response.response:
             self.text += part.decode()
-            self.sizes.append(len(part))
             *records, rest = self.text[parsed:].split("\n\n")
             parsed = len(self.text) - len(rest)
             for record in records:
