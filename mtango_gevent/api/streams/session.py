@@ -62,7 +62,7 @@ class Session:
         except OSError:  # the client has gone, or reads nothing
             self._frames.finish(1006, "the client has gone")
         except Exception:
-            logger.exception("a WebSocket failed, request %s", self._context.id)
+            self._fail()
             self._frames.close()
         finally:
             self._ended.set()
@@ -77,6 +77,11 @@ class Session:
         self._frames.finish(code, reason)
         self._stream.wake()
 
+    def _fail(self) -> None:
+        """End the connection after an error of the gateway. Called where that is handled."""
+        logger.exception("a WebSocket failed, request %s", self._context.id)
+        self._finish(1011, "internal error of the gateway, see its log")
+
     # --- writing ---
 
     def _write(self) -> None:
@@ -86,20 +91,15 @@ class Session:
                 return
             for _ in self._send(taken):
                 self._keep_alive(time.monotonic())
-                self._let_others_run()
+                self._concurrency.sleep(1e-6)  # let others run
                 if not self._goes_on():
                     return
             self._keep_alive(time.monotonic())
-            if len(taken) == _MOST_RECORDS:
-                self._let_others_run()
 
     def _goes_on(self) -> bool:
         if self._stream.stopping:
             self._frames.finish(1012, "the gateway stops, connect again")
         return self._frames.end is None
-
-    def _let_others_run(self) -> None:
-        self._concurrency.sleep(1e-6)
 
     def _send(self, taken: Sequence[Record]) -> Iterator[None]:
         """Send records, and all else that waits; yield between two frames."""
@@ -145,7 +145,8 @@ class Session:
 
     def _send_frame(self, encoded: list[bytes]) -> None:
         """Send a frame with records and some of all else that waits, if there is something."""
-        configurations, notices = _take_first(self._configurations), _take_first(self._notices)
+        configurations, self._configurations = _split(self._configurations)
+        notices, self._notices = _split(self._notices)
         pong, self._pong = self._pong, None
         members = records.encode_members(configurations, encoded, notices, pong)
         if members:
@@ -179,8 +180,7 @@ class Session:
         except StreamClosed:
             pass
         except Exception:
-            logger.exception("a message of a WebSocket failed, request %s", self._context.id)
-            self._finish(1011, "internal error of the gateway, see its log")
+            self._fail()
         self._frames.discard()
 
     def _take_message(self, text: str) -> None:
@@ -251,8 +251,7 @@ class Session:
             while not self._ended.wait(_CHECK_SECONDS):
                 self._check()
         except Exception:
-            logger.exception("a check of a WebSocket failed, request %s", self._context.id)
-            self._finish(1011, "internal error of the gateway, see its log")
+            self._fail()
 
     def _check(self) -> None:
         """End what the client may no longer read, and tell it of configurations that have changed."""
@@ -295,8 +294,6 @@ class Session:
         item.described, item.configuration = info, configuration
 
 
-def _take_first(waiting: list[bytes]) -> list[bytes]:
-    """Remove the first ones, as many as a frame may have, and return them."""
-    first = waiting[:_MOST_RECORDS]
-    del waiting[:_MOST_RECORDS]
-    return first
+def _split(waiting: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Return as many as a frame may have, and the others."""
+    return waiting[:_MOST_RECORDS], waiting[_MOST_RECORDS:]
