@@ -29,17 +29,14 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 class Opened(Subscriptions):
-    """An open store, as one worker uses it. slowest: the longest call in seconds."""
+    """An open store, as one worker uses it. calls: how many there were."""
 
     def __init__(self, store: Store) -> None:
-        self.store, self.slowest = store, 0.0
+        self.store, self.calls = store, 0
 
     def run(self, ask: Callable[[Store], T]) -> T:
-        began = time.monotonic()
-        try:
-            return ask(self.store)
-        finally:
-            self.slowest = max(self.slowest, time.monotonic() - began)
+        self.calls += 1
+        return ask(self.store)
 
 
 Open = Callable[..., Opened]
@@ -195,15 +192,14 @@ def test_many_targets_of_a_subscription(store: Opened) -> None:
 def test_many_targets_are_added_read_and_removed_in_short_calls(store: Opened) -> None:
     """Each call holds up the other clients of the store, and its answer is decoded in one piece."""
     named = targets(*map(str, range(10_000)))
-    began = time.monotonic()
     store.create(1, OWNER, CLIENT, named)
+    assert store.calls > 2 * 10_000 / 250  # added and read
     assert list(store.remove(1, OWNER, named[5_000:]).events.values()) == named[:5_000]
-    assert store.slowest < (time.monotonic() - began) / 5
     position, sizes = None, []
     while position != 0:
         events, position = store.store.events(1, position or 0)
         sizes.append(len(events))
-    assert max(sizes) < 2 * interface.AT_A_TIME
+    assert max(sizes) < 2 * 250
 
 
 def test_targets_are_added_all_or_none(store: Opened) -> None:
