@@ -111,8 +111,10 @@ def rest(waltz_gateway: Gateway, tango_system: EmbeddedTango) -> Iterator[TangoR
 
 
 def has(found: dict[str, Any], **wanted: type) -> bool:
-    """Tell whether all wanted keys are there, with values of their type."""
-    return all(type(found.get(key)) is kind for key, kind in wanted.items())
+    """Tell whether all wanted keys are there, with values of their type. JavaScript writes 5.0 as 5."""
+    return all(
+        type(found.get(key)) is kind or (kind is float and type(found.get(key)) is int) for key, kind in wanted.items()
+    )
 
 
 # --- hosts and devices ---
