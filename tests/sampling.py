@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 
-def sampled(cases: Sequence[Any], every: int = 10) -> list[Any]:
-    """Return the parameters of a test: each `every`-th case, and the others marked as slow."""
+def sampled(cases: Sequence[Any], every: int = 10, several: bool = False) -> list[Any]:
+    """Return the parameters of a test: each `every`-th case, and the others marked as slow.
+
+    several: each case is a tuple of several parameters.
+    """
     return [
-        case if number % every == 0 else pytest.param(case, marks=pytest.mark.slow) for number, case in enumerate(cases)
+        pytest.param(*(case if several else [case]), marks=[pytest.mark.slow] if number % every else [])
+        for number, case in enumerate(cases)
     ]
