@@ -61,7 +61,7 @@ class Authentication:
     def __init__(self, config: Config, client: TangoClient) -> None:
         self._methods = [_METHODS[name](config, client) for name in config.auth]
         self._recent = Recent[tuple[str | None, str | None], Identity]()
-        self._keeps = "trusted-header" not in config.auth  # which depends on more than the credentials
+        self._keeps = "trusted-header" not in config.auth  # whose user depends on the peer as well
         self.rc3_name = ", ".join(_RC3_WORDS.get(name, name) for name in config.auth) or "none"
 
     def authenticate(self, environ: WSGIEnvironment) -> Identity:

@@ -25,10 +25,11 @@ class _Verified(NamedTuple):
 
 
 class VerifiedCredentials:
-    """The identities of verified credentials, by a keyed digest of them, as long as what verified them is in force.
+    """The identities of verified credentials. A keyed digest of the credentials finds an identity.
 
-    They pass without a delay, whatever other clients of the same user or address do.
-    seconds: how long they are kept; with `renews`, how long without use, or half of it.
+    An identity is valid while the source that verified its credentials is in force: the content of a file, or keys.
+    Verified credentials pass without a delay, whatever other clients of the same user or address do.
+    seconds: the time for which they are kept; with `renews`, a use in the second half of that time begins it anew.
     """
 
     def __init__(self, seconds: float, renews: bool = False) -> None:
