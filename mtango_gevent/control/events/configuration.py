@@ -22,6 +22,7 @@ import tango
 
 from mtango_gevent.control.cache import Cache, attribute_key
 from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Partitions
+from mtango_gevent.control.events.consumer import subscribe_event
 from mtango_gevent.control.events.source import Labels
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.names import folded
@@ -144,9 +145,9 @@ class ConfigurationWatch:
                 return
             proxy, receive = connect(), functools.partial(self._receive, watched)
             if attribute is None:
-                number = proxy.subscribe_event(tango.EventType.INTERFACE_CHANGE_EVENT, receive)
+                number = subscribe_event(proxy, tango.EventType.INTERFACE_CHANGE_EVENT, receive)
             else:
-                number = proxy.subscribe_event(attribute, tango.EventType.ATTR_CONF_EVENT, receive)
+                number = subscribe_event(proxy, attribute, tango.EventType.ATTR_CONF_EVENT, receive)
             with self._guard:
                 watched.unsubscribe, watched.refused = functools.partial(proxy.unsubscribe_event, number), None
             if watched.dropped:

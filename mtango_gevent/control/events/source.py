@@ -10,6 +10,7 @@ from typing import TypeAlias
 import tango
 
 from mtango_gevent.control.calls import Bulkhead
+from mtango_gevent.control.events.consumer import subscribe_event
 from mtango_gevent.names import folded
 from mtango_gevent.text import raw_text, read_text
 from mtango_gevent.values import is_enumeration
@@ -86,7 +87,7 @@ class Source:
             if is_enumeration(info):
                 labels, end = self.follow_labels(proxy, name)
                 undo.callback(end)
-            number = proxy.subscribe_event(name, KINDS[self.kind], lambda event: receive(event, labels()), *mode)
+            number = subscribe_event(proxy, name, KINDS[self.kind], lambda event: receive(event, labels()), *mode)
             undo.callback(proxy.unsubscribe_event, number)
             return undo.pop_all().close
 

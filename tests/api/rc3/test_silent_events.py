@@ -123,14 +123,14 @@ def test_devices_that_are_restarted_by_their_server(
         pytango.run(sender, "MovePosition")
     follower = follow("Position")
     pytango.run("dserver/Slow/sender", command, sender if command == "DevRestart" else None)
-    wait_until(lambda: is_restarted(sender, pytango))
+    wait_until(lambda: is_new(sender, pytango))
     pytango.run(sender, "MovePosition")
     wait_until(lambda: follower.hears(1))
     wait_until(lambda: comes_by_event(follower, sender, pytango), 60)
 
 
-def is_restarted(sender: str, pytango: PyTango) -> bool:
-    """RestartServer answers before the device is gone; only the new device has the position 0."""
+def is_new(sender: str, pytango: PyTango) -> bool:
+    """Return whether the new device is there: RestartServer answers before the old one, which has moved, is gone."""
     try:
         return pytango.read(sender, "Position") == 0
     except DevFailed:
@@ -155,7 +155,7 @@ def test_a_device_that_moves_to_another_server(
     pytango.run("sys/database/2", "DbDeleteDevice", MOVED_DEVICE)
     new = tango_system.add_server([*command, "new"], "Slow/new", {MOVED_DEVICE: "Sender"})
     try:
-        wait_until(lambda: is_there(MOVED_DEVICE, pytango))
+        wait_until(lambda: is_new(MOVED_DEVICE, pytango))
         wait_until(lambda: comes_by_event(follower, MOVED_DEVICE, pytango), 60)
     finally:
         new.stop()
