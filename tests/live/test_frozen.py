@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
+from tests.conftest import DEMO_DEVICE
+from tests.stream_client import StreamClient
 
 from .conftest import Gateway, served, wait_until
 from .test_yielding import Watch
@@ -135,3 +137,20 @@ def test_metadata_of_connected_devices_delays_no_other_requests(
     finally:
         server.thaw()
     wait_until(lambda: all(isinstance(gateway.get(f"{path}/attributes"), list) for path in paths))
+
+
+def test_streams_of_a_frozen_server_begin_when_it_answers_and_delay_no_others(
+    fresh: Gateway, frozen: ServerProcess
+) -> None:
+    others = ["double_scalar", "long_scalar", "State"]
+    with StreamClient(fresh.port) as client:
+        for number, device in enumerate(DEVICES, 1):
+            client.follow(device, "quick", first=number)
+        began = time.monotonic()
+        client.follow(DEMO_DEVICE, *others, first=101)
+        client.receive_until(lambda: all(client.values(101 + number) for number in range(len(others))))
+        assert time.monotonic() - began < 3 * 2
+        wait_until(lambda: client.receive() or all(client.of(number) for number in range(1, len(DEVICES) + 1)))
+        assert not any(client.values(number) for number in range(1, len(DEVICES) + 1))
+        frozen.thaw()
+        wait_until(lambda: client.receive() or all(client.values(number) for number in range(1, len(DEVICES) + 1)))

@@ -23,11 +23,12 @@ from .conftest import COMMAND, Gateway, served, wait_until
 pytestmark = pytest.mark.slow
 
 EVENTS, PER_SECOND = 400, 100
+RELOADED = 100  # streams
 
 
 @pytest.fixture
 def two(tango_system: EmbeddedTango, tmp_path: Path) -> Iterator[Gateway]:
-    with served(COMMAND, tmp_path / "log", MTANGO_WORKERS="2") as gateway:
+    with served(COMMAND, tmp_path / "log", MTANGO_WORKERS="2", MTANGO_STREAM_CLIENT_LIMIT="200") as gateway:
         wait_until(lambda: len(workers(gateway)) == 2)
         yield gateway
 
@@ -99,7 +100,7 @@ def connect_again(gateway: Gateway, device: str, last: dict[str, Any], opened: c
 def test_reload_closes_with_service_restart_and_values_go_on(two: Gateway, sender: str, pytango: PyTango) -> None:
     with contextlib.ExitStack() as opened:
         clients = follow_in_both(two, sender, opened)
-        while len(clients) < 20:
+        while len(clients) < RELOADED:
             clients.append(opened.enter_context(StreamClient(two.port)))
             clients[-1].follow(sender, "sent0", keep="all")
             clients[-1].receive_until(lambda: clients[-1].records)
