@@ -8,6 +8,7 @@ import queue
 import shutil
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.live.conftest import gateway, host_path
+from tests.live.conftest import gateway, host_path, wait_until
 
 __all__ = ["gateway", "host_path"]
 
@@ -70,6 +71,11 @@ class PageServer:
 
     def report(self, page: str, host: str, profile: Path) -> Any:
         """Open a page of http://host:port in the browser, and return what it reports."""
+        (found,) = self.reports(page, host, profile, 1)
+        return found
+
+    def reports(self, page: str, host: str, profile: Path, tabs: int) -> list[Any]:
+        """Open a page in that many tabs of the browser, and return what they report."""
         self.page = page.encode()
         assert BROWSER
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]
@@ -79,12 +85,24 @@ class PageServer:
         with (profile.parent / "browser.log").open("wb") as log:
             process = subprocess.Popen([*command, url], stdout=log, stderr=log)
             try:
-                return self._reports.get(timeout=SECONDS)
+                for _ in range(tabs - 1):
+                    _open_tab(profile, url)
+                return [self._reports.get(timeout=SECONDS) for _ in range(tabs)]
             except queue.Empty:
                 raise AssertionError((profile.parent / "browser.log").read_text()) from None
             finally:
                 process.terminate()
                 process.wait(30)
+
+
+def _open_tab(profile: Path, url: str) -> None:
+    """Open a further tab of the browser that runs with a profile."""
+    port_file = profile / "DevToolsActivePort"
+    wait_until(lambda: port_file.exists() and port_file.read_text())
+    port = port_file.read_text().split()[0]
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/json/new?{url}", method="PUT")
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        assert answer.status == 200
 
 
 @pytest.fixture
