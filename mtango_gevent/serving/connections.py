@@ -139,6 +139,7 @@ class Connections:
         finally:
             self.begin_request()
             self._closing.discard(connection)
+            connection.reader = None  # which refers to it
             del self._all[greenlet]
 
     def await_request(self) -> None:

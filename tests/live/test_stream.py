@@ -266,24 +266,25 @@ def _is_closed(gateway: Gateway) -> bool:
 
 @pytest.mark.slow
 def test_idle_socket_takes_little_memory(tango_system: EmbeddedTango, tmp_path: Path) -> None:
-    number = 400
+    number = 300
     with served(COMMAND, tmp_path / "log", MTANGO_STREAM_CLIENT_LIMIT="1000") as gateway:
-        worker = gateway.worker()
-        clients = [StreamClient(gateway.port) for _ in range(20)]
-        for client in clients:
-            client.follow(DEMO_DEVICE, "ampli")
-            client.receive_until(lambda client=client: client.records)
-        before = worker.memory_full_info().uss
-        clients += [StreamClient(gateway.port) for _ in range(number)]
-        for client in clients[20:]:
-            client.follow(DEMO_DEVICE, "ampli")
-            client.receive_until(lambda client=client: client.records)
-        kilobytes = (worker.memory_full_info().uss - before) / number / 1000
+        clients = _open_idle(gateway, 100)  # after which nothing is left of what the worker makes once
+        before = gateway.worker().memory_full_info().uss
+        clients += _open_idle(gateway, number)
+        kilobytes = (gateway.worker().memory_full_info().uss - before) / number / 1000
         for client in clients:
             client.socket.close()
         wait_until(lambda: _is_closed(gateway))
     print(f"{kilobytes:.0f} kB of each idle socket")
     assert kilobytes <= KILOBYTES_OF_A_SOCKET
+
+
+def _open_idle(gateway: Gateway, number: int) -> list[StreamClient]:
+    clients = [StreamClient(gateway.port) for _ in range(number)]
+    for client in clients:
+        client.follow(DEMO_DEVICE, "ampli")
+        client.receive_until(lambda client=client: client.records)
+    return clients
 
 
 # --- the handshake ---

@@ -157,4 +157,4 @@ def encode_configuration(item: Item, info: AttributeConfiguration) -> bytes:
         "alarms": {key: read_text(info.alarms, key) for key in _ALARMS},
         "enum_label": values.enum_labels(info),
     }
-    return reply.encode(shape)
+    return reply.encode_to_keep(shape)

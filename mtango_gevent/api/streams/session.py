@@ -36,7 +36,7 @@ _MOST_PINGS = 2
 
 
 class Session:
-    """One greenlet reads the client's messages (`_read`), one writes (`run`), and one checks at times (`_watch`).
+    """One greenlet reads the client's messages (`_read`), one writes (`run`), and a new one checks at times (`_watch`).
 
     stream: where the events come from; the key of each feed is the id of its subscription.
     """
@@ -50,12 +50,11 @@ class Session:
         self._pong: str | float | None = None
         self._sequence = self._pings = 0
         self._ping_at = time.monotonic() + self._config.stream_heartbeat
-        self._ended = self._concurrency.signal()
 
     def run(self) -> None:
         """Serve the client until its connection ends."""
-        self._spawn(self._read)
-        self._spawn(self._watch)
+        self._concurrency.spawn(contextvars.copy_context().run, self._read)
+        self._watch_later()
         try:
             self._write()
             self._frames.close()
@@ -65,13 +64,9 @@ class Session:
             self._fail()
             self._frames.close()
         finally:
-            self._ended.set()
+            self._cancel_watch()
             self._frames.abort()
             self._stream.close()
-
-    def _spawn(self, function: Any) -> None:
-        """Run a function in a greenlet with the context of the handshake."""
-        self._concurrency.spawn(contextvars.copy_context().run, function)
 
     def _finish(self, code: int, reason: str) -> None:
         self._frames.finish(code, reason)
@@ -241,17 +236,22 @@ class Session:
     def _note(self, number: int | None, error: Exception) -> None:
         """Tell the client that a subscription has ended, or that a message cannot be used."""
         of = {} if number is None else {"id": number}
-        self._notices.append(reply.encode({**of, "errors": describe(error)}))
+        self._notices.append(reply.encode_to_keep({**of, "errors": describe(error)}))
 
     # --- checks ---
 
+    def _watch_later(self) -> None:
+        """Have a new greenlet check after a while: one that waits for that would take 7 kB of each client."""
+        self._cancel_watch = self._concurrency.spawn_later(_CHECK_SECONDS, contextvars.copy_context().run, self._watch)
+
     def _watch(self) -> None:
-        """Check at times, also while the client does not read, until the connection has ended."""
+        """Check, also while the client does not read, and again later, until the connection ends."""
         try:
-            while not self._ended.wait(_CHECK_SECONDS):
-                self._check()
+            self._check()
         except Exception:
             self._fail()
+        if not self._is_over:
+            self._watch_later()
 
     def _check(self) -> None:
         """End what the client may no longer read, and tell it of configurations that have changed."""

@@ -85,6 +85,15 @@ class Concurrency:
         else:
             start_thread(_run_in_thread, (function, *arguments))
 
+    def spawn_later(self, seconds: float, function: Callable[..., object], *arguments: Any) -> Callable[[], None]:
+        """Run `function` in a new greenlet after that time; return a function that cancels that until then.
+
+        The caller is a greenlet of the hub.
+        """
+        timer = self.loop.timer(seconds)
+        timer.start(self.spawn, function, *arguments)
+        return timer.close
+
     def call_within(self, seconds: float, function: Callable[[], T]) -> T:
         """Return what `function` returns. Raises TimeoutError after that time, except in a thread."""
         if not self.in_hub():

@@ -35,6 +35,23 @@ def test_timers_go_on_during_the_turns_of_a_long_loop() -> None:
 
 
 @in_patched_process
+def test_greenlet_that_is_spawned_later_waits_without_holding_up_others_and_can_be_cancelled() -> None:
+    concurrency, ran = Concurrency(), list[str]()
+    assert concurrency.in_hub()
+
+    def run(name: str) -> None:
+        gevent.sleep(0.01)  # which no callback of the hub may do
+        ran.append(name)
+
+    cancel = [concurrency.spawn_later(0.01, run, name) for name in ("first", "cancelled", "last")]
+    cancel[1]()
+    assert ran == []
+    gevent.sleep(0.2)
+    assert ran == ["first", "last"]
+    cancel[0]()  # too late, which does no harm
+
+
+@in_patched_process
 def test_calls_at_once_keep_their_order_and_their_limit_in_greenlets() -> None:
     _check_calls_at_once(gevent.sleep)
 
