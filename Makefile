@@ -17,7 +17,7 @@ LOWEST := .venv-lowest
 # Each process of xdist has a Tango of its own.
 PARALLEL := -n auto --dist worksteal
 QUICK := not (slow or deploy or browser or timing)
-TANGO_TESTS := tests/api/rc3 $(wildcard tests/api/test_*.py) tests/api/access/test_every_route.py \
+TANGO_TESTS := tests/api/rc3 tests/api/v11 tests/api/streams $(wildcard tests/api/test_*.py) tests/api/access/test_every_route.py \
 	tests/api/access/test_detours.py tests/control tests/demo tests/faults tests/values tests/test_swagger.py tests/live/test_events.py \
 	tests/live/test_frozen.py tests/live/test_reads.py tests/live/test_rude_device.py tests/live/test_yielding.py
 EXAMPLES ?= 500
