@@ -155,7 +155,7 @@ def test_a_device_that_moves_to_another_server(
     pytango.run("sys/database/2", "DbDeleteDevice", MOVED_DEVICE)
     new = tango_system.add_server([*command, "new"], "Slow/new", {MOVED_DEVICE: "Sender"})
     try:
-        wait_until(lambda: is_there(MOVED_DEVICE, pytango))
+        wait_until(lambda: is_restarted(MOVED_DEVICE, pytango))
         wait_until(lambda: comes_by_event(follower, MOVED_DEVICE, pytango), 60)
     finally:
         new.stop()
