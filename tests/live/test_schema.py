@@ -29,6 +29,8 @@ Names: TypeAlias = dict[str, list[Any]]
 
 SWAGGER = Path(__file__).parents[2] / "swagger"
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
+
 SETTINGS = settings(max_examples=EXAMPLES or 25, suppress_health_check=list(HealthCheck))
 
 # Devices of their own, as much of them will be changed. Neither an admin device, whose commands end servers, nor the
@@ -72,7 +74,7 @@ CHECKS = [checks.status_code_conformance, checks.content_type_conformance, check
 
 def read_operations() -> Iterator[Any]:
     for name in ("main", "rc3", "v11", "subscriptions", "sys"):
-        document = yaml.safe_load((SWAGGER / f"{name}.yml").read_text("utf-8"))
+        document = yaml.load((SWAGGER / f"{name}.yml").read_text("utf-8"), Loader=LOADER)
         for found in schemathesis.openapi.from_dict(document).get_all_operations():
             operation = found.ok()
             if operation.path.endswith("/event-stream"):  # which does not end
