@@ -13,6 +13,7 @@ import tango
 from flask import Flask
 from hypothesis import settings
 from webtest import TestApp
+from werkzeug.routing import Rule
 
 from mtango_gevent import create_app
 from mtango_gevent.config import Config
@@ -44,6 +45,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_report_header() -> str:
     cpp = CPP_SERVER or "not installed, its tests are skipped"
     return f"PyTango {tango.__version__} {'with' if HAS_PIPES else 'without'} pipes; C++ TangoTest: {cpp}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rules_are_compiled_once() -> Iterator[None]:
+    """Share the functions that build URLs between the applications of the tests, which are hundreds.
+
+    To compile them is most of the time that create_app() takes, and the gateway uses none.
+    """
+    compile_builder, compiled = Rule._compile_builder, {}
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = rule.rule, repr(rule.defaults), append_unknown
+        if key not in compiled:
+            compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -43,6 +44,12 @@ def _answers(asked: redis.Redis) -> bool:
     with contextlib.suppress(redis.ConnectionError):
         return bool(asked.ping())
     return False
+
+
+def disconnect(store: Any) -> None:
+    """Close the connections of a store, which a gateway keeps until its process ends; SQLite's store has none."""
+    if hasattr(store, "_redis"):
+        store._redis.connection_pool.disconnect()
 
 
 @contextlib.contextmanager

@@ -27,6 +27,8 @@ from .pages import DEPLOY_PAGES, PAGES, ROOT, Block, blocks, commands, read_bloc
 
 MARK = "@@ end of example"
 WITH_CONSOLE = [page for page in PAGES if any(block.language == "console" for block in read_blocks(page))]
+# They start the command a dozen times, or wait for a stream.
+SLOW = {"access-rules.md", "follow-events.md"}
 SERVERS = [block for block in blocks("python") if "serve_forever()" in block.text or "application" in block.text]
 PROGRAMS = [block for block in blocks("python") if block not in SERVERS and not block.title]
 TESTED = {"console", "python", "html", "sh", "toml", "json", "yaml", "ini", "nginx", "text"}
@@ -73,7 +75,11 @@ def run_page(page: Path, demo: Demo, folder: Path) -> list[tuple[str, list[str],
     return [(command.text, command.expected, output) for command, output in zip(found, outputs[:-1], strict=True)]
 
 
-@pytest.mark.parametrize("page", WITH_CONSOLE, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] if page.name in SLOW else []) for page in WITH_CONSOLE],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_commands_answer_what_the_page_shows(page: Path, demo: Demo, tmp_path: Path) -> None:
     for command, expected, output in run_page(page, demo, tmp_path):
         actual = output.replace("\r\n", "\n").strip("\n")

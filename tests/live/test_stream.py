@@ -191,6 +191,7 @@ def test_client_that_answers_pings_stays_connected(fresh: Gateway) -> None:
             client.receive_until(lambda: len(client.pongs) == turn + 1)  # noqa: B023
 
 
+@pytest.mark.slow
 def test_stopping_gateway_closes_with_service_restart_at_once(fresh: Gateway) -> None:
     with StreamClient(fresh.port) as client:
         client.follow(DEMO_DEVICE, "State")
@@ -344,6 +345,7 @@ def test_page_of_another_origin_opens_no_stream(gateway: Gateway) -> None:
     assert handshake(gateway, Origin=f"http://127.0.0.1:{gateway.port}").status == 101
 
 
+@pytest.mark.slow
 def test_handshake_has_a_line_in_the_access_log_and_the_headers_of_every_answer(fresh: Gateway) -> None:
     answer = handshake(fresh, X_Request_ID="the-handshake")
     assert answer.status == 101

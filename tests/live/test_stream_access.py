@@ -101,6 +101,7 @@ def closed(tango_system: EmbeddedTango, tmp_path: Path, guarded: Guarded) -> Ite
         yield gateway
 
 
+@pytest.mark.slow
 def test_handshake_takes_the_same_credentials_and_origins_as_requests(closed: Gateway, guarded: Guarded) -> None:
     assert handshake(closed).status == 401
     assert handshake(closed, X_API_Key="mtg_wrong").status == 401

@@ -81,7 +81,15 @@ def close_code(connection: socket.socket) -> int:
     return struct.unpack("!H", found[2])[0] if found else 0
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+SLOW = "frames.fragments-empty-without-end.1009.ws"
+"""Frames without number, of which the gateway takes seconds' worth before it closes."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] if path.name == SLOW else []) for path in FILES],
+    ids=lambda path: path.name,
+)
 def test_hostile_frames_end_their_connection_alone(streaming: Gateway, path: Path) -> None:
     *_, wanted, _ = path.name.split(".")
     worker = streaming.worker().pid

@@ -14,7 +14,7 @@ import pytest
 
 from mtango_gevent.config import Config
 from mtango_gevent.store import Store, StoreError, StoreFull, Subscriptions, Target, interface, open_store
-from tests.redis_server import RedisServer, redis_server
+from tests.redis_server import RedisServer, disconnect, redis_server
 from tests.waiting import wait_until
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ Open = Callable[..., Opened]
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Return a function that opens the same store each time, as several workers do. It is empty at first."""
     url = ""
     if request.param == "redis":
@@ -51,7 +51,15 @@ def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
         url = server.url
         server.stop()
         server.start()
-    return lambda linger=60.0: Opened(open_store(Config(store=url, stream_linger=linger), tmp_path))
+    opened: list[Opened] = []
+
+    def open_one(linger: float = 60.0) -> Opened:
+        opened.append(Opened(open_store(Config(store=url, stream_linger=linger), tmp_path)))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        disconnect(each.store)
 
 
 @pytest.fixture
@@ -157,6 +165,8 @@ def test_gateways_with_one_redis_share_a_secret(redis: RedisServer) -> None:
     offered = [bytes([number]) * 32 for number in range(3)]
     with ThreadPoolExecutor(3) as threads:
         found = set(threads.map(lambda number: stores[number].secret(offered[number]), range(3)))
+    for store in stores:
+        disconnect(store)
     assert len(found) == 1
     assert found <= set(offered)
 
@@ -244,6 +254,7 @@ def test_redis_that_is_away_is_told_in_time_and_used_again(tmp_path: Path) -> No
         server.start()
         store.check()
         assert opened.create(3, OWNER, CLIENT, targets("one")).events
+        disconnect(store)
 
 
 def test_password_of_redis_is_not_told() -> None:

@@ -20,9 +20,17 @@ blueprint = Blueprint("subscriptions", __name__, url_prefix="/subscriptions")
 # Ids are numbers that JavaScript keeps exactly, and that cannot be guessed.
 _MOST_ID = 2**53 - 1
 
-_SUBSCRIPTION = f"/<int(max={_MOST_ID}):subscription>"
+_SUBSCRIPTION = "/<int:subscription>"
 
 _HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+
+
+@blueprint.before_request
+def _refuse_what_is_no_id() -> None:
+    """Raise NotFound; a limit in the rule itself answers 405 to the methods of its later rules."""
+    subscription = (request.view_args or {}).get("subscription", 0)
+    if subscription > _MOST_ID:
+        raise _missing(subscription)
 
 
 @blueprint.post("")

@@ -30,9 +30,9 @@ KINDS = {
 # that hangs delays no subscription; while Tango subscribes and reads, all other subscriptions wait.
 SUBSCRIBES_WITHOUT_READING = hasattr(tango, "EventSubMode")
 
-# ZeroMQ tells the device server asynchronously about a subscription; events sent before that are lost. Tango itself
-# waits for 10 ms between subscribing and reading.
-SETTLING_SECONDS = 0.05 if SUBSCRIBES_WITHOUT_READING else 0.0
+# ZeroMQ tells the device server asynchronously about a subscription; events sent before that are lost. The 10 ms for
+# which Tango before 10.1 waits between subscribing and reading are too short where the processors are busy.
+SETTLING_SECONDS = 0.05
 
 # Device, attribute, kind.
 Key: TypeAlias = tuple[str, str, str]

@@ -200,7 +200,7 @@ class Subscription(Channel):
 
     def _receive_event(self, event: Event, serial: int) -> None:
         subscribing = serial > self._serial
-        if subscribing and self._begin_with(event):
+        if subscribing and self.is_new:  # an event between it and the settling may be lost: it is read again then
             return
         if not subscribing and time.monotonic() - self._silent_at >= _PROVES_NOTHING:
             self._trust()

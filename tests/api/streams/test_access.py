@@ -21,7 +21,7 @@ from tests.api.access.conftest import PROXY
 from tests.api.streams.conftest import SUBSCRIPTIONS, Streams
 from tests.api.streams.sse import EventSource
 from tests.conftest import DEMO_DEVICE, SENDER_DEVICE
-from tests.redis_server import redis_server
+from tests.redis_server import disconnect, redis_server
 from tests.waiting import wait_until
 
 RULES = f"""
@@ -166,6 +166,8 @@ def test_secret_stays_while_redis_is_away_and_is_shared_again_after_its_loss(
         again = two.secret()
         assert again != first
         assert one.secret() == again
+        for each in (one, two):
+            disconnect(each._store)
 
 
 def test_cookie_for_a_page_of_another_origin(make_streams: Callable[..., Streams], sender: str) -> None:

@@ -61,6 +61,8 @@ def test_delete_of_targets_and_of_the_subscription(streams: Streams) -> None:
 def test_unknown_ids_are_404_with_the_failure_body(streams: Streams, id: str) -> None:
     for path in (id, f"{id}/event-stream"):
         assert streams.client.get(f"{SUBSCRIPTIONS}/{path}", status=404).json["quality"] == "FAILURE"
+    for method in (streams.client.put_json, streams.client.delete):
+        assert method(f"{SUBSCRIPTIONS}/{id}", status=404).json["quality"] == "FAILURE"
 
 
 @pytest.mark.parametrize(
