@@ -14,8 +14,8 @@ PYTHON ?= python3
 VENV := .venv
 PIPES := .venv-pipes
 LOWEST := .venv-lowest
-# Each process of xdist has a Tango of its own.
-PARALLEL := -n auto --dist worksteal
+# Each process of xdist has a Tango of its own. One more than there are processors, as tests often wait.
+PARALLEL = -n $$(($$(nproc) + 1)) --dist worksteal
 QUICK := not (slow or deploy or browser or timing)
 TANGO_TESTS := tests/api/rc3 tests/api/v11 tests/api/streams $(wildcard tests/api/test_*.py) tests/api/access/test_every_route.py \
 	tests/api/access/test_detours.py tests/control tests/demo tests/faults tests/values tests/test_swagger.py tests/live/test_events.py \

@@ -82,6 +82,7 @@ def test_response_is_the_same_as_gunicorns(
         assert ours == written(wsgi.Response, status, headers, pieces, method)
 
 
+@pytest.mark.slow
 def test_invalid_headers_are_refused_after_many_valid_ones() -> None:
     for number in range(2000):
         written(GatewayResponse, "200 OK", [("X-Number", str(number)), size(1)], [b"1"], "GET")

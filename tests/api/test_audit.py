@@ -679,6 +679,7 @@ def test_line_that_is_not_safe_is_lost_and_not_written(audited: Audited) -> None
     assert metric_value(metrics, "mtango_audit_lines_total", outcome="written") == 0
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_disk_that_is_slow_holds_only_the_requests_that_wait_for_it() -> None:
     """Changes that need their line wait in their greenlets, and share one wait for the disk."""

@@ -65,6 +65,7 @@ def test_a_value_is_answered_again_until_it_is_too_old(
     assert pytango.read(sender, "reads") == 2
 
 
+@pytest.mark.slow
 def test_what_is_left_of_the_age_of_a_value_is_told(make_client: Callable[..., TestApp], sender_url: str) -> None:
     client, url = make_client(value_max_age=3.0), f"{sender_url}/attributes/silent/value"
     began = time.monotonic()

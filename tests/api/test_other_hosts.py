@@ -164,6 +164,7 @@ def _with_name(path: str, name: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["rc3", "v11"])
 def test_host_in_a_name_is_not_reached(
     app: Flask, client: TestApp, tango_system: EmbeddedTango, other: OtherHost, looked_up: list[str], version: str
@@ -177,6 +178,7 @@ def test_host_in_a_name_is_not_reached(
     assert looked_up == []
 
 
+@pytest.mark.slow
 def test_host_in_a_query_or_a_body_is_data(
     client: TestApp, host_url: str, other: OtherHost, tango_system: EmbeddedTango
 ) -> None:

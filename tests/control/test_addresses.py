@@ -52,6 +52,7 @@ def test_localhost_and_addresses_need_no_lookup(monkeypatch: pytest.MonkeyPatch,
     assert TangoClient(Config()).addresses.are_same("localhost", other)
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_slow_lookup_delays_only_its_caller_and_is_not_repeated_at_once() -> None:
     client = new_client()
@@ -101,6 +102,7 @@ def client_with(resolver: SlowResolver) -> TangoClient:
     return client
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_lookup_waits_for_a_place_and_a_known_name_needs_none() -> None:
     resolver = SlowResolver(0.2)
@@ -117,6 +119,7 @@ def test_lookup_waits_for_a_place_and_a_known_name_needs_none() -> None:
     gevent.killall(hanging)
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_lookup_without_a_place_is_refused_and_its_place_is_not_lost() -> None:
     resolver = SlowResolver(60.0)

@@ -203,6 +203,7 @@ def test_when_the_asking_greenlet_is_killed_the_next_one_asks() -> None:
     assert asked == [first, second]
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_call_that_its_leader_has_left_is_under_way_until_it_ends_and_is_not_joined() -> None:
     client, release = new_client(call_deadline=0.2), NativeEvent()
@@ -214,6 +215,7 @@ def test_call_that_its_leader_has_left_is_under_way_until_it_ends_and_is_not_joi
     wait_until(lambda: not flights)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("changing_server")
 @in_patched_process
 def test_event_of_tango_discards_the_labels_that_another_client_has_changed() -> None:
@@ -244,6 +246,7 @@ def test_the_guard_is_never_held_while_a_question_is_asked() -> None:
     assert cache.get(DEVICE, "outer", lambda: cache.get(DEVICE, "inner", lambda: 7)) == 7
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_caller_that_joins_a_call_of_another_route_waits_until_its_own_deadline_and_makes_none() -> None:
     """Each caller of a connection has a function of its own that finds the bulkhead."""

@@ -37,6 +37,7 @@ def connected(name: str, **settings: Any) -> Device:
     return Device(list_hosts(TangoClient(Config(**settings)))[0], name)
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_reads_of_the_same_value_in_flight_are_one_call() -> None:
     client = new_client(device_limit=1)
@@ -64,6 +65,7 @@ def test_reads_of_the_same_value_in_flight_are_one_call() -> None:
     assert client.pool_info()["abandoned"] == 0
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_reader_does_not_join_a_read_from_before_a_change_or_from_before_its_end() -> None:
     client = new_client()
@@ -85,6 +87,7 @@ def test_reader_does_not_join_a_read_from_before_a_change_or_from_before_its_end
     assert [reader.get() for reader in readers] == ["before", "before", "meanwhile", "meanwhile", "after", "after"]
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_each_reader_waits_until_its_own_deadline_and_leaves_the_read_to_the_others() -> None:
     client = new_client(call_deadline=0.4, device_limit=1)
@@ -106,6 +109,7 @@ def test_each_reader_waits_until_its_own_deadline_and_leaves_the_read_to_the_oth
     assert (info["in_flight"], info["abandoned"], info["timed_out"]) == (0, 0, 1)
 
 
+@pytest.mark.slow
 def test_a_value_is_kept_from_the_beginning_of_its_read(get: Callable[..., Any]) -> None:
     reads = Reads(0.3, 1 << 20, ThreadSignal)
     assert get(reads, "x", lambda: Item(1)).value == 1

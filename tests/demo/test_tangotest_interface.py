@@ -51,6 +51,7 @@ def test_attributes_are_those_of_the_cpp_device(cpp: tango.DeviceProxy, tangotes
     assert {name: found.get(name) for name in wanted} == wanted
 
 
+@pytest.mark.slow
 def test_there_are_only_enumerations_besides(cpp: tango.DeviceProxy, tangotest: tango.DeviceProxy) -> None:
     besides = {name for name in attributes(tangotest).keys() - attributes(cpp).keys() if not name.startswith("enum_")}
     assert besides == set()

@@ -35,6 +35,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_without_authentication_a_client_is_anonymous_whatever_it_sends(client: TestApp) -> None:
     for headers in ({}, basic("undefined", "undefined"), {"X-API-Key": "x"}, {"X-Remote-User": "admin"}):
         answer = client.get(WHOAMI, headers=headers).json

@@ -98,6 +98,7 @@ def test_rc3_names_the_method(client: TestApp) -> None:
     assert client.get("/tango/rest/rc3", headers=basic("alice", "secret")).json["x-auth-method"] == "basic"
 
 
+@pytest.mark.slow
 def test_changed_passwords_are_in_force(client: TestApp, file: Path) -> None:
     assert status_of(client, basic("alice", "secret")) == 200
     write_passwords(file, alice="new", bob="secret")

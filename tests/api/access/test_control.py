@@ -47,6 +47,7 @@ def test_a_changed_file_is_in_force_without_a_restart(make_gateway: Callable[...
     wait_until(lambda: status() == 200, 6)
 
 
+@pytest.mark.slow
 def test_a_broken_file_keeps_the_old_rules_and_says_so(
     make_gateway: Callable[..., Gateway], demo_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

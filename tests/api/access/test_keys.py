@@ -66,6 +66,7 @@ def test_other_credentials_are_401(client: TestApp, headers: dict[str, str]) -> 
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="mtango-gevent"'
 
 
+@pytest.mark.slow
 def test_expired_key_is_401(client: TestApp, file: Path) -> None:
     short = new_key(file, "short", seconds=3)
     wait_for_status(client, header(short), 200)
@@ -184,6 +185,7 @@ def test_recorded_use_is_the_latest_of_all_workers(file: Path, secret: str) -> N
     assert one.last_uses() == {}
 
 
+@pytest.mark.slow
 def test_uses_are_recorded_together_and_again_after_another_process_had_the_lock(
     client: TestApp, file: Path, secret: str
 ) -> None:
@@ -237,6 +239,7 @@ def _add_and_record(path: str, worker: int) -> None:
                 break
 
 
+@pytest.mark.slow
 def test_changes_of_several_processes_are_all_kept(file: Path) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_add_and_record, args=(str(file), worker)) for worker in range(3)]

@@ -237,6 +237,7 @@ def test_the_list_shows_the_change(client: TestApp, info_url: str) -> None:
     assert client.get(list_url).json[0]["unit"] == "km"
 
 
+@pytest.mark.slow
 def test_texts_in_latin_1_are_read(
     client: TestApp, host_url: str, cpp_device: str, restart: Callable[[], None]
 ) -> None:

@@ -19,6 +19,7 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
+@pytest.mark.slow
 def test_every_attribute_is_listed_with_links_that_work(client: TestApp, odd_url: str) -> None:
     listed = client.get(f"{odd_url}/attributes").json
     assert {item["name"] for item in listed} >= set(ODD_NAMES)

@@ -13,6 +13,7 @@ from tests.live.conftest import wait_until
 UNKNOWN = "the outcome is unknown"
 
 
+@pytest.mark.slow
 def test_after_a_timeout_it_is_unknown_and_after_a_refusal_not(
     make_client: Callable[..., TestApp], busy_url: str
 ) -> None:

@@ -82,6 +82,7 @@ def test_encoded_data_come_back_as_they_were(
     check_round_trip("encoded_scalar", ([encoding, content], shown))
 
 
+@pytest.mark.slow
 def test_an_image_of_a_million_numbers_is_written(
     client: TestApp, types_url: str, pytango: PyTango, fresh_types: str
 ) -> None:

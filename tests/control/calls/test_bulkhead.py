@@ -7,6 +7,7 @@ import gc
 import time
 
 import gevent
+import pytest
 
 from mtango_gevent.control.single_flight import Route
 from mtango_gevent.errors import tango_failure
@@ -16,6 +17,7 @@ from tests.patched_process import in_patched_process
 from tests.waiting import wait_until
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_device_has_at_most_device_limit_calls_in_flight_and_others_wait_for_queue_timeout() -> None:
     client = new_client(device_limit=2, queue_timeout=0.3, call_deadline=10)
@@ -37,6 +39,7 @@ def test_device_has_at_most_device_limit_calls_in_flight_and_others_wait_for_que
     assert client.pool_info()["refused"] == 8
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_late_call_frees_its_caller_at_once_and_its_slot_when_its_thread_ends() -> None:
     client = new_client(device_limit=1, call_deadline=0.2, queue_timeout=0.1)
@@ -53,6 +56,7 @@ def test_late_call_frees_its_caller_at_once_and_its_slot_when_its_thread_ends() 
     assert (info["in_flight"], info["abandoned"], info["timed_out"]) == (0, 0, 1)
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_each_call_is_counted_once_with_its_outcome() -> None:
     client = new_client(device_limit=1, queue_timeout=0.2, call_deadline=0.5)

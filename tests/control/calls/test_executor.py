@@ -48,6 +48,7 @@ def test_call_of_a_greenlet_runs_in_the_pool_and_call_of_a_native_thread_runs_th
     assert foreign == ran_in
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_error_of_a_call_reaches_its_caller() -> None:
     """And nothing is printed: see `in_patched_process`."""
@@ -55,6 +56,7 @@ def test_error_of_a_call_reaches_its_caller() -> None:
         new_client().bulkhead("a/b/c").call("other", int, "x")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     tuple(map(int, gevent.__version__.split(".")[:2])) < (26, 8),
     reason="PyTango itself hangs with a gevent before 26.8 when a foreign thread hands over a callback",
@@ -97,6 +99,7 @@ def test_quick_calls_need_few_threads_and_calls_behind_a_hang_get_more() -> None
     assert (info["in_flight"], info["threads"]) == (0, threads.FEW)
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_call_without_a_thread_is_refused() -> None:
     """The machine has no thread, neither the first one nor one behind calls that hang; then it has."""

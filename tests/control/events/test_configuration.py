@@ -13,6 +13,7 @@ from tests.patched_process import in_patched_process
 pytestmark = pytest.mark.usefixtures("changing_server")
 
 
+@pytest.mark.slow
 def test_subscription_that_is_dropped_while_it_is_made_ends_when_it_is_made() -> None:
     client = new_client()
     watch, watched = client.watch, _Watched(CHANGING_DEVICE, "mode")
@@ -29,6 +30,7 @@ def test_subscription_that_is_dropped_while_it_is_made_ends_when_it_is_made() ->
         watched.unsubscribe()
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_enumeration_that_is_read_and_listened_to_has_one_subscription() -> None:
     device = new_device(CHANGING_DEVICE)

@@ -148,6 +148,7 @@ def test_feed_that_is_removed_before_it_begins_listens_to_nothing(device: Device
     wait_until(lambda: not device.host.client.events.info()["listeners"])
 
 
+@pytest.mark.slow
 def test_slow_client_loses_the_oldest_events_and_is_told_how_many(sender: str, pytango: PyTango) -> None:
     client = TangoClient(Config(event_buffer=10, event_poll_period=0.05, event_linger=0))
     device = Device(list_hosts(client)[0], sender)
