@@ -26,7 +26,7 @@ DEMO_DEVICE, CPP_DEVICE, TYPES_DEVICE, SENDER_DEVICE = "sys/tg_test/1", "test/cp
 CHANGING_DEVICE = "test/changing/1"
 # How many examples of each kind hypothesis tries, other ones each time (`make fuzz`); 0: some, and always the same.
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
-settings.register_profile("tests", max_examples=EXAMPLES or 50, derandomize=not EXAMPLES, deadline=None, database=None)
+settings.register_profile("tests", max_examples=EXAMPLES or 25, derandomize=not EXAMPLES, deadline=None, database=None)
 settings.load_profile("tests")
 
 # The markers of the tests in each folder.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import orjson
 import pytest
-import tango
 from webtest import TestApp
 
 from mtango_gevent.demo.embedded import EmbeddedTango
@@ -97,17 +95,7 @@ def test_commands_of_the_database(client: TestApp, v11_host_url: str, pytango: P
     assert "1" in found["output"]
 
 
-@pytest.fixture
-def polled_state(tango_system: EmbeddedTango) -> Iterator[None]:
-    proxy = tango.DeviceProxy(DEMO_DEVICE)
-    proxy.poll_command("State", 50)
-    yield
-    proxy.stop_poll_command("State")
-
-
-def test_history_repeats_the_device(
-    client: TestApp, v11_demo_url: str, tango_system: EmbeddedTango, polled_state: None
-) -> None:
+def test_history_repeats_the_device(client: TestApp, v11_demo_url: str, tango_system: EmbeddedTango) -> None:
     url = f"{v11_demo_url}/commands/state/history"
     wait_until(lambda: client.get(url, status="*").status_int == 200 and client.get(url).json)
     record = client.get(url).json[0]
