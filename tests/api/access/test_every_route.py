@@ -109,6 +109,7 @@ def _item(name: str, value: str) -> str:
 
 # The other requests of v11, which v10 has as well.
 V11_CASES = {
+    "attribute_properties.show_attribute_property GET": Case("read", "device", fails=True),  # unless it has been put
     "bulk.list_attributes GET": _WILDCARD,
     "bulk.list_commands GET": Case("read", "device", query="?wildcard=HOST/DEVICE/DevDouble"),
     "bulk.list_pipes GET": _WILDCARD,
