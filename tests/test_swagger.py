@@ -811,7 +811,7 @@ def test_table_has_every_operation(app: Flask) -> None:
 @each_operation_that_writes
 def test_table_has_success_failure_and_refusal(app: Flask, operation: Operation) -> None:
     found = {status for status, request in TABLE if find_operation(app, request) == operation}
-    assert found == {200, 204, 400} & set(operation.replies())
+    assert found >= {200, 204, 400} & set(operation.replies())
 
 
 @pytest.mark.parametrize("request_", [*WRITTEN, *DELETED, *LATER, *PIPES_WRITTEN, *PIPES_LATER], ids=str)
