@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 
 class Subscriptions(abc.ABC):
-    """Between two calls of the store those of other clients have their turn. Raises what `run` raises."""
+    """A method makes as many short calls as it needs, and the store serves other clients between two of them.
+
+    The methods raise what `run` raises.
+    """
 
     @abc.abstractmethod
     def run(self, ask: Callable[[Store], T]) -> T:
@@ -37,7 +40,7 @@ class Subscriptions(abc.ABC):
         return Subscription(id, version, {event: events[event] for event in sorted(events)})
 
     def extend(self, id: int, owner: str, targets: Collection[Target], most: int) -> Subscription | None:
-        """Add targets, all or none of them, so that there are at most that many."""
+        """Add all targets or none. most: targets that the subscription may have."""
         before = self.read(id, owner)
         if before is None:
             return None
