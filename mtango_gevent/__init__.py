@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mtango_gevent.tango_environment import prepare_environment
+
 if TYPE_CHECKING:
     from flask import Flask
 
     from mtango_gevent.config import Config
+
+prepare_environment()
 
 __version__ = "0.2.0"
 

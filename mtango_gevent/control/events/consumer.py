@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import tango
 
 from mtango_gevent.control.calls import NativeLock
 
-# Tango's setting of how many events may wait for the consumer, and a number for a burst of thousands of attributes, in
-# place of 1000: beyond it events are lost. An event of a scalar takes about 300 bytes.
-_WAITING_SETTING, _WAITING = "TANGO_EVENT_BUFFER_HWM", "20000"
-
 # Seconds after which a thread looks again whether another one has made the consumer.
 _LOOK_SECONDS = 0.01
 
 # Of the process, as the consumer is.
 _making = NativeLock()
-
-
-def let_events_wait() -> None:
-    """Have Tango keep a burst of events, unless the environment says how many. Called before Tango is used."""
-    os.environ.setdefault(_WAITING_SETTING, _WAITING)
 
 
 def subscribe_event(proxy: tango.DeviceProxy, *arguments: Any) -> int:

@@ -19,7 +19,6 @@ from mtango_gevent.control.calls import Bulkhead, Concurrency, NativeLock, Parti
 from mtango_gevent.control.events.admission import Admission, Turn
 from mtango_gevent.control.events.buffer import microseconds
 from mtango_gevent.control.events.channel import EventCounters
-from mtango_gevent.control.events.consumer import let_events_wait
 from mtango_gevent.control.events.listener import Listener
 from mtango_gevent.control.events.notices import Notices
 from mtango_gevent.control.events.poller import EventPoller
@@ -49,7 +48,6 @@ class EventHub:
         partitions: Partitions,
         connect: Callable[[str], tango.DeviceProxy],
     ) -> None:
-        let_events_wait()
         self.places = 0
         self.stopping = False
         self._config, self._concurrency, self._connect = config, concurrency, connect

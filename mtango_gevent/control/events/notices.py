@@ -1,18 +1,23 @@
 """Notices: the followers of a channel are told about its events by the hub.
 
-Tango's threads would need the GIL for thousands of followers, while the hub waits for it.
+Tango's threads would need the GIL for thousands of followers, while the hub waits for it. The first event is told at
+once and those after it a little later, together: if each event woke the hub, it and the thread that receives the events
+would wait for the GIL in turn.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from mtango_gevent.control.calls import Concurrency
 
 # Followers that are told before the hub serves others; each needs a microsecond or two.
 _AT_A_TIME = 200
+
+# Seconds in which the events that follow are collected.
+_COLLECTING = 0.005
 
 
 class Follower(Protocol):
@@ -35,7 +40,8 @@ class Notices:
         self._concurrency = concurrency
         self._due: deque[Channel] = deque()
         self._turn: Iterator[Follower] = iter(())  # the rest of the followers of a channel
-        self._scheduled = False
+        self._scheduled = False  # whether the hub is about to look whether followers are to be told
+        self._timer: Any = None  # a new one each time: gevent's timers begin where they have ended
 
     def post(self, channel: Channel) -> None:
         """Tell the followers of a channel that it may have an event; called in any thread."""
@@ -53,7 +59,6 @@ class Notices:
             loop.run_callback_threadsafe(self._tell_some)
 
     def _tell_some(self) -> None:
-        self._scheduled = False  # before looking: a later notice is either seen here or schedules this again
         told = 0
         while told < _AT_A_TIME:
             for follower in self._turn:
@@ -63,10 +68,21 @@ class Notices:
                     break
             else:
                 if not self._due:
+                    self._collect(told)
                     return
                 channel = self._due.popleft()
                 channel.is_noted = False  # before the followers look: they see a later event, or are told of it
                 self._turn = iter(channel.followers())
                 told += 1
-        self._scheduled = True
         self._concurrency.loop.run_callback(self._tell_some)
+
+    def _collect(self, told: int) -> None:
+        """Look again a little later, unless nothing has come for that long."""
+        if told:
+            self._timer = self._concurrency.loop.timer(_COLLECTING)
+            self._timer.start(self._tell_some, update=True)
+            return
+        self._timer, self._scheduled = None, False
+        if self._due:  # a thread has found it scheduled, and posted after the look
+            self._scheduled = True
+            self._concurrency.loop.run_callback(self._tell_some)

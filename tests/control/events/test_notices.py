@@ -1,0 +1,50 @@
+"""When followers are told about events."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import gevent
+
+from mtango_gevent.control.calls import Concurrency
+from mtango_gevent.control.events.notices import Notices
+from tests.control.concurrency import native_sleep
+from tests.patched_process import in_patched_process
+from tests.waiting import wait_until
+
+
+class Channel:
+    """A channel with itself as its follower; notes the times of events, and of the notices about them."""
+
+    def __init__(self) -> None:
+        self.is_noted = False
+        self.posted, self.told = list[float](), list[float]()
+
+    def followers(self) -> list[Channel]:
+        return [self]
+
+    def on_event(self) -> None:
+        self.told.append(time.monotonic())
+
+
+@in_patched_process
+def test_first_event_of_a_burst_is_told_at_once_and_the_others_together() -> None:
+    concurrency = Concurrency()
+    assert concurrency.in_hub()
+    notices, channels = Notices(concurrency), [Channel() for _ in range(400)]
+
+    def post() -> None:
+        for channel in channels:
+            channel.posted.append(time.monotonic())
+            notices.post(channel)
+            native_sleep(0.0005)
+
+    for burst in range(2):  # the second one after a time without events
+        gevent.get_hub().threadpool.spawn(post).get()
+        wait_until(lambda: all(len(channel.told) == len(channel.posted) for channel in channels))
+        assert channels[0].told[burst] < channels[-1].posted[burst]
+    told = sorted(time for channel in channels for time in channel.told)
+    turns = 1 + sum(later - earlier > 0.0002 for earlier, later in itertools.pairwise(told))
+    print("events:", len(told), "turns:", turns)
+    assert turns < len(told) / 4
