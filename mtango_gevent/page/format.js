@@ -1,8 +1,18 @@
 // Texts of Tango's values. A number may come as a text: "NaN", "Infinity", or an integer beyond 2^53.
 
 const PRINTF = /^(.*?)%([-+ 0#]*)(\d*)(?:\.(\d+))?[hlLqjzt]*([diuxXoeEfFgGs])(.*)$/s;
+const WHOLE_NUMBER = /^-?\d+$/;
+const LARGE_NUMBER = /[:,[\s]-?\d{16,}[,\]}\s]/;
 const UNSET = /^(|not specified|no (standard |display )?unit)$/i;
 const NO_VALUE = "–";
+
+/** Parses JSON; an integer beyond 2^53 becomes a text with all its digits, where the browser tells them (since 2024). */
+export function parseJson(text) {
+  return LARGE_NUMBER.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
+}
+
+const keepDigits = (_, value, context) =>
+  typeof value == "number" && !Number.isSafeInteger(value) && WHOLE_NUMBER.test(context?.source) ? context.source : value;
 
 /** The text of a setting of a configuration, "" if it is not set. */
 export const setting = text => (UNSET.test(text ?? "") ? "" : String(text));
@@ -12,6 +22,7 @@ export const unitOf = configuration => setting(configuration?.unit);
 /** Returns the text of a scalar in Tango's display format; a list or an image is described in short. */
 export function formatValue(value, configuration) {
   if (value == null) return NO_VALUE;
+  if (typeof value == "bigint") value = String(value);
   if (typeof value == "object") return describe(value, configuration);
   if (configuration?.enum_label?.length) return String(configuration.enum_label[value] ?? value);
   if (!isNumber(value, configuration)) return String(value);
