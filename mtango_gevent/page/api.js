@@ -1,5 +1,7 @@
 /** Requests to the gateway's API. All requests of the page go through this module. */
 
+import { parseJson } from "./format.js";
+
 const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? "";
 
 /** Path of the API below the page's origin, MTANGO_APP_BASE behind the script root. */
@@ -60,7 +62,7 @@ async function request(method, path, options) {
   if (response.status === 401 && !options.authorization) await refuse(response.clone());
   if (!response.ok) throw await failureOf(response);
   if (options.accept) return response;
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : parseJson(await response.text());
 }
 
 async function send(method, path, { body, accept = "application/json", authorization: given = authorization(), signal }) {
