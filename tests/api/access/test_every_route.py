@@ -97,6 +97,7 @@ CASES = {
     "sys.show_config GET": _API,
     "sys.show_devices GET": _API,
     "sys.show_entry GET": _API,
+    "sys.show_failures GET": _API,
     "sys.show_statistics GET": _API,
     "sys.show_streams GET": _API,
 }
@@ -133,7 +134,13 @@ CASES |= {f"rc3.{label}": case for label, case in SHARED_CASES.items()}
 CASES |= {
     f"{version}.{label}": case for version in ("v10", "v11") for label, case in (SHARED_CASES | V11_CASES).items()
 }
-FREE = {"health.show_life GET", "health.show_readiness GET", "sys.show_user GET"}
+FREE = {
+    "health.show_life GET",
+    "health.show_readiness GET",
+    "login.exchange_code POST",
+    "login.show_ways GET",
+    "sys.show_user GET",
+}
 
 # The parts of the URLs besides the device.
 NAMES = {
