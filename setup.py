@@ -28,7 +28,7 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["mtango_gevent", "mtango_gevent.*"]),
     # gunicorn.conf.py and swagger are symbolic links in the package to the files in the root of the checkout.
-    package_data={"mtango_gevent": ["gunicorn.conf.py", "swagger/*.yml", "templates/*.html", "py.typed"]},
+    package_data={"mtango_gevent": ["gunicorn.conf.py", "swagger/*.yml", "page/**/*", "py.typed"]},
     data_files=[("share/mtango-gevent", ["gunicorn.conf.py", "wsgi.py"])],  # for deploy/
     python_requires=">=3.10",
     install_requires=[

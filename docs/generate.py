@@ -43,8 +43,8 @@ REASONS: dict[str, tuple[str | None, str]] = {
     ),
     "MTANGO_TooManyAttempts": (
         "429",
-        "Too many wrong passwords, or refused logins, of the user or address. `Retry-After` says when the next attempt is"
-        " allowed.",
+        "Too many wrong passwords, or refused logins, of the user or address. `Retry-After` says when the next attempt"
+        " is allowed.",
     ),
     "MTANGO_Forbidden": ("403", "The user may not do this. The text says why."),
     "MTANGO_CrossSite": (

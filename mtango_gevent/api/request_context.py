@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mtango_gevent.api.access import ANONYMOUS, AccessControl, Audit, Change, Target
 from mtango_gevent.api.failed_requests import FailedRequests
+from mtango_gevent.api.static_files import Build
 from mtango_gevent.api.subscription_store import SubscriptionStore
 from mtango_gevent.config import Config
 from mtango_gevent.control.access_control import TangoAccessControl
@@ -32,6 +33,7 @@ class AppState:
     """State of one application: settings, Tango client, access control, audit log, subscriptions, metrics.
 
     in_force: values of settings that gunicorn's command line has changed; the worker fills it in.
+    builds: the static files of pages that have been loaded.
     """
 
     config: Config
@@ -42,6 +44,7 @@ class AppState:
     failed_requests: FailedRequests
     tango_access: TangoAccessControl | None = None  # None where the settings do not ask for it
     in_force: dict[str, object] = dataclasses.field(default_factory=dict)
+    builds: dict[str, Build] = dataclasses.field(default_factory=dict)
 
     @property
     def metrics(self) -> Metrics:

@@ -77,7 +77,6 @@ SHARED_CASES = {
 CASES = {
     "entry.list_versions GET": _API,
     "metrics.show_metrics GET": Case("administer", "gateway"),
-    "pages.show_home GET": _API,
     "pages.show_swagger GET": _API,
     "rc3.attribute_writes.write_value PUT": Case("write", "device", query="?v=1"),
     "rc3.attribute_writes.write_values PUT": Case("write", "device", query="?double_scalar=1"),
@@ -139,6 +138,8 @@ FREE = {
     "health.show_readiness GET",
     "login.exchange_code POST",
     "login.show_ways GET",
+    "pages.show_file GET",
+    "pages.show_home GET",
     "sys.show_user GET",
 }
 
