@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 
 from mtango_gevent.api import access, guard, query, reply
 from mtango_gevent.api.request_context import app_state, config, current
-from mtango_gevent.errors import BadRequest
+from mtango_gevent.errors import BadRequest, NotFound
 
 blueprint = Blueprint("login", __name__)
 
@@ -39,8 +39,10 @@ def show_ways() -> Response:
 def exchange_code() -> Response:
     """Exchange the code of a login, or a refresh token, for an access token. Neither is logged."""
     guard.check_page("write")
-    address = current().environ.get("REMOTE_ADDR") or "-"
-    return reply.json(app_state().access.code_flow.exchange(_fields(), address))
+    code_flow, address = app_state().access.code_flow, current().environ.get("REMOTE_ADDR") or "-"
+    if not code_flow.is_on:
+        raise NotFound("there is no login at a provider: MTANGO_OIDC_CLIENT_ID is not set")
+    return reply.json(code_flow.exchange(_fields(), address))
 
 
 def _fields() -> dict[str, str]:

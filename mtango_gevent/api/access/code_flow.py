@@ -17,7 +17,7 @@ from mtango_gevent.api.access.discovery import Discovery
 from mtango_gevent.api.access.fetch import check_url, post_form
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.control.client import TangoClient
-from mtango_gevent.errors import ApiError, DevFailed, NotFound, in_one_line
+from mtango_gevent.errors import ApiError, DevFailed, in_one_line
 from mtango_gevent.redaction import redact
 
 logger = logging.getLogger(__name__)
@@ -62,8 +62,6 @@ class CodeFlow:
         fields: of the request to the provider, with its `grant_type`; address: of the client.
         Raises ApiError: 400 where the provider refuses, 429 after several refusals, 503 where it does not answer.
         """
-        if not self.is_on:
-            raise NotFound("there is no login at a provider: MTANGO_OIDC_CLIENT_ID is not set")
         attempt = self._attempts.begin(fields["grant_type"], address)
         try:
             status, document = self._post({**fields, "client_id": self._config.oidc_client_id})
