@@ -13,8 +13,11 @@ const HIDDEN = 1_000;
 // Refusals of the WebSocket by a gateway that answers otherwise, after which the page takes server-sent events.
 const REFUSALS = 2;
 
-/** state: "connecting", "open" (WebSocket), "fallback" (server-sent events) or "lost"; since: milliseconds. */
-export const connection = { state: "connecting", since: Date.now() };
+/** state: "connecting", "open" (WebSocket), "fallback" (server-sent events) or "lost"; since: milliseconds.
+ *
+ * failure: the Failure of a request to the gateway when the connection was lost, if there was one.
+ */
+export const connection = { state: "connecting", since: Date.now(), failure: null };
 
 const sources = new Map(), sourcesById = new Map(), observers = new Set();
 let transport = null, attempt = 0, failed = 0, refusals = 0, timer = 0, nextId = 1, waitsForLogin = false;
@@ -23,11 +26,12 @@ let transport = null, attempt = 0, failed = 0, refusals = 0, timer = 0, nextId =
 
 /** Call a listener with the record of an attribute, at most once in a frame, until the function that is returned is called.
  *
- * The record: value, quality, errors (null or a list), time (ms), missed, configuration, stale.
+ * keep: "latest", or "all": the listener is then called for each record, in order.
+ * The record: value, set_value (of a writable scalar), quality, errors (null or a list), time (ms), missed, configuration, stale.
  */
-export function follow(device, attribute, listener, { event = "change", maxHz = 10, binary = false } = {}) {
-  const key = [device, attribute, event, maxHz, binary].join("\n").toLowerCase();
-  const source = sources.get(key) ?? addSource({ key, device, attribute, event, maxHz, binary });
+export function follow(device, attribute, listener, { event = "change", maxHz = 10, binary = false, keep = "latest" } = {}) {
+  const key = [device, attribute, event, maxHz, binary, keep].join("\n").toLowerCase();
+  const source = sources.get(key) ?? addSource({ key, device, attribute, event, maxHz, binary, keep });
   const follower = { listener, source };
   source.followers.add(follower);
   if (source.record.time || source.record.errors) deliver(newcomers, follower);
@@ -40,7 +44,7 @@ export function follow(device, attribute, listener, { event = "change", maxHz = 
 
 function addSource(given) {
   const record = { value: undefined, quality: undefined, errors: null, time: 0, missed: 0, configuration: null, stale: true };
-  const source = { ...given, id: nextId++, followers: new Set(), record };
+  const source = { ...given, id: nextId++, followers: new Set(), record, records: [] };
   sources.set(source.key, source);
   sourcesById.set(source.id, source);
   subscribeSoon(source);
@@ -81,8 +85,9 @@ const handlers = {
     source.after = came === undefined ? time : [time, came];
     const record = { ...last, errors, time: time / 1000, stale: errors !== null };
     if ("value" in given) record.value = given.value;
+    if ("set_value" in given) record.set_value = given.set_value;
     if (given.quality !== undefined) record.quality = given.quality;
-    const before = dirty.has(source) ? last.missed : 0;
+    const before = dirty.has(source) && source.keep !== "all" ? last.missed : 0;
     record.missed = missed === null || before === null ? null : before + missed;
     change(source, record);
   },
@@ -102,6 +107,7 @@ const handlers = {
 
 function change(source, record) {
   source.record = record;
+  if (source.keep === "all") source.records.push(record);
   deliver(dirty, source);
 }
 
@@ -118,10 +124,15 @@ function flush() {
   cancelAnimationFrame(frame);
   frame = 0;
   flushed = performance.now();
-  const followers = [...newcomers, ...[...dirty].flatMap((source) => [...source.followers])];
+  const followers = new Map([...newcomers].map((follower) => [follower, [follower.source.record]]));
+  for (const source of dirty) {
+    const records = source.keep === "all" ? source.records : [source.record];
+    for (const follower of source.followers) followers.set(follower, records);
+    source.records = [];
+  }
   dirty.clear();
   newcomers.clear();
-  for (const { listener, source } of new Set(followers)) call(listener, source.record);
+  for (const [{ listener }, records] of followers) for (const record of records) call(listener, record);
 }
 
 function call(listener, argument) {
@@ -140,9 +151,10 @@ export function onConnection(listener) {
   return () => observers.delete(listener);
 }
 
-function setState(state) {
-  if (connection.state === state) return;
-  Object.assign(connection, { state, since: Date.now() });
+function setState(state, failure = null) {
+  const isSame = connection.state === state;
+  if (isSame && connection.failure?.status === failure?.status) return;
+  Object.assign(connection, { state, failure, since: isSame ? connection.since : Date.now() });
   for (const observer of observers) call(observer, connection);
 }
 
@@ -189,7 +201,7 @@ function lose(delay = Math.min(MOST_DELAY, FIRST_DELAY * 2 ** failed), failure =
   if (transport?.state === "fallback") refusals = REFUSALS - 1; // the WebSocket has another chance
   transport = null;
   failed += 1;
-  setState("lost");
+  setState("lost", failure);
   for (const source of sources.values()) if (!source.record.stale) change(source, { ...source.record, stale: true });
   waitsForLogin = failure?.status === 401;
   if (!waitsForLogin) timer = setTimeout(connect, delay * (0.75 + Math.random() / 2));
