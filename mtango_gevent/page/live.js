@@ -23,11 +23,12 @@ let transport = null, attempt = 0, failed = 0, refusals = 0, timer = 0, nextId =
 
 /** Call a listener with the record of an attribute, at most once in a frame, until the function that is returned is called.
  *
+ * keep: "latest", or "all": the listener is then called for each record, in order.
  * The record: value, set_value (of a writable scalar), quality, errors (null or a list), time (ms), missed, configuration, stale.
  */
-export function follow(device, attribute, listener, { event = "change", maxHz = 10, binary = false } = {}) {
-  const key = [device, attribute, event, maxHz, binary].join("\n").toLowerCase();
-  const source = sources.get(key) ?? addSource({ key, device, attribute, event, maxHz, binary });
+export function follow(device, attribute, listener, { event = "change", maxHz = 10, binary = false, keep = "latest" } = {}) {
+  const key = [device, attribute, event, maxHz, binary, keep].join("\n").toLowerCase();
+  const source = sources.get(key) ?? addSource({ key, device, attribute, event, maxHz, binary, keep });
   const follower = { listener, source };
   source.followers.add(follower);
   if (source.record.time || source.record.errors) deliver(newcomers, follower);
@@ -40,7 +41,7 @@ export function follow(device, attribute, listener, { event = "change", maxHz = 
 
 function addSource(given) {
   const record = { value: undefined, quality: undefined, errors: null, time: 0, missed: 0, configuration: null, stale: true };
-  const source = { ...given, id: nextId++, followers: new Set(), record };
+  const source = { ...given, id: nextId++, followers: new Set(), record, records: [] };
   sources.set(source.key, source);
   sourcesById.set(source.id, source);
   subscribeSoon(source);
@@ -83,7 +84,7 @@ const handlers = {
     if ("value" in given) record.value = given.value;
     if ("set_value" in given) record.set_value = given.set_value;
     if (given.quality !== undefined) record.quality = given.quality;
-    const before = dirty.has(source) ? last.missed : 0;
+    const before = dirty.has(source) && source.keep !== "all" ? last.missed : 0;
     record.missed = missed === null || before === null ? null : before + missed;
     change(source, record);
   },
@@ -103,6 +104,7 @@ const handlers = {
 
 function change(source, record) {
   source.record = record;
+  if (source.keep === "all") source.records.push(record);
   deliver(dirty, source);
 }
 
@@ -119,10 +121,15 @@ function flush() {
   cancelAnimationFrame(frame);
   frame = 0;
   flushed = performance.now();
-  const followers = [...newcomers, ...[...dirty].flatMap((source) => [...source.followers])];
+  const followers = new Map([...newcomers].map((follower) => [follower, [follower.source.record]]));
+  for (const source of dirty) {
+    const records = source.keep === "all" ? source.records : [source.record];
+    for (const follower of source.followers) followers.set(follower, records);
+    source.records = [];
+  }
   dirty.clear();
   newcomers.clear();
-  for (const { listener, source } of new Set(followers)) call(listener, source.record);
+  for (const [{ listener }, records] of followers) for (const record of records) call(listener, record);
 }
 
 function call(listener, argument) {

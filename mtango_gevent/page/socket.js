@@ -68,8 +68,8 @@ function transport(socket, token, handlers) {
 
 const chunks = (list) => Array.from({ length: Math.ceil(list.length / CHUNK) }, (_, n) => list.slice(n * CHUNK, (n + 1) * CHUNK));
 
-const wish = ({ id, device, attribute, event, maxHz, binary, after }) => ({
-  id, device, attribute, event, binary, set_value: true, ...(maxHz && { max_hz: maxHz }), ...(after && { after }),
+const wish = ({ id, device, attribute, event, maxHz, binary, keep, after }) => ({
+  id, device, attribute, event, binary, keep, set_value: true, ...(maxHz && { max_hz: maxHz }), ...(after && { after }),
 });
 
 function takeText({ configurations = [], records = [], failures = [] }, handlers) {
