@@ -27,6 +27,7 @@ from mtango_gevent.values.reading import (
     is_image,
     is_picture,
     milliseconds,
+    set_value,
 )
 from mtango_gevent.values.types import enum_name, is_array, is_blob, is_void, type_name
 from mtango_gevent.values.writing import attribute_argument, check_setting, command_argument, describe_write
@@ -64,6 +65,7 @@ __all__ = [
     "is_void",
     "milliseconds",
     "set_configuration",
+    "set_value",
     "shown",
     "type_name",
 ]
