@@ -1,5 +1,7 @@
 /** Requests to the gateway's API. All requests of the page go through this module. */
 
+import { parseJson } from "./format.js";
+
 const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? "";
 
 /** Path of the API below the page's origin, MTANGO_APP_BASE behind the script root. */
@@ -55,7 +57,7 @@ async function request(method, path, { body, accept, signal }) {
   const response = await send(method, path, { body, accept, signal });
   if (!response.ok) throw await failureOf(response);
   if (accept) return response;
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : parseJson(await response.text());
 }
 
 async function send(method, path, { body, accept, signal }) {

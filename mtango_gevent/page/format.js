@@ -84,7 +84,8 @@ export const qualityText = quality => QUALITIES[quality] ?? "invalid";
 
 export const qualityClass = quality => `quality-${qualityText(quality)}`;
 
-export const stateClass = state => `state-${state ?? "UNKNOWN"}`;
+/** The class of a state, beside the class `state`. */
+export const stateClass = state => String(state).toLowerCase();
 
 const SPANS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 

@@ -24,7 +24,7 @@ let transport = null, attempt = 0, failed = 0, refusals = 0, timer = 0, nextId =
 /** Call a listener with the record of an attribute, at most once in a frame, until the function that is returned is called.
  *
  * keep: "latest", or "all": the listener is then called for each record, in order.
- * The record: value, quality, errors (null or a list), time (ms), missed, configuration, stale.
+ * The record: value, set_value (of a writable scalar), quality, errors (null or a list), time (ms), missed, configuration, stale.
  */
 export function follow(device, attribute, listener, { event = "change", maxHz = 10, binary = false, keep = "latest" } = {}) {
   const key = [device, attribute, event, maxHz, binary, keep].join("\n").toLowerCase();
@@ -82,6 +82,7 @@ const handlers = {
     source.after = came === undefined ? time : [time, came];
     const record = { ...last, errors, time: time / 1000, stale: errors !== null };
     if ("value" in given) record.value = given.value;
+    if ("set_value" in given) record.set_value = given.set_value;
     if (given.quality !== undefined) record.quality = given.quality;
     const before = dirty.has(source) && source.keep !== "all" ? last.missed : 0;
     record.missed = missed === null || before === null ? null : before + missed;

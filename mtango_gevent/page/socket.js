@@ -1,6 +1,7 @@
 /** The WebSocket of live values. Reference: docs/reference/stream.md. */
 
 import { authorization, get, streamUrl } from "./api.js";
+import { parseJson } from "./format.js";
 
 const QUALITIES = ["ATTR_VALID", "ATTR_INVALID", "ATTR_ALARM", "ATTR_CHANGING", "ATTR_WARNING"];
 const ARRAYS = [, Uint8Array, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array, Float32Array, Float64Array, Uint8Array];
@@ -55,7 +56,7 @@ function transport(socket, token, handlers) {
   socket.onmessage = ({ data }) => {
     waiting = false;
     if (data instanceof ArrayBuffer) handlers.onRecord(...parseFrame(data));
-    else takeText(JSON.parse(data), handlers);
+    else takeText(parseJson(data), handlers);
   };
   return {
     state: "open",

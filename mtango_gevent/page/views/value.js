@@ -116,15 +116,16 @@ function listText(value, dimensions, kind) {
 }
 
 const lines = text => (text == "" ? [] : text.replace(/\n$/, "").split("\n"));
+const rowOf = text => (text.startsWith("[") ? JSON.parse(text) : text.split(",").map(each => each.trim()));
 const words = text => text.split(/[\s,]+/).filter(Boolean);
 
 /** Returns what was entered, for JSON. Numbers stay texts, as those of 64 bits have more digits than JavaScript's. */
-export function readField(form, { kind, dimensions }) {
+export function readField(form, { type, kind, dimensions }) {
   const { value, numbers, texts, format, data } = form.elements;
   if (kind == "none") return undefined;
   if (kind == "encoded") return { encoded_format: format.value, encoded_data: data.value.replace(/\s/g, "") };
-  if (kind == "pair") return { [/Double/.test(form.dataset.type) ? "dvalue" : "lvalue"]: words(numbers.value), svalue: lines(texts.value) };
-  if (dimensions == 2) return lines(value.value).map(row => (row.startsWith("[") ? JSON.parse(row) : row.split(",").map(each => each.trim())));
+  if (kind == "pair") return { [/Double/.test(type) ? "dvalue" : "lvalue"]: words(numbers.value), svalue: lines(texts.value) };
+  if (dimensions == 2) return lines(value.value).map(rowOf);
   if (dimensions) return kind == "text" || kind == "enum" ? lines(value.value) : words(value.value);
   if (kind == "boolean") return value.checked;
   return value.value;
