@@ -135,6 +135,7 @@ CASES |= {
 FREE = {
     "health.show_life GET",
     "health.show_readiness GET",
+    "pages.show_docs GET",
     "pages.show_file GET",
     "pages.show_home GET",
     "sys.show_user GET",
