@@ -74,7 +74,7 @@ function transport(socket, token, handlers) {
 const chunks = (list) => Array.from({ length: Math.ceil(list.length / CHUNK) }, (_, n) => list.slice(n * CHUNK, (n + 1) * CHUNK));
 
 const wish = ({ id, device, attribute, event, maxHz, binary, keep, after }) => ({
-  id, device, attribute, event, binary, keep, ...(maxHz && { max_hz: maxHz }), ...(after && { after }),
+  id, device, attribute, event, binary, keep, set_value: true, ...(maxHz && { max_hz: maxHz }), ...(after && { after }),
 });
 
 function takeText({ configurations = [], records = [], failures = [] }, handlers) {
