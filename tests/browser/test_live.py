@@ -230,3 +230,28 @@ def test_key_that_is_not_valid_any_more_needs_a_new_login(
     wait_until(lambda: page.evaluate(STATUS_WITH_KEY) == 401)
     page.clock.fast_forward("13:00")  # when the token of the stream is renewed
     expect(page.get_by_role("heading", name="Log in", exact=True)).to_be_visible()
+
+
+def test_hidden_page_takes_values_seldom_and_all_when_it_is_shown(page_at: PageAt) -> None:
+    page = page_at()
+    hide = "hidden => { Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden}); }"
+    shown = "document.dispatchEvent(new Event('visibilitychange'))"
+    page.evaluate(
+        """async (device) => {
+          const live = await import(document.querySelector("script").src.replace("main.js", "live.js"));
+          window.calls = [];
+          for (let n = 1; n <= 20; n += 1) live.follow(device, "double_scalar", () => calls.push(Date.now()), {maxHz: n});
+        }""",
+        DEMO_DEVICE,
+    )
+    wait_for(page, "calls.length >= 40")
+    page.evaluate(hide, True)
+    page.evaluate("calls.length = 0")
+    wait_for(page, "calls.length >= 40")
+    times = page.evaluate("[...new Set(calls)]")
+    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False) if later - earlier > 50]
+    assert all(gap > 900 for gap in gaps)
+    page.evaluate(hide, False)
+    page.evaluate(shown)
+    number = page.evaluate("calls.length")
+    wait_for(page, f"calls.length > {number + 20}")
