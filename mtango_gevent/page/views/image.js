@@ -131,7 +131,7 @@ export function ImageValue({ device, attribute }) {
       <span class="quality-invalid" role="status" dir="auto">${statusText(last.current)} ${picture?.text}</span>
     </div>
     ${picture?.texts && html`<${TextImage} image=${picture} />`}
-    <div class="picture ${isWhole ? "whole" : ""} ${stale ? "stale" : ""}" hidden=${!picture?.width || picture.texts}><div class="frame">
+    <div class="image-box ${isWhole ? "fit" : ""} ${stale ? "stale" : ""}" hidden=${!picture?.width || picture.texts}><div class="image-frame">
       <canvas ref=${canvas} tabindex="0" role="img" onPointerMove=${point} onPointerDown=${point} onKeyDown=${move}></canvas>
       <span class="marker" hidden ref=${marker}></span></div></div>
     <p class="number value-at" ref=${output} dir="auto"></p><span class="hidden" role="status" ref=${spoken}></span>

@@ -126,7 +126,7 @@ function Editor({ name, items, change }) {
     keepPanel(name, null);
     go(link("panel"));
   };
-  return html`<div class="editor"><${AttributeSearch} onPick=${add} />
+  return html`<div class="panel-editor"><${AttributeSearch} onPick=${add} />
     <ol>${items.map((item, index) => html`<${EditedItem} item=${item} index=${index} items=${items} change=${change} />`)}</ol>
     ${name && html`<div class="row"><${NameForm} name=${name} action="Rename" onName=${rename} /><button class="danger" onClick=${remove}>Delete</button></div>`}
   </div>`;
