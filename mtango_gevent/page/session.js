@@ -227,6 +227,6 @@ export function UserStatus() {
   return html`
     ${readOnly && html`<span class="badge" title="The gateway refuses every write, command and change.">read-only</span>`}
     ${user && html`<a class="user" href="#/login" title="You and your groups">${user}</a>`}
-    ${user && canLogIn && html`<button onClick=${logout}>Log out</button>`}
-    ${!loading && !user && canLogIn && html`<a class="button" href="#/login">Log in</a>`}`;
+    ${user && canLogIn && html`<button class="log-out" onClick=${logout}>Log out</button>`}
+    ${!loading && !user && canLogIn && html`<a href="#/login">Log in</a>`}`;
 }
