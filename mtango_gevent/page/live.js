@@ -170,7 +170,9 @@ export async function connect() {
     begin(opened);
   } catch (error) {
     const failure = error instanceof Refused ? await whyRefused() : error;
-    if (own === attempt) lose(undefined, failure);
+    if (own !== attempt) return;
+    if (error instanceof Refused && refusals >= REFUSALS) connect(); // by server-sent events
+    else lose(undefined, failure);
   }
 }
 
@@ -201,7 +203,7 @@ function lose(delay = Math.min(MOST_DELAY, FIRST_DELAY * 2 ** failed), failure =
   if (transport?.state === "fallback") refusals = REFUSALS - 1; // the WebSocket has another chance
   transport = null;
   failed += 1;
-  setState("lost", failure);
+  if (failure || connection.state !== "connecting") setState("lost", failure);
   for (const source of sources.values()) if (!source.record.stale) change(source, { ...source.record, stale: true });
   waitsForLogin = failure?.status === 401;
   if (!waitsForLogin) timer = setTimeout(connect, delay * (0.75 + Math.random() / 2));

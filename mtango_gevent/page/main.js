@@ -30,7 +30,7 @@ function View({ route, tango, directory }) {
     const set = (loaded) => isCurrent && setLoaded({ view: route.view, ...loaded });
     const name = MODULES[route.view];
     if (!name) set({ error: `there is no view “${route.view}”` });
-    else import(`./views/${name}.js`).then((module) => set({ Component: module.View }), (reason) => set({ error: reason.message }));
+    else import(`./views/${name}.js`).then((module) => set({ Component: module.View }), () => set({ error: "its module cannot be loaded. A newer gateway has newer ones: reload the page" }));
     return () => { isCurrent = false; };
   }, [route.view]);
   useEffect(() => retry(), [route.view, route.path]);
