@@ -18,7 +18,7 @@ from benchmarks import credentials
 from benchmarks.figures import Round
 from benchmarks.load import drive
 from benchmarks.usage import Usage
-from benchmarks.workloads import LOOP, Request, Workload
+from benchmarks.workloads import JSON, LOOP, Request, Workload
 from mtango_gevent.demo.embedded import EmbeddedTango, free_port
 from mtango_gevent.demo.server_process import stop_session
 
@@ -30,7 +30,8 @@ _START_SECONDS, _STOP_SECONDS, _LOOK_SECONDS = 60, 15, 0.2
 class Contestant:
     """A server that is started in `folder` by `command`, in which PORT and WORKERS stand for what they are.
 
-    method: of MTANGO_AUTH, by which its requests are authenticated; empty for none. settings: further ones.
+    method: of MTANGO_AUTH, by which its requests are authenticated; empty for none. settings: further ones. accept: the
+    media type that it is asked for, whatever the workload says.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Contestant:
     folder: Path = ROOT
     method: str = ""
     settings: tuple[tuple[str, str], ...] = ()
+    accept: str = ""
 
 
 # With settings of its own only where they cost nothing: failures have to have a status that wrk takes for one.
@@ -49,6 +51,7 @@ _QUIET = ("--no-access-log", "--log-level", "warning")
 _UVICORN = ("-m", "uvicorn", "--port", "PORT", "--workers", "WORKERS", *_QUIET, "benchmarks.afternoon:app")
 
 GATEWAY = Contestant("gateway", _GATEWAY)
+IN_JSON = Contestant("json", _GATEWAY, accept=JSON)
 BARE = Contestant("bare", _BARE)
 GUNICORN = Contestant("gunicorn", (sys.executable, "-m", "gunicorn", *_STOCK, "benchmarks.bare:application"))
 FASTAPI = Contestant("fastapi", (sys.executable, *_UVICORN))
@@ -93,6 +96,11 @@ class Server:
     def is_bare(self) -> bool:
         """Whether it knows no Tango, and answers so many bytes instead."""
         return self.name in (BARE.name, GUNICORN.name)
+
+    @property
+    def is_asked_otherwise(self) -> bool:
+        """Whether its answers have another media type than those of the workload."""
+        return self._headers["Accept"] != self._workload.accept
 
     def answer_as_many_bytes(self, size: int) -> None:
         """For those that have nothing else to say."""
@@ -164,7 +172,9 @@ def running(contestant: Contestant, workload: Workload, system: EmbeddedTango) -
         usage = Usage(process.pid)
         _wait_until_it_rests(usage)
         base = f"/tango/rest/rc3/hosts/{system.tango_host.replace(':', '/')}/devices"
-        headers = {"Authorization": access.authorization} if access else {}
+        headers = {"Accept": contestant.accept or workload.accept}
+        if access:
+            headers["Authorization"] = access.authorization
         yield Server(contestant.name, usage, port, base, workload, headers)
     finally:
         stop_session(process, _STOP_SECONDS)

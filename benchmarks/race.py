@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.contestants import BARE, FASTAPI, GATEWAY, GUNICORN, Contestant, Loop, Server, running
+from benchmarks.contestants import BARE, FASTAPI, GATEWAY, GUNICORN, IN_JSON, Contestant, Loop, Server, running
 from benchmarks.figures import Round, Row
 from benchmarks.workloads import LOOP, Workload
 from mtango_gevent.demo.embedded import EmbeddedTango
 
-_YARDSTICKS = {each.name: each for each in (BARE, GUNICORN, FASTAPI)}
+_YARDSTICKS = {each.name: each for each in (BARE, GUNICORN, FASTAPI, IN_JSON)}
 
 
 def run(
@@ -41,7 +41,7 @@ def _measure(
     with ExitStack() as stack:
         asked = [_YARDSTICKS[name] for name in workload.yardsticks if name in _YARDSTICKS]
         servers = [stack.enter_context(running(each, workload, system)) for each in (GATEWAY, *rivals, *asked)]
-        body = _agree([server for server in servers if not server.is_bare])
+        body = _agree([server for server in servers if not (server.is_bare or server.is_asked_otherwise)])
         for server in servers:
             if server.is_bare:
                 server.answer_as_many_bytes(round(body))
@@ -81,9 +81,17 @@ def _agree(servers: Sequence[Server]) -> float:
     first, *others = ((server.name, server.answers()) for server in servers)
     for name, bodies in others:
         for one, other in zip(first[1], bodies, strict=True):
-            if _form(json.loads(one)) != _form(json.loads(other)):
+            if _form_of_body(one) != _form_of_body(other):
                 raise RuntimeError(f"{name} answers {other[:500]!r}, where {first[0]} answers {one[:500]!r}")
     return sum(map(len, first[1])) / len(first[1])
+
+
+def _form_of_body(body: bytes) -> Any:
+    """Return the form of JSON, and of raw numbers how many bytes they are."""
+    try:
+        return _form(json.loads(body))
+    except ValueError:
+        return len(body)
 
 
 def _form(answer: Any) -> Any:

@@ -36,6 +36,9 @@ READABLE = [
 SERVED = ("bare", "gunicorn", "fastapi")
 LOOP = "loop"
 
+# The media types of answers.
+JSON, RAW = "application/json", "application/octet-stream"
+
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -49,7 +52,10 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """requests: asked in turn by each connection; values: that one of them reads; yardsticks: who is asked besides."""
+    """requests: asked in turn by each connection; values: that one of them reads; yardsticks: servers asked besides.
+
+    accept: the media type of the answers.
+    """
 
     name: str
     title: str
@@ -58,6 +64,7 @@ class Workload:
     workers: int = 1
     values: int = 1
     yardsticks: tuple[str, ...] = (*SERVED, LOOP)
+    accept: str = JSON
 
     def over(self, link: str, alone: bool = False, connections: tuple[int, ...] = ()) -> Workload:
         """Return the same over a link. alone: without yardsticks; connections: their numbers, () for its own."""
@@ -100,6 +107,13 @@ WORKLOADS = [
     Workload("twenty", "twenty attributes in one request", [_read_all(SCALARS[0], READABLE)], values=20),
     Workload("spectrum", "spectrum of 4096 doubles", [_read(ARRAYS, "spectrum")]),
     Workload("image", "image of 251 x 251 doubles", [_read(ARRAYS, "image")]),
+    Workload(
+        "raw",
+        "image of 251 x 251 doubles as octet-stream",
+        [_read(ARRAYS, "image")],
+        yardsticks=("json", "bare", LOOP),
+        accept=RAW,
+    ),
     Workload("frame", "image of 1024 x 1024 ushorts", [_read(ARRAYS, "frame")], connections=(4,)),
     Workload("devices", "list of 1,000 devices", [_LIST]),
     Workload("write", "PUT of a scalar", [_WRITE]),

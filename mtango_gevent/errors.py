@@ -96,6 +96,13 @@ def check_limit(number: int, limit: int, what: str) -> None:
         raise BadRequest(f"expected at most {limit} {what}, got {number}")
 
 
+class NotAcceptable(ApiError):
+    """A value that has none of the media types that the client accepts."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(406, "MTANGO_NotAcceptable", description)
+
+
 class NotFound(ApiError):
     def __init__(self, description: str) -> None:
         super().__init__(404, "MTANGO_NotFound", description)

@@ -28,6 +28,7 @@ PREFLIGHT_SECONDS = 1_209_600
 _EXPOSED = [
     *("x-mtango", "X-Request-ID", "Server-Timing", "ETag", "Link"),
     *("Content-Range", "Accept-Range", "Accept-Ranges", "X-size"),
+    *("X-Dtype", "X-Shape", "X-Encoded-Format", "X-Quality", "X-Timestamp"),
     *("X-Event-Cursor", "X-Event-Lost", "WWW-Authenticate", "Retry-After"),
 ]
 

@@ -10,12 +10,12 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from flask import Flask
 
-from mtango_gevent.api import guard, hosts, pictures, query, rc3, reply, request_targets, urls, v11
+from mtango_gevent.api import guard, hosts, media_types, query, rc3, reply, request_targets, urls, v11
 from mtango_gevent.api.access import Target
 from mtango_gevent.api.flask_hooks import FlaskHooks
 from mtango_gevent.api.reply import Rendered
@@ -24,6 +24,7 @@ from mtango_gevent.api.v11 import answers
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.control.reads import Reading
+from mtango_gevent.errors import NotAcceptable
 from mtango_gevent.values import AttributeData
 
 if TYPE_CHECKING:
@@ -47,15 +48,16 @@ class Version(NamedTuple):
     """The values of a version of the API.
 
     host: expression of the Tango host in a URL, with the groups name and port; conditions: headers of conditional
-    requests, which Flask answers; form: what the rendering of a value depends on besides the reading.
+    requests, which Flask answers; media_types: all of a value, render_value: by the ones that are fast; form: what the
+    rendering of a value depends on besides the reading and the media type.
     """
 
     name: str
     host: str
     find_host: Callable[[str, str], TangoHost]
     conditions: tuple[str, ...]
-    prefers_json: Callable[[str], bool]
-    render_value: Callable[[Device, AttributeData], Rendered]
+    media_types: tuple[str, ...]
+    render_value: Mapping[str, Callable[[Device, AttributeData], Rendered]]
     render_values: Callable[[Device, list[AttributeData]], Rendered]
     headers: Callable[[Rendered, float], list[tuple[str, str]]]
     form: Callable[[Device], Hashable]
@@ -65,13 +67,20 @@ class Version(NamedTuple):
         return f"{self.name}.attributes.read_value", f"{self.name}.attributes.read_values"
 
 
+def _by_media_type(
+    in_json: Callable[[Device, AttributeData], Rendered], raw: Callable[[str, Device, AttributeData], Rendered]
+) -> dict[str, Callable[[Device, AttributeData], Rendered]]:
+    numbers = (media_types.OCTETS, media_types.NPY)
+    return {media_types.JSON: in_json, **{each: functools.partial(raw, each) for each in numbers}}
+
+
 _RC3 = Version(
     "rc3",
     rf"({_NAME})/([0-9]{{1,5}})",
     urls.find_tango_host,
     ("HTTP_IF_NONE_MATCH",),
-    pictures.prefers_json,
-    rc3.attributes.render_value,
+    tuple(media_types.FORMS),
+    _by_media_type(rc3.attributes.render_value, media_types.render),
     rc3.attributes.render_values,
     reply.headers,
     lambda _: "rc3",
@@ -81,8 +90,8 @@ _V11 = Version(
     rf"({_NAME})(?:;port=([0-9]{{1,5}}))?",
     hosts.find_tango_host,
     ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"),
-    v11.attributes.prefers_json,
-    v11.attributes.render_value,
+    tuple(v11.attributes.FORMS),
+    _by_media_type(v11.attributes.render_value, v11.attributes.render_raw),
     v11.attributes.render_values,
     answers.headers,
     lambda device: (device.host.host, device.host.port, device.name),  # as the client writes them
@@ -91,16 +100,16 @@ _VERSIONS = (_RC3, *(_V11._replace(name=name) for name in v11.VERSIONS))
 
 
 @functools.lru_cache(256)
-def _is_plain(prefers_json: Callable[[str], bool], accept: str, host: str) -> bool:
-    """Return whether these headers mean a response in JSON, and a host that Flask accepts."""
-    return prefers_json(accept) and bool(urls.HOST_HEADER.fullmatch(host))
+def _preferred(offered: tuple[str, ...], accept: str, host: str) -> str | None:
+    """Return the media type that a header `Accept` prefers; None for a host that Flask does not accept."""
+    return media_types.ranked(accept, offered)[0] if urls.HOST_HEADER.fullmatch(host) else None
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedRead(Generic[T]):
     """A read of which everything but the reading itself is done.
 
-    route: the URL rule of the Flask view; targets: the attributes, for the check of access.
+    route: the URL rule of the Flask view; targets: the attributes, for the check of access; renderings: by media type.
     """
 
     version: Version
@@ -108,17 +117,17 @@ class PreparedRead(Generic[T]):
     device: Device
     targets: tuple[Target, ...]
     read: Callable[[], Reading[T]]
-    render: Callable[[Device, T], Rendered]
+    renderings: Mapping[str, Callable[[Device, T], Rendered]]
 
-    def run(self, body_limit: float) -> tuple[Rendered, float]:
+    def run(self, media_type: str, body_limit: float) -> tuple[Rendered, float]:
         """Read and return the rendered value, and when it was read (time.perf_counter()).
 
         A reading is rendered once for all requests that share it. body_limit: bytes of bodies that are kept for that.
         """
-        reading, form = self.read(), self.version.form(self.device)
+        reading, form = self.read(), (media_type, self.version.form(self.device))
         rendered: Rendered | None = reading.rendered.get(form)
         if rendered is None:
-            rendered = self.render(self.device, reading.items)
+            rendered = self.renderings[media_type](self.device, reading.items)
             if len(rendered.body) <= body_limit:
                 reading.rendered[form] = rendered
         return rendered, reading.began
@@ -156,12 +165,18 @@ class FastValues:
         ):
             return None
         prepared = self._prepare(path, parameters)
-        if prepared is None or not _is_answered(environ, prepared.version):
+        if prepared is None:
+            return None
+        media_type = _media_type(environ, prepared.version)
+        if media_type is None or media_type not in prepared.renderings:
             return None
         if not guard.allows_reads(context, prepared.targets):
             return None
         context.route, context.device = prepared.route, prepared.device.full_name
-        rendered, began = prepared.run(self._body_limit)
+        try:
+            rendered, began = prepared.run(media_type, self._body_limit)
+        except NotAcceptable:  # there may be another media type that the value has
+            return None
         return rendered.body, prepared.version.headers(rendered, began)
 
     def _prepare_read(
@@ -198,7 +213,7 @@ class FastValues:
             device,
             self._targets(device, names),
             lambda: device.read_values(names),
-            version.render_values,
+            {media_types.JSON: version.render_values},
         )
 
     def _targets(self, device: Device, names: list[str]) -> tuple[Target, ...]:
@@ -208,7 +223,8 @@ class FastValues:
         return tuple(request_targets.of_device(self._state, "read", "attribute", device, name) for name in names)
 
 
-def _is_answered(environ: WSGIEnvironment, version: Version) -> bool:
-    """Return whether the headers of a request are those of a plain one."""
-    accept, host = environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_HOST", "")
-    return not any(header in environ for header in version.conditions) and _is_plain(version.prefers_json, accept, host)
+def _media_type(environ: WSGIEnvironment, version: Version) -> str | None:
+    """Return the media type that a request prefers; None for headers that are not those of a plain request."""
+    if any(header in environ for header in version.conditions):
+        return None
+    return _preferred(version.media_types, environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_HOST", ""))

@@ -24,15 +24,19 @@ Shape = TypeVar("Shape", bound=JsonObject | list[JsonObject])
 
 @dataclasses.dataclass
 class Rendered:
-    """A body with its headers. reusable: whether it may be fresh, which a failure never is."""
+    """A body with its headers. reusable: whether it may be fresh, which a failure never is.
+
+    described: headers without which the body means nothing.
+    """
 
     body: bytes
     headers: list[tuple[str, str]]
     reusable: bool
+    described: str = ""
 
     @functools.cached_property
     def etag(self) -> str:
-        return freshness.etag(self.body)
+        return freshness.etag(self.body, self.described)
 
 
 def render(
@@ -46,19 +50,24 @@ def render(
     modified: milliseconds since the epoch; varies: a header of requests on which the response depends.
     """
     body = encode(select(shape) if select else shape)
-    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    return Rendered(body, entity_headers(body, "application/json", modified, varies), not _has_failure(shape))
+
+
+def entity_headers(body: bytes, content_type: str, modified: int | None, varies: str | None) -> list[tuple[str, str]]:
+    """Return the headers of a body. modified, varies: as in render."""
+    headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
     if varies:
         headers.append(("Vary", varies))
     date = freshness.last_modified(modified)
     if date:
         headers.append(("Last-Modified", date))
-    return Rendered(body, headers, not _has_failure(shape))
+    return headers
 
 
 def rendered(content: Rendered, began: float | None, status: int = 200) -> Response:
     """Return the response with this content. began: as in freshness.add_value_headers; None for metadata."""
     response = Response(content.body, status, headers=content.headers)
-    return freshness.add_headers(response, left(content, began))
+    return freshness.add_headers(response, left(content, began), lambda: content.etag)
 
 
 def headers(content: Rendered, began: float) -> list[tuple[str, str]]:
@@ -99,17 +108,34 @@ def value(data: object, began: float = freshness.LONG_AGO) -> Response:
     return freshness.add_value_headers(json(query.filtered(data)), began=began)
 
 
-def collection(items: Sequence[T], shape: Callable[[T], JsonObject], began: float | None = None) -> Response:
+def collection(
+    items: Sequence[T], shape: Callable[[T], JsonObject], began: float | None = None, varies: str | None = None
+) -> Response:
     """Return the shapes of `items`; with the parameter `range` a part of them, and an item that describes the part.
 
     began: as in freshness.add_value_headers; None for metadata. A collection with a failure is never fresh.
-    Contract: rc3, section 4 and Decisions. Raises BadRequest for a range that begins behind the last item.
+    varies: as in render. Contract: rc3, section 4 and Decisions.
     """
-    part, in_turns = ranges.requested_part(len(items)), app_state().client.concurrency.in_turns
+
+    def render_items(selected: Sequence[T], part: ranges.Part | None) -> Rendered:
+        shapes = [shape(item) for item in app_state().client.concurrency.in_turns(selected)]
+        described = [part.describe()] if part else []
+        return render(shapes, lambda all_keys: [*query.filtered(all_keys), *described], varies=varies)
+
+    return part_of(items, render_items, began)
+
+
+def part_of(
+    items: Sequence[T], render_items: Callable[[Sequence[T], ranges.Part | None], Rendered], began: float | None
+) -> Response:
+    """Return what `render_items` makes of the items that the parameter `range` selects, and of their place.
+
+    Raises BadRequest for a range that begins behind the last item.
+    """
+    part = ranges.requested_part(len(items))
     if part is None:
-        return rendered(render([shape(item) for item in in_turns(items)], query.filtered), began)
-    shapes = [shape(item) for item in in_turns(items[part.span.start : part.stop])]
-    response = rendered(render(shapes, lambda all_keys: [*query.filtered(all_keys), part.describe()]), began, 206)
+        return rendered(render_items(items, None), began)
+    response = rendered(render_items(items[part.span.start : part.stop], part), began, 206)
     response.headers.update(part.headers())
     return response
 

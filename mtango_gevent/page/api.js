@@ -26,11 +26,11 @@ export class Failure extends Error {
 
 export const authorization = () => sessionStorage.getItem(KEY);
 
-/** Keep the value of the header Authorization until the tab is closed; null removes it. */
-export function setAuthorization(value) {
+/** Keep the value of the header Authorization until the tab is closed; null removes it. ofSameUser: it is a new token. */
+export function setAuthorization(value, { ofSameUser } = {}) {
   if (value) sessionStorage.setItem(KEY, value);
   else sessionStorage.removeItem(KEY);
-  for (const listener of changed) listener();
+  if (!ofSameUser) for (const listener of changed) listener();
 }
 
 /** Call back with the Failure of each 401. */
@@ -47,30 +47,39 @@ export function onAuthorization(listener) {
 
 // --- requests ---
 
-/** Return the parsed answer to GET. accept: another media type than JSON, for which the Response is returned. */
-export const get = (path, { accept, signal } = {}) => request("GET", path, { accept, signal });
+/** Return the parsed answer to GET.
+ *
+ * accept: another media type than JSON, for which the Response is returned; authorization: in place of the one that is
+ * kept; signal: of an AbortController.
+ */
+export const get = (path, options = {}) => request("GET", path, options);
 export const put = (path, body) => request("PUT", path, { body });
 export const post = (path, body) => request("POST", path, { body });
 export const del = (path, body) => request("DELETE", path, { body });
 
-async function request(method, path, { body, accept, signal }) {
-  const response = await send(method, path, { body, accept, signal });
+async function request(method, path, options) {
+  const response = await send(method, path, options);
+  if (response.status === 401 && !options.authorization) await refuse(response.clone());
   if (!response.ok) throw await failureOf(response);
-  if (accept) return response;
+  if (options.accept) return response;
   return response.status === 204 ? null : parseJson(await response.text());
 }
 
-async function send(method, path, { body, accept, signal }) {
-  const headers = { Accept: accept ?? "application/json" };
-  if (authorization()) headers.Authorization = authorization();
+async function send(method, path, { body, accept = "application/json", authorization: given = authorization(), signal }) {
+  const headers = { Accept: accept };
+  if (given) headers.Authorization = given;
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const options = { method, headers, signal, credentials: "omit", body: body === undefined ? body : JSON.stringify(body) };
   try {
-    return await fetch(urlOf(path), options);
+    return await fetch(urlOf(path), { method, headers, signal, credentials: "omit", body: JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Failure([{ reason: "MTANGO_Unreachable", description: "the gateway cannot be reached", severity: "ERR", origin: path }]);
   }
+}
+
+async function refuse(response) {
+  const failure = await failureOf(response);
+  for (const listener of unauthorized) listener(failure);
 }
 
 /** Return the URL of a path below the API, or of a full URL, which has to be of this origin. */
@@ -81,12 +90,10 @@ function urlOf(path) {
 }
 
 async function failureOf(response) {
-  const { errors } = await response.json().catch(() => ({}));
+  const answer = await response.json().catch(() => ({})), { errors } = answer;
   const description = `the gateway answered ${response.status} ${response.statusText}`;
   const given = errors?.length ? errors : [{ reason: `MTANGO_Http${response.status}`, description, severity: "ERR", origin: response.url }];
-  const failure = new Failure(given, response.status, response.headers.get("X-Request-ID") ?? "");
-  if (response.status === 401) for (const listener of unauthorized) listener(failure);
-  return failure;
+  return Object.assign(new Failure(given, response.status, response.headers.get("X-Request-ID") ?? ""), { answer });
 }
 
 // --- Tango hosts and devices ---

@@ -2,7 +2,8 @@
 
 const PRINTF = /^(.*?)%([-+ 0#]*)(\d*)(?:\.(\d+))?[hlLqjzt]*([diuxXoeEfFgGs])(.*)$/s;
 const WHOLE_NUMBER = /^-?\d+$/;
-const LARGE_NUMBER = /[:,[\s]-?\d{16,}[,\]}\s]/;
+// Beyond 2^53: times in microseconds, which each record has, are below.
+const LARGE_NUMBER = /[:,[\s]-?(?:9\d{15}|\d{17,})[,\]}\s]/;
 const UNSET = /^(|not specified|no (standard |display )?unit)$/i;
 const NO_VALUE = "–";
 

@@ -13,8 +13,11 @@ const HIDDEN = 1_000;
 // Refusals of the WebSocket by a gateway that answers otherwise, after which the page takes server-sent events.
 const REFUSALS = 2;
 
-/** state: "connecting", "open" (WebSocket), "fallback" (server-sent events) or "lost"; since: milliseconds. */
-export const connection = { state: "connecting", since: Date.now() };
+/** state: "connecting", "open" (WebSocket), "fallback" (server-sent events) or "lost"; since: milliseconds.
+ *
+ * failure: the Failure of a request to the gateway when the connection was lost, if there was one.
+ */
+export const connection = { state: "connecting", since: Date.now(), failure: null };
 
 const sources = new Map(), sourcesById = new Map(), observers = new Set();
 let transport = null, attempt = 0, failed = 0, refusals = 0, timer = 0, nextId = 1, waitsForLogin = false;
@@ -148,9 +151,10 @@ export function onConnection(listener) {
   return () => observers.delete(listener);
 }
 
-function setState(state) {
-  if (connection.state === state) return;
-  Object.assign(connection, { state, since: Date.now() });
+function setState(state, failure = null) {
+  const isSame = connection.state === state;
+  if (isSame && connection.failure?.status === failure?.status) return;
+  Object.assign(connection, { state, failure, since: isSame ? connection.since : Date.now() });
   for (const observer of observers) call(observer, connection);
 }
 
@@ -166,7 +170,9 @@ export async function connect() {
     begin(opened);
   } catch (error) {
     const failure = error instanceof Refused ? await whyRefused() : error;
-    if (own === attempt) lose(undefined, failure);
+    if (own !== attempt) return;
+    if (error instanceof Refused && refusals >= REFUSALS) connect(); // by server-sent events
+    else lose(undefined, failure);
   }
 }
 
@@ -197,7 +203,7 @@ function lose(delay = Math.min(MOST_DELAY, FIRST_DELAY * 2 ** failed), failure =
   if (transport?.state === "fallback") refusals = REFUSALS - 1; // the WebSocket has another chance
   transport = null;
   failed += 1;
-  setState("lost");
+  if (failure || connection.state !== "connecting") setState("lost", failure);
   for (const source of sources.values()) if (!source.record.stale) change(source, { ...source.record, stale: true });
   waitsForLogin = failure?.status === 401;
   if (!waitsForLogin) timer = setTimeout(connect, delay * (0.75 + Math.random() / 2));

@@ -13,6 +13,9 @@ const CHUNK = 250;
 // Milliseconds between pings; a connection without an answer to one is lost.
 const PING = 10_000;
 
+// Milliseconds in which a handshake has to be answered.
+const PATIENCE = 10_000;
+
 export class Refused extends Error {}
 
 /** Open the WebSocket, and return it as a transport. Rejects with Refused, or with the Failure of asking for a token. */
@@ -21,10 +24,12 @@ export async function openSocket(handlers) {
   const protocols = ["mtango.v1", ...(token ? [`mtango.token.${token.token}`] : [])];
   const socket = new WebSocket(streamUrl("/stream").replace(/^http/, "ws"), protocols);
   socket.binaryType = "arraybuffer";
+  const timer = setTimeout(() => socket.close(), PATIENCE);
   await new Promise((resolve, reject) => {
     socket.onopen = resolve;
     socket.onclose = () => reject(new Refused("the WebSocket is refused"));
   });
+  clearTimeout(timer);
   return transport(socket, token, handlers);
 }
 
@@ -69,7 +74,7 @@ function transport(socket, token, handlers) {
 const chunks = (list) => Array.from({ length: Math.ceil(list.length / CHUNK) }, (_, n) => list.slice(n * CHUNK, (n + 1) * CHUNK));
 
 const wish = ({ id, device, attribute, event, maxHz, binary, keep, after }) => ({
-  id, device, attribute, event, binary, keep, ...(maxHz && { max_hz: maxHz }), ...(after && { after }),
+  id, device, attribute, event, binary, keep, set_value: true, ...(maxHz && { max_hz: maxHz }), ...(after && { after }),
 });
 
 function takeText({ configurations = [], records = [], failures = [] }, handlers) {

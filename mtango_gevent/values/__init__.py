@@ -24,11 +24,16 @@ from mtango_gevent.values.reading import (
     attribute_value,
     brief_value,
     command_value,
+    encoded_format,
+    has_numbers,
+    is_encoded,
     is_image,
     is_picture,
     milliseconds,
+    numbers,
+    set_value,
 )
-from mtango_gevent.values.types import enum_name, is_array, is_blob, is_void, type_name
+from mtango_gevent.values.types import enum_name, is_array, is_blob, is_void, number_or_text, type_name
 from mtango_gevent.values.writing import attribute_argument, check_setting, command_argument, describe_write
 
 __all__ = [
@@ -54,16 +59,22 @@ __all__ = [
     "command_value",
     "describe_write",
     "element_value",
+    "encoded_format",
     "enum_labels",
     "enum_name",
+    "has_numbers",
     "is_array",
     "is_blob",
+    "is_encoded",
     "is_enumeration",
     "is_image",
     "is_picture",
     "is_void",
     "milliseconds",
+    "number_or_text",
+    "numbers",
     "set_configuration",
+    "set_value",
     "shown",
     "type_name",
 ]

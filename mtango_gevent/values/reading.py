@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy
 import tango
+from numpy.typing import NDArray
 from tango import CmdArgType
 
-from mtango_gevent.text import LATIN_1, UTF_8, read_text
+from mtango_gevent.text import LATIN_1, UTF_8, from_utf8, read_text
 from mtango_gevent.values.aliases import AttributeData
 from mtango_gevent.values.raw_input import shown
-from mtango_gevent.values.types import ARRAYS, each, tango_type
+from mtango_gevent.values.types import ARRAYS, as_bytes, each, tango_type
 
 
 def attribute_value(item: AttributeData, labels: Sequence[str] = (), encoding: str = LATIN_1) -> Any:
@@ -20,13 +21,59 @@ def attribute_value(item: AttributeData, labels: Sequence[str] = (), encoding: s
 
     labels: of an enumeration; a number without a label stays a number. encoding: of Tango's texts.
     """
-    scalar = item.data_format == tango.AttrDataFormat.SCALAR
     if item.value is None:
-        return None if scalar or item.quality == tango.AttrQuality.ATTR_INVALID else []
+        return None if _is_scalar(item) or item.quality == tango.AttrQuality.ATTR_INVALID else []
+    return _part_value(item, item.value, labels, encoding)
+
+
+def set_value(item: AttributeData, labels: Sequence[str] = (), encoding: str = LATIN_1) -> Any:
+    """Return the set value of a scalar, None if there is none. labels, encoding: as in attribute_value."""
+    if not _is_scalar(item) or item.w_value is None:
+        return None
+    return _part_value(item, item.w_value, labels, encoding)
+
+
+def _is_scalar(item: AttributeData) -> bool:
+    return item.data_format == tango.AttrDataFormat.SCALAR
+
+
+def _part_value(item: AttributeData, part: Any, labels: Sequence[str], encoding: str) -> Any:
     if item.type == CmdArgType.DevEnum:
-        return each(lambda number: _label(int(number), labels))(item.value)
+        return each(lambda number: _label(int(number), labels))(part)
     row = tango_type(item.type, _encoding_of(read_text(item, "name"), encoding))
-    return row.scalar(item.value) if scalar else row.array(item.value)
+    return row.scalar(part) if _is_scalar(item) else row.array(part)
+
+
+# Types whose values are numbers that JSON shows in another form.
+_NAMED = (CmdArgType.DevState, CmdArgType.DevEnum, CmdArgType.DevEncoded)
+
+
+def has_numbers(item: AttributeData, named: bool = True) -> bool:
+    """Return whether the values of an attribute are numbers. named: also states, enumerations and bytes."""
+    return tango_type(item.type).dtype is not None and (named or item.type not in _NAMED)
+
+
+def numbers(item: AttributeData) -> NDArray[numpy.generic]:
+    """Return the read part of an attribute that has numbers: little-endian, in C order; empty if there is no value.
+
+    States and enumerations are their numbers, a DevEncoded is its bytes.
+    """
+    dtype = numpy.dtype(tango_type(item.type).dtype).newbyteorder("<")
+    if item.value is None:
+        return numpy.empty((0, 0) if is_image(item) else 0, dtype)
+    if is_encoded(item):
+        return numpy.frombuffer(as_bytes(item.value[1]), dtype)
+    return numpy.asarray(item.value, dtype, order="C")
+
+
+def is_encoded(item: AttributeData) -> bool:
+    return item.type == CmdArgType.DevEncoded
+
+
+def encoded_format(item: AttributeData, encoding: str = LATIN_1) -> str:
+    """Return the format of a DevEncoded value. encoding: of Tango's texts."""
+    text = item.value[0] if item.value else ""
+    return from_utf8(text) if encoding == UTF_8 else text
 
 
 def brief_value(item: AttributeData, encoding: str, most: int = 100) -> str:

@@ -45,7 +45,8 @@ def each(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return convert_array
 
 
-def _double(value: float) -> float | str:
+def number_or_text(value: float) -> float | str:
+    """Return a number as it is if it is finite, else its text in JSON."""
     if math.isfinite(value):
         return value
     if math.isnan(value):
@@ -55,7 +56,7 @@ def _double(value: float) -> float | str:
 
 def _single(value: float) -> Any:
     """Convert a DevFloat with the digits of its type, as in arrays: 0.1 instead of 0.10000000149011612."""
-    return numpy.float32(value) if math.isfinite(value) else _double(value)
+    return numpy.float32(value) if math.isfinite(value) else number_or_text(value)
 
 
 def _integers(values: Any) -> Any:
@@ -72,7 +73,7 @@ def _floats(values: Any) -> Any:
         return [_floats(row) for row in values]
     numbers = list(values)  # NumPy's own numbers, which keep the digits of their type
     for index in numpy.flatnonzero(~numpy.isfinite(values)):
-        numbers[index] = _double(numbers[index])
+        numbers[index] = number_or_text(numbers[index])
     return numbers
 
 
@@ -80,13 +81,17 @@ def _state(value: Any) -> str:
     return str(DevState.values[int(value)])
 
 
+def as_bytes(data: Any) -> bytes:
+    """Return the data of a DevEncoded value."""
+    return data.encode("latin-1") if isinstance(data, str) else bytes(data)
+
+
 def _encoded(text: Callable[[Any], Any]) -> Callable[[Any], dict[str, str]]:
     """Return the conversion of DevEncoded values. text: the conversion of their formats."""
 
     def convert(value: tuple[str, Any]) -> dict[str, str]:
         encoding, data = value
-        raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
-        return {"encoded_format": text(encoding), "encoded_data": base64.b64encode(raw).decode("ascii")}
+        return {"encoded_format": text(encoding), "encoded_data": base64.b64encode(as_bytes(data)).decode("ascii")}
 
     return convert
 
@@ -95,17 +100,19 @@ def _encoded(text: Callable[[Any], Any]) -> Callable[[Any], dict[str, str]]:
 class TangoType:
     """A row: scalar and array render values as JSON; converter makes an element from a client's input.
 
-    array_type: the name of the type that commands have for arrays of these elements.
+    array_type: the name of the type that commands have for arrays of these elements; dtype: of an element as a number,
+    None for a text.
     """
 
     scalar: Callable[[Any], Any]
     array: Callable[[Any], Any]
     converter: Converter
     array_type: str = ""
+    dtype: type[numpy.generic] | None = None
 
 
 def _integer(dtype: type[numpy.integer], array_type: str) -> TangoType:
-    return TangoType(_unchanged, _integers, converters.Integer(dtype), array_type)
+    return TangoType(_unchanged, _integers, converters.Integer(dtype), array_type, dtype)
 
 
 def _numbers_and_texts(
@@ -123,10 +130,11 @@ def _rows(encoding: str) -> dict[str, TangoType]:
     text = _unchanged if encoding == LATIN_1 else from_utf8
     texts = _unchanged if encoding == LATIN_1 else each(from_utf8)
     encoded, string = _encoded(text), converters.Text(encoding)
-    long, double = converters.Integer(numpy.int32), converters.Float(numpy.float64)
+    long = converters.Integer(numpy.int32)
+    single, double = converters.Float(numpy.float32), converters.Float(numpy.float64)
     return {
         "DevVoid": TangoType(_nothing, _nothing, converters.Void()),
-        "DevBoolean": TangoType(_unchanged, _integers, converters.Boolean(), "DevVarBooleanArray"),
+        "DevBoolean": TangoType(_unchanged, _integers, converters.Boolean(), "DevVarBooleanArray", numpy.bool_),
         "DevUChar": _integer(numpy.uint8, "DevVarCharArray"),
         "DevShort": _integer(numpy.int16, "DevVarShortArray"),
         "DevUShort": _integer(numpy.uint16, "DevVarUShortArray"),
@@ -134,14 +142,16 @@ def _rows(encoding: str) -> dict[str, TangoType]:
         "DevULong": _integer(numpy.uint32, "DevVarULongArray"),
         "DevLong64": _integer(numpy.int64, "DevVarLong64Array"),
         "DevULong64": _integer(numpy.uint64, "DevVarULong64Array"),
-        "DevFloat": TangoType(_single, _floats, converters.Float(numpy.float32), "DevVarFloatArray"),
-        "DevDouble": TangoType(_double, _floats, double, "DevVarDoubleArray"),
+        "DevFloat": TangoType(_single, _floats, single, "DevVarFloatArray", numpy.float32),
+        "DevDouble": TangoType(number_or_text, _floats, double, "DevVarDoubleArray", numpy.float64),
         "DevString": TangoType(text, texts, string, "DevVarStringArray"),
         "ConstDevString": TangoType(text, texts, string),
-        "DevState": TangoType(_state, each(_state), converters.State(), "DevVarStateArray"),
+        "DevState": TangoType(_state, each(_state), converters.State(), "DevVarStateArray", numpy.uint32),
         # An attribute has labels for its numbers: see attribute_value and attribute_argument.
-        "DevEnum": TangoType(_unchanged, _integers, converters.Integer(numpy.int16, low=0)),
-        "DevEncoded": TangoType(encoded, each(encoded), converters.Encoded(encoding), "DevVarEncodedArray"),
+        "DevEnum": TangoType(_unchanged, _integers, converters.Integer(numpy.int16, low=0), dtype=numpy.int16),
+        "DevEncoded": TangoType(
+            encoded, each(encoded), converters.Encoded(encoding), "DevVarEncodedArray", numpy.uint8
+        ),
         "DevVarLongStringArray": _numbers_and_texts("lvalue", _integers, texts, long, string),
         "DevVarDoubleStringArray": _numbers_and_texts("dvalue", _floats, texts, double, string),
     }

@@ -35,6 +35,8 @@ def test_the_entry_point_has_mtango_pys_links_and_ours(client: TestApp) -> None:
         "active": [f"{url}/active/devices", f"{url}/active/attributes"],
         "config": f"{url}/config",
         "whoami": f"{url}/whoami",
+        "login": f"{url}/login",
+        "failures": f"{url}/failures",
         "version": f"mtango-gevent {__version__}",
     }
 

@@ -10,7 +10,8 @@ A test of the operator's page:
 `page_at` takes the options of a browser context: `color_scheme="dark"`, `viewport={"width": 360, "height": 640}`. At
 the end of the test it fails if a page has sent a request to another origin, has written to its console or has raised
 an error that was not expected. `check_accessibility(page)` fails for serious faults that axe-core finds.
-Playwright's calls wait for their condition, up to WAIT; Debian's chromium is the browser.
+Playwright's calls wait for their condition, up to WAIT, and so does `wait_for(page, "an expression of JavaScript")`.
+The browser is Debian's chromium.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from tests.live.conftest import Gateway, gateway, host_path, wait_until
 
 from .page_watch import PageWatch
 
-__all__ = ["PageAt", "PageWatch", "gateway", "host_path"]
+__all__ = ["PageAt", "PageWatch", "gateway", "host_path", "wait_for"]
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-headless-shell")
 
@@ -143,6 +144,11 @@ FLAGS = [
 WAIT = 30_000
 
 AXE = Path(__file__).parent / "axe-4.14.1.min.js"
+
+
+def wait_for(page: Page, expression: str) -> None:
+    """Wait until an expression is true in a page. The page's policy forbids the eval of `wait_for_function`."""
+    wait_until(lambda: page.evaluate(f"Boolean({expression})"), WAIT / 1000)
 
 
 class PageAt(Protocol):

@@ -50,8 +50,9 @@ class PageWatch:
         return [text for text in self._messages if not any(re.search(each, text) for each in self._expected)]
 
     def check(self) -> None:
-        found = {"requests to other origins": self.foreign(), "messages": self.unexpected()}
-        assert found == {"requests to other origins": [], "messages": []}
+        foreign = [f"to another origin: {request}" for request in self.foreign()]
+        found = "\n".join([*foreign, *self.unexpected()])
+        assert not found, found
 
 
 def _origin(url: str) -> str:

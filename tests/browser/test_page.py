@@ -30,7 +30,8 @@ def test_page_has_no_serious_fault(page_at: PageAt, check_accessibility: Callabl
     [
         ("console.log('planted')", "console, log: planted"),
         ("setTimeout(() => { throw new Error('planted') })", "error: Error: planted"),
-        ("fetch('http://elsewhere.example/').catch(() => {})", "GET http://elsewhere.example/"),
+        ("fetch('http://elsewhere.example/').catch(() => {})", "console, error: "),
+        ("void open('http://elsewhere.example/')", "GET http://elsewhere.example/"),
     ],
 )
 def test_watch_finds_what_a_page_must_not_do(page_at: PageAt, watch: PageWatch, script: str, found: str) -> None:

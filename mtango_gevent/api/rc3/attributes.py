@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from mtango_gevent.api import (
     attribute_configuration,
     failures,
     freshness,
+    media_types,
     pictures,
     query,
     reply,
@@ -83,20 +85,16 @@ def read_values(device: Device) -> Response:
 @access.needs("read", "attribute")
 def read_history(device: Device, attribute: str) -> Response:
     items = device.read_attribute_history(attribute)
-    return reply.collection(items, lambda item: value_shapes.shape_record(device, item, bare_value), request_started())
+    if media_types.prefers_csv():
+        return reply.part_of(items, lambda part, _: media_types.render_history(device, part), request_started())
+    shape = functools.partial(value_shapes.shape_record, device, bare=bare_value)
+    return reply.collection(items, shape, request_started(), "Accept")
 
 
 def answer_value(device: Device, item: AttributeData, began: float = freshness.LONG_AGO) -> Response:
-    """Answer a value in JSON, or an image as a picture if the client prefers that (`Accept`).
-
-    began: as in freshness.add_value_headers.
-    """
-    mimetype = pictures.wanted(item)
-    if not mimetype:
-        return answer_in_json(device, item, began)
-    response = freshness.add_value_headers(pictures.answer(item, mimetype), value_shapes.time_of(item), began)
-    response.headers["Vary"] = "Accept"
-    return response
+    """Answer a value in the media type that the client prefers. began: as in freshness.add_value_headers."""
+    content = media_types.negotiated(device, item)
+    return reply.rendered(content, began) if content else answer_in_json(device, item, began)
 
 
 def answer_in_json(device: Device, item: AttributeData, began: float = freshness.LONG_AGO) -> Response:

@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 def metadata(data: object) -> Response:
     """Return metadata, reduced by the parameter `filter`."""
-    return add_caching(reply.json(query.filtered(data)), config().metadata_max_age)
+    response = reply.json(query.filtered(data))
+    return add_caching(response, config().metadata_max_age, lambda: freshness.etag(response.get_data()))
 
 
 def value(data: JsonObject, began: float = freshness.LONG_AGO) -> Response:
@@ -30,34 +31,49 @@ def value(data: JsonObject, began: float = freshness.LONG_AGO) -> Response:
 def rendered(content: Rendered, began: float | None, status: int = 200) -> Response:
     """Return the response with this content. began: as in freshness.add_value_headers; None for metadata."""
     response = Response(content.body, status, headers=content.headers)
-    return add_caching(response, reply.left(content, began), content.reusable)
+    return add_caching(response, reply.left(content, began), (lambda: content.etag) if content.reusable else None)
 
 
-def listing(items: Sequence[T], shape: Callable[[T], JsonObject], began: float | None = None) -> Response:
+def listing(
+    items: Sequence[T], shape: Callable[[T], JsonObject], began: float | None = None, varies: str | None = None
+) -> Response:
     """Return the shapes of `items`, or those of the part that the parameter `range` asks for.
 
-    began: as in freshness.add_value_headers; None for metadata. Raises ApiError 416 for an impossible part.
+    began: as in freshness.add_value_headers; None for metadata. varies: as in reply.render.
+    """
+    in_turns = app_state().client.concurrency.in_turns
+
+    def render_items(selected: Sequence[T]) -> Rendered:
+        shapes = [shape(item) for item in in_turns(selected)]
+        return reply.render(
+            shapes, lambda all_keys: [query.filtered(each) for each in in_turns(all_keys)], varies=varies
+        )
+
+    return part_of(items, render_items, began)
+
+
+def part_of(items: Sequence[T], render_items: Callable[[Sequence[T]], Rendered], began: float | None) -> Response:
+    """Return what `render_items` makes of the items that the parameter `range` selects.
+
+    Raises ApiError 416 for an impossible part.
     """
     part = ranges.requested_part(len(items))
-    wanted, in_turns = items if part is None else items[part.start : part.stop], app_state().client.concurrency.in_turns
-    content = reply.render(
-        [shape(item) for item in in_turns(wanted)], lambda shapes: [query.filtered(each) for each in in_turns(shapes)]
-    )
+    content = render_items(items if part is None else items[part.start : part.stop])
     response = rendered(content, began, 200 if part is None else 206)
     response.headers.update(ranges.headers(part, len(items)))
     return response
 
 
-def add_caching(response: Response, left: float, reusable: bool = True) -> Response:
+def add_caching(response: Response, left: float, tag: Callable[[], str] | None) -> Response:
     """Add the caching headers to the response to a GET, and make it a 304 where the client has it already.
 
     left: seconds for which the response is fresh; browsers ask again for an older one, with its ETag.
-    reusable: whether it has an ETag, which a failure has not.
+    tag: returns its ETag; None for a failure, which has none.
     """
     if request.method not in ("GET", "HEAD"):
         return response
-    response.headers.update(_caching_headers(left, freshness.etag(response.get_data()) if reusable else None))
-    if reusable and _is_unchanged(response):
+    response.headers.update(_caching_headers(left, tag() if tag else None))
+    if tag and _is_unchanged(response):
         response.status_code = 304
         response.set_data(b"")
     return response

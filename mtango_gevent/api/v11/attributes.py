@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 
-from flask import Blueprint, Response, request
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
+from flask import Blueprint, Response
 
 from mtango_gevent.api import (
     access,
     attribute_configuration,
     attribute_writes,
     failures,
-    freshness,
+    media_types,
     pictures,
     query,
     reply,
     timestamps,
     value_shapes,
 )
+from mtango_gevent.api.media_types import Encoded
 from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.api.v11 import answers, ranges, urls
 from mtango_gevent.control.device import Device
-from mtango_gevent.errors import ApiError, BadRequest
+from mtango_gevent.errors import BadRequest
 from mtango_gevent.text import read_text
 from mtango_gevent.values import AttributeConfiguration, AttributeData, JsonObject
 
@@ -73,43 +71,31 @@ def _shape_attribute(device: Device, device_name: str, info: AttributeConfigurat
 @blueprint.get("/<attribute>/value")
 @access.needs("read", "attribute")
 def read_value(device: Device, attribute: str) -> Response:
-    """Answer a value in JSON, as text/plain or as a picture, whichever the client prefers."""
+    """Answer a value in the media type that the client prefers. A picture of a value that has none is 400."""
     reading = device.read_value(attribute)
-    item, response = reading.items, _in_other_format(device, reading.items)
-    if response is None:
-        return answers.rendered(render_value(device, item, query.filtered), reading.began)
-    time = freshness.last_modified(value_shapes.time_of(item))
-    response.headers.update({"Vary": "Accept", **({"Last-Modified": time} if time else {})})
-    return answers.add_caching(response, freshness.left_of_value(reading.began))
-
-
-def _in_other_format(device: Device, item: AttributeData) -> Response | None:
-    """Return a value as a picture or a text; None where the client prefers JSON.
-
-    Raises BadRequest where the client accepts pictures only, and the value cannot be one.
-    """
     try:
-        mimetype = pictures.wanted(item)
-    except ApiError as refusal:
+        content = media_types.negotiated(device, reading.items, FORMS)
+    except pictures.NoPicture as refusal:
         raise BadRequest(refusal.description) from None
-    if mimetype == "image/jpeg":
-        headers = {"Content-Type": mimetype, "Content-Disposition": "inline"}
-        return Response(str(pictures.java_image(item)), headers=headers)
-    if mimetype:
-        return pictures.answer(item, mimetype)
-    if not _prefers_text(request.headers.get("Accept", "")):
-        return None
-    return Response(reply.encode(value_shapes.bare_value(device, item)), mimetype="text/plain")
+    return answers.rendered(content or render_value(device, reading.items, query.filtered), reading.began)
 
 
-def prefers_json(accept: str) -> bool:
-    """Return whether an Accept header prefers JSON to all other formats of a value."""
-    return pictures.prefers_json(accept) and not _prefers_text(accept)
+def _text(device: Device, item: AttributeData) -> Encoded:
+    return Encoded(reply.encode(value_shapes.bare_value(device, item)), parameters="; charset=utf-8")
 
 
-@functools.lru_cache(maxsize=256)
-def _prefers_text(accept: str) -> bool:
-    return parse_accept_header(accept, MIMEAccept).best_match(["application/json", "text/plain"]) == "text/plain"
+def _data_url(_: Device, item: AttributeData) -> Encoded:
+    return Encoded(pictures.data_url(item).encode(), {"Content-Disposition": "inline"})
+
+
+# The media types of values besides JSON. Contract: v11, 5.
+FORMS = {"text/plain": _text, **media_types.FORMS, "image/jpeg": _data_url}
+
+
+def render_raw(media_type: str, device: Device, item: AttributeData) -> Rendered:
+    """Render a value for which nothing has set the unit of timestamps."""
+    timestamps.use_milliseconds()
+    return media_types.render(media_type, device, item)
 
 
 def render_value(device: Device, item: AttributeData, select: Callable[[JsonObject], object] | None = None) -> Rendered:
@@ -147,7 +133,11 @@ def read_values(device: Device) -> Response:
 @access.needs("read", "attribute")
 def read_history(device: Device, attribute: str) -> Response:
     items, owner = device.read_attribute_history(attribute), _owner(device)
-    return answers.listing(items, lambda item: {**owner, **value_shapes.shape_record(device, item)}, request_started())
+    if media_types.prefers_csv():
+        return answers.part_of(items, lambda part: media_types.render_history(device, part), request_started())
+    return answers.listing(
+        items, lambda item: {**owner, **value_shapes.shape_record(device, item)}, request_started(), "Accept"
+    )
 
 
 # --- writes ---

@@ -86,7 +86,7 @@ function Head({ device, info, state }) {
 function Status({ device }) {
   const record = useFollow(device, "Status"), text = String(record?.value ?? "");
   if (!record || record.errors) return null;
-  const mark = record.stale ? "device-status stale" : "device-status";
+  const mark = `device-status ${record.stale ? "old" : ""}`;
   if (text.length <= LONG_STATUS && !text.trim().includes("\n")) return html`<p class=${mark} dir="auto">${text}</p>`;
   return html`<details class=${mark}><summary dir="auto">${text.trim().split("\n")[0].slice(0, LONG_STATUS)}…</summary><${Text} text=${text} /></details>`;
 }

@@ -96,6 +96,7 @@ CASES = {
     "sys.show_config GET": _API,
     "sys.show_devices GET": _API,
     "sys.show_entry GET": _API,
+    "sys.show_failures GET": _API,
     "sys.show_statistics GET": _API,
     "sys.show_streams GET": _API,
 }
@@ -135,6 +136,8 @@ CASES |= {
 FREE = {
     "health.show_life GET",
     "health.show_readiness GET",
+    "login.exchange_code POST",
+    "login.show_ways GET",
     "pages.show_docs GET",
     "pages.show_file GET",
     "pages.show_home GET",
