@@ -50,7 +50,7 @@ function Marked({ device, names, onClear }) {
 function useVisible(ref) {
   const [isVisible, setVisible] = useState(false);
   useEffect(() => {
-    const observer = new IntersectionObserver(entries => setVisible(entries.at(-1).isIntersecting), { rootMargin: "200px" });
+    const observer = new IntersectionObserver(entries => setVisible(entries.at(-1).isIntersecting), { rootMargin: "200px", scrollMargin: "200px" });
     observer.observe(ref.current);
     return () => observer.disconnect();
   }, []);
@@ -76,7 +76,7 @@ function Row({ device, attribute: { name, info, errors }, isMarked, onMark }) {
     </div>
     <${Reading} ...${{ device, name, info, isVisible, latest, written }} />
     <div class="buttons">
-      ${isWritable && !isEdited && html`<${SetButton} ...${{ device, name, label, isVisible }} onClick=${() => setEdited(true)} />`}
+      ${isWritable && html`<${SetButton} ...${{ device, name, label, isVisible, isEdited }} onClick=${() => setEdited(true)} />`}
       ${(!isScalar || PLOTTED.test(info.data_type)) && html`<button aria-expanded=${isScalar ? undefined : isPlotted}
         onClick=${() => (isScalar ? plot(device, name) : setPlotted(!isPlotted))}>
         ${isScalar ? "Plot" : isPlotted ? "Hide" : "Show"}<span class="hidden"> ${label}</span></button>`}
@@ -90,12 +90,12 @@ function Row({ device, attribute: { name, info, errors }, isMarked, onMark }) {
 
 const plot = (device, name) => import("./plot.js").then(({ addToPlot }) => addToPlot(device, name));
 
-function SetButton({ device, name, label, isVisible, onClick }) {
+function SetButton({ device, name, label, isVisible, isEdited, onClick }) {
   const { readOnly } = session();
   const may = useMay("write", isVisible ? device : "", name);
   if (readOnly || !may) return null;
   if (!may.allowed) return html`<small class="muted" title=${may.reason}>may not write: <bdi>${may.reason}</bdi></small>`;
-  return html`<button class="set" onClick=${onClick}>Set<span class="hidden"> ${label}</span></button>`;
+  return html`<button class="set" hidden=${isEdited} onClick=${onClick}>Set<span class="hidden"> ${label}</span></button>`;
 }
 
 // --- the value ---
