@@ -50,7 +50,7 @@ class StaticFile:
         response = Response(self.compressed if is_compressed else self.content, mimetype=self.mimetype)
         if is_compressed:
             response.headers["Content-Encoding"] = "gzip"
-        response.headers |= {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
+        response.headers.update({"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"})
         response.set_etag(f"{self.etag}-gzip" if is_compressed else self.etag)
         response.make_conditional(request)
         return response
