@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
 from tests.conftest import DEMO_DEVICE
-from tests.live.conftest import COMMAND, Gateway, served
+from tests.live.conftest import COMMAND, served
 from tests.odd_devices import LONG, MARKUP, RIGHT_TO_LEFT
 
 from .conftest import PageAt, PageWatch, wait_for
@@ -40,11 +40,11 @@ def _lost(tango_system: EmbeddedTango) -> ServerProcess:
 
 
 @pytest.fixture
-def lost_server(_lost: ServerProcess) -> Iterator[ServerProcess]:
+def lost_server(_lost: ServerProcess) -> ServerProcess:
     """A server that a test may kill."""
     if not _lost.running:
         _lost.start()
-    yield _lost
+    return _lost
 
 
 @pytest.fixture
@@ -127,9 +127,22 @@ def test_link_selects_attributes(page_at: PageAt) -> None:
     page.get_by_role("button", name="Show all attributes").click()
     expect(row(page, "Position")).to_be_visible()
     row(page, "Position").get_by_role("checkbox").check()
+    expect(page.get_by_role("button", name="Plot 1 selected")).to_be_visible()
     page.get_by_role("button", name="Show only these").click()
     expect(page.locator("li.attribute")).to_have_count(1)
     assert page.url.endswith("?attr=position")
+
+
+def test_selection_becomes_a_plot_and_a_panel(page_at: PageAt) -> None:
+    page = device_page(page_at, MOTOR)
+    for label in ("Position", "Velocity"):
+        row(page, label).get_by_role("checkbox").check()
+    page.get_by_role("button", name="Plot 2 selected").click()
+    expect(page).to_have_url(re.compile(r"#/plot\?s=demo%2Fmotor%2F1%2Fposition&s=demo%2Fmotor%2F1%2Fvelocity"))
+    page.go_back()
+    row(page, "Position").get_by_role("checkbox").check()
+    page.get_by_role("button", name="Panel of 1 selected").click()
+    expect(page).to_have_url(re.compile(r"#/panel\?value=demo%2Fmotor%2F1%2Fposition"))
 
 
 def test_spectrum_and_image_are_shown_on_demand(page_at: PageAt) -> None:
@@ -463,12 +476,12 @@ def _tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"{name} is not reached by the Tab key")
 
 
+@pytest.mark.usefixtures("_markup")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", [SUPPLY, TYPES, MARKUP_DEVICE])
 def test_view_has_no_serious_fault(
     page_at: PageAt,
     check_accessibility: Callable[[Page], None],
-    _markup: ServerProcess,
     name: str,
     scheme: str,
 ) -> None:
@@ -480,8 +493,9 @@ def test_view_has_no_serious_fault(
     check_accessibility(page)
 
 
+@pytest.mark.usefixtures("_markup")
 @pytest.mark.parametrize("name", [MOTOR, TYPES, MARKUP_DEVICE])
-def test_view_fits_a_narrow_screen(page_at: PageAt, _markup: ServerProcess, name: str) -> None:
+def test_view_fits_a_narrow_screen(page_at: PageAt, name: str) -> None:
     page = device_page(page_at, name, viewport={"width": 360, "height": 800})
     expect(page.locator(".value").first).to_be_visible()
     assert page.evaluate("document.querySelector('main').scrollWidth") <= 360

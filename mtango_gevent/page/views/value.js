@@ -17,6 +17,18 @@ export function useFollow(device, attribute, active = true, options = {}) {
   return record;
 }
 
+/** Hook: whether an element is near the visible part of the page, and whether it has ever been. */
+export function useVisible(ref) {
+  const [[isVisible, wasVisible], setVisible] = useState([false, false]);
+  useEffect(() => {
+    const see = entries => setVisible(([, before]) => [entries.at(-1).isIntersecting, before || entries.at(-1).isIntersecting]);
+    const observer = new IntersectionObserver(see, { rootMargin: "200px", scrollMargin: "200px" });
+    observer.observe(ref.current);
+    return () => observer.disconnect();
+  }, []);
+  return [isVisible, wasVisible];
+}
+
 // --- how it is shown ---
 
 /** A text from a device. A long one is cut, and shown whole on demand. */
