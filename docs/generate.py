@@ -138,6 +138,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
 
 EXTRAS = {
     "auth": ("bcrypt and PyJWT", "the ways to authenticate `basic` and `bearer`"),
+    "docs": ("flask-swagger-ui", "Swagger UI at `/docs`"),
     "image": ("Pillow", "images as PNG and JPEG"),
     "mtango-py": (
         "google-re2",

@@ -1,9 +1,10 @@
-"""The operator's page with its static files, and the Swagger files with the address of this gateway in them."""
+"""The operator's page, the page of the API, their static files, and the Swagger files with this gateway's address."""
 
 from __future__ import annotations
 
 import re
 from importlib import resources
+from importlib.util import find_spec
 from urllib.parse import quote
 
 from flask import Blueprint, Response, render_template, request
@@ -21,13 +22,14 @@ blueprint.jinja_loader = PackageLoader("mtango_gevent", "page")  # pyright: igno
 
 SWAGGER = ("main", "rc3", "v11", "subscriptions", "sys")
 
+# The packages and folders of static files, by the first part of their URLs.
+_FOLDERS = {"page": ("mtango_gevent", "page"), "docs": ("flask_swagger_ui", "dist")}
+_HAS_SWAGGER_UI = find_spec("flask_swagger_ui") is not None
+
 # Pages load nothing from elsewhere, run no script in their markup, and are in no frame of another page.
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
-    ),
-    "Referrer-Policy": "same-origin",
-}
+_POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+# The stylesheet of Swagger UI contains its icons as data: URLs.
+_POLICY_OF_DOCS = f"{_POLICY}; img-src 'self' data:"
 
 # The addresses in the files, of which the gateway replaces the beginning.
 _WRITTEN_ADDRESS = re.compile("(?<=- url: )/tango(/rest)?")
@@ -36,38 +38,54 @@ _WRITTEN_ADDRESS = re.compile("(?<=- url: )/tango(/rest)?")
 @blueprint.after_request
 def add_headers(response: Response) -> Response:
     """Add the security headers of pages."""
-    response.headers.update(_HEADERS)
+    policy = _POLICY_OF_DOCS if request.endpoint == "pages.show_docs" else _POLICY
+    response.headers.update({"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"})
     return response
 
 
-# --- the operator's page: free, so that it can ask for a login; it has no secrets ---
+# --- pages and their static files: free, so that a page can ask for a login; they have no secrets ---
 
 
 @blueprint.get("/")
 @access.is_free
 def show_home() -> str:
-    root = quote(request.script_root)
-    assets = f"{root}/page/{_build().name}"
-    return render_template("index.html", version=__version__, base=_base(), assets=assets, root=root, swagger=SWAGGER)
+    return _render("index.html", base=_base())
 
 
-@blueprint.get("/page/<build>/<path:path>")
+@blueprint.get("/docs")
 @access.is_free
-def show_file(build: str, path: str) -> Response:
-    found = _build()
-    file = found.files.get(path) if build == found.name else None
+def show_docs() -> str:
+    swagger_ui = _url_of_files("docs") if _HAS_SWAGGER_UI else None
+    return _render("docs.html", swagger=SWAGGER, swagger_ui=swagger_ui)
+
+
+def _render(template: str, **variables: object) -> str:
+    """Render a template. Its variables are HTML paths: root of the gateway, assets of the operator's page."""
+    return render_template(
+        template, version=__version__, root=quote(request.script_root), assets=_url_of_files("page"), **variables
+    )
+
+
+def _url_of_files(key: str) -> str:
+    return f"{quote(request.script_root)}/{key}/{_build(key).name}"
+
+
+@blueprint.get("/<any(page, docs):key>/<build>/<path:path>")
+@access.is_free
+def show_file(key: str, build: str, path: str) -> Response:
+    found = _build(key) if key != "docs" or _HAS_SWAGGER_UI else None
+    file = found.files.get(path) if found and build == found.name else None
     if file is None:
         raise NotFound(f"no such file: {request.path}")
     return file.answer()
 
 
-def _build() -> Build:
-    """Return the files of the page, loaded by the first request for one of them."""
+def _build(key: str) -> Build:
+    """Return static files, which the first request for one of them loads."""
     state = app_state()
-    if "page" not in state.builds:
-        folder = resources.files("mtango_gevent") / "page"
-        state.builds["page"] = state.client.partitions.files.call("file", Build.load, folder)
-    return state.builds["page"]
+    if key not in state.builds:
+        state.builds[key] = state.client.partitions.files.call("file", Build.load, *_FOLDERS[key])
+    return state.builds[key]
 
 
 # --- the specifications ---

@@ -97,7 +97,7 @@ class RequestContext:
         self.began = time.perf_counter()
         self.tango_time = measure_calls()
         self.outcome, self.route, self.device = "ok", "none", "-"
-        self.error = ("", "")
+        self.error: tuple[str, str] = ("", "")
         self.identity = ANONYMOUS
         self.refusal: ApiError | None = None
         self.failure: Exception | None = None

@@ -9,6 +9,7 @@ import dataclasses
 import gzip
 import hashlib
 from collections.abc import Iterator, Mapping
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from flask import Response, request
@@ -49,7 +50,7 @@ class StaticFile:
         response = Response(self.compressed if is_compressed else self.content, mimetype=self.mimetype)
         if is_compressed:
             response.headers["Content-Encoding"] = "gzip"
-        response.headers |= {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
+        response.headers.update({"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"})
         response.set_etag(f"{self.etag}-gzip" if is_compressed else self.etag)
         response.make_conditional(request)
         return response
@@ -63,9 +64,9 @@ class Build:
     files: Mapping[str, StaticFile]
 
     @classmethod
-    def load(cls, folder: Traversable) -> Build:
-        """Read and compress the files of a folder and its subfolders. Call it in a thread."""
-        files = {path: StaticFile.read(file) for path, file in sorted(_walk(folder))}
+    def load(cls, package: str, folder: str) -> Build:
+        """Read and compress the files of a folder of a package. Call it in a thread."""
+        files = {path: StaticFile.read(file) for path, file in sorted(_walk(resources.files(package) / folder))}
         text = "".join(f"{path} {file.etag}\n" for path, file in files.items())
         return cls(hashlib.sha256(text.encode()).hexdigest()[:12], files)
 

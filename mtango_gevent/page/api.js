@@ -26,11 +26,11 @@ export class Failure extends Error {
 
 export const authorization = () => sessionStorage.getItem(KEY);
 
-/** Keep the value of the header Authorization until the tab is closed; null removes it. */
-export function setAuthorization(value) {
+/** Keep the value of the header Authorization until the tab is closed; null removes it. ofSameUser: it is a new token. */
+export function setAuthorization(value, { ofSameUser } = {}) {
   if (value) sessionStorage.setItem(KEY, value);
   else sessionStorage.removeItem(KEY);
-  for (const listener of changed) listener();
+  if (!ofSameUser) for (const listener of changed) listener();
 }
 
 /** Call back with the Failure of each 401. */
@@ -90,10 +90,10 @@ function urlOf(path) {
 }
 
 async function failureOf(response) {
-  const { errors } = await response.json().catch(() => ({}));
+  const answer = await response.json().catch(() => ({})), { errors } = answer;
   const description = `the gateway answered ${response.status} ${response.statusText}`;
   const given = errors?.length ? errors : [{ reason: `MTANGO_Http${response.status}`, description, severity: "ERR", origin: response.url }];
-  return new Failure(given, response.status, response.headers.get("X-Request-ID") ?? "");
+  return Object.assign(new Failure(given, response.status, response.headers.get("X-Request-ID") ?? ""), { answer });
 }
 
 // --- Tango hosts and devices ---

@@ -4,7 +4,7 @@ import { hosts } from "./api.js";
 import { useDevices } from "./devices.js";
 import { connect, connection, onConnection } from "./live.js";
 import { link, useRoute } from "./router.js";
-import { UserStatus } from "./session.js";
+import { UserStatus, ready } from "./session.js";
 import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/htm-preact-3.1.1.module.js";
 import { remember } from "./views/start.js";
 import { Tree } from "./views/tree.js";
@@ -42,9 +42,10 @@ function View({ route, tango, directory }) {
 }
 
 /** Return the Tango hosts, null until they are known, and why not. They are asked for again when the connection is there. */
-function useHosts() {
+function useHosts(mayRead) {
   const [state, setState] = useState({ hosts: null });
   useEffect(() => {
+    if (!mayRead) return;
     const ask = () => hosts().then((found) => setState({ hosts: found }), (failure) => setState({ hosts: null, failure }));
     ask();
     return onConnection(({ state: now }) => now !== "lost" && ask());
@@ -100,8 +101,8 @@ function ThemeSwitch() {
 
 // --- the page ---
 
-function App() {
-  const route = useRoute(), tango = useHosts(), directory = useDevices(tango.hosts), connected = useConnection();
+function App({ mayRead }) {
+  const route = useRoute(), tango = useHosts(mayRead), directory = useDevices(tango.hosts), connected = useConnection();
   const [shown, show] = useState(""); // the part that a narrow window shows in place of the view: "tree", "menu" or none
   const toggle = (part) => show(shown === part ? "" : part);
   const [name, ...others] = tango.hosts ?? [];
@@ -119,7 +120,7 @@ function App() {
         ${MENU.map(([view, label]) => html`<a href=${link(view)} aria-current=${route.view === view ? "page" : undefined}>${label}</a>`)}
         <a href=${docs}>API</a>
       </nav>
-      <span class="connection ${connected.state}" role="status" title=${title}>${text}</span>
+      ${mayRead && html`<span class="connection ${connected.state}" role="status" title=${title}>${text}</span>`}
       <${UserStatus} />
       <${ThemeSwitch} />
       <button class="narrow" aria-expanded=${shown === "menu"} aria-controls="menu" onClick=${() => toggle("menu")}>Menu</button>
@@ -132,5 +133,7 @@ function App() {
 }
 
 showTheme();
-render(html`<${App} />`, document.body);
-connect();
+ready.then((mayRead) => {
+  render(html`<${App} mayRead=${mayRead} />`, document.body);
+  if (mayRead) connect();
+});

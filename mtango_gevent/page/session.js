@@ -1,8 +1,8 @@
 // The user of the page: how users log in, credentials (in sessionStorage alone), and what the user may do.
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
-import { get, onUnauthorized, post, setAuthorization } from "./api.js";
+import { authorization, get, onUnauthorized, post, setAuthorization } from "./api.js";
 
-const AUTHORIZATION = "mtango.authorization", TOKENS = "mtango.tokens", FLOW = "mtango.flow";
+const TOKENS = "mtango.tokens", FLOW = "mtango.flow";
 const PAGE = location.origin + location.pathname;
 
 // methods: ways to log in; anonymousMayRead, readOnly: of the gateway; open: every client may do everything;
@@ -61,11 +61,17 @@ export function useMay(action, device, name, kind) {
 // --- log in and out ---
 
 /** Log in with a value of the header Authorization, and begin the page anew at `next`. Rejects with a Failure. */
-export async function logIn(authorization, next) {
-  await get("/sys/whoami", { authorization });
-  setAuthorization(authorization);
-  sessionStorage.removeItem(TOKENS);
-  restart(next);
+export async function logIn(value, next) {
+  busy = true;
+  try {
+    const { user } = await get("/sys/whoami", { authorization: value });
+    if (!user) throw new Error("The gateway does not take such credentials.");
+    sessionStorage.removeItem(TOKENS);
+    setAuthorization(value);
+    restart(next);
+  } finally {
+    busy = false;
+  }
 }
 
 /** Forget the credentials, and begin the page anew. */
@@ -74,6 +80,7 @@ export function logout() {
   restart(current.anonymousMayRead ? location.hash : "#/login");
 }
 
+// A new page has nothing of the user before it.
 function restart(hash) {
   history.replaceState(null, "", PAGE + (hash || "#/"));
   location.reload();
@@ -85,9 +92,8 @@ function forget() {
   sessionStorage.removeItem(TOKENS);
 }
 
-function goToLogin(why) {
-  if (location.hash.startsWith("#/login")) return;
-  location.hash = `#/login?${new URLSearchParams({ next: location.hash || "#/", why })}`;
+function goToLogin(why = "") {
+  if (!location.hash.startsWith("#/login")) location.hash = `#/login?${new URLSearchParams({ next: location.hash, why })}`;
 }
 
 // --- the provider: authorization code flow with PKCE; the gateway exchanges the code ---
@@ -128,8 +134,8 @@ async function returnFromProvider() {
 
 const tokens = () => JSON.parse(sessionStorage.getItem(TOKENS) || "{}");
 
-function keep({ access_token, refresh_token = tokens().refresh, expires_in = 60 }) {
-  setAuthorization(`Bearer ${access_token}`);
+function keep({ access_token, refresh_token = tokens().refresh, expires_in }) {
+  setAuthorization(`Bearer ${access_token}`, { ofSameUser: true });
   sessionStorage.setItem(TOKENS, JSON.stringify({ refresh: refresh_token, until: Date.now() + expires_in * 1000 }));
   renewInTime();
 }
@@ -157,6 +163,12 @@ async function renew() {
 
 // --- begin ---
 
+/** Ask for the ways to log in, and again until the provider has told its address. */
+export async function findWays() {
+  const { anonymous, read_only, ...ways } = await get("/sys/login");
+  change({ ...ways, anonymousMayRead: anonymous, readOnly: read_only });
+}
+
 async function findUser() {
   try {
     change({ ...(await get("/sys/whoami")), failure: null });
@@ -165,18 +177,22 @@ async function findUser() {
   }
 }
 
+const isLocked = () => !current.user && current.anonymousMayRead === false;
+
 /** Look after a request that was refused with 401: the token may have expired, or the password may have changed. */
 async function check(refusal) {
-  const hadCredentials = sessionStorage.getItem(AUTHORIZATION);
-  if (busy || (!hadCredentials && current.anonymousMayRead)) return;
+  const had = authorization();
+  if (busy || !(had || isLocked())) return;
   busy = true;
   try {
-    await findUser();
-    if (current.failure?.status === 401 && (await renew())) await findUser();
-    if (current.failure?.status === 401 || (!hadCredentials && current.anonymous)) {
-      forget();
-      goToLogin(hadCredentials ? refusal.message : "");
+    if (had) await findUser();
+    if (current.failure?.status === 401 && (await renew())) {
+      await findUser();
+      setAuthorization(authorization()); // so that the connection of live values begins anew
     }
+    if (current.failure?.status === 401) forget();
+    if (!authorization()) goToLogin(had ? refusal.message : "");
+    if (had && isLocked()) location.reload();
   } finally {
     busy = false;
   }
@@ -186,20 +202,22 @@ async function begin() {
   await returnFromProvider();
   renewInTime();
   try {
-    const { anonymous, read_only, ...login } = await get("/sys/login");
-    change({ ...login, anonymousMayRead: anonymous, readOnly: read_only });
+    await findWays();
+    if (authorization() || current.anonymousMayRead || current.methods.includes("trusted-header")) await findUser();
   } catch (failure) {
     change({ failure });
   }
-  await findUser();
   busy = false;
   change({ loading: false });
-  if (current.failure?.status === 401) check(current.failure);
+  if (current.failure?.status === 401) await check(current.failure);
+  if (isLocked()) goToLogin();
+  return !isLocked();
 }
 
 onUnauthorized(check);
+addEventListener("hashchange", () => { if (!current.loading && isLocked()) goToLogin(); });
 
-/** Promise that is resolved when the user is known; views may make requests before. */
+/** Promise of whether the client may read, when the user is known. */
 export const ready = begin();
 
 /** The user, log in or out, and "read-only", for the head of the page. */
@@ -209,6 +227,6 @@ export function UserStatus() {
   return html`
     ${readOnly && html`<span class="badge" title="The gateway refuses every write, command and change.">read-only</span>`}
     ${user && html`<a class="user" href="#/login" title="You and your groups">${user}</a>`}
-    ${user && canLogIn && html`<button onClick=${logout}>Log out</button>`}
-    ${!loading && !user && canLogIn && html`<a class="button" href="#/login">Log in</a>`}`;
+    ${user && canLogIn && html`<button class="log-out" onClick=${logout}>Log out</button>`}
+    ${!loading && !user && canLogIn && html`<a href="#/login">Log in</a>`}`;
 }

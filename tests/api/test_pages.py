@@ -14,6 +14,7 @@ from flask import Flask
 from webtest import TestApp
 
 from mtango_gevent import __version__, create_app
+from mtango_gevent.api import pages
 from mtango_gevent.config import Config
 
 PAGE = Path(str(resources.files("mtango_gevent") / "page"))
@@ -37,8 +38,9 @@ def test_page_names_the_api_and_its_static_files(client: TestApp) -> None:
         client.get(url, status=200)
 
 
-def test_page_has_no_script_and_no_style_in_its_markup(client: TestApp) -> None:
-    page = client.get("/").html
+@pytest.mark.parametrize("url", ["/", "/docs"])
+def test_page_has_no_script_and_no_style_in_its_markup(client: TestApp, url: str) -> None:
+    page = client.get(url).html
     assert all(script.has_attr("src") and not script.text for script in page.find_all("script"))
     assert not page.find_all("style")
     assert not [each for each in page.find_all(True) if {"style", "onload", "onclick"} & each.attrs.keys()]
@@ -62,9 +64,10 @@ def test_page_works_at_another_path(
     assert all(link["href"].startswith(f"{prefix}/") for link in page.find_all("a"))
 
 
-def test_page_without_scripts_leads_to_the_api(client: TestApp) -> None:
-    links = client.get("/").html.find("noscript").find_all("a")
-    assert len(links) > 5
+@pytest.mark.parametrize("url", ["/", "/docs"])
+def test_page_without_scripts_leads_to_the_api(client: TestApp, url: str) -> None:
+    links = client.get(url).html.find("body").find_all("a")
+    assert len(links) >= 3
     for link in links:
         assert client.get(link["href"]).status_int == 200
 
@@ -142,5 +145,35 @@ def test_every_module_that_is_imported_is_served(client: TestApp, assets: str) -
 
 def test_page_with_its_files_is_small(app: Flask, client: TestApp) -> None:
     sizes = {"index.html": len(gzip.compress(client.get("/").body))}
-    sizes |= {path: len(file.compressed) for path, file in app.extensions["mtango"].builds["page"].files.items()}
+    files = app.extensions["mtango"].builds["page"].files.items()
+    sizes |= {path: len(file.compressed) for path, file in files if path != "docs.js" and file.mimetype != "text/plain"}
     assert sum(sizes.values()) < LARGEST, sizes
+
+
+# --- the page of the API ---
+
+
+def test_page_of_the_api_loads_swagger_ui(client: TestApp) -> None:
+    page = client.get("/docs")
+    loaded = [script["src"] for script in page.html.find_all("script")]
+    assert [url.rpartition("/")[2] for url in loaded] == [
+        "swagger-ui-bundle.js",
+        "swagger-ui-standalone-preset.js",
+        "docs.js",
+    ]
+    for url in [*loaded, *(link["href"] for link in page.html.find_all("link"))]:
+        assert client.get(url, status=200).headers["Cache-Control"].endswith("immutable")
+    assert "img-src 'self' data:" in page.headers["Content-Security-Policy"]
+    assert "data:" not in client.get("/").headers["Content-Security-Policy"]
+
+
+def test_page_of_the_api_says_that_swagger_ui_is_not_installed(
+    client: TestApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = client.get("/docs").html.find("script")["src"]
+    monkeypatch.setattr(pages, "_HAS_SWAGGER_UI", False)
+    page = client.get("/docs")
+    assert "pip install 'mtango-gevent[docs]'" in page.html.text
+    assert not page.html.find_all("script")
+    assert {link.text for link in page.html.find_all("a")} == set(pages.SWAGGER)
+    client.get(url, status=404)

@@ -63,7 +63,7 @@ function Row({ device, attribute: { name, info, errors }, isMarked, onMark }) {
   const [written, setWritten] = useState();
   const label = setting(info?.label) || name;
   if (!info) return html`<li class="attribute" ref=${ref}><bdi>${name}</bdi> <${ShowFailure} failure=${{ errors }} /></li>`;
-  const isScalar = info.data_format == "SCALAR", isWritable = info.writable != "READ";
+  const isScalar = info.data_format == "SCALAR" && info.data_type != "DevEncoded", isWritable = info.writable != "READ";
   const close = () => {
     setEdited(false);
     setTimeout(() => ref.current?.querySelector(".set")?.focus());
@@ -77,13 +77,13 @@ function Row({ device, attribute: { name, info, errors }, isMarked, onMark }) {
     <${Reading} ...${{ device, name, info, isVisible, latest, written }} />
     <div class="buttons">
       ${isWritable && !isEdited && html`<${SetButton} ...${{ device, name, label, isVisible }} onClick=${() => setEdited(true)} />`}
-      ${PLOTTED.test(info.data_type) && html`<button aria-expanded=${isScalar ? undefined : isPlotted}
+      ${(!isScalar || PLOTTED.test(info.data_type)) && html`<button aria-expanded=${isScalar ? undefined : isPlotted}
         onClick=${() => (isScalar ? plot(device, name) : setPlotted(!isPlotted))}>
         ${isScalar ? "Plot" : isPlotted ? "Hide" : "Show"}<span class="hidden"> ${label}</span></button>`}
       <button class="plain" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>Details<span class="hidden"> of ${label}</span></button>
     </div>
     ${isEdited && html`<${Editor} ...${{ device, name, info, label, latest, close }} onWritten=${setWritten} />`}
-    ${isPlotted && html`<${Picture} device=${device} attribute=${name} format=${info.data_format} />`}
+    ${isPlotted && html`<${Picture} device=${device} attribute=${name} info=${info} />`}
     ${isOpen && html`<${Details} info=${info} />`}
   </li>`;
 }
@@ -102,18 +102,19 @@ function SetButton({ device, name, label, isVisible, onClick }) {
 
 function Reading({ device, name, info, isVisible, latest, written }) {
   const isImage = info.data_format == "IMAGE", isScalar = info.data_format == "SCALAR";
-  const record = useFollow(device, name, isVisible && !isImage, isScalar ? {} : { maxHz: 2, binary: true });
+  const record = useFollow(device, name, isVisible && !isImage, isScalar ? {} : { maxHz: 2, binary: !/64|Boolean/.test(info.data_type) });
   latest.current = record;
   if (isImage) return html`<div class="reading muted">up to ${info.max_dim_x} × ${info.max_dim_y}</div>`;
   if (!record) return html`<div class="reading muted">…</div>`;
   const configuration = record.configuration ?? info, { value, errors } = record;
+  const isStale = record.stale && (value !== undefined || !errors || explain(errors));
   const setValue = written && !(record.time > written.time) ? written.value : record.set_value;
-  return html`<div class=${`reading ${record.stale ? "stale" : ""}`}>
+  return html`<div class=${`reading ${isStale ? "old" : ""}`}>
     ${value !== undefined && html`<span class=${`value ${qualityClass(record.quality)}`}>
       ${isScalar ? html`<${Value} value=${value} configuration=${configuration} />` : html`<${Text} text=${formatValue(value, configuration)} />`}</span>
       ${unitOf(configuration) && html` <span class="unit"><bdi>${unitOf(configuration)}</bdi></span>`}`}
     ${value !== undefined && record.quality != "ATTR_VALID" && html` <span class=${`quality ${qualityClass(record.quality)}`}>${qualityText(record.quality)}</span>`}
-    ${record.stale && html` <span class="stale-mark">stale</span>`}
+    ${isStale && html` <span class="stale-mark">stale</span>`}
     ${errors && html` <${Trouble} errors=${errors} />`}
     <${Age} time=${record.time} />
     ${isScalar && info.writable != "READ" && setValue != null && html`<span class="set-value">set <bdi>${formatValue(setValue, configuration)}</bdi></span>`}
@@ -138,21 +139,14 @@ function Age({ time }) {
   return html` <time class="age" datetime=${new Date(time).toISOString()} title="Time of the value, which is sent when it changes: ${new Date(time).toLocaleString()}">${age(time, now)}</time>`;
 }
 
-const PICTURES = { SPECTRUM: ["spectrum", "SpectrumValue"], IMAGE: ["image", "ImageValue"] };
-
-/** A spectrum as a plot or an image as a picture; as a table where that is not possible. */
-function Picture({ device, attribute, format }) {
+/** A spectrum as a plot, or an image as a picture. */
+function Picture({ device, attribute, info }) {
   const [Component, setComponent] = useState();
   useEffect(() => {
-    const [module, name] = PICTURES[format];
-    import(`./${module}.js`).then(found => setComponent(() => found[name]), () => setComponent(() => Table));
+    const loaded = info.data_format == "SPECTRUM" ? import("./spectrum.js") : import("./image.js");
+    loaded.then(({ SpectrumValue, ImageValue }) => setComponent(() => SpectrumValue ?? ImageValue));
   }, []);
-  return html`<div class="picture">${Component && html`<${Component} device=${device} attribute=${attribute} />`}</div>`;
-}
-
-function Table({ device, attribute }) {
-  const record = useFollow(device, attribute, true, { maxHz: 1, binary: true });
-  return record?.value === undefined ? null : html`<${Value} value=${record.value} configuration=${record.configuration} />`;
+  return html`<div class="opened">${Component && html`<${Component} device=${device} attribute=${attribute} />`}</div>`;
 }
 
 // --- details ---
@@ -215,7 +209,7 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
       setBusy(false);
     }
   };
-  return html`<form class="editor" ref=${form} noValidate onSubmit=${write} onKeyDown=${event => (event.key == "Escape" ? close() : submitOnEnter(event))}>
+  return html`<form class="entry" ref=${form} noValidate onSubmit=${write} onKeyDown=${event => (event.key == "Escape" ? close() : submitOnEnter(event))}>
     <${Field} field=${field} id=${id} value=${begin} what="New value of ${label}" />
     ${unitOf(described) && html`<bdi>${unitOf(described)}</bdi>`}
     <button class="primary" disabled=${isBusy}>${isBusy ? "Writing…" : "Write"}</button>

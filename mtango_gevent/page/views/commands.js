@@ -46,7 +46,7 @@ function Command({ device, name, info }) {
     }
   };
   const isOffered = !readOnly && may?.allowed;
-  return html`<li><form class="command" ref=${form} noValidate onSubmit=${run} onKeyDown=${submitOnEnter}>
+  return html`<li><form class=${`command ${field.kind == "none" ? "" : "with-argument"}`} ref=${form} noValidate onSubmit=${run} onKeyDown=${submitOnEnter}>
     <b><bdi>${name}</bdi></b>
     ${isOffered && html`<${Field} field=${field} id=${id} what="Argument of ${name}" /><button class=${field.kind == "none" ? "" : "primary"} disabled=${isRunning}>
       ${isRunning ? html`<${Running} />` : "Run"}<span class="hidden"> ${name}</span></button>`}
@@ -62,7 +62,7 @@ function Command({ device, name, info }) {
 
 function Types({ info }) {
   const described = [["in", info.in_type, info.in_type_desc], ["out", info.out_type, info.out_type_desc]].filter(([, type]) => type != "DevVoid");
-  return html`<small class="muted">${described.map(([way, type, text]) => html`<span>${way}: ${type}${UNDESCRIBED.test(text) ? "" : html`, <bdi>${text}</bdi>`}</span> `)}</small>`;
+  return described.map(([way, type, text]) => html`<small class="muted">${way}: ${type}${UNDESCRIBED.test(text) ? "" : html`, <bdi>${text}</bdi>`}</small>`);
 }
 
 /** How long a command has been running. */

@@ -22,8 +22,9 @@ export function useFollow(device, attribute, active = true, options = {}) {
 /** A text from a device. A long one is cut, and shown whole on demand. */
 export function Text({ text }) {
   const [whole, setWhole] = useState(false);
+  if (!text) return html`<span class="muted">empty</span>`;
   if (text.length <= MOST_CHARACTERS) return html`<bdi class="text">${text}</bdi>`;
-  return html`${whole ? html`<pre class="whole" dir="auto" tabindex="0">${text}</pre>` : html`<bdi class="text">${text.slice(0, MOST_CHARACTERS)}…</bdi>`}
+  return html`${whole ? html`<pre class="full-text" dir="auto" tabindex="0">${text}</pre>` : html`<bdi class="text">${text.slice(0, MOST_CHARACTERS)}…</bdi>`}
     <button class="small" onClick=${() => setWhole(!whole)}>
       ${whole ? "Show less" : `Show all ${text.length.toLocaleString("en")} characters`}</button>`;
 }
@@ -36,7 +37,7 @@ function List({ items, configuration, name }) {
   const shown = (part) => Array.from(part, item => Array.isArray(item) ? item.join(", ") : formatValue(item, configuration));
   if (!items.length) return html`<span class="muted">empty</span>`;
   return html`<div class="list">
-    ${whole ? html`<pre class="whole" dir="auto" tabindex="0">${shown(items).join("\n")}</pre>`
+    ${whole ? html`<pre class="full-text" dir="auto" tabindex="0">${shown(items).join("\n")}</pre>`
     : html`<table><thead><tr><th>#</th><th>${name ?? "value"}</th></tr></thead><tbody>
       ${shown(items.slice(0, MOST_ITEMS)).map((text, index) => html`<tr><td>${index}</td><td><${Text} text=${text} /></td></tr>`)}
     </tbody></table>`}
@@ -96,7 +97,7 @@ export function Field({ field, id, value, what }) {
       <label>data in base64 <textarea name="data" rows="2" defaultValue=${value?.encoded_data} /></label>`;
   }
   if (dimensions) {
-    return html`<textarea ...${labelled} rows="4" defaultValue=${listText(value, dimensions, kind)} placeholder=${HINTS[dimensions]}
+    return html`<textarea ...${labelled} rows="2" defaultValue=${listText(value, dimensions, kind)} placeholder=${HINTS[dimensions]}
       title=${HINTS[dimensions]} />`;
   }
   if (kind == "boolean") return html`<label class="switch"><input type="checkbox" role="switch" ...${labelled} defaultChecked=${value === true} /> true</label>`;
@@ -116,19 +117,22 @@ function listText(value, dimensions, kind) {
 }
 
 const lines = text => (text == "" ? [] : text.replace(/\n$/, "").split("\n"));
-const rowOf = text => (text.startsWith("[") ? JSON.parse(text) : text.split(",").map(each => each.trim()));
+const rowOf = text => (text.startsWith("[") ? JSON.parse(text) : text.split(",").map(each => exact(each.trim())));
 const words = text => text.split(/[\s,]+/).filter(Boolean);
 
-/** Returns what was entered, for JSON. Numbers stay texts, as those of 64 bits have more digits than JavaScript's. */
-export function readField(form, { type, kind, dimensions }) {
+/** A number for JSON: a text where JavaScript's number has other digits, as with integers of 64 bits. */
+const exact = text => (String(Number(text)) == text && isFinite(text) ? Number(text) : text);
+
+/** Returns what was entered, for JSON. */
+export function readField(form, { type, kind, dimensions, labels }) {
   const { value, numbers, texts, format, data } = form.elements;
   if (kind == "none") return undefined;
   if (kind == "encoded") return { encoded_format: format.value, encoded_data: data.value.replace(/\s/g, "") };
-  if (kind == "pair") return { [/Double/.test(type) ? "dvalue" : "lvalue"]: words(numbers.value), svalue: lines(texts.value) };
+  if (kind == "pair") return { [/Double/.test(type) ? "dvalue" : "lvalue"]: words(numbers.value).map(exact), svalue: lines(texts.value) };
   if (dimensions == 2) return lines(value.value).map(rowOf);
-  if (dimensions) return kind == "text" || kind == "enum" ? lines(value.value) : words(value.value);
+  if (dimensions) return kind == "text" || kind == "enum" ? lines(value.value) : words(value.value).map(exact);
   if (kind == "boolean") return value.checked;
-  return value.value;
+  return kind == "number" || (kind == "enum" && !labels.length) ? exact(value.value) : value.value;
 }
 
 /** Returns whether something can be read; otherwise the browser tells the user what is missing. */

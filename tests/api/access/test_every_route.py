@@ -138,6 +138,7 @@ FREE = {
     "health.show_readiness GET",
     "login.exchange_code POST",
     "login.show_ways GET",
+    "pages.show_docs GET",
     "pages.show_file GET",
     "pages.show_home GET",
     "sys.show_user GET",
