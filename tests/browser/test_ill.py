@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -42,7 +42,7 @@ class Ill(NamedTuple):
 def ill(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ill]:
     command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "ill"]
     server = tango_system.add_server(command, "Slow/ill", {DEVICE: "Slow"})
-    settings = {"MTANGO_WORKERS": "2", "MTANGO_CALL_DEADLINE": "1", "MTANGO_TANGO_TIMEOUT": "0.8"}
+    settings: dict[str, Any] = {"MTANGO_WORKERS": "2", "MTANGO_CALL_DEADLINE": "1", "MTANGO_TANGO_TIMEOUT": "0.8"}
     with served(COMMAND, tmp_path_factory.mktemp("ill") / "log", **settings) as gateway:
         host = tango_system.tango_host.replace(":", "/")
         yield Ill(gateway, server, f"/rc3/hosts/{host}/devices/{DEVICE}")
@@ -74,6 +74,7 @@ def test_all_is_well_where_nothing_is_ill(
         expect(page.get_by_text("All is well.")).to_be_visible()
         expect(page.get_by_role("region", name="Workers").get_by_role("row")).to_have_count(2)
         expect(page.get_by_text("Requests per second")).to_be_visible()
+        assert 0 < gateway.get("/sys/stats")["hub"]["lag"] < 10  # type: ignore[index]
         check_accessibility(page)
 
 
@@ -84,7 +85,7 @@ def test_device_that_hangs_has_an_open_circuit(
     well.ask("commands/TakeSeconds", "PUT", "20")
     for _ in range(8):  # of two workers one has three of them
         well.ask("attributes/slow/value")
-    troubles(page, "The circuit is open")
+    troubles(page, "The circuit has been open")
     expect(page.get_by_label("What is ill").get_by_role("link", name=DEVICE).first).to_be_visible()
     check_accessibility(page)
 
