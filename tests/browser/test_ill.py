@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
 from tests.api.access.conftest import DENY_ALL
-from tests.live.conftest import COMMAND, Gateway, served
+from tests.live.conftest import COMMAND, Gateway, served, wait_until
 
 from .conftest import PageAt, PageWatch
 
@@ -52,8 +52,12 @@ def ill(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def well(ill: Ill) -> Iterator[Ill]:
+    """With a device that answers, and closed circuits in both workers."""
+    ill.gateway.clean()
+    wait_until(lambda: all("value" in ill.gateway.get(f"{ill.base}/attributes/life/value") for _ in range(4)))  # type: ignore[operator]
     yield ill
     ill.server.thaw()
+    ill.server.stop()
     ill.server.start()
 
 
