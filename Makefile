@@ -27,7 +27,7 @@ SECONDS ?= 2
 OUT ?= build/bench
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run test test-all test-pipes test-lowest fuzz soak bench bench-streams lint docs clean
+.PHONY: run test test-all test-pipes test-lowest fuzz soak bench bench-streams lint docs picture clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/mtango-gevent demo $(ARGS)
@@ -71,6 +71,10 @@ lint: $(VENV)/installed-dev
 docs: $(VENV)/installed-dev
 	PYTHONPATH=. $(VENV)/bin/cog -r -P -I docs -p "import generate" docs/reference/*.md docs/how-to/*.md swagger/*.yml
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
+# The picture of README; needs Debian's chromium.
+picture: $(VENV)/installed-dev
+	$(VENV)/bin/python docs/picture.py
 
 clean:
 	rm -rf $(VENV) $(PIPES) $(LOWEST) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -14,6 +14,7 @@ AUTH = [
     "bcrypt>=4,<6",  # passwords of `basic`
     "pyjwt[crypto]>=2.9,!=2.10.0,<3",  # tokens of `bearer`
 ]
+DOCS = ["flask-swagger-ui>=5.21,<6"]  # Swagger UI at /docs
 IMAGE = ["pillow>=10,<14"]
 REDIS = ["redis>=5,<9"]  # subscriptions of gateways on several machines: MTANGO_STORE
 MTANGO_PY = ["google-re2>=1.1,<2"]  # regular expressions of clients in linear time: domain=, family=, member=
@@ -28,7 +29,7 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["mtango_gevent", "mtango_gevent.*"]),
     # gunicorn.conf.py and swagger are symbolic links in the package to the files in the root of the checkout.
-    package_data={"mtango_gevent": ["gunicorn.conf.py", "swagger/*.yml", "templates/*.html", "py.typed"]},
+    package_data={"mtango_gevent": ["gunicorn.conf.py", "swagger/*.yml", "page/**/*", "py.typed"]},
     data_files=[("share/mtango-gevent", ["gunicorn.conf.py", "wsgi.py"])],  # for deploy/
     python_requires=">=3.10",
     install_requires=[
@@ -50,12 +51,14 @@ setup(
         "pipes": ["pytango<10.1"],  # the last that has pipes
         "auth": AUTH,
         "demo": DEMO,
+        "docs": DOCS,
         "image": IMAGE,
         "mtango-py": MTANGO_PY,
         "redis": REDIS,
         "dev": [
             *AUTH,
             *DEMO,
+            *DOCS,
             *IMAGE,
             *MTANGO_PY,
             *REDIS,

@@ -43,7 +43,8 @@ REASONS: dict[str, tuple[str | None, str]] = {
     ),
     "MTANGO_TooManyAttempts": (
         "429",
-        "Too many wrong passwords of the user or address. `Retry-After` says when the next attempt is allowed.",
+        "Too many wrong passwords, or refused logins, of the user or address. `Retry-After` says when the next attempt"
+        " is allowed.",
     ),
     "MTANGO_Forbidden": ("403", "The user may not do this. The text says why."),
     "MTANGO_CrossSite": (
@@ -72,6 +73,11 @@ REASONS: dict[str, tuple[str | None, str]] = {
     "MTANGO_KeysUnavailable": (
         "503",
         "The keys that verify the token cannot be fetched from its issuer. The log of the gateway says why.",
+    ),
+    "MTANGO_LoginRefused": ("400", "The provider refuses the code or the refresh token of a login. The text says why."),
+    "MTANGO_LoginUnavailable": (
+        "503",
+        "The provider of the login cannot be asked. The log of the gateway says why.",
     ),
     "MTANGO_AccessUnavailable": (
         "503",
@@ -132,6 +138,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
 
 EXTRAS = {
     "auth": ("bcrypt and PyJWT", "the ways to authenticate `basic` and `bearer`"),
+    "docs": ("flask-swagger-ui", "Swagger UI at `/docs`"),
     "image": ("Pillow", "images as PNG and JPEG"),
     "mtango-py": (
         "google-re2",

@@ -33,7 +33,8 @@ def create_app(config: Config | None = None) -> Flask:
     subscriptions = api.SubscriptionStore(config, client)
     access, audit = api.AccessControl(config, client, subscriptions.secret), api.Audit(config, client)
     tango_access = TangoAccessControl(client) if config.tango_access_control else None
-    state = app.extensions["mtango"] = api.AppState(config, client, access, audit, subscriptions, tango_access)
+    failed = api.FailedRequests(client)
+    state = app.extensions["mtango"] = api.AppState(config, client, access, audit, subscriptions, failed, tango_access)
     api.register(app, state)
     if config.trusted_proxies:
         hops = config.trusted_proxies

@@ -223,14 +223,14 @@ def _figures(families: Iterable[Metric], in_progress: int, before: Iterable[Metr
 
 
 def grouped(figures: Mapping[str, float]) -> dict[str, Any]:
-    """Return the figure `a.b` as b within a; whole numbers, but for times in seconds."""
+    """Return the figure `a.b` as b within a; whole numbers, but for times and lags in seconds."""
     found: dict[str, Any] = {}
     for name, value in figures.items():
         *groups, key = name.split(".")
         holder = found
         for group in groups:
             holder = holder.setdefault(group, {})
-        holder[key] = value if key.endswith("_time") else int(value)
+        holder[key] = value if key.endswith(("_time", "lag")) else int(value)
     return found
 
 

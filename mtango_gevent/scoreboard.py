@@ -1,7 +1,7 @@
 """The scoreboard: what the workers of a gateway know of each other besides their metrics.
 
 Each worker has a slot: its process id, its start, the clears of caches that it has applied, the status of its devices
-and streams.
+and streams, its last failed requests.
 The slots are memory that the workers inherit. Each has one writer, so there is no lock that a killed worker could hold.
 Under other WSGI servers than gunicorn each process has a scoreboard of its own.
 """
@@ -23,7 +23,7 @@ from typing import Any
 
 import orjson
 
-DeviceStatus = StreamStatus = dict[str, Any]
+DeviceStatus = StreamStatus = FailedRequest = dict[str, Any]
 
 CACHES = ("devices", "attributes")
 
@@ -62,6 +62,7 @@ class Scoreboard:
         self._slots = range(1, 1 + workers)
         self.devices: list[DeviceStatus] = []  # the status of devices, without a folder
         self.streams: list[StreamStatus] = []
+        self.failures: list[FailedRequest] = []
 
     @property
     def started(self) -> float:
@@ -137,6 +138,11 @@ class Scoreboard:
         rows = self._read("streams") if self.folder else self.streams
         return sorted(rows, key=lambda row: row["since"])
 
+    def read_failures(self) -> list[FailedRequest]:
+        """Return a row for each of the last failed requests, the newest first. Reads files."""
+        rows = self._read("failures") if self.folder else self.failures
+        return sorted(rows, key=lambda row: -row["time"])
+
     def _read(self, what: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for path in self.folder.glob(f"{what}_*.json") if self.folder else ():
@@ -200,6 +206,13 @@ class WorkerSlot:
             return
         self._write("streams", rows, self.scoreboard.folder)
 
+    def write_failures(self, rows: list[FailedRequest]) -> None:
+        """Publish the last failed requests of this worker. They outlive it, until the next one in its slot has some."""
+        if self.scoreboard.folder is None:
+            self.scoreboard.failures = rows
+            return
+        self._write("failures", rows, self.scoreboard.folder)
+
     def _write(self, what: str, rows: list[dict[str, Any]], folder: Path) -> None:
         path = folder / f"{what}_{self.number}.json"
         new = path.with_suffix(".new")
@@ -219,7 +232,8 @@ def merged(rows: Iterable[Mapping[str, Any]]) -> list[DeviceStatus]:
 def _both(one: DeviceStatus, other: Mapping[str, Any]) -> DeviceStatus:
     worse, better = sorted((one, other), key=lambda row: -_CIRCUITS.index(row["state"]))
     later = max(one, other, key=lambda row: row["last_error_time"] or 0)
-    sums = {key: one[key] + other[key] for key in ("in_flight", "waiting", "calls", "seconds", "timeouts")}
+    counts = ("in_flight", "waiting", "calls", "seconds", "failures", "timeouts")
+    sums = {key: one[key] + other[key] for key in counts}
     return {**better, **worse, **sums, **{key: later[key] for key in ("last_error", "last_error_time")}}
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import http.server
+import secrets
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import jwt
 import orjson
@@ -17,6 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 AUDIENCE = "mtango"
+
+# The client id of the operator's page.
+CLIENT = "mtango-page"
 
 _CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
 
@@ -61,6 +67,8 @@ class Provider:
 
     delay: seconds before each answer; answers: by path, (status, headers, body) in place of the right ones.
     asked: the paths of all requests, in their order.
+    lifetime: seconds of the tokens of a login; a login succeeds at once, for the user of `claims`.
+    redirect_uris: the registered ones, empty for any; codes: the requests of logins whose code was not exchanged yet.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -69,6 +77,10 @@ class Provider:
         self.delay = 0.0
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.asked: list[str] = []
+        self.lifetime = 600.0
+        self.redirect_uris: set[str] = set()
+        self.codes: dict[str, dict[str, str]] = {}
+        self.refresh_tokens: set[str] = set()
         self._port = 0
         self._server: http.server.ThreadingHTTPServer | None = None
 
@@ -82,6 +94,10 @@ class Provider:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 provider.answer(self)
+
+            def do_POST(self) -> None:
+                form = self.rfile.read(int(self.headers["Content-Length"])).decode("ascii")
+                provider.answer(self, {name: values[0] for name, values in parse_qs(form).items()})
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -98,10 +114,11 @@ class Provider:
             self._server.server_close()
             self._server = None
 
-    def answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+    def answer(self, request: http.server.BaseHTTPRequestHandler, form: dict[str, str] | None = None) -> None:
+        """form: of a POST."""
         self.asked.append(request.path)
         time.sleep(self.delay)
-        status, headers, body = self.answers.get(request.path) or (200, {}, orjson.dumps(self.document(request.path)))
+        status, headers, body = self.answers.get(request.path) or self._answer(request.path, form)
         with contextlib.suppress(ConnectionError):
             request.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -109,9 +126,46 @@ class Provider:
             request.end_headers()
             request.wfile.write(body)
 
+    def _answer(self, path: str, form: dict[str, str] | None) -> tuple[int, dict[str, str], bytes]:
+        if path.startswith("/realms/test/auth?"):
+            return 302, {"Location": self.authorize(dict(parse_qsl(urlsplit(path).query)))}, b""
+        if form is not None:
+            answer = self.exchange(form)
+            return 400 if "error" in answer else 200, {"Content-Type": "application/json"}, orjson.dumps(answer)
+        return 200, {}, orjson.dumps(self.document(path))
+
+    def authorize(self, asked: dict[str, str]) -> str:
+        """Log the user in at once, and return the URL of the page with a code."""
+        assert (asked["response_type"], asked["client_id"]) == ("code", CLIENT)
+        assert asked["code_challenge_method"] == "S256"
+        assert not self.redirect_uris or asked["redirect_uri"] in self.redirect_uris
+        code = secrets.token_urlsafe()
+        self.codes[code] = asked
+        return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+
+    def exchange(self, form: dict[str, str]) -> dict[str, Any]:
+        """Return the answer of the token endpoint; `error` where it refuses."""
+        if form.get("client_id") != CLIENT:
+            return {"error": "unauthorized_client", "error_description": "Unknown client"}
+        if form.get("grant_type") == "refresh_token":
+            return self._tokens() if form["refresh_token"] in self.refresh_tokens else {"error": "invalid_grant"}
+        asked = self.codes.pop(form.get("code", ""), None)
+        challenge = segment(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
+        if not asked or (asked["code_challenge"], asked["redirect_uri"]) != (challenge, form.get("redirect_uri")):
+            return {"error": "invalid_grant", "error_description": "Code not valid"}
+        return self._tokens()
+
+    def _tokens(self) -> dict[str, Any]:
+        renewing = secrets.token_urlsafe()
+        self.refresh_tokens.add(renewing)
+        token = self.token(exp=time.time() + self.lifetime)
+        return {"access_token": token, "refresh_token": renewing, "expires_in": self.lifetime, "token_type": "Bearer"}
+
     def document(self, path: str) -> dict[str, Any]:
         if path.endswith("/.well-known/openid-configuration"):
-            return {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/certs"}
+            names = ("authorization_endpoint", "token_endpoint", "end_session_endpoint", "jwks_uri")
+            urls = dict(zip(names, ("auth", "token", "logout", "certs"), strict=True))
+            return {"issuer": self.issuer, **{name: f"{self.issuer}/{path}" for name, path in urls.items()}}
         return {"keys": [jwk(key, kid, algorithm) for kid, (algorithm, key) in self.keys.items()]}
 
     def rotate(self, kid: str, algorithm: str = "RS256") -> None:

@@ -15,7 +15,7 @@ from mtango_gevent.scoreboard import CACHES, Scoreboard, WorkerSlot, merged
 
 def row(name: str, state: str = "closed", calls: int = 1, **others: Any) -> dict[str, Any]:
     known = {"open_since": None, "next_try": None, "last_error": None, "last_error_time": None, "server": "s"}
-    counts = {"in_flight": 0, "waiting": 0, "seconds": 0.5, "timeouts": 0}
+    counts = {"in_flight": 0, "waiting": 0, "seconds": 0.5, "failures": 0, "timeouts": 0}
     return {"name": name, "state": state, "calls": calls, **counts, **known, **others}
 
 

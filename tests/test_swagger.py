@@ -230,7 +230,8 @@ def test_every_security_scheme_is_used(file: str) -> None:
 
 @each_operation
 def test_operation_may_be_refused_to_a_client(operation: Operation) -> None:
-    refused = {401, 429} if operation.path == "/whoami" else {401, 403, 429}
+    of_free = {"/whoami": {401, 429}, "/login": {403}, "/login/token": {403, 429}}
+    refused = of_free.get(operation.path, {401, 403, 429})
     assert refused <= set(operation.replies())
 
 
@@ -322,7 +323,8 @@ LONG_NAME = "x" * 256
 
 READ = [
     *under(API, "", "/"),
-    *under(f"{API}/sys", "", "/", "/stats", "/devices", "/streams", "/config", "/whoami"),
+    *under(f"{API}/sys", "", "/", "/stats", "/devices", "/streams", "/config", "/whoami", "/login"),
+    *under(f"{API}/sys", "/failures", "/failures?request=nope"),
     *under(f"{API}/sys", "/whoami?action=write&name=a&device=a/b/c"),
     *under(f"{API}/sys", "/cache/devices", "/cache/attributes", "/active/devices", "/active/attributes"),
     *under(f"{API}/rc3", "", "/", "/hosts"),
@@ -684,6 +686,7 @@ TABLE = [
     *expected(200, [f"{ATTRIBUTES}/State/history"]),  # PyTango cannot decode what Tango keeps of it
     *expected(400, BAD),
     *expected(404, UNKNOWN),
+    *expected(404, [Request(f"{API}/sys/login/token", "post", as_json({"refresh_token": "x"}))]),
     *expected(with_pipes(200), PIPES),
     *expected(200, WRITTEN),
     *expected(204, [*DELETED, *LATER]),
@@ -900,6 +903,7 @@ def test_history_in_csv_is_as_described(client: TestApp, app: Flask, base: str, 
 OTHER_STATUSES = {
     REFUSED_ALWAYS: 400,
     **dict.fromkeys(("showSubscription", "extendSubscription", "deleteSubscription", "streamEvents"), 404),
+    "exchangeCode": 404,  # without a provider
     "readCommandHistory": 400,  # the command of the examples is not polled
     **({} if HAS_PIPES else dict.fromkeys(("listPipes", "listPipesOfMany", "readPipesOfMany"), 416)),  # of no items
 }

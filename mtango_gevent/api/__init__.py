@@ -11,6 +11,7 @@ from mtango_gevent.api import (
     error_handlers,
     guard,
     health,
+    login,
     metrics,
     middleware,
     pages,
@@ -22,10 +23,11 @@ from mtango_gevent.api import (
 )
 from mtango_gevent.api.access import AccessControl, Audit
 from mtango_gevent.api.cors import CorsPolicy
+from mtango_gevent.api.failed_requests import FailedRequests
 from mtango_gevent.api.request_context import AppState
 from mtango_gevent.api.subscription_store import SubscriptionStore
 
-__all__ = ["AccessControl", "AppState", "Audit", "SubscriptionStore", "register"]
+__all__ = ["AccessControl", "AppState", "Audit", "FailedRequests", "SubscriptionStore", "register"]
 
 
 def register(app: Flask, state: AppState) -> None:
@@ -48,5 +50,6 @@ def register(app: Flask, state: AppState) -> None:
         app.register_blueprint(v11.blueprint, url_prefix=f"{base}/{version}", name=version)
     app.register_blueprint(streams.blueprint, url_prefix=base.removesuffix("/rest"))
     app.register_blueprint(sys.blueprint, url_prefix=base + "/sys")
+    app.register_blueprint(login.blueprint, url_prefix=base + "/sys")
     cors = app.extensions["mtango_cors"] = CorsPolicy(app, state.config, state.access.cross_site.readers)
     app.wsgi_app = middleware.Middleware(app, state, cors)

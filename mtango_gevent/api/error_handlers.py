@@ -44,15 +44,20 @@ def answer_with_status(failure: DevFailed, milliseconds: int | None = None) -> R
     return response
 
 
-def _note_tango_failure(failure: DevFailed) -> None:
+def _note_failure(failure: Exception) -> None:
     app_state().metrics.count("mtango_http_failures_total")
     changes.note_failure(current().changes, failure)
+    root = describe(failure)[0]
+    current().error = root["reason"], root["description"]
+
+
+def _note_tango_failure(failure: DevFailed) -> None:
+    _note_failure(failure)
     current().outcome = "failed: " + " < ".join(from_utf8(error.reason) for error in failure.args)
 
 
 def answer_refusal(error: ApiError) -> Response:
-    app_state().metrics.count("mtango_http_failures_total")
-    changes.note_failure(current().changes, error)
+    _note_failure(error)
     current().outcome = f"refused: {error.description}"
     response = _answer(error, error.status)
     response.headers.update(error.headers)
@@ -76,8 +81,7 @@ def answer_http_error(error: HTTPException) -> Response:
 
 def answer_internal_error(error: Exception) -> Response:
     """Answer an error of the gateway itself, and log its traceback."""
-    app_state().metrics.count("mtango_http_failures_total")
-    changes.note_failure(current().changes, error)
+    _note_failure(error)
     current().outcome = f"broken: {type(error).__name__}"
     line = f"{request.method} {request.path}, request {current().id}"
     logger.exception("%s", line.encode("unicode_escape").decode("ascii"))

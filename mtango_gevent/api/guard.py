@@ -85,6 +85,13 @@ def check_credentials() -> None:
         raise refusal
 
 
+def check_page(action: Action) -> None:
+    """Raise ApiError for a page that may not do this, in a free view."""
+    refusal = _refusal_of_page(current(), action)
+    if refusal is not None:
+        raise refusal
+
+
 def check_handshake() -> None:
     """Raise ApiError for a page of another origin that opens a WebSocket, unless the settings list its origin."""
     context = current()

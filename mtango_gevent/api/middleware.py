@@ -86,6 +86,8 @@ class Middleware:
         self._complete(context, headers, seconds)
         self._count(context, status, seconds)
         changes.finish(context, status)
+        if context.outcome != "ok":
+            self._state.failed_requests.add(access_log.failed_row(context, int(status), seconds))
         if self._state.config.access_log:
             access_log.write(context, int(status), headers, seconds)
 

@@ -1,29 +1,35 @@
-"""The home page, and the Swagger files with the address of this gateway in them."""
+"""The operator's page, the page of the API, their static files, and the Swagger files with this gateway's address."""
 
 from __future__ import annotations
 
 import re
 from importlib import resources
+from importlib.util import find_spec
+from urllib.parse import quote
 
 from flask import Blueprint, Response, render_template, request
+from jinja2 import PackageLoader
 
 from mtango_gevent import __version__
 from mtango_gevent.api import access
-from mtango_gevent.api.request_context import config
+from mtango_gevent.api.request_context import app_state, config
+from mtango_gevent.api.static_files import Build
 from mtango_gevent.errors import NotFound
 
-blueprint = Blueprint("pages", __name__, template_folder="../templates")
+blueprint = Blueprint("pages", __name__)
+# Unlike a template_folder, it reads archives.
+blueprint.jinja_loader = PackageLoader("mtango_gevent", "page")  # pyright: ignore[reportAttributeAccessIssue]
 
 SWAGGER = ("main", "rc3", "v11", "subscriptions", "sys")
 
-# Pages load nothing from elsewhere, run no script, and are in no frame of another page.
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; form-action 'none';"
-        " frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "same-origin",
-}
+# The packages and folders of static files, by the first part of their URLs.
+_FOLDERS = {"page": ("mtango_gevent", "page"), "docs": ("flask_swagger_ui", "dist")}
+_HAS_SWAGGER_UI = find_spec("flask_swagger_ui") is not None
+
+# Pages load nothing from elsewhere, run no script in their markup, and are in no frame of another page.
+_POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+# The stylesheet of Swagger UI contains its icons as data: URLs.
+_POLICY_OF_DOCS = f"{_POLICY}; img-src 'self' data:"
 
 # The addresses in the files, of which the gateway replaces the beginning.
 _WRITTEN_ADDRESS = re.compile("(?<=- url: )/tango(/rest)?")
@@ -32,16 +38,57 @@ _WRITTEN_ADDRESS = re.compile("(?<=- url: )/tango(/rest)?")
 @blueprint.after_request
 def add_headers(response: Response) -> Response:
     """Add the security headers of pages."""
-    response.headers.update(_HEADERS)
+    policy = _POLICY_OF_DOCS if request.endpoint == "pages.show_docs" else _POLICY
+    response.headers.update({"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"})
     return response
 
 
+# --- pages and their static files: free, so that a page can ask for a login; they have no secrets ---
+
+
 @blueprint.get("/")
-@access.needs("read", "gateway", "pages")
+@access.is_free
 def show_home() -> str:
+    return _render("index.html", base=_base())
+
+
+@blueprint.get("/docs")
+@access.is_free
+def show_docs() -> str:
+    swagger_ui = _url_of_files("docs") if _HAS_SWAGGER_UI else None
+    return _render("docs.html", swagger=SWAGGER, swagger_ui=swagger_ui)
+
+
+def _render(template: str, **variables: object) -> str:
+    """Render a template. Its variables are HTML paths: root of the gateway, assets of the operator's page."""
     return render_template(
-        "home.html", version=__version__, base=request.script_root + config().app_base, swagger=SWAGGER
+        template, version=__version__, root=quote(request.script_root), assets=_url_of_files("page"), **variables
     )
+
+
+def _url_of_files(key: str) -> str:
+    return f"{quote(request.script_root)}/{key}/{_build(key).name}"
+
+
+@blueprint.get("/<any(page, docs):key>/<build>/<path:path>")
+@access.is_free
+def show_file(key: str, build: str, path: str) -> Response:
+    found = _build(key) if key != "docs" or _HAS_SWAGGER_UI else None
+    file = found.files.get(path) if found and build == found.name else None
+    if file is None:
+        raise NotFound(f"no such file: {request.path}")
+    return file.answer()
+
+
+def _build(key: str) -> Build:
+    """Return static files, which the first request for one of them loads."""
+    state = app_state()
+    if key not in state.builds:
+        state.builds[key] = state.client.partitions.files.call("file", Build.load, *_FOLDERS[key])
+    return state.builds[key]
+
+
+# --- the specifications ---
 
 
 @blueprint.get("/swagger/<name>.yml")
@@ -50,6 +97,11 @@ def show_swagger(name: str) -> Response:
     if name not in SWAGGER:
         raise NotFound(f"no such file: {request.path}")
     text = (resources.files("mtango_gevent") / "swagger" / f"{name}.yml").read_text("utf-8")
-    base = request.script_root + config().app_base
+    base = _base()
     text = _WRITTEN_ADDRESS.sub(lambda found: base if found[1] else base.removesuffix("/rest"), text, count=1)
     return Response(text, mimetype="application/yaml")
+
+
+def _base() -> str:
+    """Return the path of the API as clients see it."""
+    return quote(request.script_root) + config().app_base

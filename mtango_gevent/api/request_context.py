@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 from mtango_gevent.api.access import ANONYMOUS, AccessControl, Audit, Change, Target
+from mtango_gevent.api.failed_requests import FailedRequests
+from mtango_gevent.api.static_files import Build
 from mtango_gevent.api.subscription_store import SubscriptionStore
 from mtango_gevent.config import Config
 from mtango_gevent.control.access_control import TangoAccessControl
@@ -31,6 +33,7 @@ class AppState:
     """State of one application: settings, Tango client, access control, audit log, subscriptions, metrics.
 
     in_force: values of settings that gunicorn's command line has changed; the worker fills it in.
+    builds: the static files of pages that have been loaded.
     """
 
     config: Config
@@ -38,8 +41,10 @@ class AppState:
     access: AccessControl
     audit: Audit
     subscriptions: SubscriptionStore
+    failed_requests: FailedRequests
     tango_access: TangoAccessControl | None = None  # None where the settings do not ask for it
     in_force: dict[str, object] = dataclasses.field(default_factory=dict)
+    builds: dict[str, Build] = dataclasses.field(default_factory=dict)
 
     @property
     def metrics(self) -> Metrics:
@@ -59,6 +64,7 @@ class RequestContext:
 
     id: the client's X-Request-ID, or a random one; began: time of arrival (time.perf_counter()).
     tango_time: the time that its Tango calls have taken; outcome: `ok`, or why the request failed.
+    error: reason and description of the failure with which it was answered.
     route: the URL rule, `none` without one; device: full name of the device in the URL, `-` without one.
     identity: the authenticated user; refusal: why the client could not be authenticated.
     failure: an error from before Flask was called, which Flask has to answer.
@@ -72,6 +78,7 @@ class RequestContext:
         "checked",
         "device",
         "environ",
+        "error",
         "failure",
         "id",
         "identity",
@@ -90,6 +97,7 @@ class RequestContext:
         self.began = time.perf_counter()
         self.tango_time = measure_calls()
         self.outcome, self.route, self.device = "ok", "none", "-"
+        self.error: tuple[str, str] = ("", "")
         self.identity = ANONYMOUS
         self.refusal: ApiError | None = None
         self.failure: Exception | None = None

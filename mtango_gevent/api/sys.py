@@ -33,6 +33,8 @@ def show_entry() -> Response:
             "active": [f"{base}/active/{cache}" for cache in CACHES],
             "config": f"{base}/config",
             "whoami": f"{base}/whoami",
+            "login": f"{base}/login",
+            "failures": f"{base}/failures",
             "version": f"mtango-gevent {__version__}",
         }
     )
@@ -64,7 +66,7 @@ def _shape_figures(figures: dict[str, Any]) -> dict[str, Any]:
     return {
         **{key: figures[key] for key in ("requests", "responses", "failures")},
         "proxies": {"device": figures["devices"]["currsize"], "attribute": figures["attributes"]["currsize"]},
-        **{key: figures[key] for key in ("pool", "circuits", "events", "async", "resource")},
+        **{key: figures[key] for key in ("pool", "circuits", "events", "streams", "hub", "async", "resource")},
     }
 
 
@@ -89,18 +91,32 @@ def show_streams() -> Response:
     A client that may not administer them is shown its own.
     """
     rows = app_state().client.read_streams()
-    return reply.value(rows if _administers_streams() else [row for row in rows if _is_own(row)])
+    return reply.value(_visible(rows, "sys/streams"))
 
 
-def _administers_streams() -> bool:
-    """Return whether the client may see the streams of others. Without access control any client may."""
+@blueprint.get("/failures")
+@access.needs("read", "gateway", "sys/failures")
+def show_failures() -> Response:
+    """Show the last failed requests of all workers, or those with the id of the parameter `request`.
+
+    A client that may not administer them is shown its own.
+    """
+    id = query.single("request")
+    rows = [row for row in app_state().failed_requests.read() if id in (None, row["id"])]
+    return reply.value(_visible(rows, "sys/failures"))
+
+
+def _visible(rows: list[dict[str, Any]], part: str) -> list[dict[str, Any]]:
+    """Return the rows that the client may see: its own, and all if it may administer that part of the gateway."""
     context = current()
-    control, target = context.state.access, access.Target("administer", "gateway", "sys/streams")
-    return control.is_open or control.refusal(context.identity, context.environ, target) is None
+    control, target = context.state.access, access.Target("administer", "gateway", part)
+    if control.is_open or control.refusal(context.identity, context.environ, target) is None:
+        return rows
+    return [row for row in rows if _is_own(row)]
 
 
 def _is_own(row: dict[str, Any]) -> bool:
-    """Return whether a stream is the user's; that of an anonymous client is of its address."""
+    """Return whether a stream or request is the user's; that of an anonymous client is of its address."""
     user, address = current().identity.user, current().environ.get("REMOTE_ADDR", "")
     return row["user"] == user if user else row["user"] is None and row["address"] == address
 

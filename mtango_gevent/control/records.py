@@ -22,6 +22,7 @@ class StateRecord:
     type = tango.CmdArgType.DevState
     data_format = tango.AttrDataFormat.SCALAR
     quality = tango.AttrQuality.ATTR_VALID
+    w_value = None
 
     @property
     def has_failed(self) -> bool:

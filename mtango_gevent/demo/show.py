@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import webbrowser
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,18 +39,26 @@ class Address:
             raise ValueError(f"expected ADDR:PORT, got {text!r}")
         return cls(parts[1].strip("[]"), int(parts[2]))
 
+    def page(self) -> str:
+        """Return the URL of the operator's page for a browser on this machine."""
+        local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{Address(local, self.port)}/"
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def run(bind: Address, workers: int, tango_port: int, data: Path | None) -> int:
-    """Serve until Ctrl-C or SIGTERM, then stop everything. Returns the exit status."""
+def run(bind: Address, workers: int, tango_port: int, data: Path | None, opens: bool) -> int:
+    """Serve until Ctrl-C or SIGTERM, then stop everything. Returns the exit status.
+
+    opens: whether to open the operator's page in the browser.
+    """
     _on_signals(_interrupt)  # also if a shell started this in the background, with SIGINT ignored
     try:
         environment = _gateway_environment(bind, workers)
         _check_free(bind)
         with EmbeddedTango(data, tango_port) as tango:
-            return _serve(tango, bind, {**environment, "TANGO_HOST": tango.tango_host})
+            return _serve(tango, bind, {**environment, "TANGO_HOST": tango.tango_host}, opens)
     except (EmbeddedTangoError, OSError, ValueError) as error:
         print(f"mtango-gevent demo: {error}", file=sys.stderr)
         return 1
@@ -57,7 +66,7 @@ def run(bind: Address, workers: int, tango_port: int, data: Path | None) -> int:
         return 0
 
 
-def _serve(tango: EmbeddedTango, bind: Address, environment: dict[str, str]) -> int:
+def _serve(tango: EmbeddedTango, bind: Address, environment: dict[str, str], opens: bool) -> int:
     # In a session of its own, so that Ctrl-C reaches only this process, which stops the others in order.
     gateway = subprocess.Popen(interpreter.gateway_command(), env=environment, start_new_session=True)
     tango.reap(gateway.pid)
@@ -65,11 +74,20 @@ def _serve(tango: EmbeddedTango, bind: Address, environment: dict[str, str]) -> 
         path = Config.load(environment).app_base
         _wait_until_it_answers(gateway, bind, path)
         print(_greeting(bind, path, tango.tango_host), flush=True)
+        if opens:
+            _open(bind.page())
         status = gateway.wait()
         print(f"mtango-gevent demo: the gateway ended with status {status}", file=sys.stderr)
         return 1
     finally:
         stop_session(gateway, _STOP_SECONDS)
+
+
+def _open(page: str) -> None:
+    """Open a page in the browser. A program for terminals returns when its user ends it."""
+    print(f"mtango-gevent demo: opens {page} in the browser", flush=True)
+    if not webbrowser.open(page):
+        print(f"mtango-gevent demo: found no browser; open {page} yourself", flush=True)
 
 
 def _wait_until_it_answers(gateway: subprocess.Popen[bytes], bind: Address, path: str) -> None:
@@ -118,6 +136,7 @@ def _greeting(bind: Address, path: str, tango_host: str) -> str:
     return f"""
 mtango-gevent serves http://{bind} on an embedded Tango (TANGO_HOST={tango_host}). Ctrl-C ends it. Try:
 
+  {bind.page()} in a browser
   curl {device}/state
   curl {device}/attributes/double_scalar/value
   curl '{base}/rc3/hosts/{tango_host.replace(":", "/")}/devices?wildcard=demo/*'

@@ -48,6 +48,7 @@ def optional_parts() -> str:
     """Return which optional parts are installed, and the extras that install the others."""
     parts = (
         ("pictures", "image", find_spec("PIL") is not None),
+        ("Swagger UI", "docs", find_spec("flask_swagger_ui") is not None),
         ("expressions", "mtango-py", find_spec("re2") is not None),
         ("pipes", "pipes", PIPES),
     )

@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tango-port", type=_number(0, 65535), default=0, metavar="P", help="port of the database, default: a free one"
     )
     demo.add_argument("--data", type=Path, metavar="DIR", help="where to keep the database, default: nowhere")
+    demo.add_argument("--open", action="store_true", help="open the operator's page in the browser")
     demo.set_defaults(run=_demo)
 
     key_commands.add_parser(commands)
@@ -70,7 +71,7 @@ def _demo(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"mtango-gevent demo: --bind: {error}", file=sys.stderr)
         return 2
-    return show.run(bind, options.workers, options.tango_port, options.data)
+    return show.run(bind, options.workers, options.tango_port, options.data, options.open)
 
 
 def _check(_: argparse.Namespace) -> int:

@@ -9,6 +9,8 @@ import contextlib
 import functools
 import gc
 import logging
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +38,11 @@ logger = logging.getLogger(__name__)
 # Seconds between two rounds of the worker's housekeeping.
 _HOUSEKEEPING_PERIOD = 0.5
 
-# Seconds between two publications of the streams, which take longer than the rest.
-_STREAMS_PERIOD = 2.0
+# Delays of the loop of which the greatest is published: those of ten seconds.
+_LAGS = 20
+
+# Seconds between two publications of streams and failed requests, which take longer than the rest.
+_ROWS_PERIOD = 2.0
 
 # Seconds in which a client may still begin a request on a connection after the worker was told to stop.
 _GRACE = 0.5
@@ -178,12 +183,15 @@ class GatewayWorker(GeventWorker):
 
     def _keep_house(self) -> None:
         """Do the worker's housekeeping, which goes on whatever fails."""
-        client = self.client
-        gevent.spawn(self._publish_streams)
+        client, lags = self.client, deque[float](maxlen=_LAGS)
+        gevent.spawn(self._publish_rows)
         while self.alive:
             for task in (client.apply_pending_clears, client.publish, self._close_late):
                 self._attempt(task)
+            began = time.monotonic()
             self._stopping.wait(_HOUSEKEEPING_PERIOD)
+            lags.append(max(0.0, time.monotonic() - began - _HOUSEKEEPING_PERIOD))
+            client.metrics.publish("hub", {"lag": max(lags)})
         self._attempt(client.events.stop)
         self._attempt(client.streams.stop)
         gevent.sleep(_GRACE)
@@ -191,10 +199,12 @@ class GatewayWorker(GeventWorker):
             self._attempt(functools.partial(self._connections.close_idle, _GRACE))
             gevent.sleep(_STOPPING_PERIOD)
 
-    def _publish_streams(self) -> None:
+    def _publish_rows(self) -> None:
+        """Publish the streams and the failed requests."""
         while self.alive:
             self._attempt(self.client.publish_streams)
-            gevent.sleep(_STREAMS_PERIOD)
+            self._attempt(self.wsgi.extensions["mtango"].failed_requests.publish)
+            gevent.sleep(_ROWS_PERIOD)
 
     def _attempt(self, task: Callable[[], object]) -> None:
         """Run a part of the housekeeping; log its failure, but the same one only once in a row."""

@@ -31,6 +31,7 @@ from mtango_gevent.values.reading import (
     is_picture,
     milliseconds,
     numbers,
+    set_value,
 )
 from mtango_gevent.values.types import enum_name, is_array, is_blob, is_void, number_or_text, type_name
 from mtango_gevent.values.writing import attribute_argument, check_setting, command_argument, describe_write
@@ -73,6 +74,7 @@ __all__ = [
     "number_or_text",
     "numbers",
     "set_configuration",
+    "set_value",
     "shown",
     "type_name",
 ]

@@ -21,13 +21,27 @@ def attribute_value(item: AttributeData, labels: Sequence[str] = (), encoding: s
 
     labels: of an enumeration; a number without a label stays a number. encoding: of Tango's texts.
     """
-    scalar = item.data_format == tango.AttrDataFormat.SCALAR
     if item.value is None:
-        return None if scalar or item.quality == tango.AttrQuality.ATTR_INVALID else []
+        return None if _is_scalar(item) or item.quality == tango.AttrQuality.ATTR_INVALID else []
+    return _part_value(item, item.value, labels, encoding)
+
+
+def set_value(item: AttributeData, labels: Sequence[str] = (), encoding: str = LATIN_1) -> Any:
+    """Return the set value of a scalar, None if there is none. labels, encoding: as in attribute_value."""
+    if not _is_scalar(item) or item.w_value is None:
+        return None
+    return _part_value(item, item.w_value, labels, encoding)
+
+
+def _is_scalar(item: AttributeData) -> bool:
+    return item.data_format == tango.AttrDataFormat.SCALAR
+
+
+def _part_value(item: AttributeData, part: Any, labels: Sequence[str], encoding: str) -> Any:
     if item.type == CmdArgType.DevEnum:
-        return each(lambda number: _label(int(number), labels))(item.value)
+        return each(lambda number: _label(int(number), labels))(part)
     row = tango_type(item.type, _encoding_of(read_text(item, "name"), encoding))
-    return row.scalar(item.value) if scalar else row.array(item.value)
+    return row.scalar(part) if _is_scalar(item) else row.array(part)
 
 
 # Types whose values are numbers that JSON shows in another form.

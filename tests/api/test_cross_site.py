@@ -206,7 +206,7 @@ def test_a_page_that_is_not_listed_reads_nothing_but_the_refusal(
     several = f"{demo_url}/attributes/value?attr=ampli&attr=State"
     whoami = "/tango/rest/sys/whoami"
     for url in (
-        "/",
+        "/swagger/rc3.yml",
         "/nope",
         "/tango/rest",
         "/tango/rest/sys/config",
@@ -327,7 +327,12 @@ def test_reads_by_a_rebound_name_are_refused_where_not_every_page_may_read(
     navigation = {"Host": "evil.example", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     for settings in ({"cors_origins": (PANEL,)}, {"rules": rules}):
         restricted = make_client(value_max_age=3600.0, **settings)
-        for url in (f"{demo_url}/state", f"{demo_url}/attributes/ampli/value", "/", "/tango/rest/sys/whoami"):
+        for url in (
+            f"{demo_url}/state",
+            f"{demo_url}/attributes/ampli/value",
+            "/swagger/rc3.yml",
+            "/tango/rest/sys/whoami",
+        ):
             for headers in (REBOUND, navigation, {**BROWSER, "Host": "evil.example"}):
                 assert reason(restricted.get(url, headers=headers, status=403)) == "MTANGO_CrossSite"
             restricted.get(url, headers={"Host": "evil.example"}, status=200)

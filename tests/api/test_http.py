@@ -150,18 +150,12 @@ def test_an_error_of_ours_is_logged_and_tells_nothing(tango_system: object, capl
 
 
 @pytest.mark.parametrize("url", ["/", "/swagger/main.yml", "/swagger/x.yml"])
-def test_pages_run_no_script_and_are_in_no_frame(client: TestApp, url: str) -> None:
+def test_pages_load_nothing_from_elsewhere_and_are_in_no_frame(client: TestApp, url: str) -> None:
     headers = client.get(url, expect_errors=True).headers
-    assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(headers["Content-Security-Policy"].split("; "))
+    assert {"default-src 'self'", "frame-ancestors 'none'"} <= set(headers["Content-Security-Policy"].split("; "))
     assert headers["Referrer-Policy"] == "same-origin"
 
 
 def test_browsers_take_no_response_for_another_type(client: TestApp, demo_url: str) -> None:
     for url in ("/", "/nope", f"{demo_url}/attributes/ampli/value", f"{demo_url}/attributes/nope/value", "/healthz"):
         assert client.get(url, expect_errors=True).headers["X-Content-Type-Options"] == "nosniff"
-
-
-def test_the_home_page_leads_to_everything(client: TestApp) -> None:
-    page = client.get("/")
-    for link in page.html.find_all("a"):
-        assert client.get(link["href"]).status_int == 200

@@ -1,4 +1,19 @@
-"""A real browser without a window, and pages of other origins for it."""
+"""A real browser without a window, for the operator's page and for pages of other origins.
+
+A test of the operator's page:
+
+    def test_something(page_at: PageAt, watch: PageWatch) -> None:
+        page = page_at("#/device/sys/tg_test/1")            # at the gateway of the session; of=gateway: at another one
+        expect(page.get_by_role("heading")).to_have_text("sys/tg_test/1")
+        watch.expect("status of 403")                       # a line that the browser itself writes into the console
+
+`page_at` takes the options of a browser context: `color_scheme="dark"`, `viewport={"width": 360, "height": 640}`. At
+the end of the test it fails if a page has sent a request to another origin, has written to its console or has raised
+an error that was not expected. `check_accessibility(page)` fails for serious faults that axe-core finds.
+A fixture with a gateway of its own comes before `page_at` in the list of parameters, so that it ends after the pages.
+Playwright's calls wait for their condition, up to WAIT, and so does `wait_for(page, "an expression of JavaScript")`.
+The browser is Debian's chromium.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +24,19 @@ import shutil
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import pytest
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.live.conftest import gateway, host_path, wait_until
+from tests.live.conftest import Gateway, gateway, host_path, wait_until
 
-__all__ = ["gateway", "host_path"]
+from .page_watch import PageWatch
+
+__all__ = ["PageAt", "PageWatch", "gateway", "host_path", "wait_for"]
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-headless-shell")
 
@@ -111,3 +129,91 @@ def pages() -> Iterator[PageServer]:
         pytest.skip("there is no browser (Debian: chromium)")
     with PageServer().running() as server:
         yield server
+
+
+# --- the operator's page ---
+
+# Names other than those of this machine are not resolved, so that nothing leaves it.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+]
+
+# Milliseconds in which a page has to be as a test expects it.
+WAIT = 30_000
+
+AXE = Path(__file__).parent / "axe-4.14.1.min.js"
+
+
+def wait_for(page: Page, expression: str) -> None:
+    """Wait until an expression is true in a page. The page's policy forbids the eval of `wait_for_function`."""
+    wait_until(lambda: page.evaluate(f"Boolean({expression})"), WAIT / 1000)
+
+
+class PageAt(Protocol):
+    """Opens the operator's page. of: the gateway, None for that of the session; options: of the browser's context."""
+
+    def __call__(self, hash: str = "#/", *, of: Gateway | None = None, **options: Any) -> Page: ...
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    if BROWSER is None:
+        pytest.skip("there is no browser (Debian: chromium)")
+    expect.set_options(timeout=WAIT)
+    return {**browser_type_launch_args, "executable_path": BROWSER, "args": FLAGS}
+
+
+@pytest.fixture(scope="session")
+def base_url() -> None:
+    """In place of pytest-playwright's own, of which pytest warns; each context has the URL of its gateway."""
+
+
+@pytest.fixture
+def watch() -> PageWatch:
+    """What the pages of the test do; `page_at` checks it at the end."""
+    return PageWatch()
+
+
+@pytest.fixture
+def page_at(
+    request: pytest.FixtureRequest, new_context: Callable[..., BrowserContext], watch: PageWatch
+) -> Iterator[PageAt]:
+    """Opens the operator's page, each time in a context of its own: without the storage of others."""
+    pages: list[Page] = []
+
+    def open_page(hash: str = "#/", *, of: Gateway | None = None, **options: Any) -> Page:
+        origin = f"http://127.0.0.1:{(of or request.getfixturevalue('gateway')).port}"
+        context = new_context(base_url=origin, **options)
+        context.set_default_timeout(WAIT)
+        watch.follow(context, origin)
+        page = context.new_page()
+        pages.append(page)
+        page.goto(f"/{hash}")
+        return page
+
+    yield open_page
+    for page in pages:
+        if not page.is_closed():
+            page.evaluate("0")  # so that what the page has done before has arrived
+    watch.check()
+
+
+@pytest.fixture
+def check_accessibility() -> Callable[[Page], None]:
+    """Fails for faults of a page that axe-core calls serious or critical."""
+
+    def check(page: Page) -> None:
+        page.evaluate(AXE.read_text("utf-8"))
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")
+        faults = [
+            f"{rule['id']}: {node['target']} {node['failureSummary']}"
+            for rule in found["violations"]
+            for node in rule["nodes"]
+            if node["impact"] in ("serious", "critical")
+        ]
+        assert faults == []
+
+    return check

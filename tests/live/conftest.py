@@ -80,10 +80,11 @@ def served(
     log: Path,
     cwd: Path = ROOT,
     answers: Callable[[Gateway], bool] = Gateway.answers,
+    port: int = 0,
     **environment: str,
 ) -> Iterator[Gateway]:
-    """Run `command`, which serves at the port that MTANGO_PORT names, as long as the block lasts."""
-    port = free_port()
+    """Run `command`, which serves at the port that MTANGO_PORT names, as long as the block lasts. port: 0 for any."""
+    port = port or free_port()
     variables = {**os.environ, "MTANGO_HOST": "127.0.0.1", "MTANGO_PORT": str(port), **environment}
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,9 +69,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_has_the_files_of_the_checkout(wheel: Path) -> None:
+    page = [str(file.relative_to(ROOT)) for file in (ROOT / "mtango_gevent" / "page").rglob("*") if file.is_file()]
     with zipfile.ZipFile(wheel) as archive:
         for name in SHARED:
             assert archive.read(f"mtango_gevent/{name}") == (ROOT / name).read_bytes()
+        for name in page:
+            assert archive.read(name) == (ROOT / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", SHARED)
@@ -141,6 +145,8 @@ def test_installed_gateway_serves_with_its_own_files(installed: Installed, tmp_p
     environment = {"PYTHONPATH": "", **installed.environment}
     with served([*installed.command, "serve"], tmp_path / "log", cwd=tmp_path, **environment) as gateway:
         assert read(gateway, "/swagger/rc3.yml") == (ROOT / "swagger" / "rc3.yml").read_bytes()
+        (script,) = re.findall(rb'<script type="module" src="([^"]+)">', read(gateway, "/"))
+        assert read(gateway, script.decode()) == (ROOT / "mtango_gevent" / "page" / "main.js").read_bytes()
         assert b"ok" in read(gateway, "/healthz")
         assert b"mtango_gevent.serving.worker.GatewayWorker" in gateway.log.read_bytes()
 

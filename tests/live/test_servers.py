@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -109,7 +110,7 @@ def test_check_prints_its_findings(tango_system: EmbeddedTango) -> None:
     ended = run("check", MTANGO_PORT="8123", MTANGO_TYPO="1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     pipes = "pipes: yes" if HAS_PIPES else "pipes: no (extra pipes)"
-    optional = f"optional     pictures: yes, expressions: yes, {pipes}\n"
+    optional = f"optional     pictures: yes, Swagger UI: yes, expressions: yes, {pipes}\n"
     for said in ("PyTango ", optional, f"{tango_system.tango_host}: TANGO Database", "green calls  yield"):
         assert said in ended.stdout
     assert "port = 8123" in ended.stdout
@@ -117,8 +118,8 @@ def test_check_prints_its_findings(tango_system: EmbeddedTango) -> None:
 
 
 def test_check_names_the_extras_of_parts_that_are_not_installed(tmp_path: Path) -> None:
-    ended = run("check", PYTHONPATH=without(tmp_path, "PIL", "re2"), TANGO_HOST="127.0.0.1:1")
-    said = "pictures: no (extra image), expressions: no (extra mtango-py), pipes: "
+    ended = run("check", PYTHONPATH=without(tmp_path, "PIL", "flask_swagger_ui", "re2"), TANGO_HOST="127.0.0.1:1")
+    said = "pictures: no (extra image), Swagger UI: no (extra docs), expressions: no (extra mtango-py), pipes: "
     assert f"optional     {said}" in ended.stdout
     assert "Traceback" not in ended.stderr
 
@@ -239,6 +240,39 @@ def test_the_demo_needs_no_proxy(tmp_path: Path) -> None:
     finally:
         demo.terminate()
         demo.wait(30)
+
+
+@contextlib.contextmanager
+def opened_demo(log: Path, **environment: str) -> Iterator[int]:
+    """Run `demo --open`, and yield its port."""
+    port = free_port()
+    command = [*COMMAND, "demo", "--bind", f"0.0.0.0:{port}", "--open"]
+    variables = {**os.environ, "PATH": "", "DISPLAY": "", "WAYLAND_DISPLAY": "", **environment}
+    with log.open("wb") as output:
+        demo = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=variables)
+    try:
+        yield port
+        assert demo.poll() is None
+    finally:
+        demo.terminate()
+        demo.wait(30)
+
+
+@pytest.mark.slow
+def test_demo_opens_the_page_in_the_browser(tmp_path: Path) -> None:
+    log, browser = tmp_path / "log", tmp_path / "browser"
+    program = "import sys, urllib.request\nprint(urllib.request.urlopen(sys.argv[1]).url)"
+    browser.write_text(f"#!{sys.executable}\n{program}\n")
+    browser.chmod(0o755)
+    with opened_demo(log, BROWSER=f"{browser} %s") as port:
+        wait_until(lambda: f"\nhttp://127.0.0.1:{port}/\n" in log.read_text(), 60)
+
+
+@pytest.mark.slow
+def test_demo_without_a_browser_says_where_the_page_is(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with opened_demo(log, BROWSER="/no/such/browser %s") as port:
+        wait_until(lambda: f"found no browser; open http://127.0.0.1:{port}/ yourself" in log.read_text(), 60)
 
 
 def test_asynchronous_write_is_done_before_the_worker_ends(

@@ -55,11 +55,11 @@ class Attempts:
     """The attempts to log in of an application, in tables of bounded size.
 
     An attempt counts as failed from its beginning, so that many at the same moment are no way round the delay.
-    clock: returns seconds.
+    clock: returns seconds; failures: what they are, for texts.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, failures: str = "wrong passwords") -> None:
+        self._of, self._clock = failures, clock
         self._failures: TTLCache[Key, _Failures] = TTLCache(_SIZE, _MEMORY, clock)
         self._trusted: TTLCache[Key, bool] = TTLCache(_SIZE, _TRUST, clock)
         self._reported: TTLCache[Key, bool] = TTLCache(_SIZE, _MEMORY, clock)
@@ -79,9 +79,9 @@ class Attempts:
             is_new = source not in self._reported
             self._reported[source] = True  # anew: once until the address has been quiet for a while
         if is_new:
-            logger.warning("too many wrong passwords from %s, the last one for user %s", source[0], ascii(user[:64]))
+            logger.warning("too many %s from %s, the last one for user %s", self._of, source[0], ascii(user[:64]))
         seconds = math.ceil(left)
-        description = f"too many wrong passwords of this user or address: wait for {seconds} s"
+        description = f"too many {self._of} of this user or address: wait for {seconds} s"
         raise ApiError(429, "MTANGO_TooManyAttempts", description, {"Retry-After": str(seconds)})
 
     def succeed(self, keys: list[Key]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtango_gevent.api.access.authentication import Authentication
+from mtango_gevent.api.access.code_flow import CodeFlow
 from mtango_gevent.api.access.commands import CommandClasses
 from mtango_gevent.api.access.cross_site import CrossSite
 from mtango_gevent.api.access.identity import Identity
@@ -40,12 +41,14 @@ class AccessControl:
 
     is_open: every client may read everything, and no request is authenticated.
     cross_site: the rules for pages of other origins; reads_are_open: every client and every page may read everything.
+    code_flow: the login of the operator's page at a provider.
     tokens: of streams, signed with `secret`; by default with another one each time, so that no token is valid.
     """
 
     def __init__(self, config: Config, client: TangoClient, secret: Callable[[], bytes] = secrets.token_bytes) -> None:
         self._config = config
         self.authentication = Authentication(config, client)
+        self.code_flow = CodeFlow(config, client)
         self._commands = CommandClasses(config)
         self.is_open = not config.auth and not config.rules
         self.cross_site = CrossSite(config)

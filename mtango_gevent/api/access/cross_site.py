@@ -53,6 +53,12 @@ class CrossSite:
             return None
         return _refusal_of_page(environ) if is_foreign else _refusal_of_host(environ)
 
+    def is_own_page(self, environ: WSGIEnvironment, url: str) -> bool:
+        """Return whether a URL is that of the gateway's page, as clients reach it: of its own or a listed origin."""
+        *origin, path = url.split("/", 3)
+        known = {*self._origins, _own_origin(environ)} - {ALL_ORIGINS}
+        return "/".join(origin).lower() in known and f"/{path}" == f"{environ.get('SCRIPT_NAME', '')}/"
+
     def refusal_of_handshake(self, environ: WSGIEnvironment, is_anonymous: bool) -> ApiError | None:
         """Return why a page may not open a WebSocket, of which a browser shows the messages to any page."""
         return None if ALL_ORIGINS in self._origins else self.refusal(environ, "write", is_anonymous)

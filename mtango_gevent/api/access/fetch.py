@@ -1,4 +1,4 @@
-"""Fetch small JSON documents over HTTP with limits of time and size, in a thread."""
+"""Fetch small JSON documents over HTTP, and post forms, with limits of time and size, in a thread."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import socket
 import ssl
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 from gevent._hub_local import get_hub_if_exists  # the public get_hub() would make one
@@ -40,11 +40,22 @@ def fetch_json(url: str) -> dict[str, Any]:
 
     Raises ValueError or OSError with what is wrong, in one line.
     """
+    return _fetch(url, None, urllib.request.HTTPDefaultErrorHandler(), urllib.request.HTTPErrorProcessor())[1]
+
+
+def post_form(url: str, fields: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    """Post a form; return the status of the answer, whatever it is, and its JSON object. Raises as fetch_json does."""
+    return _fetch(url, urlencode(fields).encode("ascii"))
+
+
+def _fetch(url: str, form: bytes | None, *handlers: urllib.request.BaseHandler) -> tuple[int, dict[str, Any]]:
+    """Return status and JSON object of an answer. form: the body of a POST; handlers: of answers that are failures."""
     check_url(url)
-    request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "mtango-gevent"})
+    headers = {"Accept": "application/json", "User-Agent": "mtango-gevent"}
+    request = urllib.request.Request(url, form, headers)
     try:
-        with _without_hub(), _opener().open(request, timeout=_TIMEOUT) as response:
-            body = response.read(_LIMIT + 1)
+        with _without_hub(), _opener(*handlers).open(request, timeout=_TIMEOUT) as response:
+            status, body = response.status, response.read(_LIMIT + 1)
     except http.client.HTTPException as error:
         raise ValueError(f"no HTTP: {type(error).__name__}") from None
     if len(body) > _LIMIT:
@@ -52,7 +63,7 @@ def fetch_json(url: str) -> dict[str, Any]:
     document = orjson.loads(body)  # JSONDecodeError is a ValueError
     if not isinstance(document, dict):
         raise ValueError("expected a JSON object")
-    return document
+    return status, document
 
 
 @contextlib.contextmanager
@@ -67,7 +78,7 @@ def _without_hub() -> Iterator[None]:
             hub.destroy(destroy_loop=True)
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
     """Return an opener for http and https only, without redirects; https goes through the environment's proxy."""
     proxies = {scheme: proxy for scheme, proxy in urllib.request.getproxies().items() if scheme == "https"}
     opener = urllib.request.OpenerDirector()
@@ -75,8 +86,7 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.ProxyHandler(proxies),
         _HttpHandler(),
         _HttpsHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
+        *handlers,
     ):
         opener.add_handler(handler)
     return opener

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from mtango_gevent.api.access.discovery import discover
 from mtango_gevent.api.access.fetch import check_url, fetch_json
 from mtango_gevent.api.access.signing_keys import SigningKeys, parse_file, parse_jwks
 from mtango_gevent.api.access.watched_file import Problem, WatchedFile
@@ -56,7 +57,7 @@ def key_source(config: Config, client: TangoClient) -> KeySource:
             raise ConfigError(
                 "MTANGO_JWT_ISSUER: expected the issuer for `bearer`, or keys in MTANGO_JWT_KEYS, got none"
             )
-        return ProviderKeys(functools.partial(_discover, config.jwt_issuer), config.jwt_issuer, client)
+        return ProviderKeys(functools.partial(_fetch_keys, config.jwt_issuer), config.jwt_issuer, client)
     if "://" not in config.jwt_keys:
         return FileKeys(config.jwt_keys, client)
     _check("MTANGO_JWT_KEYS", config.jwt_keys)
@@ -70,11 +71,9 @@ def _check(setting: str, url: str) -> None:
         raise ConfigError(redact(f"{setting} = {url!r}: {error}")) from None
 
 
-def _discover(issuer: str) -> dict[str, Any]:
+def _fetch_keys(issuer: str) -> dict[str, Any]:
     """Return the JWKS document of an issuer. Raises ValueError, OSError."""
-    found = fetch_json(issuer.rstrip("/") + "/.well-known/openid-configuration")
-    if found.get("issuer") != issuer:
-        raise ValueError(f"its configuration names the issuer {str(found.get('issuer'))[:200]!r}")
+    found = discover(issuer)
     if not isinstance(found.get("jwks_uri"), str):
         raise ValueError("its configuration has no jwks_uri")
     return fetch_json(found["jwks_uri"])

@@ -38,6 +38,7 @@ PARTS = (
     "sys/clean",
     "sys/config",
     "sys/devices",
+    "sys/failures",
     "sys/stats",
     "sys/streams",
 )

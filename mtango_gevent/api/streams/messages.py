@@ -21,7 +21,7 @@ MOST_ID = (1 << 32) - 1
 # Characters of a ping.
 _PING = 100
 
-_KEYS = {"id", "device", "attribute", "event", "max_hz", "deadband", "keep", "after", "binary"}
+_KEYS = {"id", "device", "attribute", "event", "max_hz", "deadband", "keep", "after", "binary", "set_value"}
 _MESSAGE_KEYS = {"subscribe", "unsubscribe", "ping", "token"}
 
 # Microseconds, the number of which is below 2^53, as a browser can count.
@@ -41,6 +41,7 @@ class Wish(NamedTuple):
     through: Filter
     after: Cursor | None
     binary: bool
+    set_value: bool
 
 
 class Message(NamedTuple):
@@ -119,6 +120,7 @@ def parse_wish(number: int, given: dict[str, Any]) -> Wish:
         ),
         _cursor(given.get("after")),
         _flag(given, "binary"),
+        _flag(given, "set_value"),
     )
 
 

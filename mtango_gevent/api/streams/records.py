@@ -38,20 +38,25 @@ _TYPES = {"u1": 1, "i2": 2, "u2": 3, "i4": 4, "u4": 5, "i8": 6, "u8": 7, "f4": 8
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Item:
-    """A subscription of a client, and what the client knows of it. described: the configuration that it has."""
+    """A subscription of a client, and what the client knows of it.
+
+    with_set_value: whether the client wants the set value. described: the configuration that it has.
+    """
 
     id: int
     device: Device
     attribute: str
     binary: bool
+    with_set_value: bool = False
     described: AttributeConfiguration | None = None
     configuration: bytes = b""
     value: bytes = b""
     quality: str = ""
+    set_value: bytes = b""
 
     def forget(self) -> None:
         """Have the next record tell all."""
-        self.value, self.quality = b"", ""
+        self.value, self.quality, self.set_value = b"", "", b""
 
 
 def encode_record(item: Item, event: Event, missed: int | None) -> bytes:
@@ -72,8 +77,18 @@ def _changes(item: Item, event: Event) -> list[bytes]:
         parts.append(value)
     if quality != item.quality:
         parts.append(b'"quality":"%s"' % quality.encode("ascii"))
+    if item.with_set_value:
+        parts += _changed_set_value(item, event)
     item.value, item.quality = value if len(value) <= _COMPARED else b"", quality
     return parts
+
+
+def _changed_set_value(item: Item, event: Event) -> list[bytes]:
+    found = _kept(event, "set", lambda: _set_value(item.device, event))
+    if found == item.set_value:
+        return []
+    item.set_value = found
+    return [found]
 
 
 def _kept(event: Event, form: str, encode: Callable[[], bytes]) -> bytes:
@@ -93,6 +108,16 @@ def _value(device: Device, event: Event) -> bytes:
         return b'"value":' + reply.encode(bare_value(device, event.item))
     except Exception as error:
         return b'"errors":' + reply.encode(unshown_item(device.full_name, error)["errors"])
+
+
+def _set_value(device: Device, event: Event) -> bytes:
+    """Return the member `set_value` of a record: null where there is none, or it has no JSON form."""
+    read: Any = event.item
+    try:
+        found = values.set_value(read, device.enum_labels(read), device.host.client.config.text_encoding)
+    except Exception:
+        found = None
+    return b'"set_value":' + reply.encode(found)
 
 
 def _quality(event: Event) -> str:

@@ -223,7 +223,7 @@ class Session:
             self._check_access(device, check_name("attribute", wish.attribute))
             listen = functools.partial(device.listen, wish.attribute, wish.event, from_last=True)
             self._stream.add(number, listen, wish.after, wish.through)
-            self._items[number] = Item(number, device, wish.attribute, wish.binary)
+            self._items[number] = Item(number, device, wish.attribute, wish.binary, wish.set_value)
         except (ApiError, DevFailed) as error:
             self._unsubscribe(number)
             self._note(number, error)

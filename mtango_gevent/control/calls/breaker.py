@@ -27,7 +27,7 @@ class CircuitBreaker:
 
     def __init__(self, name: str, open_after: int, late_after: float) -> None:
         self.name = name
-        self.in_flight = self.calls = self.timeouts = 0
+        self.in_flight = self.calls = self.failures = self.timeouts = 0
         self.seconds = 0.0  # that all calls together took
         self.last_error: tuple[float, str] | None = None  # (seconds since the epoch, text)
         self.opened = 0.0  # since the epoch; 0 when closed
@@ -97,6 +97,7 @@ class CircuitBreaker:
             "next_try": self._seconds_left() if self.opened else None,
             "calls": self.calls,
             "seconds": self.seconds,
+            "failures": self.failures,
             "timeouts": self.timeouts,
             "last_error": text,
             "last_error_time": when,
@@ -106,6 +107,7 @@ class CircuitBreaker:
         return None if self.next_try is None else max(0.0, self.next_try - time.perf_counter())
 
     def _note(self, error: DevFailed) -> None:
+        self.failures += 1
         root = error.args[0]
         self.last_error = time.time(), from_utf8(f"{root.reason}: {root.desc}")[:_MAX_TEXT]
 

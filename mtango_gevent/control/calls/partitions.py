@@ -22,6 +22,7 @@ class Partitions:
     files: of access control, one thread; passwords: their hashes, one thread, as each takes a processor for long.
     uses: the record of the last uses of API keys, one thread.
     keys: of tokens, fetched from a provider that may be slow, one thread; signatures: slow ones of tokens, one thread.
+    logins: at a provider, a few threads.
     pictures: encoding, on a few threads, as each takes a processor. probes: of open devices; pings: of servers.
     whole: the pool itself, without limits of time.
     """
@@ -53,6 +54,7 @@ class Partitions:
         self.uses = partition("the thread for the last uses of keys", 1, parent=whole)
         self.keys = partition("the thread for the keys of tokens", 1, parent=whole)
         self.signatures = partition("the thread for the signatures of tokens", 1, parent=whole)
+        self.logins = partition("the threads for logins", few, parent=whole)
         self.pictures = partition("the threads for pictures", few, parent=whole)
         self.probes = partition("the threads for probes", tenth, UNLIMITED, whole)
         self.pings = partition("the threads for pings", tenth, UNLIMITED, whole)

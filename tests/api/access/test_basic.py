@@ -66,7 +66,7 @@ def test_wrong_credentials_are_401(client: TestApp, header: str) -> None:
 
 def test_client_without_credentials_is_401_everywhere(client: TestApp, demo_url: str) -> None:
     value = f"{demo_url}/attributes/ampli/value"
-    for url in (WHOAMI, "/tango/rest", "/tango/rest/rc3", "/metrics", "/", "/nope", value):
+    for url in (WHOAMI, "/tango/rest", "/tango/rest/rc3", "/metrics", "/swagger/rc3.yml", "/nope", value):
         answer = client.get(url, status=401)
         assert answer.headers["WWW-Authenticate"] == REALM, url
 

@@ -77,7 +77,6 @@ SHARED_CASES = {
 CASES = {
     "entry.list_versions GET": _API,
     "metrics.show_metrics GET": Case("administer", "gateway"),
-    "pages.show_home GET": _API,
     "pages.show_swagger GET": _API,
     "rc3.attribute_writes.write_value PUT": Case("write", "device", query="?v=1"),
     "rc3.attribute_writes.write_values PUT": Case("write", "device", query="?double_scalar=1"),
@@ -97,6 +96,7 @@ CASES = {
     "sys.show_config GET": _API,
     "sys.show_devices GET": _API,
     "sys.show_entry GET": _API,
+    "sys.show_failures GET": _API,
     "sys.show_statistics GET": _API,
     "sys.show_streams GET": _API,
 }
@@ -133,7 +133,16 @@ CASES |= {f"rc3.{label}": case for label, case in SHARED_CASES.items()}
 CASES |= {
     f"{version}.{label}": case for version in ("v10", "v11") for label, case in (SHARED_CASES | V11_CASES).items()
 }
-FREE = {"health.show_life GET", "health.show_readiness GET", "sys.show_user GET"}
+FREE = {
+    "health.show_life GET",
+    "health.show_readiness GET",
+    "login.exchange_code POST",
+    "login.show_ways GET",
+    "pages.show_docs GET",
+    "pages.show_file GET",
+    "pages.show_home GET",
+    "sys.show_user GET",
+}
 
 # The parts of the URLs besides the device.
 NAMES = {

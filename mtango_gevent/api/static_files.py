@@ -1,0 +1,83 @@
+"""Static files of pages, at URLs that name their contents: browsers keep them for ever, and a new version has new URLs.
+
+All files of a page are one build, so that its modules import each other by relative URLs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from flask import Response, request
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
+
+# Files of other types are not served.
+_TYPES = {
+    "css": "text/css",
+    "js": "text/javascript",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "txt": "text/plain",
+}
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+@dataclasses.dataclass(frozen=True)
+class StaticFile:
+    """The content of a file, as it is and compressed."""
+
+    mimetype: str
+    content: bytes
+    compressed: bytes
+    etag: str
+
+    @classmethod
+    def read(cls, file: Traversable) -> StaticFile:
+        content = file.read_bytes()
+        compressed = gzip.compress(content, mtime=0)
+        return cls(_TYPES[_suffix(file)], content, compressed, hashlib.sha256(content).hexdigest()[:16])
+
+    def answer(self) -> Response:
+        """Return the response to the current request, a 304 where the client has the file."""
+        is_compressed = request.accept_encodings["gzip"] > 0
+        response = Response(self.compressed if is_compressed else self.content, mimetype=self.mimetype)
+        if is_compressed:
+            response.headers["Content-Encoding"] = "gzip"
+        response.headers.update({"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"})
+        response.set_etag(f"{self.etag}-gzip" if is_compressed else self.etag)
+        response.make_conditional(request)
+        return response
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """The static files of a page by their paths. name: a hash of all of them."""
+
+    name: str
+    files: Mapping[str, StaticFile]
+
+    @classmethod
+    def load(cls, package: str, folder: str) -> Build:
+        """Read and compress the files of a folder of a package. Call it in a thread."""
+        files = {path: StaticFile.read(file) for path, file in sorted(_walk(resources.files(package) / folder))}
+        text = "".join(f"{path} {file.etag}\n" for path, file in files.items())
+        return cls(hashlib.sha256(text.encode()).hexdigest()[:12], files)
+
+
+def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _walk(entry, f"{prefix}{entry.name}/")
+        elif _suffix(entry) in _TYPES:
+            yield prefix + entry.name, entry
+
+
+def _suffix(file: Traversable) -> str:
+    return file.name.rpartition(".")[2]

@@ -1,0 +1,133 @@
+/** Requests to the gateway's API. All requests of the page go through this module. */
+
+import { parseJson } from "./format.js";
+
+const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? "";
+
+/** Path of the API below the page's origin, MTANGO_APP_BASE behind the script root. */
+export const base = meta("base");
+export const version = meta("version");
+
+/** Return the URL of a path of the streams, which are beside the API: without /rest. */
+export const streamUrl = (path) => `${location.origin}${base.replace(/\/rest$/, "")}${path}`;
+
+const KEY = "mtango.authorization";
+const unauthorized = new Set(), changed = new Set();
+
+/** The failure of a request. status: 0 where the gateway cannot be reached. */
+export class Failure extends Error {
+  constructor(errors, status = 0, requestId = "") {
+    super((errors[0]?.description ?? "").split("\n")[0]);
+    Object.assign(this, { name: "Failure", errors, status, requestId, reason: errors[0]?.reason ?? "" });
+  }
+}
+
+// --- credentials ---
+
+export const authorization = () => sessionStorage.getItem(KEY);
+
+/** Keep the value of the header Authorization until the tab is closed; null removes it. ofSameUser: it is a new token. */
+export function setAuthorization(value, { ofSameUser } = {}) {
+  if (value) sessionStorage.setItem(KEY, value);
+  else sessionStorage.removeItem(KEY);
+  if (!ofSameUser) for (const listener of changed) listener();
+}
+
+/** Call back with the Failure of each 401. */
+export function onUnauthorized(listener) {
+  unauthorized.add(listener);
+  return () => unauthorized.delete(listener);
+}
+
+/** Call back when the credentials have changed. */
+export function onAuthorization(listener) {
+  changed.add(listener);
+  return () => changed.delete(listener);
+}
+
+// --- requests ---
+
+/** Return the parsed answer to GET.
+ *
+ * accept: another media type than JSON, for which the Response is returned; authorization: in place of the one that is
+ * kept; signal: of an AbortController.
+ */
+export const get = (path, options = {}) => request("GET", path, options);
+export const put = (path, body) => request("PUT", path, { body });
+export const post = (path, body) => request("POST", path, { body });
+export const del = (path, body) => request("DELETE", path, { body });
+
+async function request(method, path, options) {
+  const response = await send(method, path, options);
+  if (response.status === 401 && !options.authorization) await refuse(response.clone());
+  if (!response.ok) throw await failureOf(response);
+  if (options.accept) return response;
+  return response.status === 204 ? null : parseJson(await response.text());
+}
+
+async function send(method, path, { body, accept = "application/json", authorization: given = authorization(), signal }) {
+  const headers = { Accept: accept };
+  if (given) headers.Authorization = given;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  try {
+    return await fetch(urlOf(path), { method, headers, signal, credentials: "omit", body: JSON.stringify(body) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure([{ reason: "MTANGO_Unreachable", description: "the gateway cannot be reached", severity: "ERR", origin: path }]);
+  }
+}
+
+async function refuse(response) {
+  const failure = await failureOf(response);
+  for (const listener of unauthorized) listener(failure);
+}
+
+/** Return the URL of a path below the API, or of a full URL, which has to be of this origin. */
+function urlOf(path) {
+  const url = new URL(/^https?:/.test(path) ? path : base + path, location.href);
+  if (url.origin !== location.origin) throw new Error(`expected a URL of ${location.origin}, got ${url.origin}`);
+  return url;
+}
+
+async function failureOf(response) {
+  const answer = await response.json().catch(() => ({})), { errors } = answer;
+  const description = `the gateway answered ${response.status} ${response.statusText}`;
+  const given = errors?.length ? errors : [{ reason: `MTANGO_Http${response.status}`, description, severity: "ERR", origin: response.url }];
+  return Object.assign(new Failure(given, response.status, response.headers.get("X-Request-ID") ?? ""), { answer });
+}
+
+// --- Tango hosts and devices ---
+
+let known = null, asked = null;
+
+/** Return the Tango hosts (`host:port`) that the gateway serves, the first one first. */
+export async function hosts() {
+  asked ??= get("/rc3/hosts").then((found) => (known = Object.keys(found)));
+  try {
+    return await asked;
+  } catch (failure) {
+    asked = null;
+    throw failure;
+  }
+}
+
+/** Return the Tango host and the name of a device: `a/b/c` of the first one, `tango://host:port/a/b/c` of another one. */
+export function splitDevice(device) {
+  const [, host, name] = /^tango:\/\/([^/]+)\/(.*)$/s.exec(device) ?? [];
+  return host ? { host, name } : { host: known?.[0] ?? "", name: device };
+}
+
+/** Return the name that the page has for a device of a Tango host. */
+export const deviceOf = (host, name) => (host === known?.[0] ? name : `tango://${host}/${name}`);
+
+/** Return the path of a Tango host in v11; the host is known after `hosts()` has answered. */
+export function hostUrl(host) {
+  const [, name, port] = /^(.*):(\d+)$/.exec(host) ?? [, host, "10000"];
+  return `/v11/hosts/${encodeURIComponent(name)};port=${port}`;
+}
+
+/** Return the path of a device in v11. */
+export function deviceUrl(device) {
+  const { host, name } = splitDevice(device);
+  return `${hostUrl(host)}/devices/${name.split("/").map(encodeURIComponent).join("/")}`;
+}

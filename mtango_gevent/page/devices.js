@@ -1,0 +1,47 @@
+/** The devices of all Tango hosts with their aliases, in one request for each host. */
+
+import { deviceOf, get, hostUrl } from "./api.js";
+import { onConnection } from "./live.js";
+import { useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
+
+/** Return the devices of a Tango host, sorted with the numbers in their names in the order of numbers. */
+async function load(host, branch) {
+  const found = await get(`${hostUrl(host)}/devices?filter=name&filter=alias`);
+  return found.map(({ name, alias }) => describe(host, name, alias, branch)).sort((a, b) => (a.order < b.order ? -1 : 1));
+}
+
+/** branch: what is above the domains, the Tango host where there are several. */
+function describe(host, name, alias, branch) {
+  const parts = name.split("/"), low = name.toLowerCase(), member = parts.pop(), branches = branch ? [branch] : [];
+  let key = host;
+  for (const text of parts) branches.push({ key: (key += `/${text.toLowerCase()}`), text });
+  return {
+    device: deviceOf(host, name), alias, member, branches,
+    text: alias ? `${low} ${alias.toLowerCase()}` : low,
+    order: low.replace(/\d+/g, (digits) => digits.padStart(9, "0")),
+  };
+}
+
+/** Return the devices and failures of the hosts. They are loaded again when the gateway is back, and by `reload`. */
+export function useDevices(hosts) {
+  const [state, setState] = useState({ devices: null, failures: [] }), [round, setRound] = useState(0);
+  useEffect(() => {
+    if (!hosts) return undefined;
+    let isCurrent = true;
+    const loads = hosts.map((host) => load(host, hosts.length > 1 ? { key: host, text: host } : null));
+    Promise.allSettled(loads).then((results) => isCurrent && setState({
+      devices: results.flatMap(({ value }) => value ?? []),
+      failures: results.flatMap(({ reason }, n) => (reason ? [`${hosts[n]}: ${reason.message}`] : [])),
+    }));
+    return () => { isCurrent = false; };
+  }, [hosts, round]);
+  const reload = () => setRound((last) => last + 1);
+  useEffect(() => {
+    let wasLost = false;
+    return onConnection(({ state: now }) => {
+      if (now === "lost") wasLost = true;
+      else if (wasLost) wasLost = reload();
+    });
+  }, []);
+  return { ...state, reload };
+}

@@ -1,0 +1,98 @@
+// Texts of Tango's values. A number may come as a text: "NaN", "Infinity", or an integer beyond 2^53.
+
+const PRINTF = /^(.*?)%([-+ 0#]*)(\d*)(?:\.(\d+))?[hlLqjzt]*([diuxXoeEfFgGs])(.*)$/s;
+const WHOLE_NUMBER = /^-?\d+$/;
+// Beyond 2^53: times in microseconds, which each record has, are below.
+const LARGE_NUMBER = /[:,[\s]-?(?:9\d{15}|\d{17,})[,\]}\s]/;
+const UNSET = /^(|not specified|no (standard |display )?unit)$/i;
+const NO_VALUE = "–";
+
+/** Parses JSON; an integer beyond 2^53 becomes a text with all its digits, where the browser tells them (since 2024). */
+export function parseJson(text) {
+  return LARGE_NUMBER.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
+}
+
+const keepDigits = (_, value, context) =>
+  typeof value == "number" && !Number.isSafeInteger(value) && WHOLE_NUMBER.test(context?.source) ? context.source : value;
+
+/** The text of a setting of a configuration, "" if it is not set. */
+export const setting = text => (UNSET.test(text ?? "") ? "" : String(text));
+
+export const unitOf = configuration => setting(configuration?.unit);
+
+/** Returns the text of a scalar in Tango's display format; a list or an image is described in short. */
+export function formatValue(value, configuration) {
+  if (value == null) return NO_VALUE;
+  if (typeof value == "bigint") value = String(value);
+  if (typeof value == "object") return describe(value, configuration);
+  if (configuration?.enum_label?.length) return String(configuration.enum_label[value] ?? value);
+  if (!isNumber(value, configuration)) return String(value);
+  const format = setting(configuration?.format), parts = PRINTF.exec(format);
+  if (parts) return printf(value, configuration, parts);
+  const digits = /setprecision\((\d+)\)/i.exec(format)?.[1];
+  if (/scientific/i.test(format)) return Number(value).toExponential(digits);
+  return digits ? Number(value).toFixed(digits) : String(value);
+}
+
+const isNumber = (value, configuration) =>
+  typeof value == "number" || (/^(Dev)?U?(Long|Short|Char|Double|Float)/.test(configuration?.data_type) && isFinite(value));
+
+function describe(value, configuration) {
+  if (value.encoded_format !== undefined) return `${value.encoded_format || "no format"}, ${bytesOf(value.encoded_data)} bytes`;
+  if (value.width !== undefined) return `${value.width} × ${value.height}`;
+  const texts = Array.from(value.slice(0, 8), each => formatValue(each, configuration));
+  return `[${value.length}] ${texts.join(", ")}${value.length > 8 ? ", …" : ""}`;
+}
+
+const bytesOf = base64 => Math.floor((base64.replace(/=+$/, "").length * 3) / 4);
+
+function printf(value, configuration, [, before, flags, width, precision, kind, after]) {
+  let text = KINDS[kind.toLowerCase()](value, precision, flags, configuration);
+  if (kind < "a") text = text.toUpperCase();
+  if (flags.includes("+") && !/^[-+]/.test(text) && "dieEfFgG".includes(kind)) text = `+${text}`;
+  if (flags.includes("0")) text = text.replace(/^([-+]?)(.*)$/s, (_, sign, rest) => sign + rest.padStart(width - sign.length, "0"));
+  return (before + text + after).replaceAll("%%", "%");
+}
+
+const integer = value => BigInt(typeof value == "number" ? Math.trunc(value) : value);
+
+/** Digits of another base; a negative number has the bits of its type, as in C. */
+function based(value, base, flags, configuration) {
+  const bits = /64/.test(configuration?.data_type) ? 64 : 32;
+  return (flags.includes("#") ? { 8: "0", 16: "0x" }[base] : "") + BigInt.asUintN(bits, integer(value)).toString(base);
+}
+
+const exponent = text => text.replace(/e([-+])(\d)$/, "e$10$2");
+const decimal = value => (isFinite(value) ? String(integer(value)) : String(value));
+
+function general(value, precision, flags) {
+  const text = Number(value).toPrecision(Math.max(1, precision ?? 6));
+  return exponent(flags.includes("#") ? text : text.replace(/(\.\d*?)0+(e|$)/, "$1$2").replace(/\.(e|$)/, "$1"));
+}
+
+const KINDS = {
+  d: decimal, i: decimal, u: decimal, s: String, g: general,
+  x: (value, _, flags, configuration) => based(value, 16, flags, configuration),
+  o: (value, _, flags, configuration) => based(value, 8, flags, configuration),
+  e: (value, precision) => exponent(Number(value).toExponential(precision ?? 6)),
+  f: (value, precision) => Number(value).toFixed(precision ?? 6),
+};
+
+const QUALITIES = { ATTR_VALID: "valid", ATTR_ALARM: "alarm", ATTR_WARNING: "warning", ATTR_CHANGING: "changing" };
+
+/** The word of a quality: valid, alarm, warning, changing or invalid. */
+export const qualityText = quality => QUALITIES[quality] ?? "invalid";
+
+export const qualityClass = quality => `quality-${qualityText(quality)}`;
+
+/** The class of a state, beside the class `state`. */
+export const stateClass = state => String(state).toLowerCase();
+
+const SPANS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+/** "3 s ago"; time in milliseconds since the epoch. */
+export function age(time, now = Date.now()) {
+  const seconds = Math.max(0, (now - time) / 1000);
+  const [span, unit] = SPANS.find(([length]) => seconds >= length) ?? [1, "s"];
+  return `${Math.floor(seconds / span)} ${unit} ago`;
+}

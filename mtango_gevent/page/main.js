@@ -1,0 +1,139 @@
+/** The layout of the page, and which view a route has. */
+
+import { hosts } from "./api.js";
+import { useDevices } from "./devices.js";
+import { connect, connection, onConnection } from "./live.js";
+import { link, useRoute } from "./router.js";
+import { UserStatus, ready } from "./session.js";
+import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/htm-preact-3.1.1.module.js";
+import { remember } from "./views/start.js";
+import { Tree } from "./views/tree.js";
+
+// View -> the module that exports it as View.
+const MODULES = { "": "start", device: "device", plot: "plot", panel: "panels", ill: "ill", login: "login" };
+
+// Views that do without the names of the Tango hosts, so also without a login.
+const FREE = ["ill", "login"];
+
+const MENU = [["", "Start"], ["plot", "Plot"], ["panel", "Panels"], ["ill", "Health"]];
+
+/** Path of the page about the API. */
+const docs = new URL("../../docs", import.meta.url).pathname;
+
+// --- the view ---
+
+function View({ route, tango, directory }) {
+  const [{ view, Component, error }, setLoaded] = useState({});
+  const [failure, retry] = useErrorBoundary((caught) => console.error(caught));
+  useEffect(() => {
+    let isCurrent = true;
+    const set = (loaded) => isCurrent && setLoaded({ view: route.view, ...loaded });
+    const name = MODULES[route.view];
+    if (!name) set({ error: `there is no view “${route.view}”` });
+    else import(`./views/${name}.js`).then((module) => set({ Component: module.View }), () => set({ error: "its module cannot be loaded. A newer gateway has newer ones: reload the page" }));
+    return () => { isCurrent = false; };
+  }, [route.view]);
+  useEffect(() => retry(), [route.view, route.path]);
+  const needsHosts = !tango.hosts && !FREE.includes(route.view);
+  const trouble = failure ?? (view === route.view && error) ?? (needsHosts && tango.failure?.message);
+  if (trouble) return html`<p class="notice error" role="alert">This view cannot be shown: ${String(trouble.message ?? trouble)}</p>`;
+  if (view !== route.view || needsHosts) return html`<p class="notice" role="status">Loading…</p>`;
+  return html`<${Component} route=${route} directory=${directory} hosts=${tango.hosts} />`;
+}
+
+/** Return the Tango hosts, null until they are known, and why not. They are asked for again when the connection is there. */
+function useHosts(mayRead) {
+  const [state, setState] = useState({ hosts: null });
+  useEffect(() => {
+    if (!mayRead) return;
+    const ask = () => hosts().then((found) => setState({ hosts: found }), (failure) => setState({ hosts: null, failure }));
+    ask();
+    return onConnection(({ state: now }) => now !== "lost" && ask());
+  }, []);
+  return state;
+}
+
+// --- the connection ---
+
+const STATES = {
+  connecting: ["connecting", ""],
+  open: ["live", "Live values arrive over a WebSocket."],
+  fallback: ["live, by events", "The WebSocket is refused, so live values arrive as server-sent events, without their quality."],
+  lost: ["no connection", "Values are stale. The page connects again by itself."],
+};
+
+function useConnection() {
+  const [state, setState] = useState({ ...connection });
+  useEffect(() => onConnection((changed) => setState({ ...changed })), []);
+  return state;
+}
+
+function Banner({ state, since, failure }) {
+  if (state !== "lost") return null;
+  const why = failure?.status === 401 ? "Log in to see live values."
+    : failure?.status ? `No live values: ${failure.message}.`
+    : `The gateway cannot be reached since ${new Date(since).toLocaleTimeString()}. The values are stale. The page connects again by itself.`;
+  return html`<p class="banner" role="alert">${why}</p>`;
+}
+
+// --- light and dark ---
+
+const THEME = "mtango.theme", prefersDark = matchMedia("(prefers-color-scheme: dark)");
+
+const theme = () => localStorage.getItem(THEME) ?? (prefersDark.matches ? "dark" : "light");
+const showTheme = () => { document.documentElement.dataset.theme = theme(); };
+
+function ThemeSwitch() {
+  const [current, setCurrent] = useState(theme);
+  useEffect(() => {
+    const change = () => setCurrent(theme());
+    prefersDark.addEventListener("change", change);
+    return () => prefersDark.removeEventListener("change", change);
+  }, []);
+  useEffect(showTheme, [current]);
+  const toggle = () => {
+    localStorage.setItem(THEME, current === "dark" ? "light" : "dark");
+    setCurrent(theme());
+  };
+  return html`<button class="plain" role="switch" aria-checked=${current === "dark"} title="Dark colours" onClick=${toggle}>
+    <span aria-hidden="true">${current === "dark" ? "☾" : "☀"}</span><span class="hidden">Dark colours</span></button>`;
+}
+
+// --- the page ---
+
+function App({ mayRead }) {
+  const route = useRoute(), tango = useHosts(mayRead), directory = useDevices(tango.hosts), connected = useConnection();
+  const [shown, show] = useState(""); // the part that a narrow window shows in place of the view: "tree", "menu" or none
+  const toggle = (part) => show(shown === part ? "" : part);
+  const [name, ...others] = tango.hosts ?? [];
+  useEffect(() => {
+    show("");
+    document.title = [route.path || MENU.find(([view]) => view === route.view)?.[1], name ?? "mtango-gevent"].filter(Boolean).join(" · ");
+    if (route.view === "device") remember(route.path);
+  }, [route.view, route.path, name]);
+  const [text, title] = STATES[connected.state];
+  return html`
+    <header class="bar">
+      <button class="narrow" aria-expanded=${shown === "tree"} aria-controls="tree" onClick=${() => toggle("tree")}>Devices</button>
+      <a class="brand" href="#/" title=${tango.hosts?.join(", ")}>${name ?? "mtango-gevent"}${others.length ? ` +${others.length}` : ""}</a>
+      <nav id="menu" class=${shown === "menu" ? "open" : ""} aria-label="Views">
+        ${MENU.map(([view, label]) => html`<a href=${link(view)} aria-current=${route.view === view ? "page" : undefined}>${label}</a>`)}
+        <a href=${docs}>API</a>
+      </nav>
+      ${mayRead && html`<span class="connection ${connected.state}" role="status" title=${title}>${text}</span>`}
+      <${UserStatus} />
+      <${ThemeSwitch} />
+      <button class="narrow" aria-expanded=${shown === "menu"} aria-controls="menu" onClick=${() => toggle("menu")}>Menu</button>
+    </header>
+    <${Banner} ...${connected} />
+    <div class="columns">
+      <aside id="tree" class=${shown === "tree" ? "open" : ""} aria-label="Devices">${tango.hosts && html`<${Tree} directory=${directory} route=${route} />`}</aside>
+      <main><${View} route=${route} tango=${tango} directory=${directory} /></main>
+    </div>`;
+}
+
+showTheme();
+ready.then((mayRead) => {
+  render(html`<${App} mayRead=${mayRead} />`, document.body);
+  if (mayRead) connect();
+});

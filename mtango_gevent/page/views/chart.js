@@ -1,0 +1,79 @@
+/** uPlot in the page: loaded with the first plot, drawn once per animation frame at most, in the colours of the style. */
+
+import { useCallback, useEffect, useRef } from "../vendor/htm-preact-3.1.1.module.js";
+
+const vendored = (file) => new URL(`../vendor/${file}`, import.meta.url).href;
+let loading = null;
+
+function load() {
+  loading ??= new Promise((resolve, reject) => {
+    const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: vendored("uplot-1.6.32.min.css") });
+    const script = Object.assign(document.createElement("script"), { src: vendored("uplot-1.6.32.iife.min.js") });
+    script.onload = () => resolve(window.uPlot);
+    script.onerror = reject;
+    document.head.append(style, script);
+  }).catch((error) => {
+    loading = null; // the next plot tries again
+    throw error;
+  });
+  return loading;
+}
+
+/** Return a colour of the style. */
+export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** Call back when the colours change. Returns a function that ends it. */
+export function onColours(listener) {
+  const dark = matchMedia("(prefers-color-scheme: dark)"), observer = new MutationObserver(listener);
+  dark.addEventListener("change", listener);
+  observer.observe(document.documentElement, { attributes: true });
+  return () => (observer.disconnect(), dark.removeEventListener("change", listener));
+}
+
+/** Return a function that calls `draw` in the next animation frame; a hidden page has none. */
+export function oncePerFrame(draw) {
+  let frame = 0;
+  const request = () => (frame ||= requestAnimationFrame(() => ((frame = 0), draw())));
+  request.cancel = () => cancelAnimationFrame(frame);
+  return request;
+}
+
+/** Options of an axis in the colours and the font of the style. */
+export const axis = (options) => ({
+  stroke: () => colour("--text"),
+  font: "12px system-ui, sans-serif",
+  grid: { stroke: () => colour("--line"), width: 1 },
+  ticks: { stroke: () => colour("--line"), width: 1, size: 5 },
+  ...options,
+});
+
+/** Show a plot in an element: return its ref, and a function that redraws.
+ *
+ * options: function of uPlot and the element's width, called again when one of `inputs` changes; null for no plot;
+ * data: returns uPlot's data for each redraw; attach: called with a new plot, may return a function that is called at its end. */
+export function useChart({ options, data, attach, inputs }) {
+  const element = useRef(null), current = useRef({});
+  Object.assign(current.current, { data, options });
+  useEffect(() => {
+    const own = current.current, ends = [];
+    let gone = false;
+    load().then((uPlot) => {
+      if (gone) return;
+      const size = () => ({ width: element.current.clientWidth, height: element.current.clientHeight });
+      const options = own.options(uPlot, element.current.clientWidth);
+      if (!options) return;
+      const plot = new uPlot({ legend: { show: false }, ...size(), ...options }, own.data(), element.current);
+      const draw = oncePerFrame(() => plot.setData(own.data()));
+      const resized = new ResizeObserver(() => requestAnimationFrame(() => gone || plot.setSize(size())));
+      resized.observe(element.current);
+      own.draw = draw;
+      ends.push(() => resized.disconnect(), onColours(draw), draw.cancel, attach?.(plot), () => plot.destroy());
+    }, console.error);
+    return () => {
+      gone = true;
+      own.draw = null;
+      for (const end of ends) end?.();
+    };
+  }, inputs);
+  return [element, useCallback(() => current.current.draw?.(), [])];
+}

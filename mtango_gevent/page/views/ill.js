@@ -1,0 +1,216 @@
+// What is ill: from the figures under /sys, asked every two seconds while the page is visible.
+import { get, version } from "../api.js";
+import { age } from "../format.js";
+import { deviceLink, go, link } from "../router.js";
+import { session } from "../session.js";
+import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
+
+const PERIOD = 2_000, SAMPLES = 150, MOST_ROWS = 50;
+const ROOT = location.origin + location.pathname;
+const PARTS = {
+  readiness: `${ROOT}readyz`, statistics: "/sys/stats", devices: "/sys/devices", streams: "/sys/streams", "failed requests": "/sys/failures",
+};
+
+const ago = (seconds) => age(seconds * 1000);
+const long = (since) => ago(since).replace(" ago", "");
+const ms = (seconds) => (seconds === null ? "" : `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`);
+const rate = (number) => number.toFixed(number < 10 ? 1 : 0);
+const many = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
+
+// --- asking ---
+
+/** The answers by part: {data} or {failure}. A part that is refused is not asked again. */
+async function askAll(before) {
+  const ask = async ([part, url]) => {
+    const known = before[part];
+    if (known?.failure?.status === 401 || known?.failure?.status === 403) return [part, known];
+    try {
+      return [part, { data: await get(url) }];
+    } catch (failure) {
+      return [part, part === "readiness" && failure.status === 503 ? { data: failure.answer } : { failure, data: known?.data }];
+    }
+  };
+  return Object.fromEntries(await Promise.all(Object.entries(PARTS).map(ask)));
+}
+
+/** What was counted between two answers of /sys/stats, and per second. */
+function difference(before, now) {
+  const seconds = now.time - before.time, of = (count) => Math.max(0, count(now) - count(before));
+  const requests = of((stats) => stats.responses), failures = of((stats) => stats.failures);
+  return {
+    requests: requests / seconds, failures: failures / seconds,
+    lost: of((stats) => stats.events.missed + stats.events.dropped + stats.streams.dropped),
+    refused: of((stats) => stats.pool.refused), jobs: of((stats) => stats.async.failed),
+  };
+}
+
+function useHealth() {
+  const [state, setState] = useState({ answers: {}, history: [] });
+  useEffect(() => {
+    let { answers, history } = state, timer, ended;
+    const look = async () => {
+      if (!document.hidden) {
+        const before = answers.statistics?.data;
+        answers = await askAll(answers);
+        const now = answers.statistics.data;
+        if (before && now?.time > before.time) history = [...history, difference(before, now)].slice(-SAMPLES);
+        if (!ended) setState({ answers, history });
+      }
+      if (!ended) timer = setTimeout(look, PERIOD);
+    };
+    look();
+    return () => { ended = true; clearTimeout(timer); };
+  }, []);
+  return state;
+}
+
+// --- judging ---
+
+const bad = (text, device) => ({ text, device, bad: true }), poor = (text, device) => ({ text, device });
+const sum = (history, key) => history.reduce((total, sample) => total + sample[key], 0);
+
+function* judgeDevices(devices) {
+  const open = devices.filter(({ state }) => state !== "closed");
+  const silent = {}; // the devices of each silent server, which is pinged in place of them
+  for (const row of open) if (row.server && row.state === "open" && row.next_try === null) (silent[row.server] ??= []).push(row);
+  for (const [server, rows] of Object.entries(silent)) {
+    yield bad(`The server ${server} has been silent for ${long(rows[0].open_since)}, with ${many(rows.length, "device")}: ${rows[0].last_error ?? "no answer"}`, rows[0].name);
+  }
+  for (const row of open) {
+    const next = row.next_try === null ? "it is tried now" : `the next try is in ${row.next_try.toFixed(1)} s`;
+    if (!silent[row.server]?.includes(row)) yield bad(`The circuit has been open for ${long(row.open_since)}, ${next}: ${row.last_error ?? ""}`, row.name);
+  }
+  for (const row of devices) {
+    if (row.state !== "closed") continue;
+    if (row.last_error_time > Date.now() / 1000 - 60) yield poor(`A call failed ${ago(row.last_error_time)}: ${row.last_error}`, row.name);
+    if (row.mean_time > 1) yield poor(`A call takes ${ms(row.mean_time)} on average`, row.name);
+    if (row.waiting > 10) yield poor(`${many(row.waiting, "call")} wait`, row.name);
+  }
+}
+
+function* judgeStatistics({ pool, hub, streams }, history) {
+  if (pool.in_flight >= 0.9 * pool.maxsize) yield bad(`${pool.in_flight} of ${pool.maxsize} threads are busy`);
+  if (pool.abandoned) yield poor(`${many(pool.abandoned, "call")} that timed out still hold a thread`);
+  if (hub.lag > 0.5) yield (hub.lag > 2 ? bad : poor)(`The loop of a worker was late by ${ms(hub.lag)}: every request of it waited`);
+  if (streams.lag > 1) yield poor(`A record of a stream waits for ${ms(streams.lag)}: its client is too slow`);
+  const [lost, refused, jobs] = ["lost", "refused", "jobs"].map((key) => sum(history, key));
+  if (lost) yield poor(`${many(lost, "event")} lost since this page looks`);
+  if (refused) yield poor(`${many(refused, "call")} refused since this page looks: no thread or place was free`);
+  if (jobs) yield poor(`${many(jobs, "write")} with async failed since this page looks`);
+}
+
+function judge({ answers, history }) {
+  const { readiness, statistics, devices } = answers, data = readiness?.data ?? {};
+  const away = Object.values(answers).find(({ failure }) => failure?.status === 0)?.failure;
+  const found = away ? [bad(`No new figures: ${away.message}`)] : [];
+  found.push(...(data.problems ?? (data.status === "not ready" ? ["the gateway is not ready"] : [])).map((text) => bad(text)));
+  found.push(...(data.warnings ?? []).map((text) => poor(text)));
+  if (devices?.data) found.push(...judgeDevices(devices.data));
+  if (statistics?.data) found.push(...judgeStatistics(statistics.data, history));
+  return found.sort((one, other) => !!other.bad - !!one.bad);
+}
+
+// --- showing ---
+
+const Device = ({ name }) => html`<a href=${deviceLink(name)}><bdi>${name}</bdi></a>`;
+
+function Troubles({ found, hidden }) {
+  const ill = found.filter((each) => each.bad).length;
+  const text = found.length ? `${ill} ill, ${found.length - ill} to look at` : `All is well${hidden ? " in what you may see" : ""}.`;
+  return html`<section class="card" aria-label="What is ill">
+    <p role="status" class=${found.length ? "" : "well"}><strong>${text}</strong></p>
+    <ul class="troubles">${found.map(({ text, device, bad: isBad }) => html`<li class=${isBad ? "bad" : "poor"}>
+      <strong>${isBad ? "ill" : "look"}</strong> ${device && html`<${Device} name=${device} /> `}<span dir="auto">${text}</span></li>`)}</ul>
+  </section>`;
+}
+
+/** head: of the columns; a name that ends with # is of numbers. rows: lists of cells. */
+function Table({ title, head, rows, empty = "none" }) {
+  if (!rows) return null;
+  const shown = rows.slice(0, MOST_ROWS), kind = (n) => (head[n].endsWith("#") ? "number" : undefined);
+  return html`<section class="card"><h2>${title}</h2>
+    ${rows.length === 0 ? html`<p class="muted">${empty}</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label=${title}><table>
+      <thead><tr>${head.map((name, n) => html`<th scope="col" class=${kind(n)}>${name.replace("#", "")}</th>`)}</tr></thead>
+      <tbody>${shown.map((cells) => html`<tr>${cells.map((cell, n) => html`<td class=${kind(n)} dir="auto">${cell}</td>`)}</tr>`)}</tbody>
+    </table></div>`}
+    ${rows.length > MOST_ROWS && html`<p class="muted">and ${rows.length - MOST_ROWS} more</p>`}
+  </section>`;
+}
+
+function Line({ title, values }) {
+  const top = Math.max(1, ...values), last = values.at(-1);
+  const points = values.map((value, n) => `${SAMPLES - values.length + n},${(30 - (28 * value) / top).toFixed(1)}`).join(" ");
+  return html`<figure><figcaption>${title} <b class="number">${last === undefined ? "…" : rate(last)}</b></figcaption>
+    <svg viewBox="0 0 ${SAMPLES} 31" preserveAspectRatio="none" role="img" aria-label="${title} in the last minutes, at most ${rate(top)}"><polyline points=${points} /></svg></figure>`;
+}
+
+function Figures({ statistics: { pool, events, streams, hub, running_since, async: jobs }, history }) {
+  const facts = {
+    "Running": long(running_since), "Loop": ms(hub.lag), "Threads busy": `${pool.in_flight} of ${pool.maxsize}`,
+    "Calls waiting": pool.waiting, "Events": events.received, "Missed": events.missed, "Dropped": events.dropped + streams.dropped,
+    "Subscriptions": `${events.subscriptions}, ${events.polled} polled`, "Writes waiting": jobs.waiting, "Version": version,
+  };
+  return html`<section class="card"><div class="lines">
+      <${Line} title="Requests per second" values=${history.map((sample) => sample.requests)} />
+      <${Line} title="Failures per second" values=${history.map((sample) => sample.failures)} />
+    </div><dl class="facts">${Object.entries(facts).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>`;
+}
+
+const illness = (row) => (row.state === "closed" ? 0 : 1e9) + row.failures * 1e3 + (row.mean_time ?? 0);
+const cellsOfDevice = (row) => [
+  html`<${Device} name=${row.name} />`, html`<span class=${row.state === "closed" ? "" : "bad"}>${row.state}</span>`, row.calls, row.failures, ms(row.mean_time),
+  row.waiting, row.last_error && `${ago(row.last_error_time)}: ${row.last_error}`,
+];
+const cellsOfStream = (row) => [row.user ?? row.address, row.transport, row.attributes, row.sent, row.dropped, ms(row.lag), row.worker];
+const cellsOfWorker = (row) => [
+  row.pid, long(Date.now() / 1000 - row.age), row.requests, row.failures, `${Math.round(row.resource.max_resident_mem / 1024)} MB`, ms(row.hub.lag), row.pool.in_flight,
+];
+const cellsOfRequest = (row) => [
+  ago(row.time), html`<a href=${link("ill", { params: { request: row.id } })}>${row.id}</a>`, row.status, `${row.method} ${row.url}`, row.reason, `${row.duration} ms`,
+];
+
+// --- the line of a request ---
+
+const FIELDS = { description: "Failure", reason: "Reason", status: "Status", method: "Method", url: "URL", device: "Device", user: "User", address: "Address", worker: "Worker" };
+
+function Request({ id }) {
+  const [{ rows, failure }, setState] = useState({});
+  useEffect(() => {
+    setState({});
+    if (id) get(`/sys/failures?request=${encodeURIComponent(id)}`).then((found) => setState({ rows: found }), (found) => setState({ failure: found }));
+  }, [id]);
+  const submit = (event) => {
+    event.preventDefault();
+    go(link("ill", { params: { request: new FormData(event.target).get("request").trim() } }));
+  };
+  return html`<section class="card request"><h2>Find a request</h2>
+    <form class="row" onSubmit=${submit}><label>Request id <input name="request" value=${id} required /></label><button>Find</button></form>
+    ${failure && html`<p role="alert">${failure.message}</p>`}
+    ${rows?.map((row) => html`<dl class="facts">
+      <div><dt>Time</dt><dd>${new Date(row.time * 1000).toLocaleString()}, ${row.duration} ms, ${row.tango} ms of it in Tango</dd></div>
+      ${Object.entries(FIELDS).map(([key, title]) => row[key] && html`<div><dt>${title}</dt><dd dir="auto">${row[key]}</dd></div>`)}</dl>`)}
+    ${rows?.length === 0 && html`<p>No worker has a failed request of this id, or you may not see it: each keeps its last 200.</p>`}
+    ${id && html`<p>Its line in the log of the gateway: <code>grep -F '${id.replaceAll("'", "'\\''")}'</code></p>`}
+  </section>`;
+}
+
+export function View({ route }) {
+  const health = useHealth(), { answers, history } = health, { user } = session();
+  const data = Object.fromEntries(Object.entries(answers).map(([part, answer]) => [part, answer.data]));
+  const refused = Object.entries(answers).filter(([, { failure }]) => failure?.status > 0);
+  if (!answers.readiness) return html`<h1>Health</h1><p role="status">Loading…</p>`;
+  return html`<div class="ill">
+    <h1>Health</h1>
+    ${route.params.has("request") && html`<${Request} id=${route.params.get("request")} />`}
+    <${Troubles} found=${judge(health)} hidden=${refused.length} />
+    ${refused.map(([part, { failure }]) => html`<p class="notice">You${user ? ` (${user})` : ""} may not see the ${part}: ${failure.message}</p>`)}
+    ${data.statistics && html`<${Figures} statistics=${data.statistics} history=${history} />`}
+    <${Table} title="Devices" head=${["Device", "Circuit", "Calls#", "Failures#", "Mean#", "Waiting#", "Last failure"]}
+      rows=${data.devices?.toSorted((one, other) => illness(other) - illness(one)).map(cellsOfDevice)} empty="No device has been called." />
+    <${Table} title="Workers" head=${["Process", "Age", "Requests#", "Failures#", "Memory#", "Loop#", "Calls#"]} rows=${data.statistics?.workers.map(cellsOfWorker)} />
+    <${Table} title="Streams" head=${["Client", "Transport", "Attributes#", "Sent#", "Dropped#", "Lag#", "Worker"]}
+      rows=${data.streams?.toSorted((one, other) => other.lag + other.dropped - one.lag - one.dropped).map(cellsOfStream)} empty="No stream is open." />
+    <${Table} title="Failed requests" head=${["When", "Id", "Status#", "Request", "Reason", "Time#"]} rows=${data["failed requests"]?.map(cellsOfRequest)} />
+    ${!route.params.has("request") && html`<${Request} id="" />`}
+  </div>`;
+}

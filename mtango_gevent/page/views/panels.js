@@ -1,0 +1,144 @@
+/** Panels: selections of attributes, kept under a name in the browser or contained in a link. */
+
+import { confirm } from "../dialogs.js";
+import { go, link, replaceParams } from "../router.js";
+import { html, useEffect, useReducer, useState } from "../vendor/htm-preact-3.1.1.module.js";
+import { AttributeSearch } from "./attribute_search.js";
+import { ImageValue } from "./image.js";
+import { KINDS, checkName, freeName, fromFile, fromParams, keepPanel, kindOf, loadPanels, toFile, toParams } from "./panel_store.js";
+import { RangeButtons } from "./plot.js";
+import { splitSource } from "./series.js";
+import { SpectrumValue } from "./spectrum.js";
+import { TimePlot } from "./time_plot.js";
+import { TimeRange } from "./time_range.js";
+import { ValueTable } from "./value_table.js";
+
+const CARDS = { spectrum: SpectrumValue, image: ImageValue };
+
+export function View({ route: { path, params } }) {
+  const [, render] = useReducer((count) => count + 1, 0);
+  if (!path && !params.size) return html`<${List} changed=${render} />`;
+  const kept = path ? loadPanels().get(path) : fromParams(params);
+  if (!kept) return html`<p class="notice error" role="alert">This browser has no panel ${path}.</p><${List} changed=${render} />`;
+  const change = (items) => {
+    if (path) keepPanel(path, items), render();
+    else replaceParams(toParams(items));
+  };
+  return html`<${Panel} key=${path} name=${path} items=${kept} change=${change} />`;
+}
+
+// --- all panels ---
+
+function List({ changed }) {
+  const [problem, setProblem] = useState("");
+  const attempt = (action) => async (event) => {
+    event.preventDefault();
+    try {
+      await action(event);
+      setProblem("");
+      changed();
+    } catch (error) {
+      setProblem(error.message);
+    }
+  };
+  const create = attempt(({ target }) => {
+    const name = freeName(checkName(target.elements.name.value));
+    keepPanel(name, []);
+    go(link("panel", { path: name }));
+  });
+  const read = attempt(async ({ target }) => {
+    const [file] = target.files;
+    if (!file) return;
+    const { name, items } = await fromFile(file).finally(() => (target.value = ""));
+    keepPanel(freeName(name), items);
+  });
+  return html`<section class="card"><h1>Panels</h1>
+    <ul class="panels">${[...loadPanels()].map(([name, { length }]) => html`<li key=${name}>
+      <a href=${link("panel", { path: name })} dir="auto">${name}</a> <span class="muted">${length} attributes</span></li>`)}</ul>
+    <form class="row" onSubmit=${create}><label>Name <input name="name" required maxlength="100" autocomplete="off" /></label>
+      <button>New panel</button></form>
+    <p><label>Import a file <input type="file" accept=".json,application/json" onChange=${read} /></label></p>
+    ${problem && html`<p class="notice error" role="alert" dir="auto">${problem}</p>`}
+  </section>`;
+}
+
+// --- one panel ---
+
+function Panel({ name, items, change }) {
+  const [isEdited, setEdited] = useState(!items.length), [range] = useState(() => new TimeRange(new URLSearchParams()));
+  const [, render] = useReducer((count) => count + 1, 0);
+  const sources = (kind) => [...new Set(items.filter(({ show }) => show === kind).map(({ attribute }) => attribute))];
+  const values = sources("value"), plotted = sources("plot");
+  return html`<section class="card panel"><h1 dir="auto">${name || "Panel of a link"}</h1>
+    <div class="row tools">
+      <button aria-pressed=${isEdited} class=${isEdited ? "primary" : ""} onClick=${() => setEdited(!isEdited)}>Edit</button>
+      <button onClick=${() => download(`${name || "panel"}.json`, toFile(name || "Panel", items))}>Export</button>
+      <a href=${link("panel", { params: toParams(items) })}>Link with the selection</a>
+      ${!name && html`<${NameForm} action="Keep" onName=${(given) => keepAs(freeName(given), items)} />`}
+    </div>
+    ${isEdited && html`<${Editor} name=${name} items=${items} change=${change} />`}
+    ${!items.length && html`<p class="notice">The panel is empty: add attributes.</p>`}
+    ${values.length > 0 && html`<${ValueTable} sources=${values} />`}
+  </section>
+  ${plotted.length > 0 && html`<section class="card"><h2>Time plot</h2><${RangeButtons} range=${range} changed=${render} />
+    <${TimePlot} sources=${plotted} range=${range} onRange=${render} /></section>`}
+  <div class="cards">${items.filter(({ show }) => CARDS[show]).map(({ show, attribute }) => {
+    const [device, own] = splitSource(attribute);
+    return html`<section class="card" key=${show + attribute}><h2 dir="auto">${attribute}</h2><${CARDS[show]} device=${device} attribute=${own} /></section>`;
+  })}</div>`;
+}
+
+function keepAs(name, items) {
+  keepPanel(name, items);
+  go(link("panel", { path: name }));
+}
+
+function download(name, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}
+
+function NameForm({ name = "", action, onName }) {
+  const [problem, setProblem] = useState("");
+  const submit = (event) => {
+    event.preventDefault();
+    try {
+      onName(checkName(event.target.elements.name.value));
+    } catch (error) {
+      setProblem(error.message);
+    }
+  };
+  return html`<form class="row" onSubmit=${submit}><label>Name <input name="name" required maxlength="100" defaultValue=${name} autocomplete="off" /></label>
+    <button>${action}</button>${problem && html`<span role="alert" class="quality-invalid">${problem}</span>`}</form>`;
+}
+
+function Editor({ name, items, change }) {
+  const add = (attribute, info) => change([...items, { show: kindOf(info), attribute }]);
+  const rename = (given) => {
+    if (given === name) return;
+    if (loadPanels().has(given)) throw new Error(`there is a panel ${given} already`);
+    keepPanel(name, null);
+    keepAs(given, items);
+  };
+  const remove = async () => {
+    if (!(await confirm({ title: `Delete the panel ${name}?`, text: "It is kept in this browser only.", action: "Delete" }))) return;
+    keepPanel(name, null);
+    go(link("panel"));
+  };
+  return html`<div class="panel-editor"><${AttributeSearch} onPick=${add} />
+    <ol>${items.map((item, index) => html`<${EditedItem} item=${item} index=${index} items=${items} change=${change} />`)}</ol>
+    ${name && html`<div class="row"><${NameForm} name=${name} action="Rename" onName=${rename} /><button class="danger" onClick=${remove}>Delete</button></div>`}
+  </div>`;
+}
+
+function EditedItem({ item: { show, attribute }, index, items, change }) {
+  const swap = (other) => change(items.with(index, items[other]).with(other, items[index]));
+  return html`<li><div class="row"><span dir="auto">${attribute}</span>
+    <select aria-label="Show ${attribute} as" value=${show} onChange=${({ target }) => change(items.with(index, { show: target.value, attribute }))}>
+      ${Object.entries(KINDS).map(([kind, text]) => html`<option value=${kind}>${text}</option>`)}</select>
+    <button aria-label="Move ${attribute} up" disabled=${index === 0} onClick=${() => swap(index - 1)}>↑</button>
+    <button aria-label="Move ${attribute} down" disabled=${index === items.length - 1} onClick=${() => swap(index + 1)}>↓</button>
+    <button aria-label="Remove ${attribute}" onClick=${() => change(items.toSpliced(index, 1))}>✕</button>
+  </div></li>`;
+}
