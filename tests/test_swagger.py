@@ -876,6 +876,30 @@ def test_picture_is_as_described(client: TestApp, app: Flask, attribute: str, re
     find_operation(app, request).check_reply(reply)
 
 
+@pytest.mark.parametrize("accept", ["application/octet-stream", "application/x-npy", "text/csv", "image/tiff"])
+@pytest.mark.parametrize("attribute", ["ushort_image_ro", "double_scalar", "string_scalar"])
+@pytest.mark.parametrize("base", [ATTRIBUTES, f"{V11_DEVICE}/attributes"])
+def test_value_in_other_media_type_is_as_described(
+    client: TestApp, app: Flask, base: str, attribute: str, accept: str
+) -> None:
+    request = Request(f"{base}/{attribute}/value")
+    reply = ask(client, request, Accept=accept)
+    assert (reply.status_int, reply.content_type) in [
+        (200, accept),
+        *((each, "application/json") for each in (400, 406)),
+    ]
+    find_operation(app, request).check_reply(reply)
+
+
+@pytest.mark.parametrize("base", [f"{DEVICE}/attributes", f"{V11_DEVICE}/attributes"])
+def test_history_in_csv_is_as_described(client: TestApp, app: Flask, base: str, polled: None) -> None:
+    for query in ("", "?range=0-1"):
+        request = Request(f"{base}/double_scalar/history{query}")
+        reply = ask(client, request, Accept="text/csv")
+        assert reply.content_type == "text/csv"
+        find_operation(app, request).check_reply(reply)
+
+
 OTHER_STATUSES = {
     REFUSED_ALWAYS: 400,
     **dict.fromkeys(("showSubscription", "extendSubscription", "deleteSubscription", "streamEvents"), 404),

@@ -41,6 +41,7 @@ const EXPLANATIONS = {
   MTANGO_DeviceBusy: LIMIT,
   MTANGO_PoolExhausted: LIMIT,
   API_CantConnectToDevice: "The server of the device cannot be reached: it has ended, hangs, or its host is down.",
+  API_EventTimeout: "No events come any more: the server of the device has ended, hangs, or its host is down.",
   API_CorbaException: "The connection to the device was lost.",
 };
 

@@ -7,8 +7,8 @@ import { Refused, openSocket } from "./socket.js";
 // Milliseconds: delays before connections, until a source without followers ends, and until a refused one is tried again.
 const FIRST_DELAY = 1_000, MOST_DELAY = 10_000, LINGER = 500, RETRY = 10_000;
 
-// Milliseconds between two calls of listeners while the page is hidden: the browser then draws no frames.
-const HIDDEN = 1_000;
+// Milliseconds between two calls of listeners, and while the page is hidden: more frames take more than they show.
+const SHOWN = 50, HIDDEN = 1_000;
 
 // Refusals of the WebSocket by a gateway that answers otherwise, after which the page takes server-sent events.
 const REFUSALS = 2;
@@ -24,7 +24,7 @@ let transport = null, attempt = 0, failed = 0, refusals = 0, timer = 0, nextId =
 
 // --- followers ---
 
-/** Call a listener with the record of an attribute, at most once in a frame, until the function that is returned is called.
+/** Call a listener with the record of an attribute, at most once in 50 ms, until the function that is returned is called.
  *
  * keep: "latest", or "all": the listener is then called for each record, in order.
  * The record: value, set_value (of a writable scalar), quality, errors (null or a list), time (ms), missed, configuration, stale.
@@ -75,7 +75,7 @@ function subscribe() {
 // --- records ---
 
 const dirty = new Set(), newcomers = new Set();
-let frame = 0, flushed = 0;
+let flushing = 0, flushed = 0;
 
 const handlers = {
   onRecord(id, given) {
@@ -113,16 +113,15 @@ function change(source, record) {
 
 function deliver(queue, item) {
   queue.add(item);
-  if (document.hidden) {
-    if (performance.now() - flushed > HIDDEN) flush();
-  } else {
-    frame ||= requestAnimationFrame(flush);
-  }
+  if (flushing && !document.hidden) return;
+  const wait = flushed + (document.hidden ? HIDDEN : SHOWN) - performance.now();
+  if (document.hidden && wait <= 0) flush(); // without a timer, which is slow now
+  else flushing ||= setTimeout(flush, wait);
 }
 
 function flush() {
-  cancelAnimationFrame(frame);
-  frame = 0;
+  clearTimeout(flushing);
+  flushing = 0;
   flushed = performance.now();
   const followers = new Map([...newcomers].map((follower) => [follower, [follower.source.record]]));
   for (const source of dirty) {
@@ -210,6 +209,7 @@ function lose(delay = Math.min(MOST_DELAY, FIRST_DELAY * 2 ** failed), failure =
 }
 
 onAuthorization(() => {
+  if (transport?.renew) return void transport.renew();
   transport?.close();
   transport = null;
   connect();

@@ -120,7 +120,7 @@ function App({ mayRead }) {
         ${MENU.map(([view, label]) => html`<a href=${link(view)} aria-current=${route.view === view ? "page" : undefined}>${label}</a>`)}
         <a href=${docs}>API</a>
       </nav>
-      <span class="connection ${connected.state}" role="status" title=${title}>${text}</span>
+      ${mayRead && html`<span class="connection ${connected.state}" role="status" title=${title}>${text}</span>`}
       <${UserStatus} />
       <${ThemeSwitch} />
       <button class="narrow" aria-expanded=${shown === "menu"} aria-controls="menu" onClick=${() => toggle("menu")}>Menu</button>

@@ -181,16 +181,18 @@ const isLocked = () => !current.user && current.anonymousMayRead === false;
 
 /** Look after a request that was refused with 401: the token may have expired, or the password may have changed. */
 async function check(refusal) {
-  if (busy || !(authorization() || isLocked())) return;
+  const had = authorization();
+  if (busy || !(had || isLocked())) return;
   busy = true;
   try {
-    if (authorization()) await findUser();
+    if (had) await findUser();
     if (current.failure?.status === 401 && (await renew())) {
       await findUser();
       setAuthorization(authorization()); // so that the connection of live values begins anew
     }
     if (current.failure?.status === 401) forget();
-    if (!authorization()) goToLogin(isLocked() ? "" : refusal.message);
+    if (!authorization()) goToLogin(had ? refusal.message : "");
+    if (had && isLocked()) location.reload();
   } finally {
     busy = false;
   }
@@ -225,6 +227,6 @@ export function UserStatus() {
   return html`
     ${readOnly && html`<span class="badge" title="The gateway refuses every write, command and change.">read-only</span>`}
     ${user && html`<a class="user" href="#/login" title="You and your groups">${user}</a>`}
-    ${user && canLogIn && html`<button onClick=${logout}>Log out</button>`}
-    ${!loading && !user && canLogIn && html`<a class="button" href="#/login">Log in</a>`}`;
+    ${user && canLogIn && html`<button class="log-out" onClick=${logout}>Log out</button>`}
+    ${!loading && !user && canLogIn && html`<a href="#/login">Log in</a>`}`;
 }

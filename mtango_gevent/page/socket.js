@@ -48,13 +48,16 @@ function transport(socket, token, handlers) {
     waiting = true;
     send({ ping: 1 });
   }, PING);
-  // A new token in good time; without one the gateway ends the connection, which then begins again.
+  // A new token in good time, and with other credentials; without one the gateway ends the connection, which begins again.
+  const renew = async () => {
+    const next = await get(streamUrl("/stream/token")).catch(() => null);
+    if (socket.readyState !== WebSocket.OPEN) return;
+    if (next) send({ token: next.token });
+    renewLater(next ? next.seconds : 60);
+  };
   const renewLater = (seconds) => {
-    renewal = setTimeout(async () => {
-      const next = await get(streamUrl("/stream/token")).catch(() => null);
-      if (next) send({ token: next.token });
-      renewLater(next ? next.seconds : 60);
-    }, seconds * 800);
+    clearTimeout(renewal);
+    renewal = setTimeout(renew, seconds * 800);
   };
   if (token) renewLater(token.seconds);
   socket.onclose = ({ code }) => end(code);
@@ -67,6 +70,7 @@ function transport(socket, token, handlers) {
     state: "open",
     subscribe: (sources) => chunks(sources).forEach((chunk) => send({ subscribe: chunk.map(wish) })),
     unsubscribe: (sources) => chunks(sources).forEach((chunk) => send({ unsubscribe: chunk.map(({ id }) => id) })),
+    renew,
     close: () => end(),
   };
 }

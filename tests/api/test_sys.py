@@ -136,3 +136,45 @@ def test_cache_settings_of_java_server_are_reported(make_client: Callable[..., T
     assert (config["dynamicValueExpirationDelay"], config["staticValueExpirationDelay"]) == (100, 1000)
     assert (config["capacity"], config["cacheEnabled"]) == (1024, True)
     assert make_client().get(f"{BASE}/config").json["cacheEnabled"] is False
+
+
+def test_failed_requests_are_found_by_their_id(client: TestApp, demo_url: str) -> None:
+    headers = {"X-Request-ID": "of-a-test", "User-Agent": "x"}
+    answer = client.get(f"{demo_url}/attributes/nope/value?token=secret", headers=headers)
+    client.get("/nope", expect_errors=True)
+    client.get(f"{BASE}/stats")
+    newest, oldest = client.get(f"{BASE}/failures").json
+    assert (newest["status"], newest["reason"], newest["url"]) == (404, "MTANGO_Http404", "/nope")
+    (row,) = client.get(f"{BASE}/failures?request=of-a-test").json
+    assert row == oldest
+    assert row["url"].endswith("/attributes/nope/value?token=***")
+    assert (row["id"], row["status"], row["worker"]) == (answer.headers["X-Request-ID"], 200, os.getpid())
+    assert (row["reason"], row["method"], row["device"]) == ("API_AttrNotFound", "GET", "sys/tg_test/1")
+    assert "nope" in row["description"]
+    assert 0 < row["tango"] < row["duration"]
+    assert client.get(f"{BASE}/failures?request=another").json == []
+
+
+def test_the_last_failed_requests_are_kept(client: TestApp) -> None:
+    for number in range(205):
+        client.get("/nope", headers={"X-Request-ID": str(number)}, expect_errors=True)
+    rows = client.get(f"{BASE}/failures").json
+    assert [row["id"] for row in rows] == [str(number) for number in range(204, 4, -1)]
+
+
+def test_statistics_have_the_streams_and_the_delay_of_the_loop(client: TestApp) -> None:
+    figures = client.get(f"{BASE}/stats").json
+    for part in (figures, figures["workers"][0]):
+        assert part["streams"] == {"open": 0, "feeds": 0, "sent": 0, "dropped": 0, "lag": 0.0}
+        assert part["hub"] == {"lag": 0.0}
+
+
+def test_failures_of_devices_are_counted(client: TestApp, demo_url: str) -> None:
+    def failures() -> int:
+        (device,) = [row for row in client.get(f"{BASE}/devices").json if row["name"] == "sys/tg_test/1"]
+        return device["failures"]
+
+    client.get(f"{demo_url}/attributes/ampli/value")
+    before = failures()
+    client.get(f"{demo_url}/attributes/throw_exception/value")
+    assert failures() == before + 1

@@ -10,6 +10,7 @@ A test of the operator's page:
 `page_at` takes the options of a browser context: `color_scheme="dark"`, `viewport={"width": 360, "height": 640}`. At
 the end of the test it fails if a page has sent a request to another origin, has written to its console or has raised
 an error that was not expected. `check_accessibility(page)` fails for serious faults that axe-core finds.
+A fixture with a gateway of its own comes before `page_at` in the list of parameters, so that it ends after the pages.
 Playwright's calls wait for their condition, up to WAIT, and so does `wait_for(page, "an expression of JavaScript")`.
 The browser is Debian's chromium.
 """

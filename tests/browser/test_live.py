@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mtango_gevent.demo.embedded import EmbeddedTango, free_port
+from mtango_gevent.key_file import KeyFile
+from tests.api.access.conftest import DENY_ALL
+from tests.api.access.credentials import new_key
 from tests.conftest import DEMO_DEVICE
-from tests.live.conftest import COMMAND, served
+from tests.live.conftest import COMMAND, Gateway, served
 from tests.waiting import wait_until
 
 from .conftest import PageAt, PageWatch, wait_for
@@ -164,3 +168,65 @@ def test_events_take_the_place_of_a_websocket_that_is_refused(
         follow(page, "long_scalar")
         wait_for(page, "records.some(each => each.configuration?.name === 'long_scalar')")
         page.goto("about:blank")  # so that no stream holds up the end of the gateway
+
+
+# --- credentials ---
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+@pytest.fixture
+def with_keys(tango_system: EmbeddedTango, keys: Path, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway that only the owner of the key in key.txt may use."""
+    (tmp_path / "key.txt").write_text(new_key(keys, "ada"))
+    (tmp_path / "access.toml").write_text('[[rule]]\nusers = ["ada"]\nmay = ["read"]\n\n' + DENY_ALL)
+    settings = {"MTANGO_AUTH": "key", "MTANGO_AUTH_KEY_FILE": str(keys), "MTANGO_RULES": str(tmp_path / "access.toml")}
+    with served(COMMAND, tmp_path / "log", **settings) as gateway:
+        yield gateway
+
+
+STATUS_WITH_KEY = """async () => (await fetch("/tango/rest/v11", {
+  headers: {Authorization: sessionStorage.getItem("mtango.authorization")}, credentials: "omit"})).status"""
+
+
+def page_with_key(page_at: PageAt, gateway: Gateway, **options: Any) -> Page:
+    page = page_at(of=gateway, **options)
+    key = (gateway.log.parent / "key.txt").read_text()
+    page.evaluate("key => sessionStorage.setItem('mtango.authorization', `Bearer ${key}`)", key)
+    page.goto("/#/")
+    page.reload()
+    return page
+
+
+def test_token_opens_the_stream_and_is_renewed(with_keys: Gateway, page_at: PageAt, watch: PageWatch) -> None:
+    watch.expect("status of 401")
+    page = page_with_key(page_at, with_keys)
+    sent: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda payload: sent.append(str(payload))))
+    page.clock.install()
+    page.reload()
+    follow(page, "double_scalar")
+    wait_for_records(page, 2)
+    page.clock.fast_forward("13:00")
+    wait_until(lambda: page.evaluate("0") == 0 and any('"token"' in frame for frame in sent))
+    number = len(records(page))
+    wait_for_records(page, number + 2)
+    assert page.evaluate("live.connection.state") == "open"
+
+
+def test_key_that_is_not_valid_any_more_needs_a_new_login(
+    with_keys: Gateway, page_at: PageAt, watch: PageWatch, keys: Path
+) -> None:
+    watch.expect("status of 401")
+    page = page_with_key(page_at, with_keys)
+    page.clock.install()
+    page.reload()
+    follow(page, "double_scalar")
+    wait_for_records(page, 1)
+    KeyFile(str(keys)).revoke("ada")
+    wait_until(lambda: page.evaluate(STATUS_WITH_KEY) == 401)
+    page.clock.fast_forward("13:00")  # when the token of the stream is renewed
+    expect(page.get_by_role("heading", name="Log in", exact=True)).to_be_visible()

@@ -145,7 +145,10 @@ def test_gateway_without_users_offers_no_login(page_at: PageAt) -> None:
     expect(page.get_by_role("link", name="Log in")).to_have_count(0)
 
 
-def test_read_only_gateway_says_so(page_at: PageAt, tango_system: EmbeddedTango, tmp_path: Path) -> None:
+def test_read_only_gateway_says_so(
+    page_at: PageAt, watch: PageWatch, tango_system: EmbeddedTango, tmp_path: Path
+) -> None:
+    watch.expect_lost_gateway()
     with served(COMMAND, tmp_path / "log", MTANGO_READ_ONLY="1") as gateway:
         page = page_at("#/login", of=gateway)
         expect(page.get_by_role("banner").get_by_text("read-only")).to_be_visible()
@@ -159,6 +162,7 @@ def test_read_only_gateway_says_so(page_at: PageAt, tango_system: EmbeddedTango,
 def test_user_logs_in_at_the_provider(
     page_at: PageAt, watch: PageWatch, provider: Provider, tango_system: EmbeddedTango, tmp_path: Path
 ) -> None:
+    watch.expect_lost_gateway()
     with with_provider(provider, tmp_path) as gateway:
         page = page_at("#/ill", of=gateway)
         watch.allow(provider.issuer.removesuffix("/realms/test"))  # the page itself goes there
@@ -177,6 +181,7 @@ def test_token_is_renewed_before_it_expires(
     page_at: PageAt, watch: PageWatch, provider: Provider, tango_system: EmbeddedTango, tmp_path: Path
 ) -> None:
     provider.lifetime = 5.0
+    watch.expect_lost_gateway()
     with with_provider(provider, tmp_path, MTANGO_JWT_LEEWAY="0") as gateway:
         page = page_at("#/ill", of=gateway)
         watch.allow(provider.issuer.removesuffix("/realms/test"))
@@ -192,6 +197,7 @@ def test_session_that_has_ended_leads_to_the_login_and_back(
 ) -> None:
     watch.expect("status of 40[01]|WebSocket connection to .* failed")
     provider.lifetime = 3.0
+    watch.expect_lost_gateway()
     with with_provider(provider, tmp_path, MTANGO_JWT_LEEWAY="0") as gateway:
         page = page_at("#/ill", of=gateway)
         watch.allow(provider.issuer.removesuffix("/realms/test"))
@@ -209,6 +215,7 @@ def test_provider_that_is_away_delays_nothing(
     page_at: PageAt, watch: PageWatch, provider: Provider, tango_system: EmbeddedTango, tmp_path: Path
 ) -> None:
     provider.stop()
+    watch.expect_lost_gateway()
     with with_provider(provider, tmp_path) as gateway:
         page = page_at("#/login", of=gateway)
         watch.allow(provider.issuer.removesuffix("/realms/test"))
@@ -235,6 +242,7 @@ def test_answer_of_another_login_is_refused(
     query: str,
     text: str,
 ) -> None:
+    watch.expect_lost_gateway()
     with with_provider(provider, tmp_path) as gateway:
         page = page_at("#/login", of=gateway)
         page.goto(f"/{query}")

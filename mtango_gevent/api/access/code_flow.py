@@ -69,7 +69,7 @@ class CodeFlow:
             self._attempts.withdraw(attempt)
             raise
         if status != 200:
-            raise ApiError(400, "MTANGO_LoginRefused", f"the provider refuses the login: {_refusal(document)}")
+            raise ApiError(400, "MTANGO_LoginRefused", f"the provider refuses the login: {_refusal(document, fields)}")
         self._attempts.succeed(attempt)
         return _tokens(document)
 
@@ -104,9 +104,12 @@ def _url(document: dict[str, Any], key: str) -> str | None:
     return None
 
 
-def _refusal(document: dict[str, Any]) -> str:
-    texts = (str(document.get(key) or "") for key in ("error", "error_description"))
-    return redact(ascii(": ".join(filter(None, texts))[:_MOST_TEXT])[1:-1])
+def _refusal(document: dict[str, Any], fields: Mapping[str, str]) -> str:
+    """Return what the provider says, without the secrets of the request."""
+    text = ": ".join(str(document[key]) for key in ("error", "error_description") if document.get(key))
+    for key in ("code", "code_verifier", "refresh_token"):
+        text = text.replace(fields.get(key) or "\0", "***")
+    return redact(ascii(text[:_MOST_TEXT])[1:-1])
 
 
 def _unavailable(problem: str) -> ApiError:

@@ -1,16 +1,16 @@
 /** A search field for an attribute: first the devices that match, then the attributes of the one that is chosen. */
 
 import { deviceOf, deviceUrl, get, hostUrl, hosts } from "../api.js";
-import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 
 const DELAY = 200, MOST = 50;
 const SOURCE = /^((?:tango:\/\/[^/]+\/)?[^/]+\/[^/]+\/[^/]+)\/([^/]*)$/;
 
 async function findDevices(text) {
-  const query = `wildcard=${encodeURIComponent(`*${text.replace(/^tango:\/\/[^/]*\//, "")}*`)}&range=0-${MOST}&filter=name`;
+  const query = `wildcard=${encodeURIComponent(`*${text.replace(/^tango:\/\/[^/]*\//, "")}*`)}&filter=name`;
   const found = (await hosts()).map(async (host) =>
     (await get(`${hostUrl(host)}/devices?${query}`)).map(({ name }) => `${deviceOf(host, name)}/`));
-  return (await Promise.all(found)).flat();
+  return (await Promise.all(found)).flat().slice(0, MOST);
 }
 
 let last = { device: null, attributes: null };
@@ -43,6 +43,8 @@ async function find(text) {
 /** onPick(source, info): called with `device/attribute`; an error that it throws is shown. */
 export function AttributeSearch({ onPick }) {
   const [text, setText] = useState(""), [options, setOptions] = useState([]), [problem, setProblem] = useState("");
+  const pick = useRef(onPick);
+  pick.current = onPick; // that of the latest rendering, as it is called later
   useEffect(() => {
     let current = true;
     const timer = setTimeout(() => suggest(text).then((found) => current && setOptions(found), () => {}), DELAY);
@@ -52,8 +54,8 @@ export function AttributeSearch({ onPick }) {
     event.preventDefault();
     try {
       const { source, info } = await find(text);
-      onPick(source, info);
-      setText("");
+      pick.current(source, info);
+      setText((now) => (now === text ? "" : now));
       setProblem("");
     } catch (failure) {
       setProblem(failure.message);

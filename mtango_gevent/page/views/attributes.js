@@ -63,7 +63,7 @@ function Row({ device, attribute: { name, info, errors }, isMarked, onMark }) {
   const [written, setWritten] = useState();
   const label = setting(info?.label) || name;
   if (!info) return html`<li class="attribute" ref=${ref}><bdi>${name}</bdi> <${ShowFailure} failure=${{ errors }} /></li>`;
-  const isScalar = info.data_format == "SCALAR", isWritable = info.writable != "READ";
+  const isScalar = info.data_format == "SCALAR" && info.data_type != "DevEncoded", isWritable = info.writable != "READ";
   const close = () => {
     setEdited(false);
     setTimeout(() => ref.current?.querySelector(".set")?.focus());
@@ -102,7 +102,7 @@ function SetButton({ device, name, label, isVisible, onClick }) {
 
 function Reading({ device, name, info, isVisible, latest, written }) {
   const isImage = info.data_format == "IMAGE", isScalar = info.data_format == "SCALAR";
-  const record = useFollow(device, name, isVisible && !isImage, isScalar ? {} : { maxHz: 2, binary: !/64/.test(info.data_type) });
+  const record = useFollow(device, name, isVisible && !isImage, isScalar ? {} : { maxHz: 2, binary: !/64|Boolean/.test(info.data_type) });
   latest.current = record;
   if (isImage) return html`<div class="reading muted">up to ${info.max_dim_x} × ${info.max_dim_y}</div>`;
   if (!record) return html`<div class="reading muted">…</div>`;
@@ -139,23 +139,14 @@ function Age({ time }) {
   return html` <time class="age" datetime=${new Date(time).toISOString()} title="Time of the value, which is sent when it changes: ${new Date(time).toLocaleString()}">${age(time, now)}</time>`;
 }
 
-const PICTURES = { SPECTRUM: ["spectrum", "SpectrumValue"], IMAGE: ["image", "ImageValue"] };
-
-/** A spectrum as a plot or an image as a picture, and its values as a table on demand; texts are a table at once. */
+/** A spectrum as a plot, or an image as a picture. */
 function Picture({ device, attribute, info }) {
-  const [Component, setComponent] = useState(), [isTable, setTable] = useState(false), isText = !PLOTTED.test(info.data_type);
+  const [Component, setComponent] = useState();
   useEffect(() => {
-    const [module, name] = PICTURES[info.data_format];
-    if (!isText) import(`./${module}.js`).then(found => setComponent(() => found[name]), () => setTable(true));
+    const loaded = info.data_format == "SPECTRUM" ? import("./spectrum.js") : import("./image.js");
+    loaded.then(({ SpectrumValue, ImageValue }) => setComponent(() => SpectrumValue ?? ImageValue));
   }, []);
-  return html`<div class="picture">${Component && html`<${Component} device=${device} attribute=${attribute} />
-    <details onToggle=${event => setTable(event.target.open)}><summary>Values</summary></details>`}
-    ${(isTable || isText) && html`<${Table} device=${device} attribute=${attribute} />`}</div>`;
-}
-
-function Table({ device, attribute }) {
-  const record = useFollow(device, attribute, true, { maxHz: 1 });
-  return record?.value === undefined ? null : html`<${Value} value=${record.value} configuration=${record.configuration} />`;
+  return html`<div class="opened">${Component && html`<${Component} device=${device} attribute=${attribute} />`}</div>`;
 }
 
 // --- details ---
@@ -218,7 +209,7 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
       setBusy(false);
     }
   };
-  return html`<form class="editor" ref=${form} noValidate onSubmit=${write} onKeyDown=${event => (event.key == "Escape" ? close() : submitOnEnter(event))}>
+  return html`<form class="entry" ref=${form} noValidate onSubmit=${write} onKeyDown=${event => (event.key == "Escape" ? close() : submitOnEnter(event))}>
     <${Field} field=${field} id=${id} value=${begin} what="New value of ${label}" />
     ${unitOf(described) && html`<bdi>${unitOf(described)}</bdi>`}
     <button class="primary" disabled=${isBusy}>${isBusy ? "Writing…" : "Write"}</button>

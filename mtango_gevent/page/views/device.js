@@ -26,7 +26,7 @@ export function useAnswer(path, again) {
 /** Hook: a number that grows each time that the device is back. */
 function useReturns(record) {
   const [{ isLost, count }, setReturns] = useState({ isLost: false, count: 0 });
-  const lost = Boolean(record && (record.stale || record.errors));
+  const lost = Boolean(record && (record.errors || (record.stale && record.value)));
   useEffect(() => {
     if (lost != isLost) setReturns({ isLost: lost, count: count + isLost });
   }, [lost]);
@@ -73,7 +73,7 @@ function Head({ device, info, state }) {
     <div class="row">
       <h1><bdi>${info?.name ?? name}</bdi></h1>
       ${info?.alias && html`<span class="muted">alias <bdi>${info.alias}</bdi></span>`}
-      <span role="status">${state?.value && html`<${State} state=${state.value} />`}
+      <span role="status">${(state?.value || state?.errors) && html`<${State} state=${state.value ?? "UNKNOWN"} />`}
         ${state?.stale && html` <span class="stale-mark">stale</span>`}</span>
       <nav class="row" aria-label="Links of the device"><a href=${base + deviceUrl(device)}>API</a><a href=${DOCS}>API docs</a></nav>
     </div>

@@ -12,6 +12,7 @@ const PARTS = {
 };
 
 const ago = (seconds) => age(seconds * 1000);
+const long = (since) => ago(since).replace(" ago", "");
 const ms = (seconds) => (seconds === null ? "" : `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`);
 const rate = (number) => number.toFixed(number < 10 ? 1 : 0);
 const many = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
@@ -73,11 +74,11 @@ function* judgeDevices(devices) {
   const silent = {}; // the devices of each silent server, which is pinged in place of them
   for (const row of open) if (row.server && row.state === "open" && row.next_try === null) (silent[row.server] ??= []).push(row);
   for (const [server, rows] of Object.entries(silent)) {
-    yield bad(`The server ${server} has been silent for ${ago(rows[0].open_since).replace(" ago", "")}, with ${many(rows.length, "device")}: ${rows[0].last_error ?? "no answer"}`, rows[0].name);
+    yield bad(`The server ${server} has been silent for ${long(rows[0].open_since)}, with ${many(rows.length, "device")}: ${rows[0].last_error ?? "no answer"}`, rows[0].name);
   }
   for (const row of open) {
     const next = row.next_try === null ? "it is tried now" : `the next try is in ${row.next_try.toFixed(1)} s`;
-    if (!silent[row.server]?.includes(row)) yield bad(`The circuit is open since ${ago(row.open_since)}, ${next}: ${row.last_error ?? ""}`, row.name);
+    if (!silent[row.server]?.includes(row)) yield bad(`The circuit has been open for ${long(row.open_since)}, ${next}: ${row.last_error ?? ""}`, row.name);
   }
   for (const row of devices) {
     if (row.state !== "closed") continue;
@@ -90,7 +91,7 @@ function* judgeDevices(devices) {
 function* judgeStatistics({ pool, hub, streams }, history) {
   if (pool.in_flight >= 0.9 * pool.maxsize) yield bad(`${pool.in_flight} of ${pool.maxsize} threads are busy`);
   if (pool.abandoned) yield poor(`${many(pool.abandoned, "call")} that timed out still hold a thread`);
-  if (hub.lag > 0.1) yield (hub.lag > 1 ? bad : poor)(`The loop of a worker was late by ${ms(hub.lag)}: every request of it waited`);
+  if (hub.lag > 0.5) yield (hub.lag > 2 ? bad : poor)(`The loop of a worker was late by ${ms(hub.lag)}: every request of it waited`);
   if (streams.lag > 1) yield poor(`A record of a stream waits for ${ms(streams.lag)}: its client is too slow`);
   const [lost, refused, jobs] = ["lost", "refused", "jobs"].map((key) => sum(history, key));
   if (lost) yield poor(`${many(lost, "event")} lost since this page looks`);
@@ -114,9 +115,11 @@ function judge({ answers, history }) {
 const Device = ({ name }) => html`<a href=${deviceLink(name)}><bdi>${name}</bdi></a>`;
 
 function Troubles({ found, hidden }) {
+  const ill = found.filter((each) => each.bad).length;
+  const text = found.length ? `${ill} ill, ${found.length - ill} to look at` : `All is well${hidden ? " in what you may see" : ""}.`;
   return html`<section class="card" aria-label="What is ill">
-    ${found.length === 0 && html`<p class="well"><strong>All is well${hidden ? " in what you may see" : ""}.</strong></p>`}
-    <ul class="troubles" role="status">${found.map(({ text, device, bad: isBad }) => html`<li class=${isBad ? "bad" : "poor"}>
+    <p role="status" class=${found.length ? "" : "well"}><strong>${text}</strong></p>
+    <ul class="troubles">${found.map(({ text, device, bad: isBad }) => html`<li class=${isBad ? "bad" : "poor"}>
       <strong>${isBad ? "ill" : "look"}</strong> ${device && html`<${Device} name=${device} /> `}<span dir="auto">${text}</span></li>`)}</ul>
   </section>`;
 }
@@ -143,7 +146,7 @@ function Line({ title, values }) {
 
 function Figures({ statistics: { pool, events, streams, hub, running_since, async: jobs }, history }) {
   const facts = {
-    "Running": age(running_since * 1000).replace(" ago", ""), "Loop": ms(hub.lag), "Threads busy": `${pool.in_flight} of ${pool.maxsize}`,
+    "Running": long(running_since), "Loop": ms(hub.lag), "Threads busy": `${pool.in_flight} of ${pool.maxsize}`,
     "Calls waiting": pool.waiting, "Events": events.received, "Missed": events.missed, "Dropped": events.dropped + streams.dropped,
     "Subscriptions": `${events.subscriptions}, ${events.polled} polled`, "Writes waiting": jobs.waiting, "Version": version,
   };
@@ -155,12 +158,12 @@ function Figures({ statistics: { pool, events, streams, hub, running_since, asyn
 
 const illness = (row) => (row.state === "closed" ? 0 : 1e9) + row.failures * 1e3 + (row.mean_time ?? 0);
 const cellsOfDevice = (row) => [
-  html`<${Device} name=${row.name} />`, html`<span class=${row.state === "closed" ? "" : "quality-invalid"}>${row.state}</span>`, row.calls, row.failures, ms(row.mean_time),
+  html`<${Device} name=${row.name} />`, html`<span class=${row.state === "closed" ? "" : "bad"}>${row.state}</span>`, row.calls, row.failures, ms(row.mean_time),
   row.waiting, row.last_error && `${ago(row.last_error_time)}: ${row.last_error}`,
 ];
 const cellsOfStream = (row) => [row.user ?? row.address, row.transport, row.attributes, row.sent, row.dropped, ms(row.lag), row.worker];
 const cellsOfWorker = (row) => [
-  row.pid, ago(Date.now() / 1000 - row.age).replace(" ago", ""), row.requests, row.failures, `${Math.round(row.resource.max_resident_mem / 1024)} MB`, ms(row.hub.lag), row.pool.in_flight,
+  row.pid, long(Date.now() / 1000 - row.age), row.requests, row.failures, `${Math.round(row.resource.max_resident_mem / 1024)} MB`, ms(row.hub.lag), row.pool.in_flight,
 ];
 const cellsOfRequest = (row) => [
   ago(row.time), html`<a href=${link("ill", { params: { request: row.id } })}>${row.id}</a>`, row.status, `${row.method} ${row.url}`, row.reason, `${row.duration} ms`,

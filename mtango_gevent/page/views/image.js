@@ -41,7 +41,7 @@ class Shown {
   paintOn(canvas) {
     const { picture } = this, { width, height, numbers } = picture;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const context = canvas.getContext("2d");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     if (!numbers) return drawSource(context, picture);
     if (this.pixels?.width !== width || this.pixels.height !== height) this.pixels = new ImageData(width, height);
     paint(new Uint32Array(this.pixels.data.buffer), numbers, ...this.contrast, this.table);
@@ -55,13 +55,13 @@ class Shown {
     const [x, y] = (this.position = [Math.min(position[0], picture.width - 1), Math.min(position[1], picture.height - 1)]);
     const value = picture.numbers
       ? `${formatValue(picture.numbers[y * picture.width + x], configuration)} ${unitOf(configuration)}`
-      : [...canvas.getContext("2d").getImageData(x, y, 1, 1).data.subarray(0, 3)].join(" ");
+      : [...canvas.getContext("2d", { willReadFrequently: true }).getImageData(x, y, 1, 1).data.subarray(0, 3)].join(" ");
     return `x ${x}, y ${y}: ${value}`;
   }
 }
 
 function drawHistogram(canvas, { counts, extent: [low, high], contrast }) {
-  const context = canvas.getContext("2d"), { width, height } = canvas, bars = new Float64Array(BARS);
+  const context = canvas.getContext("2d", { willReadFrequently: true }), { width, height } = canvas, bars = new Float64Array(BARS);
   counts.forEach((count, bin) => (bars[Math.floor((bin * BARS) / BINS)] += count));
   const most = Math.log1p(Math.max(1, ...bars)), x = (value) => ((value - low) / (high - low || 1)) * width;
   context.clearRect(0, 0, width, height);

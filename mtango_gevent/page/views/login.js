@@ -2,6 +2,8 @@
 import { findWays, goToProvider, logIn, logout, may, session } from "../session.js";
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
 
+const ACTIONS = ["read", "write", "execute", "configure", "administer"];
+
 const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
 /** Seconds that a failure asks to wait for. */
@@ -29,7 +31,7 @@ function Form({ title, credentials, next, children }) {
     <h2>${title}</h2>
     ${children}
     <p><button class="primary" disabled=${busy || wait}>${wait ? `Wait for ${wait} s` : "Log in"}</button></p>
-    <p role="alert">${failure && html`<span class="quality-invalid">${failure.message}</span>`}</p>
+    <p role="alert">${failure && html`<span class="bad">${failure.message}</span>`}</p>
   </form>`;
 }
 
@@ -60,7 +62,7 @@ function Provider({ oidc, next }) {
     <p><button class="primary" disabled=${!host} onClick=${() => goToProvider(next).catch(setFailure)}>Log in at ${host || "the provider"}</button></p>
     ${!host && html`<p role="status">${oidc.problem ? "The provider is away; it is asked again every few seconds." : "The provider is asked for its address…"}</p>`}
     ${oidc.end_session_endpoint && html`<p class="muted">On a shared computer <a href=${oidc.end_session_endpoint}>log out at the provider</a>, too.</p>`}
-    ${failure && html`<p role="alert" class="quality-invalid">${failure.message}</p>`}
+    ${failure && html`<p role="alert" class="bad">${failure.message}</p>`}
   </section>`;
 }
 
@@ -76,7 +78,7 @@ function Question({ params }) {
   };
   return html`<form class="card form" onSubmit=${submit}>
     <h2>What may I do?</h2>
-    <label>Action <select name="action" value=${asked ?? "write"}>${["read", "write", "execute", "configure", "administer"].map((action) => html`<option>${action}</option>`)}</select></label>
+    <label>Action <select name="action">${ACTIONS.map((action) => html`<option selected=${action === (asked ?? "write")}>${action}</option>`)}</select></label>
     <label>Device <input name="device" value=${params.get("device") ?? ""} placeholder="domain/family/member" /></label>
     <label>Attribute or command <input name="name" value=${params.get("name") ?? ""} /></label>
     <p><button>Ask</button></p>

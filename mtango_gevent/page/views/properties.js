@@ -42,7 +42,7 @@ function Property({ device, url, change, property: { name, values, errors } }) {
   };
   return html`<li>
     <b><bdi>${name}</bdi></b>
-    ${isEdited ? html`<form class="editor" onSubmit=${save} onKeyDown=${event => event.key == "Escape" && setEdited(false)}>
+    ${isEdited ? html`<form class="entry" onSubmit=${save} onKeyDown=${event => event.key == "Escape" && setEdited(false)}>
       <textarea name="values" rows=${Math.min(10, values.length + 1)} defaultValue=${values.join("\n")} aria-label="Values of ${name}, one per line" />
       <button class="primary">Save</button><button type="button" onClick=${() => setEdited(false)}>Cancel</button></form>`
     : html`<div class="property-values">${errors ? html`<${ShowFailure} failure=${{ errors }} />` : values.map(text => html`<div><${Text} text=${text} /></div>`)}</div>
@@ -59,7 +59,7 @@ function NewProperty({ device, url, change }) {
     const { name, values } = event.target.elements;
     change(put(urlOf(url, name.value), linesOf(values.value))).then(() => event.target.reset(), () => {});
   };
-  return allowed && html`<form class="editor" onSubmit=${add}>
+  return allowed && html`<form class="entry" onSubmit=${add}>
     <label>name <input name="name" required /></label>
     <label>values <textarea name="values" rows="1" title="one per line" placeholder="one per line" /></label>
     <button>Add</button></form>`;

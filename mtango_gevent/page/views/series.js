@@ -98,7 +98,7 @@ export class Series {
   async loadHistory() {
     try {
       const url = `${deviceUrl(this.device)}/attributes/${encodeURIComponent(this.attribute)}/history`;
-      const first = this.times[0] ?? Infinity;
+      const first = Math.floor(this.times[0] ?? Infinity); // a history has whole milliseconds
       const older = (await get(url)).filter((item) => item.timestamp < first);
       this.times = [...older.map((item) => item.timestamp), ...this.times];
       this.values = [...older.map((item) => (isInvalid(item) ? null : this.number(item.value))), ...this.values];
@@ -109,12 +109,12 @@ export class Series {
     this.changed(true);
   }
 
-  /** Return times and values from `from` to `to`, with a point outside on each side; the last value holds until `now`. */
-  slice(from, to, now) {
+  /** Return times and values from `from` to `to`, with a point outside on each side. now: until then the last value holds. */
+  slice(from, to, now = 0) {
     const low = Math.max(0, after(this.times, from) - 1), high = after(this.times, to) + 1;
     const times = this.times.slice(low, high), values = this.values.slice(low, high);
-    if (high > this.times.length && this.holds && times.length) {
-      times.push(Math.max(now, this.newest));
+    if (now > this.newest && high > this.times.length && this.holds && times.length) {
+      times.push(now);
       values.push(values.at(-1));
     }
     return [times, values];

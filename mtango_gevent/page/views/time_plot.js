@@ -87,7 +87,7 @@ const format = (series, y) => series.text(y, formatValue);
 function summary(list, range) {
   const [from, to] = range.limits;
   const texts = list.map((series) => {
-    const numbers = series.slice(from, to, to)[1].filter((y) => y !== null);
+    const numbers = series.slice(from, to)[1].filter((y) => y !== null);
     const low = numbers.reduce((a, b) => Math.min(a, b), Infinity), high = numbers.reduce((a, b) => Math.max(a, b), -Infinity);
     const now = `${series.source} ${format(series, series.values.at(-1) ?? null)} ${series.unit}`;
     return numbers.length ? `${now}, from ${format(series, low)} to ${format(series, high)}` : now;
@@ -98,7 +98,7 @@ function summary(list, range) {
 function rows(list, range) {
   const [from, to] = range.limits;
   const points = list.flatMap((series) => {
-    const [times, values] = series.slice(from, to, to);
+    const [times, values] = series.slice(from, to);
     return times.map((time, index) => [time, series, values[index]]).filter(([time]) => time >= from && time <= to).slice(-ROWS);
   });
   return points.sort(([a], [b]) => b - a).slice(0, ROWS).map(([time, series, y]) => [`${timeText(time)}.${String(Math.floor(time % 1000)).padStart(3, "0")}`, series.source, y === null ? "no value" : `${format(series, y)} ${series.unit}`]);

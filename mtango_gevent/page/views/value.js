@@ -24,7 +24,7 @@ export function Text({ text }) {
   const [whole, setWhole] = useState(false);
   if (!text) return html`<span class="muted">empty</span>`;
   if (text.length <= MOST_CHARACTERS) return html`<bdi class="text">${text}</bdi>`;
-  return html`${whole ? html`<pre class="whole" dir="auto" tabindex="0">${text}</pre>` : html`<bdi class="text">${text.slice(0, MOST_CHARACTERS)}…</bdi>`}
+  return html`${whole ? html`<pre class="full-text" dir="auto" tabindex="0">${text}</pre>` : html`<bdi class="text">${text.slice(0, MOST_CHARACTERS)}…</bdi>`}
     <button class="small" onClick=${() => setWhole(!whole)}>
       ${whole ? "Show less" : `Show all ${text.length.toLocaleString("en")} characters`}</button>`;
 }
@@ -37,7 +37,7 @@ function List({ items, configuration, name }) {
   const shown = (part) => Array.from(part, item => Array.isArray(item) ? item.join(", ") : formatValue(item, configuration));
   if (!items.length) return html`<span class="muted">empty</span>`;
   return html`<div class="list">
-    ${whole ? html`<pre class="whole" dir="auto" tabindex="0">${shown(items).join("\n")}</pre>`
+    ${whole ? html`<pre class="full-text" dir="auto" tabindex="0">${shown(items).join("\n")}</pre>`
     : html`<table><thead><tr><th>#</th><th>${name ?? "value"}</th></tr></thead><tbody>
       ${shown(items.slice(0, MOST_ITEMS)).map((text, index) => html`<tr><td>${index}</td><td><${Text} text=${text} /></td></tr>`)}
     </tbody></table>`}
