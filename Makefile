@@ -9,6 +9,7 @@
 # make bench-streams  records per second of server-sent events and WebSockets out of one worker
 # make lint   ruff, pyright, import rules             make clean   remove what the others made
 # make docs   generate the reference pages and build the site into build/docs
+# make picture  the picture of README, from the demo
 
 PYTHON ?= python3
 VENV := .venv

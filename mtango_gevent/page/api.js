@@ -45,6 +45,10 @@ export function onAuthorization(listener) {
   return () => changed.delete(listener);
 }
 
+/** Leave out what the browser adds itself, such as the cookies of a proxy: after a challenge for Basic it would ask for a password. */
+export const omitCredentials = () => (credentials = "omit");
+let credentials = "same-origin";
+
 // --- requests ---
 
 /** Return the parsed answer to GET.
@@ -70,7 +74,7 @@ async function send(method, path, { body, accept = "application/json", authoriza
   if (given) headers.Authorization = given;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
-    return await fetch(urlOf(path), { method, headers, signal, credentials: "omit", body: JSON.stringify(body) });
+    return await fetch(urlOf(path), { method, headers, signal, credentials, body: JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Failure([{ reason: "MTANGO_Unreachable", description: "the gateway cannot be reached", severity: "ERR", origin: path }]);

@@ -1,6 +1,6 @@
 // The user of the page: how users log in, credentials (in sessionStorage alone), and what the user may do.
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
-import { authorization, get, onUnauthorized, post, setAuthorization } from "./api.js";
+import { authorization, get, omitCredentials, onUnauthorized, post, setAuthorization } from "./api.js";
 
 const TOKENS = "mtango.tokens", FLOW = "mtango.flow";
 const PAGE = location.origin + location.pathname;
@@ -52,6 +52,7 @@ export function useMay(action, device, name, kind) {
   const { user, open } = session();
   useEffect(() => {
     let wanted = true;
+    setAnswer();
     may(action, device, name, kind).then((found) => wanted && setAnswer(found));
     return () => { wanted = false; };
   }, [action, device, name, kind, user, open]);
@@ -166,6 +167,7 @@ async function renew() {
 /** Ask for the ways to log in, and again until the provider has told its address. */
 export async function findWays() {
   const { anonymous, read_only, ...ways } = await get("/sys/login");
+  if (ways.methods.includes("basic") && !ways.methods.includes("trusted-header")) omitCredentials();
   change({ ...ways, anonymousMayRead: anonymous, readOnly: read_only });
 }
 
