@@ -12,6 +12,9 @@ ODD_NAMES = [
     *("Dynamic Attribute 1", "Humidity%", "temp:1", "a#b", "x?", "*star", 'quo"te', "it's", "back\\slash", "a->b"),
     *("a,b", "a&b=c", "a+b", "tango:", "#dbase=no", " lead", "trail ", "tab\tx", "é", "É", "Ω", "100 %", "%41", "[a]"),
 ]
+MARKUP = '</script><script>window.hurt = 1</script><img src="x" onerror="window.hurt = 1">'
+RIGHT_TO_LEFT = "\u202eabc \u05d0\u05d1"
+LONG = "x" * 1_000_000
 UTF_8 = "5 µm – Ω"  # noqa: RUF001
 LATIN_1 = "5 µm"
 
@@ -156,5 +159,67 @@ class NoStatus(Device):
         tango.Except.throw_exception("NoStatus_Läuft", "läuft nicht, 5 µm", "NoStatus.dev_status")
 
 
+class Markup(Device):
+    """Has texts that a page must only show: markup, right-to-left marks, a megabyte; and items for experts."""
+
+    def init_device(self) -> None:
+        super().init_device()
+        self.set_state(tango.DevState.ALARM)
+        self.set_status(f"{MARKUP}\n" * 4)
+        self._written: dict[str, Any] = {"text": MARKUP, "trim": 1.0, "whole": 2**63 - 1}
+
+    @attribute(dtype=str, label=f"<b>Text</b> {RIGHT_TO_LEFT}", doc=MARKUP, unit="<i>")
+    def text(self) -> str:
+        return self._written["text"]
+
+    @text.write
+    def text(self, text: str) -> None:
+        self._written["text"] = text
+
+    @attribute(dtype=str, label="Long")
+    def long(self) -> str:
+        return LONG
+
+    @attribute(dtype=(str,), max_dim_x=10, label="Texts")
+    def texts(self) -> "list[str]":
+        return [MARKUP, LATIN_1]
+
+    @attribute(dtype=tango.CmdArgType.DevEnum, enum_labels=["<b>one</b>", "two"], label="Choice")
+    def choice(self) -> int:
+        return 0
+
+    @attribute(dtype=int, label="Whole")
+    def whole(self) -> int:
+        return self._written["whole"]
+
+    @whole.write
+    def whole(self, number: int) -> None:
+        self._written["whole"] = number
+
+    @attribute(dtype=float, label="Trim", display_level=tango.DispLevel.EXPERT)
+    def trim(self) -> float:
+        return self._written["trim"]
+
+    @trim.write
+    def trim(self, number: float) -> None:
+        self._written["trim"] = number
+
+    @attribute(dtype=float, label="Fails")
+    def fails(self) -> float:
+        tango.Except.throw_exception("Markup_Fails", MARKUP, MARKUP)
+
+    @command(dtype_in=str, doc_in=MARKUP, dtype_out=str, doc_out=MARKUP)
+    def Echo(self, text: str) -> str:  # noqa: N802
+        return text
+
+    @command(dtype_in=float)
+    def Wait(self, seconds: float) -> None:  # noqa: N802
+        time.sleep(seconds)
+
+    @command(display_level=tango.DispLevel.EXPERT)
+    def Calibrate(self) -> None:  # noqa: N802
+        self._written["trim"] = 0.0
+
+
 if __name__ == "__main__":
-    run((Odd, Texts, NoStatus), ["Odd", *sys.argv[1:]])
+    run((Odd, Texts, NoStatus, Markup), ["Odd", *sys.argv[1:]])

@@ -81,8 +81,8 @@ class StreamClient:
         self.failures += frame.get("failures", [])
         self.pongs += [frame["pong"]] if "pong" in frame else []
 
-    def receive_until(self, done: Callable[[], object]) -> None:
-        until = time.monotonic() + SECONDS
+    def receive_until(self, done: Callable[[], object], seconds: float = SECONDS) -> None:
+        until = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < until, (self.records[-5:], self.failures[-5:], self.closed)
             assert self.closed is None, self.closed

@@ -17,17 +17,20 @@ PLAIN = [("Content-Type", "application/json"), ("Vary", "Origin")]
 
 
 class Socket:
-    """Collects what is written. A `send` takes 100 bytes at most."""
+    """Collects what is written. most: bytes that a `send` takes."""
 
-    def __init__(self) -> None:
-        self.received = b""
+    def __init__(self, most: int) -> None:
+        self.received, self._most = b"", most
 
     def send(self, data: bytes) -> int:
-        self.received += data[:100]
-        return min(100, len(data))
+        self.received += data[: self._most]
+        return min(self._most, len(data))
 
     def sendall(self, data: bytes) -> None:
         self.received += data
+
+    def sendmsg(self, parts: Sequence[bytes]) -> int:
+        return self.send(b"".join(parts))
 
 
 def written(
@@ -36,8 +39,9 @@ def written(
     headers: Sequence[tuple[str, str]],
     pieces: Sequence[bytes],
     method: str,
+    most: int = 100,
 ) -> bytes:
-    socket = Socket()
+    socket = Socket(most)
     request = types.SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False)
     answer = response_class(request, socket, Config())  # pyright: ignore[reportArgumentType]
     answer.start_response(status, list(headers))  # pyright: ignore[reportArgumentType]
@@ -77,8 +81,8 @@ def test_response_is_the_same_as_gunicorns(
     date = "Sat, 21 Nov 2026 00:00:00 GMT"
     monkeypatch.setattr(util, "http_date", lambda: date)
     monkeypatch.setattr(response, "_date", lambda second: date)
-    for _ in range(2):  # the second time its headers are known
-        ours = written(GatewayResponse, status, headers, pieces, method)
+    for most in (100, 1000, 1_000_000):  # the second time its headers are known
+        ours = written(GatewayResponse, status, headers, pieces, method, most)
         assert ours == written(wsgi.Response, status, headers, pieces, method)
 
 

@@ -51,12 +51,20 @@ def ranked(accept: str, offered: tuple[str, ...]) -> tuple[str, ...]:
 
     JSON alone if it allows none of them: that is what clients of rc3 and v11 have always got.
     """
-    allowed = MIMEAccept((each.partition(";")[0].strip(), q) for each, q in parse_accept_header(accept, MIMEAccept))
     left, found = [JSON, *offered], list[str]()
+    allowed = _allowed(accept, left)
     while (best := allowed.best_match(left)) is not None:
         left.remove(best)
         found.append(best)
     return tuple(found) or (JSON,)
+
+
+def _allowed(accept: str, offered: Sequence[str]) -> MIMEAccept:
+    """Return the entries of a header that matter, without parameters: a header may have a thousand others."""
+    known = {*offered, "*/*", *(f"{media_type.partition('/')[0]}/*" for media_type in offered)}
+    entries = [(text.partition(";")[0].strip().lower(), q) for text, q in parse_accept_header(accept, MIMEAccept)]
+    best_last = reversed([entry for entry in entries if entry[0] in known])
+    return MIMEAccept(dict(best_last).items())
 
 
 def negotiated(device: Device, item: AttributeData, forms: Mapping[str, Encode] = FORMS) -> Rendered | None:
@@ -73,7 +81,10 @@ def negotiated(device: Device, item: AttributeData, forms: Mapping[str, Encode] 
         except NotAcceptable as error:
             refusal = refusal or error.with_traceback(None)
     assert refusal is not None
-    raise refusal
+    try:
+        raise refusal
+    finally:
+        refusal = None  # its traceback would otherwise form a reference cycle
 
 
 def render(media_type: str, device: Device, item: AttributeData, forms: Mapping[str, Encode] = FORMS) -> Rendered:
@@ -90,12 +101,12 @@ def render(media_type: str, device: Device, item: AttributeData, forms: Mapping[
     except Exception as error:
         raise as_failure(error, "MTANGO_NotShown", "the gateway cannot show it") from None
     time = value_shapes.time_of(item)
-    told = {"X-Quality": values.enum_name(item, "quality"), **encoded.headers}
+    described = {"X-Quality": values.enum_name(item, "quality"), **encoded.headers}
     if time is not None:
-        told["X-Timestamp"] = str(timestamps.from_milliseconds(time))
+        described["X-Timestamp"] = str(timestamps.from_milliseconds(time))
     content_type = media_type + encoded.parameters
-    headers = [*reply.entity_headers(encoded.body, content_type, time, "Accept"), *told.items()]
-    return Rendered(encoded.body, headers, True, f"{content_type} {told}")
+    headers = [*reply.entity_headers(encoded.body, content_type, time, "Accept"), *described.items()]
+    return Rendered(encoded.body, headers, True, f"{content_type} {described}")
 
 
 def prefers_csv() -> bool:

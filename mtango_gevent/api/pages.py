@@ -23,7 +23,8 @@ blueprint.jinja_loader = PackageLoader("mtango_gevent", "page")  # pyright: igno
 SWAGGER = ("main", "rc3", "v11", "subscriptions", "sys")
 
 # The packages and folders of static files, by the first part of their URLs.
-_FOLDERS = {"page": ("mtango_gevent", "page"), "docs": ("flask_swagger_ui", "dist")}
+# Package, folder, and which of its folders has the files of others.
+_FOLDERS = {"page": ("mtango_gevent", "page", "vendor/"), "docs": ("flask_swagger_ui", "dist")}
 _HAS_SWAGGER_UI = find_spec("flask_swagger_ui") is not None
 
 # Pages load nothing from elsewhere, run no script in their markup, and are in no frame of another page.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -26,12 +27,16 @@ _TYPES = {
     "txt": "text/plain",
 }
 
+# Comments on lines of their own, and indentation: an eighth of what a page loads. No text in these files, such as a
+# template, has lines that begin like a comment, or needs the spaces before them.
+_FOR_READERS = re.compile(rb"^[ \t]*/\*(?s:.*?)\*/[ \t]*\n|^[ \t]*//.*\n|^[ \t]+", re.MULTILINE)
+
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @dataclasses.dataclass(frozen=True)
 class StaticFile:
-    """The content of a file, as it is and compressed."""
+    """The content of a file, plain and compressed."""
 
     mimetype: str
     content: bytes
@@ -39,8 +44,11 @@ class StaticFile:
     etag: str
 
     @classmethod
-    def read(cls, file: Traversable) -> StaticFile:
+    def read(cls, file: Traversable, is_own: bool) -> StaticFile:
+        """Read a file. is_own: whether it is served without what is for readers."""
         content = file.read_bytes()
+        if is_own:
+            content = _FOR_READERS.sub(b"", content)
         compressed = gzip.compress(content, mtime=0)
         return cls(_TYPES[_suffix(file)], content, compressed, hashlib.sha256(content).hexdigest()[:16])
 
@@ -64,9 +72,15 @@ class Build:
     files: Mapping[str, StaticFile]
 
     @classmethod
-    def load(cls, package: str, folder: str) -> Build:
-        """Read and compress the files of a folder of a package. Call it in a thread."""
-        files = {path: StaticFile.read(file) for path, file in sorted(_walk(resources.files(package) / folder))}
+    def load(cls, package: str, folder: str, vendored: str = "") -> Build:
+        """Read and compress the files of a folder of a package. Call it in a thread.
+
+        vendored: how the paths of files begin that are served as they are; empty for all.
+        """
+        files = {
+            path: StaticFile.read(file, is_own=not path.startswith(vendored) and _suffix(file) in ("css", "js"))
+            for path, file in sorted(_walk(resources.files(package) / folder))
+        }
         text = "".join(f"{path} {file.etag}\n" for path, file in files.items())
         return cls(hashlib.sha256(text.encode()).hexdigest()[:12], files)
 

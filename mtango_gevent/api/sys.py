@@ -19,6 +19,9 @@ from mtango_gevent.scoreboard import CACHES
 
 blueprint = Blueprint("sys", __name__)
 
+# Failed requests in one answer.
+_MOST_FAILURES = 200
+
 
 @blueprint.get("")
 @access.needs("read", "gateway", "sys")
@@ -103,7 +106,7 @@ def show_failures() -> Response:
     """
     id = query.single("request")
     rows = [row for row in app_state().failed_requests.read() if id in (None, row["id"])]
-    return reply.value(_visible(rows, "sys/failures"))
+    return reply.value(_visible(rows, "sys/failures")[:_MOST_FAILURES])
 
 
 def _visible(rows: list[dict[str, Any]], part: str) -> list[dict[str, Any]]:

@@ -45,3 +45,22 @@ export function useDevices(hosts) {
   }, []);
   return { ...state, reload };
 }
+
+// --- the devices that were looked at last ---
+
+const RECENT = "mtango.recent", MOST = 8;
+
+/** Return their names, the last one first. */
+export function recent() {
+  try {
+    return JSON.parse(localStorage.getItem(RECENT) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+/** Note that a device is looked at. */
+export function remember(device) {
+  const others = recent().filter((each) => each !== device);
+  localStorage.setItem(RECENT, JSON.stringify([device, ...others].slice(0, MOST)));
+}

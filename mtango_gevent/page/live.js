@@ -1,7 +1,6 @@
 /** Live values: one connection of the page, with subscriptions that are shared by all that follow the same source. */
 
 import { get, onAuthorization, streamUrl } from "./api.js";
-import { openFallback } from "./fallback.js";
 import { Refused, openSocket } from "./socket.js";
 
 // Milliseconds: delays before connections, until a source without followers ends, and until a refused one is tried again.
@@ -164,7 +163,8 @@ export async function connect() {
   waitsForLogin = false;
   const guarded = Object.fromEntries(Object.entries(handlers).map(([name, handle]) => [name, (...given) => own === attempt && handle(...given)]));
   try {
-    const opened = await (refusals < REFUSALS ? openSocket : openFallback)(guarded);
+    const open = refusals < REFUSALS ? openSocket : (await import("./fallback.js")).openFallback; // which is seldom needed
+    const opened = await open(guarded);
     if (own !== attempt) return opened.close();
     begin(opened);
   } catch (error) {

@@ -1,12 +1,11 @@
 /** The layout of the page, and which view a route has. */
 
 import { hosts } from "./api.js";
-import { useDevices } from "./devices.js";
+import { remember, useDevices } from "./devices.js";
 import { connect, connection, onConnection } from "./live.js";
 import { link, useRoute } from "./router.js";
 import { UserStatus, ready } from "./session.js";
 import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/htm-preact-3.1.1.module.js";
-import { remember } from "./views/start.js";
 import { Tree } from "./views/tree.js";
 
 // View -> the module that exports it as View.

@@ -52,6 +52,7 @@ export function useMay(action, device, name, kind) {
   const { user, open } = session();
   useEffect(() => {
     let wanted = true;
+    setAnswer();
     may(action, device, name, kind).then((found) => wanted && setAnswer(found));
     return () => { wanted = false; };
   }, [action, device, name, kind, user, open]);

@@ -1,4 +1,4 @@
-"""Write a small answer with one system call, and check each header only once.
+"""Write an answer with one system call where the kernel takes it whole, and check each header only once.
 
 gunicorn writes head and body separately, and formats the date and checks every header of every answer. Measured on an
 answer with eleven headers: 28 us of CPU with gunicorn's class, 10 us with this one. A value read with 32 connections
@@ -8,6 +8,7 @@ took 248 to 294 us with gunicorn's and 206 to 257 us with this one (medians of t
 from __future__ import annotations
 
 import functools
+import ssl
 import time
 from typing import Any, ClassVar
 
@@ -25,7 +26,7 @@ _MOST = 1000
 
 
 class GatewayResponse(wsgi.Response):
-    """gunicorn's response, which also answers every body that is large or comes in pieces."""
+    """gunicorn's response, which also answers every body that comes in pieces, and large ones over TLS."""
 
     headers: Any
     _valid: ClassVar[set[tuple[str, str]]] = set()
@@ -47,14 +48,33 @@ class GatewayResponse(wsgi.Response):
 
     def write(self, arg: bytes) -> None:
         size = len(arg)
-        if self.headers_sent or self.req.method == "HEAD" or size != self.response_length or not 0 < size <= _SMALL:
+        if self.headers_sent or self.req.method == "HEAD" or size != self.response_length or not size:
             super().write(arg)
-            return
-        self.headers_sent, self.sent = True, size
-        data = self._head().encode("latin-1") + arg
+        elif size <= _SMALL:
+            self._write_small(arg)
+        elif isinstance(self.sock, ssl.SSLSocket):
+            super().write(arg)
+        else:
+            self._write_large(arg)
+
+    def _write_small(self, body: bytes) -> None:
+        data = self._begin(body) + body
         sent = self.sock.send(data)  # takes less than sendall, and is mostly enough
         if sent < len(data):
             self.sock.sendall(data[sent:])
+
+    def _write_large(self, body: bytes) -> None:
+        head = self._begin(body)
+        sent = self.sock.sendmsg([head, body]) - len(head)
+        if sent < 0:
+            self.sock.sendall(head[sent:])
+        if sent < len(body):
+            self.sock.sendall(memoryview(body)[max(sent, 0) :])
+
+    def _begin(self, body: bytes) -> bytes:
+        """Return the head of the response, as sent."""
+        self.headers_sent, self.sent = True, len(body)
+        return self._head().encode("latin-1")
 
     def _head(self) -> str:
         version: Any = self.req.version

@@ -186,6 +186,16 @@ def test_long_spectrum_has_all_cells(get: Callable, pytango: PyTango, fresh_type
     assert in_numpy(get("double_spectrum", OCTETS)).tolist() == numbers
 
 
+@pytest.mark.slow
+def test_large_image_is_whole_in_every_media_type(get: Callable, pytango: PyTango, fresh_types: str) -> None:
+    image = numpy.arange(600 * 600, dtype="f8").reshape(600, 600) / 7
+    pytango.write(TYPES_DEVICE, "double_image", image)
+    raw = get("double_image", OCTETS)
+    assert numpy.array_equal(in_numpy(raw), image)
+    assert numpy.array_equal(numpy.load(io.BytesIO(get("double_image", NPY).body)), image)
+    assert numpy.array_equal(numpy.loadtxt(io.BytesIO(get("double_image", CSV).body), delimiter=","), image)
+
+
 @pytest.fixture
 def polled(pytango: PyTango, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     device, attribute = request.param
@@ -217,6 +227,16 @@ def test_history_has_time_values_and_quality(
     part = client.get(f"{path}?range=0-2", headers={"Accept": CSV}, status=206)
     assert len(cells(part)) == 3
     assert part.headers["Content-Range"].startswith("0-2/" if version == "rc3" else "items 0-2/")
+
+
+@pytest.mark.parametrize("polled", [(TYPES_DEVICE, "State")], indirect=True)
+def test_history_of_a_state_has_names_where_json_has_them(
+    client: TestApp, url: Callable[[str], str], polled: tuple[str, str]
+) -> None:
+    path = url(f"{polled[0]}/attributes/{polled[1]}/history")
+    wait_until(lambda: len(client.get(path, expect_errors=True).json) > 2)
+    expected = {(each.get("value") or "", each["quality"]) for each in client.get(path).json}
+    assert {(row[1], row[2]) for row in cells(client.get(path, headers={"Accept": CSV}))[1:]} <= expected
 
 
 @pytest.mark.parametrize("polled", [(DEMO_DEVICE, "throw_exception")], indirect=True)
@@ -279,6 +299,11 @@ def test_other_images_have_no_tiff(get: Callable, version: str, kind: str) -> No
 def test_media_type_is_the_one_that_accept_prefers(get: Callable, accept: str, expected: str) -> None:
     answer = get("double_spectrum", accept)
     assert answer.content_type == ("application/json" if expected == "json" else expected)
+
+
+def test_header_with_a_thousand_entries_is_read(get: Callable) -> None:
+    many = ", ".join(f"a/b{number};q=0.9" for number in range(1000))
+    assert get("double_spectrum", f"{many}, text/csv;q=0.5, {many}").content_type == CSV
 
 
 def test_any_text_is_plain_text_in_v11_and_csv_in_rc3(get: Callable, version: str) -> None:

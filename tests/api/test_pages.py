@@ -18,7 +18,6 @@ from mtango_gevent.api import pages
 from mtango_gevent.config import Config
 
 PAGE = Path(str(resources.files("mtango_gevent") / "page"))
-LARGEST = 60_000
 
 
 @pytest.fixture
@@ -77,7 +76,7 @@ def test_page_without_scripts_leads_to_the_api(client: TestApp, url: str) -> Non
 )
 def test_static_file_is_kept_for_ever(client: TestApp, assets: str, name: str, mimetype: str) -> None:
     answer = client.get(f"{assets}/{name}")
-    assert answer.body == (PAGE / name).read_bytes()
+    assert 0 < len(answer.body) <= (PAGE / name).stat().st_size  # without comments
     assert answer.content_type == mimetype
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -134,40 +133,13 @@ def test_page_is_free_and_the_api_is_not(make_client: Callable[..., TestApp], as
         client.get("/swagger/rc3.yml", headers=headers, status=401)
 
 
-def imports_of(file: Path) -> list[Path]:
-    """Return the modules that a module imports before it runs."""
-    found = re.findall(r"""^(?:import|export)\b[^"';]*["'](\.[^"']+)["']""", file.read_text("utf-8"), re.MULTILINE)
-    return [(file.parent / path).resolve() for path in found]
-
-
 def test_every_module_that_is_imported_is_served(client: TestApp, assets: str) -> None:
-    for file in {imported for file in PAGE.rglob("*.js") for imported in imports_of(file)}:
-        client.get(f"{assets}/{file.relative_to(PAGE)}", status=200)
-
-
-@pytest.fixture
-def sizes(app: Flask, client: TestApp) -> dict[str, int]:
-    """The bytes of the page and its files as they are sent; without the texts of licences and the page of the API."""
-    page = len(gzip.compress(client.get("/").body))
-    files = app.extensions["mtango"].builds["page"].files.items()
-    code = {path: len(file.compressed) for path, file in files if path != "docs.js" and file.mimetype != "text/plain"}
-    return {"index.html": page, **code}
-
-
-def test_page_with_its_files_is_small(sizes: dict[str, int]) -> None:
-    assert sum(sizes.values()) < LARGEST, sizes
-
-
-@pytest.mark.parametrize("view", ["start", "device"])
-def test_first_view_loads_little(sizes: dict[str, int], view: str) -> None:
-    """Views are loaded when they are opened, and the code for plots with the first plot."""
-    waiting, loaded = [PAGE / "main.js", PAGE / "views" / f"{view}.js"], {"index.html", "style.css", "icon.svg"}
-    while waiting:
-        file = waiting.pop()
-        if (path := str(file.relative_to(PAGE))) not in loaded:
-            loaded.add(path)
-            waiting += imports_of(file)
-    assert sum(sizes[path] for path in loaded) < LARGEST, loaded
+    imported = re.compile(r"""^(?:import|export)\b[^"';]*["'](\.[^"']+)["']""", re.MULTILINE)
+    for file in PAGE.rglob("*.js"):
+        folder = f"{assets}/{file.relative_to(PAGE).parent.as_posix()}"
+        for path in imported.findall(file.read_text("utf-8")):
+            assert (file.parent / path).is_file(), f"{file}: {path}"
+            assert client.get(f"{assets}/{(file.parent / path).resolve().relative_to(PAGE)}").status_int == 200, folder
 
 
 # --- the page of the API ---

@@ -7,14 +7,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
 from tests.api.access.conftest import DENY_ALL
-from tests.live.conftest import COMMAND, Gateway, served
+from tests.live.conftest import COMMAND, Gateway, served, wait_until
 
 from .conftest import PageAt, PageWatch
 
@@ -42,7 +42,7 @@ class Ill(NamedTuple):
 def ill(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ill]:
     command = [sys.executable, str(Path(__file__).parents[1] / "devices.py"), "ill"]
     server = tango_system.add_server(command, "Slow/ill", {DEVICE: "Slow"})
-    settings = {"MTANGO_WORKERS": "2", "MTANGO_CALL_DEADLINE": "1", "MTANGO_TANGO_TIMEOUT": "0.8"}
+    settings: dict[str, Any] = {"MTANGO_WORKERS": "2", "MTANGO_CALL_DEADLINE": "1", "MTANGO_TANGO_TIMEOUT": "0.8"}
     with served(COMMAND, tmp_path_factory.mktemp("ill") / "log", **settings) as gateway:
         host = tango_system.tango_host.replace(":", "/")
         yield Ill(gateway, server, f"/rc3/hosts/{host}/devices/{DEVICE}")
@@ -52,8 +52,12 @@ def ill(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def well(ill: Ill) -> Iterator[Ill]:
+    """With a device that answers, and closed circuits in both workers."""
+    ill.gateway.clean()
+    wait_until(lambda: all("value" in ill.gateway.get(f"{ill.base}/attributes/life/value") for _ in range(4)))  # type: ignore[operator]
     yield ill
     ill.server.thaw()
+    ill.server.stop()
     ill.server.start()
 
 
@@ -74,6 +78,7 @@ def test_all_is_well_where_nothing_is_ill(
         expect(page.get_by_text("All is well.")).to_be_visible()
         expect(page.get_by_role("region", name="Workers").get_by_role("row")).to_have_count(2)
         expect(page.get_by_text("Requests per second")).to_be_visible()
+        assert 0 < gateway.get("/sys/stats")["hub"]["lag"] < 10  # type: ignore[index]
         check_accessibility(page)
 
 
@@ -84,7 +89,7 @@ def test_device_that_hangs_has_an_open_circuit(
     well.ask("commands/TakeSeconds", "PUT", "20")
     for _ in range(8):  # of two workers one has three of them
         well.ask("attributes/slow/value")
-    troubles(page, "The circuit is open")
+    troubles(page, "The circuit has been open")
     expect(page.get_by_label("What is ill").get_by_role("link", name=DEVICE).first).to_be_visible()
     check_accessibility(page)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import signal
 import sys
 from collections.abc import Iterator
@@ -21,9 +23,9 @@ from tests.waiting import wait_until
 
 from .conftest import PageAt, PageWatch, wait_for
 
-# Another worker than gevent's answers handshakes with 501.
+# A server without gevent answers handshakes with 501.
 WITHOUT_WEBSOCKETS = [
-    *(sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "16", "--bind", "127.0.0.1:PORT"),
+    *(sys.executable, "-m", "waitress", "--threads=16", "--listen=127.0.0.1:PORT"),
     "wsgi:application",
 ]
 
@@ -178,13 +180,19 @@ def keys(tmp_path: Path) -> Path:
     return tmp_path / "keys.json"
 
 
-@pytest.fixture
-def with_keys(tango_system: EmbeddedTango, keys: Path, tmp_path: Path) -> Iterator[Gateway]:
+@contextlib.contextmanager
+def protected(command: list[str], keys: Path, tmp_path: Path) -> Iterator[Gateway]:
     """A gateway that only the owner of the key in key.txt may use."""
     (tmp_path / "key.txt").write_text(new_key(keys, "ada"))
     (tmp_path / "access.toml").write_text('[[rule]]\nusers = ["ada"]\nmay = ["read"]\n\n' + DENY_ALL)
     settings = {"MTANGO_AUTH": "key", "MTANGO_AUTH_KEY_FILE": str(keys), "MTANGO_RULES": str(tmp_path / "access.toml")}
-    with served(COMMAND, tmp_path / "log", **settings) as gateway:
+    with served(command, tmp_path / "log", **settings) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def with_keys(tango_system: EmbeddedTango, keys: Path, tmp_path: Path) -> Iterator[Gateway]:
+    with protected(COMMAND, keys, tmp_path) as gateway:
         yield gateway
 
 
@@ -230,3 +238,68 @@ def test_key_that_is_not_valid_any_more_needs_a_new_login(
     wait_until(lambda: page.evaluate(STATUS_WITH_KEY) == 401)
     page.clock.fast_forward("13:00")  # when the token of the stream is renewed
     expect(page.get_by_role("heading", name="Log in", exact=True)).to_be_visible()
+
+
+def test_events_take_a_token(
+    page_at: PageAt, watch: PageWatch, tango_system: EmbeddedTango, keys: Path, tmp_path: Path
+) -> None:
+    watch.expect(r"status of 401|WebSocket connection to .* failed: .* 501")
+    with protected(WITHOUT_WEBSOCKETS, keys, tmp_path) as gateway:
+        page = page_with_key(page_at, gateway)
+        follow(page, "double_scalar")
+        wait_for(page, "records.filter(each => !each.stale).length > 2")
+        assert page.evaluate("live.connection.state") == "fallback"
+        page.goto("about:blank")  # so that no stream holds up the end of the gateway
+
+
+# --- the page ---
+
+
+def test_gateway_that_does_not_answer_pings_is_lost(
+    page_at: PageAt, watch: PageWatch, tango_system: EmbeddedTango, tmp_path: Path
+) -> None:
+    watch.expect_lost_gateway()
+    with served(COMMAND, tmp_path / "log") as gateway:
+        page = page_at(of=gateway)
+        page.clock.install()
+        page.reload()
+        follow(page, "double_scalar")
+        wait_for_records(page, 1)
+        worker = gateway.worker()
+        worker.suspend()
+        try:
+            page.clock.fast_forward("00:11")
+            page.wait_for_timeout(1000)
+            page.clock.fast_forward("00:11")
+            wait_for(page, "live.connection.state === 'lost' && records.at(-1).stale")
+        finally:
+            worker.resume()
+        page.clock.fast_forward("00:30")
+        wait_for(page, "live.connection.state === 'open' && !records.at(-1).stale")
+        page.goto("about:blank")
+
+
+def test_hidden_page_takes_values_seldom_and_all_when_it_is_shown(page_at: PageAt) -> None:
+    page = page_at()
+    hide = "hidden => { Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden}); }"
+    shown = "document.dispatchEvent(new Event('visibilitychange'))"
+    page.evaluate(
+        """async (device) => {
+          const live = await import(document.querySelector("script").src.replace("main.js", "live.js"));
+          window.calls = [];
+          for (let n = 1; n <= 20; n += 1) live.follow(device, "double_scalar", () => calls.push(Date.now()),
+            {maxHz: n});
+        }""",
+        DEMO_DEVICE,
+    )
+    wait_for(page, "calls.length >= 40")
+    page.evaluate(hide, True)
+    page.evaluate("calls.length = 0")
+    wait_for(page, "calls.length >= 40")
+    times = page.evaluate("[...new Set(calls)]")
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times) if later - earlier > 50]
+    assert all(gap > 900 for gap in gaps)
+    page.evaluate(hide, False)
+    page.evaluate(shown)
+    number = page.evaluate("calls.length")
+    wait_for(page, f"calls.length > {number + 20}")

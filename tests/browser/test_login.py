@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -29,7 +30,7 @@ REFUSED = "status of 4(01|03|29)"
 def protected(folder: Path, **environment: str) -> Iterator[Gateway]:
     """A gateway whose rules allow ada to read and write, ben to read, and others nothing."""
     (folder / "access.toml").write_text(RULES)
-    settings = {"MTANGO_RULES": str(folder / "access.toml"), **environment}
+    settings: dict[str, Any] = {"MTANGO_RULES": str(folder / "access.toml"), **environment}
     with served(COMMAND, folder / "log", **settings) as gateway:
         yield gateway
 
@@ -40,7 +41,7 @@ def with_passwords(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("login")
     passwords = write_passwords(folder / "htpasswd", ada=PASSWORD, ben=PASSWORD)
     (folder / "key.txt").write_text(new_key(folder / "keys.json", "ada"))
-    settings = {"MTANGO_AUTH_BASIC_FILE": passwords, "MTANGO_AUTH_KEY_FILE": str(folder / "keys.json")}
+    settings: dict[str, Any] = {"MTANGO_AUTH_BASIC_FILE": passwords, "MTANGO_AUTH_KEY_FILE": str(folder / "keys.json")}
     with protected(folder, MTANGO_AUTH="basic,key", **settings) as gateway:
         yield gateway
 
@@ -53,7 +54,11 @@ def provider() -> Iterator[Provider]:
 
 @contextlib.contextmanager
 def with_provider(provider: Provider, folder: Path, **environment: str) -> Iterator[Gateway]:
-    settings = {"MTANGO_JWT_ISSUER": provider.issuer, "MTANGO_JWT_AUDIENCE": AUDIENCE, "MTANGO_OIDC_CLIENT_ID": CLIENT}
+    settings: dict[str, Any] = {
+        "MTANGO_JWT_ISSUER": provider.issuer,
+        "MTANGO_JWT_AUDIENCE": AUDIENCE,
+        "MTANGO_OIDC_CLIENT_ID": CLIENT,
+    }
     with protected(folder, MTANGO_AUTH="bearer", **settings, **environment) as gateway:
         provider.redirect_uris.add(f"http://127.0.0.1:{gateway.port}/")
         yield gateway

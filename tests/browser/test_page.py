@@ -19,10 +19,55 @@ def test_page_shows_the_gateway_and_loads_nothing_from_elsewhere(page_at: PageAt
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_has_no_serious_fault(page_at: PageAt, check_accessibility: Callable[[Page], None], scheme: str) -> None:
-    page = page_at(color_scheme=scheme)
+@pytest.mark.parametrize("width", [360, 1280])
+def test_page_has_no_serious_fault(
+    page_at: PageAt, check_accessibility: Callable[[Page], None], scheme: str, width: int
+) -> None:
+    page = page_at(color_scheme=scheme, viewport={"width": width, "height": 800})
     expect(page.get_by_role("heading", name="mtango-gevent")).to_be_visible()
     check_accessibility(page)
+    if width == 360:
+        page.get_by_role("button", name="Menu").click()
+        expect(page.get_by_role("link", name="Health").first).to_be_visible()
+        check_accessibility(page)
+        page.get_by_role("button", name="Devices").click()
+    page.get_by_role("searchbox").fill("tg_test")
+    expect(page.get_by_text("1 of ")).to_be_visible()
+    check_accessibility(page)
+
+
+def test_colours_are_kept(page_at: PageAt) -> None:
+    page = page_at(color_scheme="dark")
+    theme = "document.documentElement.dataset.theme"
+    switch = page.get_by_role("switch", name="Dark colours")
+    expect(switch).to_be_checked()
+    switch.click()
+    expect(switch).not_to_be_checked()
+    page.reload()
+    expect(switch).not_to_be_checked()
+    assert page.evaluate(theme) == "light"
+    switch.press("Space")
+    expect(switch).to_be_checked()
+    assert page.evaluate(theme) == "dark"
+
+
+def test_unknown_view_says_so(page_at: PageAt) -> None:
+    page = page_at("#/nothing/of/this?kind=1")
+    expect(page.get_by_role("alert")).to_contain_text("there is no view “nothing”")
+
+
+def test_link_that_was_cut_off_is_shown_as_it_is(page_at: PageAt, watch: PageWatch) -> None:
+    watch.expect("status of 4")
+    page = page_at("#/device/sys/tg_test/%E2%82")
+    expect(page.get_by_role("main").get_by_role("heading", level=1)).to_contain_text("%E2%82")
+
+
+def test_recent_devices_are_on_the_first_view(page_at: PageAt) -> None:
+    page = page_at("#/device/demo/motor/1")
+    page.goto("/#/device/demo/camera/1")
+    page.get_by_role("link", name="Start").click()
+    links = page.get_by_role("main").get_by_role("listitem").get_by_role("link", name="demo/")
+    expect(links).to_have_text(["demo/camera/1", "demo/motor/1"])
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,11 @@ MARK = "@@ end of example"
 WITH_CONSOLE = [page for page in PAGES if any(block.language == "console" for block in read_blocks(page))]
 # They start the command a dozen times, or wait for a stream.
 SLOW = {"access-rules.md", "follow-events.md"}
-SERVERS = [block for block in blocks("python") if "serve_forever()" in block.text or "application" in block.text]
+SERVERS = [
+    block
+    for block in blocks("python")
+    if "serve_forever()" in block.text or re.search(r"\bapplication\b(?!/)", block.text)
+]
 PROGRAMS = [block for block in blocks("python") if block not in SERVERS and not block.title]
 TESTED = {"console", "python", "html", "sh", "toml", "json", "yaml", "ini", "nginx", "text"}
 

@@ -51,9 +51,9 @@ class Gateway:
         with urllib.request.urlopen(request, timeout=30) as reply:
             return orjson.loads(reply.read()) if reply.status != 204 else None
 
-    def clean(self) -> None:
-        """Empty all caches."""
-        with urllib.request.urlopen(self.base + "/sys/clean/devices", timeout=30) as reply:
+    def clean(self, cache: str = "devices") -> None:
+        """Empty all caches, or that of the configurations, `attributes`."""
+        with urllib.request.urlopen(f"{self.base}/sys/clean/{cache}", timeout=30) as reply:
             assert reply.status == 204
 
     def connection(self) -> http.client.HTTPConnection:

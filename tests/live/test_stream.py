@@ -53,6 +53,21 @@ def test_configuration_comes_once_and_then_only_what_changes(gateway: Gateway, s
 
 
 @pytest.mark.slow
+def test_configuration_comes_though_the_gateway_has_dropped_it(tango_system: EmbeddedTango, tmp_path: Path) -> None:
+    with (
+        served(COMMAND, tmp_path / "log", MTANGO_METADATA_LIFETIME="1") as gateway,
+        StreamClient(gateway.port) as first,
+        StreamClient(gateway.port) as second,
+    ):
+        first.follow("demo/motor/1", "velocity")
+        first.receive_until(lambda: first.configurations)
+        time.sleep(2)
+        second.follow("demo/motor/1", "velocity")
+        second.receive_until(lambda: second.configurations, 5)  # without being asked for it would take 20 s
+    assert second.configurations == first.configurations
+
+
+@pytest.mark.slow
 def test_configuration_comes_again_when_it_changes(gateway: Gateway, host_path: str, fresh_types: str) -> None:
     with StreamClient(gateway.port) as client:
         client.follow(fresh_types, "double_scalar")

@@ -17,6 +17,7 @@ from mtango_gevent.api.request_context import RequestContext
 from mtango_gevent.api.streams import messages, records
 from mtango_gevent.api.streams.frames import Frames, Refused
 from mtango_gevent.api.streams.records import Item
+from mtango_gevent.api.streams.undescribed import Undescribed
 from mtango_gevent.control.events import Record, Stream, StreamClosed
 from mtango_gevent.errors import ApiError, DevFailed, describe
 
@@ -44,7 +45,7 @@ class Session:
     def __init__(self, context: RequestContext, stream: Stream, frames: Frames) -> None:
         self._context, self._stream, self._frames = context, stream, frames
         self._config, self._concurrency = context.state.config, stream.concurrency
-        self._items: dict[int, Item] = {}
+        self._items, self._undescribed = dict[int, Item](), Undescribed(stream, self._describe)
         self._configurations: list[bytes] = []
         self._notices: list[bytes] = []
         self._pong: str | float | None = None
@@ -108,7 +109,7 @@ class Session:
             if item is None:
                 continue
             if item.described is None:
-                self._describe(item)
+                self._undescribed.describe(item, record.event)
             if self._is_binary(record):
                 yield from self._send_text([])
                 self._send_binary(item, record)

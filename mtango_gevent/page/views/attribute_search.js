@@ -62,7 +62,7 @@ export function AttributeSearch({ onPick }) {
     }
   };
   return html`<form class="attribute-search row" onSubmit=${submit}>
-    <label>Attribute <input type="search" list="attribute-options" placeholder="device/attribute" size="32" value=${text}
+    <label>Attribute <input type="search" list="attribute-options" placeholder="device/attribute" value=${text}
       autocomplete="off" spellcheck=${false} onInput=${(event) => setText(event.target.value)} /></label>
     <datalist id="attribute-options">${options.map((option) => html`<option value=${option} key=${option} />`)}</datalist>
     <button>Add</button>

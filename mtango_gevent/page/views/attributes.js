@@ -6,12 +6,14 @@ import { age, formatValue, qualityClass, qualityText, setting, unitOf } from "..
 import { go, link, replaceParams } from "../router.js";
 import { session, useMay } from "../session.js";
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
-import { Field, Text, Value, fieldOf, isComplete, readField, submitOnEnter, useFollow } from "./value.js";
+import { Field, Text, Value, fieldOf, isComplete, readField, submitOnEnter, useFollow, useVisible } from "./value.js";
 
 const OLD = 10_000; // milliseconds, after which the age of a value is shown
 const GROUPS = [["Scalars", "SCALAR"], ["Spectra", "SPECTRUM"], ["Images", "IMAGE"]];
 const IN_HEAD = /^(state|status)$/i;
 const PLOTTED = /Long|Short|Char|Float|Double|Boolean|Enum|State/;
+
+const isPlotted = ({ info }) => info?.data_format == "SCALAR" && PLOTTED.test(info.data_type);
 
 /** listed: attributes as v11 lists them. params: `attr` selects some of them. */
 export function Attributes({ device, listed, params }) {
@@ -28,7 +30,7 @@ export function Attributes({ device, listed, params }) {
   return html`<section class="card" aria-labelledby="attributes-title">
     <div class="row"><h2 id="attributes-title">Attributes</h2>
       <label><span class="hidden">Filter attributes</span><input type="search" placeholder="Filter ${all.length} attributes" onInput=${event => setText(event.target.value)} /></label>
-      ${marked.length > 0 && html`<${Marked} device=${device} names=${marked} onClear=${() => setMarked([])} />`}
+      ${marked.length > 0 && html`<${Marked} device=${device} items=${all.filter(({ name }) => marked.includes(name))} onClear=${() => setMarked([])} />`}
       ${chosen.length > 0 && html`<button onClick=${() => replaceParams({})}>Show all attributes</button>`}
     </div>
     ${GROUPS.map(([title, format]) => {
@@ -40,26 +42,19 @@ export function Attributes({ device, listed, params }) {
   </section>`;
 }
 
-function Marked({ device, names, onClear }) {
-  const plot = () => go(link("plot", { params: { s: names.map(name => `${device}/${name}`) } }));
-  const only = () => { replaceParams({ attr: names }); onClear(); };
-  return html`<button onClick=${plot}>Plot ${names.length} selected</button><button onClick=${only}>Show only these</button>`;
-}
-
-/** Hook: whether an element is near the visible part of the page. */
-function useVisible(ref) {
-  const [isVisible, setVisible] = useState(false);
-  useEffect(() => {
-    const observer = new IntersectionObserver(entries => setVisible(entries.at(-1).isIntersecting), { rootMargin: "200px" });
-    observer.observe(ref.current);
-    return () => observer.disconnect();
-  }, []);
-  return isVisible;
+/** What can be done with the attributes that are marked. */
+function Marked({ device, items, onClear }) {
+  const plotted = items.filter(isPlotted), source = ({ name }) => `${device}/${name}`;
+  const panel = () => import("./panel_store.js").then(({ kindOf, toParams }) =>
+    go(link("panel", { params: toParams(items.map(each => ({ show: kindOf(each.info), attribute: source(each) }))) })));
+  const only = () => { replaceParams({ attr: items.map(({ name }) => name) }); onClear(); };
+  return html`${plotted.length > 0 && html`<button onClick=${() => go(link("plot", { params: { s: plotted.map(source) } }))}>Plot ${plotted.length} selected</button>`}
+    <button onClick=${panel}>Panel of ${items.length} selected</button><button onClick=${only}>Show only these</button>`;
 }
 
 function Row({ device, attribute: { name, info, errors }, isMarked, onMark }) {
-  const ref = useRef(), latest = useRef(), isVisible = useVisible(ref);
-  const [isOpen, setOpen] = useState(false), [isPlotted, setPlotted] = useState(false), [isEdited, setEdited] = useState(false);
+  const ref = useRef(), latest = useRef(), [isVisible, wasVisible] = useVisible(ref), { open } = session();
+  const [isOpen, setOpen] = useState(false), [isShown, setShown] = useState(false), [isEdited, setEdited] = useState(false);
   const [written, setWritten] = useState();
   const label = setting(info?.label) || name;
   if (!info) return html`<li class="attribute" ref=${ref}><bdi>${name}</bdi> <${ShowFailure} failure=${{ errors }} /></li>`;
@@ -76,26 +71,25 @@ function Row({ device, attribute: { name, info, errors }, isMarked, onMark }) {
     </div>
     <${Reading} ...${{ device, name, info, isVisible, latest, written }} />
     <div class="buttons">
-      ${isWritable && !isEdited && html`<${SetButton} ...${{ device, name, label, isVisible }} onClick=${() => setEdited(true)} />`}
-      ${(!isScalar || PLOTTED.test(info.data_type)) && html`<button aria-expanded=${isScalar ? undefined : isPlotted}
-        onClick=${() => (isScalar ? plot(device, name) : setPlotted(!isPlotted))}>
-        ${isScalar ? "Plot" : isPlotted ? "Hide" : "Show"}<span class="hidden"> ${label}</span></button>`}
+      ${isWritable && (wasVisible || open) && html`<${SetButton} ...${{ device, name, label, isEdited }} onClick=${() => setEdited(true)} />`}
+      ${isPlotted({ info }) ? html`<button onClick=${() => plot(device, name)}>Plot<span class="hidden"> ${label}</span></button>`
+    : !isScalar && html`<button aria-expanded=${isShown} onClick=${() => setShown(!isShown)}>${isShown ? "Hide" : "Show"}<span class="hidden"> ${label}</span></button>`}
       <button class="plain" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>Details<span class="hidden"> of ${label}</span></button>
     </div>
     ${isEdited && html`<${Editor} ...${{ device, name, info, label, latest, close }} onWritten=${setWritten} />`}
-    ${isPlotted && html`<${Picture} device=${device} attribute=${name} info=${info} />`}
+    ${isShown && html`<${Picture} device=${device} attribute=${name} info=${info} />`}
     ${isOpen && html`<${Details} info=${info} />`}
   </li>`;
 }
 
 const plot = (device, name) => import("./plot.js").then(({ addToPlot }) => addToPlot(device, name));
 
-function SetButton({ device, name, label, isVisible, onClick }) {
+function SetButton({ device, name, label, isEdited, onClick }) {
   const { readOnly } = session();
-  const may = useMay("write", isVisible ? device : "", name);
+  const may = useMay("write", device, name);
   if (readOnly || !may) return null;
   if (!may.allowed) return html`<small class="muted" title=${may.reason}>may not write: <bdi>${may.reason}</bdi></small>`;
-  return html`<button class="set" onClick=${onClick}>Set<span class="hidden"> ${label}</span></button>`;
+  return html`<button class="set" hidden=${isEdited} onClick=${onClick}>Set<span class="hidden"> ${label}</span></button>`;
 }
 
 // --- the value ---

@@ -38,10 +38,13 @@ export function oncePerFrame(draw) {
   return request;
 }
 
+const FONT = "12px system-ui, sans-serif";
+
 /** Options of an axis in the colours and the font of the style. */
 export const axis = (options) => ({
   stroke: () => colour("--text"),
-  font: "12px system-ui, sans-serif",
+  font: FONT,
+  labelFont: FONT,
   grid: { stroke: () => colour("--line"), width: 1 },
   ticks: { stroke: () => colour("--line"), width: 1, size: 5 },
   ...options,

@@ -4,7 +4,7 @@ import { deviceUrl, put } from "../api.js";
 import { ShowFailure, confirm } from "../dialogs.js";
 import { session, useMay } from "../session.js";
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
-import { Field, Value, fieldOf, isComplete, readField, submitOnEnter } from "./value.js";
+import { Field, Value, fieldOf, isComplete, readField, submitOnEnter, useVisible } from "./value.js";
 
 // State and Status are live in the head of the view.
 const IN_HEAD = /^(state|status)$/i;
@@ -28,8 +28,7 @@ export function Commands({ device, listed }) {
 }
 
 function Command({ device, name, info }) {
-  const { readOnly } = session(), may = useMay("execute", device, name);
-  const [{ isRunning, output, failure, seconds }, setRun] = useState({}), form = useRef();
+  const [{ isRunning, output, failure, seconds }, setRun] = useState({}), form = useRef(), [, wasVisible] = useVisible(form), { open } = session();
   const field = fieldOf(info.in_type), id = `command-${name}`;
   const run = async event => {
     event.preventDefault();
@@ -45,12 +44,12 @@ function Command({ device, name, info }) {
       setRun({ failure: failed, seconds: took() });
     }
   };
-  const isOffered = !readOnly && may?.allowed;
   return html`<li><form class=${`command ${field.kind == "none" ? "" : "with-argument"}`} ref=${form} noValidate onSubmit=${run} onKeyDown=${submitOnEnter}>
     <b><bdi>${name}</bdi></b>
-    ${isOffered && html`<${Field} field=${field} id=${id} what="Argument of ${name}" /><button class=${field.kind == "none" ? "" : "primary"} disabled=${isRunning}>
-      ${isRunning ? html`<${Running} />` : "Run"}<span class="hidden"> ${name}</span></button>`}
-    ${may && !may.allowed && !readOnly && html`<small class="muted">not allowed: <bdi>${may.reason}</bdi></small>`}
+    ${(wasVisible || open) && html`<${Offer} device=${device} name=${name}>
+      <${Field} field=${field} id=${id} what="Argument of ${name}" />
+      <button class=${field.kind == "none" ? "" : "primary"} disabled=${isRunning}>${isRunning ? html`<${Running} />` : "Run"}<span class="hidden"> ${name}</span></button>
+    <//>`}
     <${Types} info=${info} />
     <div role="status" class="output">
       ${seconds !== undefined && !failure && html`<small class="muted">done in ${seconds.toFixed(3)} s</small>
@@ -58,6 +57,13 @@ function Command({ device, name, info }) {
     </div>
     ${failure && html`<${ShowFailure} failure=${failure} />`}
   </form></li>`;
+}
+
+/** What the user may do, or why not. */
+function Offer({ device, name, children }) {
+  const { readOnly } = session(), may = useMay("execute", device, name);
+  if (readOnly || !may) return null;
+  return may.allowed ? children : html`<small class="muted">not allowed: <bdi>${may.reason}</bdi></small>`;
 }
 
 function Types({ info }) {

@@ -1,24 +1,9 @@
 /** The first view: what the gateway is, and where to go. */
 
 import { base, version } from "../api.js";
+import { recent } from "../devices.js";
 import { deviceLink, link } from "../router.js";
 import { html } from "../vendor/htm-preact-3.1.1.module.js";
-
-const RECENT = "mtango.recent", MOST = 8;
-
-function recent() {
-  try {
-    return JSON.parse(localStorage.getItem(RECENT) ?? "[]");
-  } catch {
-    return [];
-  }
-}
-
-/** Note that a device is looked at. */
-export function remember(device) {
-  const others = recent().filter((each) => each !== device);
-  localStorage.setItem(RECENT, JSON.stringify([device, ...others].slice(0, MOST)));
-}
 
 export function View({ directory: { devices }, hosts }) {
   const names = recent(), count = devices === null ? "…" : devices.length;

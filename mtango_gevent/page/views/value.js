@@ -17,6 +17,18 @@ export function useFollow(device, attribute, active = true, options = {}) {
   return record;
 }
 
+/** Hook: whether an element is near the visible part of the page, and whether it has ever been. */
+export function useVisible(ref) {
+  const [[isVisible, wasVisible], setVisible] = useState([false, false]);
+  useEffect(() => {
+    const see = entries => setVisible(([, before]) => [entries.at(-1).isIntersecting, before || entries.at(-1).isIntersecting]);
+    const observer = new IntersectionObserver(see, { rootMargin: "200px", scrollMargin: "200px" });
+    observer.observe(ref.current);
+    return () => observer.disconnect();
+  }, []);
+  return [isVisible, wasVisible];
+}
+
 // --- how it is shown ---
 
 /** A text from a device. A long one is cut, and shown whole on demand. */
@@ -25,7 +37,7 @@ export function Text({ text }) {
   if (!text) return html`<span class="muted">empty</span>`;
   if (text.length <= MOST_CHARACTERS) return html`<bdi class="text">${text}</bdi>`;
   return html`${whole ? html`<pre class="full-text" dir="auto" tabindex="0">${text}</pre>` : html`<bdi class="text">${text.slice(0, MOST_CHARACTERS)}…</bdi>`}
-    <button class="small" onClick=${() => setWhole(!whole)}>
+    <button type="button" class="small" onClick=${() => setWhole(!whole)}>
       ${whole ? "Show less" : `Show all ${text.length.toLocaleString("en")} characters`}</button>`;
 }
 
@@ -41,7 +53,7 @@ function List({ items, configuration, name }) {
     : html`<table><thead><tr><th>#</th><th>${name ?? "value"}</th></tr></thead><tbody>
       ${shown(items.slice(0, MOST_ITEMS)).map((text, index) => html`<tr><td>${index}</td><td><${Text} text=${text} /></td></tr>`)}
     </tbody></table>`}
-    ${items.length > MOST_ITEMS && html`<button class="small" onClick=${() => setWhole(!whole)}>
+    ${items.length > MOST_ITEMS && html`<button type="button" class="small" onClick=${() => setWhole(!whole)}>
       ${whole ? "Show less" : `Show all ${items.length.toLocaleString("en")} items`}</button>`}
   </div>`;
 }
@@ -108,7 +120,7 @@ export function Field({ field, id, value, what }) {
 }
 
 const Choice = ({ labelled, options, value }) =>
-  html`<select ...${labelled}>${options.map(option => html`<option selected=${option == value}>${option}</option>`)}</select>`;
+  html`<select ...${labelled}>${options.map(option => html`<option value=${option} selected=${option == value}>${option}</option>`)}</select>`;
 
 function listText(value, dimensions, kind) {
   if (value == null) return "";
