@@ -74,7 +74,7 @@ def test_unknown_attribute_has_errors_and_is_stale(page_at: PageAt) -> None:
 def test_binary_values_are_typed_arrays(page_at: PageAt, attribute: str) -> None:
     page = page_at()
     follow(page, attribute, binary=True)
-    wait_for_records(page, 1)
+    wait_for(page, "records.at(-1)?.value")
     kind = page.evaluate("(records.at(-1).value.data ?? records.at(-1).value).constructor.name")
     assert kind == ("Float64Array" if attribute == "double_spectrum" else "Int32Array")
 

@@ -71,7 +71,8 @@ def test_two_hundred_live_values_take_less_than_a_third_of_a_core(page_at: PageA
     before, first = processor_seconds(), updates(page)
     page.wait_for_timeout(1000 * SECONDS)
     after, last = processor_seconds(), updates(page)
+    rate = (last - first) / SECONDS
     share = {kind: (after[kind] - before[kind]) / SECONDS for kind in after}
-    print(f"{(last - first) / SECONDS} updates per second, {share} of a core")  # pytest -s
-    assert last - first > 0.7 * VALUES * HERTZ * SECONDS
-    assert share["renderer"] < 0.9
+    print(f"{rate} updates per second, {share} of a core")  # pytest -s
+    assert rate > VALUES * HERTZ / 3
+    assert share["renderer"] / rate * VALUES * HERTZ < 0.9
