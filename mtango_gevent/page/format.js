@@ -4,7 +4,7 @@ const PRINTF = /^(.*?)%([-+ 0#]*)(\d*)(?:\.(\d+))?[hlLqjzt]*([diuxXoeEfFgGs])(.*
 const WHOLE_NUMBER = /^-?\d+$/;
 // Beyond 2^53: times in microseconds, which each record has, are below.
 const LARGE_NUMBER = /[:,[\s]-?(?:9\d{15}|\d{17,})[,\]}\s]/;
-const UNSET = /^(|not specified|no (standard |display )?unit)$/i;
+const UNSET = /^(|not specified|no (standard |display )?unit|no description)$/i;
 const NO_VALUE = "–";
 
 /** Parses JSON; an integer beyond 2^53 becomes a text with all its digits, where the browser tells them (since 2024). */

@@ -10,7 +10,12 @@ import { Properties } from "./properties.js";
 import { State, Text, useFollow } from "./value.js";
 
 const DOCS = new URL("../../../docs", import.meta.url).pathname;
+const STYLES = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("device.css", import.meta.url) });
 const LONG_STATUS = 160;
+
+// Only this view needs them, and it is not shown without.
+document.head.append(STYLES);
+await new Promise((done) => { STYLES.onload = STYLES.onerror = done; });
 
 /** Hook: the answer to a GET, asked again when `again` changes. The last answer is kept while it fails. */
 export function useAnswer(path, again) {
