@@ -189,6 +189,23 @@ def test_values_have_a_gap_while_the_gateway_is_lost(
         expect(page.locator(".data-table tbody tr").first).to_contain_text("no value")
 
 
+FILL = """async () => {
+  const views = document.querySelector("script[type=module]").src.replace("main.js", "views/");
+  const { LIMIT, Series } = await import(`${views}series.js`);
+  const series = Object.assign(Object.create(Series.prototype), {times: [], values: []});
+  for (let time = 1; time <= 3 * LIMIT; time++) series.add(time, time);
+  series.add(3 * LIMIT + 1, null);
+  const [times, values] = series.slice(3 * LIMIT - 2, 3 * LIMIT + 10);
+  return [LIMIT, series.times.length, times.at(-1), values.at(-1), times.length];
+}"""
+
+
+def test_points_of_a_series_are_limited(page_at: PageAt) -> None:
+    limit, count, newest, last, shown = page_at("#/panel").evaluate(FILL)
+    assert limit * 0.9 <= count <= limit
+    assert (newest, last, shown) == (3 * limit + 1, None, 4)
+
+
 # --- spectra and images ---
 
 

@@ -1,6 +1,6 @@
 /** uPlot in the page: loaded with the first plot, drawn once per animation frame at most, in the colours of the style. */
 
-import { useCallback, useEffect, useRef } from "../vendor/htm-preact-3.1.1.module.js";
+import { html, useCallback, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 
 const vendored = (file) => new URL(`../vendor/${file}`, import.meta.url).href;
 let loading = null;
@@ -79,4 +79,16 @@ export function useChart({ options, data, attach, inputs }) {
     };
   }, inputs);
   return [element, useCallback(() => current.current.draw?.(), [])];
+}
+
+/** The data of a plot as a table, made when it is opened. rows: function that returns lists of texts. */
+export function DataTable({ head, rows }) {
+  const [shown, setShown] = useState(null);
+  return html`<details class="data-table" onToggle=${(event) => setShown(event.target.open ? rows() : null)}>
+    <summary>Data as a table</summary>
+    ${shown && html`<div class="scroll" tabindex="0" role="region" aria-label="Data"><table>
+      <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
+      <tbody>${shown.map((row) => html`<tr>${row.map((text) => html`<td dir="auto">${text}</td>`)}</tr>`)}</tbody>
+    </table></div>`}
+  </details>`;
 }

@@ -3,9 +3,8 @@
 import { formatValue, unitOf } from "../format.js";
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 import { colour, oncePerFrame } from "./chart.js";
-import { NAMES, colourTable, paint } from "./colour_maps.js";
 import { histogram, percentiles, statistics } from "./numbers.js";
-import { drawSource, pictureOf } from "./pictures.js";
+import { NAMES, colourTable, drawSource, paint, pictureOf } from "./pictures.js";
 import { statusText, useRecord } from "./spectrum.js";
 
 const BINS = 4096, BARS = 128, TEXTS = 16, STEPS = 1000, OUTER = [0.01, 0.99];

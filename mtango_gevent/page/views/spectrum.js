@@ -3,8 +3,7 @@
 import { formatValue, unitOf } from "../format.js";
 import { follow } from "../live.js";
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
-import { axis, colour, useChart } from "./chart.js";
-import { DataTable } from "./data_table.js";
+import { DataTable, axis, colour, useChart } from "./chart.js";
 import { numbersOf, statistics } from "./numbers.js";
 
 const TEXTS = 256, ROWS = 4096;

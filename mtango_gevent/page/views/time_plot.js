@@ -3,10 +3,9 @@
 import { formatValue, qualityClass, qualityText } from "../format.js";
 import { deviceLink } from "../router.js";
 import { html, useEffect, useReducer, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
-import { axis, colour, useChart } from "./chart.js";
-import { DataTable } from "./data_table.js";
-import { attachGestures, cursor, onKey, zoomToSelection } from "./gestures.js";
+import { DataTable, axis, colour, useChart } from "./chart.js";
 import { LIMIT, Series, isInvalid } from "./series.js";
+import { attachGestures, cursor, onKey, zoomToSelection } from "./time_range.js";
 
 const COLOURS = 6, DASHES = [[], [8, 4], [2, 3], [8, 3, 2, 3]], NARROW = 500, TICK = 250, SUMMARY = 2000, ROWS = 500;
 
@@ -125,11 +124,11 @@ export function setText(element, text) {
 
 /** range: a TimeRange; onRange: called when the user has changed it; onRemove(source): if series can be removed. */
 export function TimePlot({ sources, range, onRange, onRemove }) {
-  const [, render] = useReducer((count) => count + 1, 0), body = useRef(null), pointer = useRef(null), redraw = useRef(() => {});
+  const [, render] = useReducer((count) => count + 1, 0), body = useRef(null), pointer = useRef(null), redraw = useRef(() => {}), latest = useRef([]);
   const list = useSeries(sources, (configured) => (configured && render(), redraw.current()));
   const plotted = list.filter(({ labels, configuration, unplottable }) => configuration && !unplottable);
   const changed = () => (redraw.current(), onRange());
-  const onPointer = (time) => ((pointer.current = time), fillLegend(body.current, list, time));
+  const onPointer = (time) => ((pointer.current = time), fillLegend(body.current, latest.current, time));
   const [element, draw] = useChart({
     options: (uPlot, width) => plotted.length ? chartOptions(uPlot, width, plotted, range, changed, onPointer) : null,
     data: () => (fillLegend(body.current, list, pointer.current), slices(plotted, range)),
@@ -137,6 +136,7 @@ export function TimePlot({ sources, range, onRange, onRemove }) {
     inputs: [range, plotted.map(({ source, scale }) => source + scale).join("\n")],
   });
   redraw.current = draw;
+  latest.current = list;
   useEffect(() => {
     const timer = setInterval(() => range.live && draw(), TICK);
     const describe = () => document.hidden || element.current?.setAttribute("aria-label", summary(plotted, range));
