@@ -58,34 +58,17 @@ export function useMay(action, device, name, kind) {
 
 // --- log in and out ---
 
-/** Log in with a value of the header Authorization, and begin the page anew at `next`. Rejects with a Failure. */
-export async function logIn(value, next) {
-  busy = true;
-  try {
-    const { user } = await get("/sys/whoami", { authorization: value });
-    if (!user) throw new Error("The gateway does not take such credentials.");
-    sessionStorage.removeItem(TOKENS);
-    setAuthorization(value);
-    restart(next);
-  } finally {
-    busy = false;
-  }
-}
-
-/** Forget the credentials, and begin the page anew. */
-export function logout() {
-  forget();
-  restart(current.anonymousMayRead ? location.hash : "#/login");
-}
-
-// A new page has nothing of the user before it.
-function restart(hash) {
-  history.replaceState(null, "", location.pathname + (hash || "#/"));
+/** Begin the page anew at `next` with a value of the header Authorization, null for none: it has nothing of the user before. */
+export function enter(value, next) {
+  keep(value);
+  history.replaceState(null, "", location.pathname + (next || "#/"));
   location.reload();
 }
 
-function forget() {
-  setAuthorization(null);
+export const logout = () => enter(null, current.anonymousMayRead ? location.hash : "#/login");
+
+function keep(value) {
+  setAuthorization(value);
   sessionStorage.removeItem(TOKENS);
 }
 
@@ -141,7 +124,7 @@ async function check(refusal) {
       await findUser();
       setAuthorization(authorization()); // so that the connection of live values begins anew
     }
-    if (current.failure?.status === 401) forget();
+    if (current.failure?.status === 401) keep(null);
     if (!authorization()) goToLogin(had ? refusal.message : "");
     if (had && isLocked()) location.reload();
   } finally {
@@ -176,7 +159,7 @@ export function UserStatus() {
   const canLogIn = methods.some((method) => method !== "trusted-header");
   return html`
     ${readOnly && html`<span class="badge" title="The gateway refuses every write, command and change.">read-only</span>`}
-    ${user && html`<a class="user" href="#/login" title="You and your groups">${user}</a>`}
+    ${user && html`<a class="user" href="#/login">${user}</a>`}
     ${user && canLogIn && html`<button class="log-out" onClick=${logout}>Log out</button>`}
     ${!loading && !user && canLogIn && html`<a href="#/login">Log in</a>`}`;
 }

@@ -1,11 +1,19 @@
 // Log in, and who the user is and what the user may do.
+import { get } from "../api.js";
 import { goToProvider } from "../provider.js";
-import { findWays, logIn, logout, may, session } from "../session.js";
+import { enter, findWays, logout, may, session } from "../session.js";
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
 
 const ACTIONS = ["read", "write", "execute", "configure", "administer"];
 
 const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+
+/** Log in with a value of the header Authorization. Rejects with a Failure. */
+async function logIn(authorization, next) {
+  const { user } = await get("/sys/whoami", { authorization });
+  if (!user) throw new Error("The gateway does not take such credentials.");
+  enter(authorization, next);
+}
 
 /** Seconds that a failure asks to wait for. */
 const secondsOf = ({ status, message }) => (status === 429 ? Number(/(\d+) s$/.exec(message)?.[1] ?? 1) : 0);
