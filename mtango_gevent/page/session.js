@@ -1,15 +1,12 @@
 // The user of the page: how users log in, credentials (in sessionStorage alone), and what the user may do.
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
-import { authorization, get, omitCredentials, onUnauthorized, post, setAuthorization } from "./api.js";
-
-const TOKENS = "mtango.tokens", FLOW = "mtango.flow";
-const PAGE = location.origin + location.pathname;
+import { authorization, get, omitCredentials, onUnauthorized, setAuthorization } from "./api.js";
 
 // methods: ways to log in; anonymousMayRead, readOnly: of the gateway; open: every client may do everything;
 // oidc: what a login at the provider needs; user, groups, method: as whoami has them; failure: why they are unknown.
 let current = { loading: true, methods: [], user: null, anonymous: true };
 const listeners = new Set();
-let answers = new Map(), busy = true, timer;
+let answers = new Map(), busy = true;
 
 function change(news) {
   current = { ...current, ...news };
@@ -61,35 +58,17 @@ export function useMay(action, device, name, kind) {
 
 // --- log in and out ---
 
-/** Log in with a value of the header Authorization, and begin the page anew at `next`. Rejects with a Failure. */
-export async function logIn(value, next) {
-  busy = true;
-  try {
-    const { user } = await get("/sys/whoami", { authorization: value });
-    if (!user) throw new Error("The gateway does not take such credentials.");
-    sessionStorage.removeItem(TOKENS);
-    setAuthorization(value);
-    restart(next);
-  } finally {
-    busy = false;
-  }
-}
-
-/** Forget the credentials, and begin the page anew. */
-export function logout() {
-  forget();
-  restart(current.anonymousMayRead ? location.hash : "#/login");
-}
-
-// A new page has nothing of the user before it.
-function restart(hash) {
-  history.replaceState(null, "", PAGE + (hash || "#/"));
+/** Begin the page anew at `next` with a value of the header Authorization, null for none: it has nothing of the user before. */
+export function enter(value, next) {
+  keep(value);
+  history.replaceState(null, "", location.pathname + (next || "#/"));
   location.reload();
 }
 
-function forget() {
-  clearTimeout(timer);
-  setAuthorization(null);
+export const logout = () => enter(null, current.anonymousMayRead ? location.hash : "#/login");
+
+function keep(value) {
+  setAuthorization(value);
   sessionStorage.removeItem(TOKENS);
 }
 
@@ -97,70 +76,23 @@ function goToLogin(why = "") {
   if (!location.hash.startsWith("#/login")) location.hash = `#/login?${new URLSearchParams({ next: location.hash, why })}`;
 }
 
-// --- the provider: authorization code flow with PKCE; the gateway exchanges the code ---
+// --- the provider, whose module is loaded where it is needed ---
 
-const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/[+/=]/g, (c) => ({ "+": "-", "/": "_" })[c] || "");
-const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
+const TOKENS = "mtango.tokens";
+const provider = () => import("./provider.js");
 
-/** Go to the provider, which sends the browser back to this page; `next`: the view to show then. */
-export async function goToProvider(next) {
-  if (!crypto.subtle) throw new Error("A login at the provider needs https, or a page of this machine.");
-  const flow = { state: random(), verifier: random(), next };
-  const challenge = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(flow.verifier));
-  sessionStorage.setItem(FLOW, JSON.stringify(flow));
-  const { authorization_endpoint, client_id, scope } = current.oidc;
-  const url = new URL(authorization_endpoint);
-  Object.entries({
-    response_type: "code", client_id, scope, redirect_uri: PAGE, state: flow.state,
-    code_challenge: base64url(new Uint8Array(challenge)), code_challenge_method: "S256",
-  }).forEach(([name, value]) => url.searchParams.set(name, value));
-  location.assign(url);
-}
-
-/** Take the code with which the provider has sent the browser back. */
-async function returnFromProvider() {
+/** Take the code with which the provider has sent the browser back, or go on with the tokens of before. */
+async function continueLogin() {
   const query = new URLSearchParams(location.search);
-  const flow = JSON.parse(sessionStorage.getItem(FLOW) || "null");
-  if (!query.has("state") || !(query.has("code") || query.has("error"))) return;
-  sessionStorage.removeItem(FLOW);
-  history.replaceState(null, "", PAGE + ((flow && flow.next) || "#/"));
-  try {
-    if (!flow || flow.state !== query.get("state")) throw new Error("The answer of the provider is of another login.");
-    if (query.has("error")) throw new Error(query.get("error_description") || query.get("error"));
-    keep(await post("/sys/login/token", { code: query.get("code"), verifier: flow.verifier, redirect_uri: PAGE }));
-  } catch (failure) {
-    goToLogin(failure.message);
+  if (query.has("state") && (query.has("code") || query.has("error"))) {
+    const problem = await (await provider()).takeAnswer(query);
+    if (problem) goToLogin(problem);
+  } else if (sessionStorage.getItem(TOKENS)) {
+    (await provider()).renewInTime();
   }
 }
 
-const tokens = () => JSON.parse(sessionStorage.getItem(TOKENS) || "{}");
-
-function keep({ access_token, refresh_token = tokens().refresh, expires_in }) {
-  setAuthorization(`Bearer ${access_token}`, { ofSameUser: true });
-  sessionStorage.setItem(TOKENS, JSON.stringify({ refresh: refresh_token, until: Date.now() + expires_in * 1000 }));
-  renewInTime();
-}
-
-function renewInTime() {
-  const { refresh, until } = tokens();
-  clearTimeout(timer);
-  if (refresh) timer = setTimeout(renew, Math.min(Math.max(1000, (until - Date.now()) * 0.8), 2 ** 31 - 1));
-}
-
-/** Get a new token; promise of whether there is one. */
-async function renew() {
-  const { refresh } = tokens();
-  if (!refresh) return false;
-  try {
-    keep(await post("/sys/login/token", { refresh_token: refresh }));
-    return true;
-  } catch (failure) {
-    if (failure.status === 400 || failure.status === 401) return false;
-    clearTimeout(timer);
-    timer = setTimeout(renew, 5000);  // the provider or the gateway is away
-    return true;
-  }
-}
+const renew = async () => sessionStorage.getItem(TOKENS) !== null && (await provider()).renew();
 
 // --- begin ---
 
@@ -192,7 +124,7 @@ async function check(refusal) {
       await findUser();
       setAuthorization(authorization()); // so that the connection of live values begins anew
     }
-    if (current.failure?.status === 401) forget();
+    if (current.failure?.status === 401) keep(null);
     if (!authorization()) goToLogin(had ? refusal.message : "");
     if (had && isLocked()) location.reload();
   } finally {
@@ -201,8 +133,7 @@ async function check(refusal) {
 }
 
 async function begin() {
-  await returnFromProvider();
-  renewInTime();
+  await continueLogin();
   try {
     await findWays();
     if (authorization() || current.anonymousMayRead || current.methods.includes("trusted-header")) await findUser();
@@ -228,7 +159,7 @@ export function UserStatus() {
   const canLogIn = methods.some((method) => method !== "trusted-header");
   return html`
     ${readOnly && html`<span class="badge" title="The gateway refuses every write, command and change.">read-only</span>`}
-    ${user && html`<a class="user" href="#/login" title="You and your groups">${user}</a>`}
+    ${user && html`<a class="user" href="#/login">${user}</a>`}
     ${user && canLogIn && html`<button class="log-out" onClick=${logout}>Log out</button>`}
     ${!loading && !user && canLogIn && html`<a href="#/login">Log in</a>`}`;
 }

@@ -1,10 +1,19 @@
 // Log in, and who the user is and what the user may do.
-import { findWays, goToProvider, logIn, logout, may, session } from "../session.js";
+import { get } from "../api.js";
+import { goToProvider } from "../provider.js";
+import { enter, findWays, logout, may, session } from "../session.js";
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
 
 const ACTIONS = ["read", "write", "execute", "configure", "administer"];
 
 const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+
+/** Log in with a value of the header Authorization. Rejects with a Failure. */
+async function logIn(authorization, next) {
+  const { user } = await get("/sys/whoami", { authorization });
+  if (!user) throw new Error("The gateway does not take such credentials.");
+  enter(authorization, next);
+}
 
 /** Seconds that a failure asks to wait for. */
 const secondsOf = ({ status, message }) => (status === 429 ? Number(/(\d+) s$/.exec(message)?.[1] ?? 1) : 0);
@@ -59,7 +68,7 @@ function Provider({ oidc, next }) {
   }, [host]);
   return html`<section class="card form">
     <h2>Single sign-on</h2>
-    <p><button class="primary" disabled=${!host} onClick=${() => goToProvider(next).catch(setFailure)}>Log in at ${host || "the provider"}</button></p>
+    <p><button class="primary" disabled=${!host} onClick=${() => goToProvider(oidc, next).catch(setFailure)}>Log in at ${host || "the provider"}</button></p>
     ${!host && html`<p role="status">${oidc.problem ? "The provider is away; it is asked again every few seconds." : "The provider is asked for its address…"}</p>`}
     ${oidc.end_session_endpoint && html`<p class="muted">On a shared computer <a href=${oidc.end_session_endpoint}>log out at the provider</a>, too.</p>`}
     ${failure && html`<p role="alert" class="bad">${failure.message}</p>`}
