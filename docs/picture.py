@@ -58,7 +58,7 @@ def demo() -> Iterator[str]:
 def show_camera(page: Page, url: str) -> None:
     """Open the camera with its image, and wait for live values."""
     page.goto(f"{url}#/device/demo/camera/1")
-    page.get_by_role("button", name="Show").first.click()
+    page.get_by_role("button", name="Show Image", exact=True).click()
     page.locator("canvas").first.wait_for()
     page.get_by_text("frame_counter").wait_for()
     page.mouse.move(0, 0)
