@@ -57,8 +57,10 @@ def _all(rows: Rows, cores: int) -> Iterator[Verdict]:
     yield _ratio("forty scalars: CPU per request, to one scalar's", "<=", 1.5, forty, scalar, lambda r: r.cpu_per_1000)
     yield _values("twenty in one request: values/s, to single reads", ">=", 10, rows.find("twenty"), scalar)
     yield _ratio("image 251 x 251: requests/s, to fastapi", ">=", 1.0, image, rows.find("image", None, "fastapi"))
-    raw, in_json = rows.find("raw"), rows.find("raw", None, "json")
-    yield _ratio("image 251 x 251: requests/s as octet-stream, to JSON", ">=", 2.0, raw, in_json)
+    for connections in (1, 32):
+        raw, in_json = rows.find("raw", connections), rows.find("raw", connections, "json")
+        about = f"image 251 x 251, {connections} connections: requests/s as octet-stream, to JSON"
+        yield _ratio(about, ">=", 2.0, raw, in_json)
     yield _memory("image 251 x 251: memory per request, to its body", "<=", 2, image)
     many = rows.find("scalar", 256)
     yield Verdict("256 connections: requests lost", "<=", 0, many.errors if many else math.nan)

@@ -111,6 +111,7 @@ WORKLOADS = [
         "raw",
         "image of 251 x 251 doubles as octet-stream",
         [_read(ARRAYS, "image")],
+        connections=(1, 32),
         yardsticks=("json", "bare", LOOP),
         accept=RAW,
     ),

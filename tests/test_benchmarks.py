@@ -96,7 +96,7 @@ def test_requirements_are_judged() -> None:
 
 @pytest.mark.parametrize(("per_second", "word"), [(2000, "holds"), (1999, "FAILS")])
 def test_raw_numbers_are_compared_with_json(per_second: int, word: str) -> None:
-    about = "image 251 x 251: requests/s as octet-stream, to JSON"
+    about = "image 251 x 251, 32 connections: requests/s as octet-stream, to JSON"
     assert words(row("raw", "gateway", per_second), row("raw", "json", 1000))[about] == word
 
 
