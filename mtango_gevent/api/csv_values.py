@@ -23,6 +23,9 @@ from mtango_gevent.values import AttributeData
 # Cells that are encoded at once: 50 us of texts, 5 us of numbers.
 _PIECE = 50
 
+# Pieces, of some megabytes, that take milliseconds to join; in a thread the hub goes on meanwhile.
+_MANY = 4_000
+
 _END = b"\r\n"
 
 # Beginnings of texts that spreadsheets take for formulas: the signs, also in full width, and control characters.
@@ -95,14 +98,19 @@ def _value(device: Device, item: AttributeData) -> Any:
 
 def _encode(rows: Iterable[Row], separator: bytes = b",") -> bytes:
     pieces = itertools.chain.from_iterable(_pieces(row, separator) for row in rows)
-    in_turns = app_state().client.concurrency.in_turns
-    return b"".join([_cells(piece, separator) + end for piece, end in in_turns(pieces)])
+    client = app_state().client
+    encoded = [_cells(piece, separator) + end for piece, end in client.concurrency.in_turns(pieces)]
+    return b"".join(encoded) if len(encoded) <= _MANY else client.partitions.pictures.call("picture", b"".join, encoded)
 
 
 def _pieces(row: Row, separator: bytes) -> Iterator[tuple[Cells, bytes]]:
     """Yield the cells of a row in pieces, each with what follows it."""
-    pieces = [part[start : start + _PIECE] for part in row for start in range(0, len(part), _PIECE)]
-    yield from zip(pieces, [*([separator] * (len(pieces) - 1)), _END], strict=False)
+    cells = sum(map(len, row))
+    for part in row:
+        for start in range(0, len(part), _PIECE):
+            piece = part[start : start + _PIECE]
+            cells -= len(piece)
+            yield piece, separator if cells else _END
 
 
 def _cells(piece: Cells, separator: bytes) -> bytes:

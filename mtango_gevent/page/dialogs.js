@@ -20,9 +20,9 @@ export function confirm({ title, text, action }) {
   dialog.setAttribute("aria-labelledby", "confirm-title");
   document.body.append(dialog);
   dialog.showModal();
-  return new Promise(resolve => dialog.addEventListener("close", () => {
+  return new Promise((resolve) => dialog.addEventListener("close", () => {
     dialog.remove();
-    resolve(dialog.returnValue == "yes");
+    resolve(dialog.returnValue === "yes");
   }));
 }
 
@@ -47,7 +47,7 @@ const EXPLANATIONS = {
 
 /** Returns in plain words why a device did not answer, "" if it did answer. errors: as in a Failure. */
 export function explain(errors) {
-  const reasons = new Set(errors?.map(error => error.reason));
+  const reasons = new Set(errors?.map((error) => error.reason));
   return Object.entries(EXPLANATIONS).find(([reason]) => reasons.has(reason))?.[1] ?? "";
 }
 
@@ -60,7 +60,7 @@ export function ShowFailure({ failure }) {
     <p dir="auto">${first?.description || message}</p>
     ${first && html`<details>
       <summary>${first.reason}${errors.length > 1 && `, ${errors.length} errors`}</summary>
-      <ol>${errors.map(error => html`<li dir="auto"><b>${error.reason}</b> ${error.description}${" "}
+      <ol>${errors.map((error) => html`<li dir="auto"><b>${error.reason}</b> ${error.description}${" "}
         <small>${error.origin}</small></li>`)}</ol>
     </details>`}
     ${requestId && html`<small>Request <a href=${`#/ill?request=${encodeURIComponent(requestId)}`}>${requestId}</a></small>`}

@@ -13,38 +13,35 @@ export function parseJson(text) {
 }
 
 const keepDigits = (_, value, context) =>
-  typeof value == "number" && !Number.isSafeInteger(value) && WHOLE_NUMBER.test(context?.source) ? context.source : value;
+  typeof value === "number" && !Number.isSafeInteger(value) && WHOLE_NUMBER.test(context?.source) ? context.source : value;
 
 /** The text of a setting of a configuration, "" if it is not set. */
-export const setting = text => (UNSET.test(text ?? "") ? "" : String(text));
+export const setting = (text) => (UNSET.test(text ?? "") ? "" : String(text));
 
-export const unitOf = configuration => setting(configuration?.unit);
+export const unitOf = (configuration) => setting(configuration?.unit);
 
 /** Returns the text of a scalar in Tango's display format; a list or an image is described in short. */
 export function formatValue(value, configuration) {
   if (value == null) return NO_VALUE;
-  if (typeof value == "bigint") value = String(value);
-  if (typeof value == "object") return describe(value, configuration);
+  if (typeof value === "bigint") value = String(value);
+  if (typeof value === "object") return describe(value, configuration);
   if (configuration?.enum_label?.length) return String(configuration.enum_label[value] ?? value);
   if (!isNumber(value, configuration)) return String(value);
-  const format = setting(configuration?.format), parts = PRINTF.exec(format);
-  if (parts) return printf(value, configuration, parts);
-  const digits = /setprecision\((\d+)\)/i.exec(format)?.[1];
-  if (/scientific/i.test(format)) return Number(value).toExponential(digits);
-  return digits ? Number(value).toFixed(digits) : String(value);
+  const parts = PRINTF.exec(configuration?.format);
+  return parts ? printf(value, configuration, parts) : String(value);
 }
 
 const isNumber = (value, configuration) =>
-  typeof value == "number" || (/^(Dev)?U?(Long|Short|Char|Double|Float)/.test(configuration?.data_type) && isFinite(value));
+  typeof value === "number" || (/^(Dev)?U?(Long|Short|Char|Double|Float)/.test(configuration?.data_type) && isFinite(value));
 
 function describe(value, configuration) {
   if (value.encoded_format !== undefined) return `${value.encoded_format || "no format"}, ${bytesOf(value.encoded_data)} bytes`;
   if (value.width !== undefined) return `${value.width} × ${value.height}`;
-  const texts = Array.from(value.slice(0, 8), each => formatValue(each, configuration));
+  const texts = Array.from(value.slice(0, 8), (each) => formatValue(each, configuration));
   return `[${value.length}] ${texts.join(", ")}${value.length > 8 ? ", …" : ""}`;
 }
 
-const bytesOf = base64 => Math.floor((base64.replace(/=+$/, "").length * 3) / 4);
+const bytesOf = (base64) => Math.floor((base64.replace(/=+$/, "").length * 3) / 4);
 
 function printf(value, configuration, [, before, flags, width, precision, kind, after]) {
   let text = KINDS[kind.toLowerCase()](value, precision, flags, configuration);
@@ -54,7 +51,7 @@ function printf(value, configuration, [, before, flags, width, precision, kind, 
   return (before + text + after).replaceAll("%%", "%");
 }
 
-const integer = value => BigInt(typeof value == "number" ? Math.trunc(value) : value);
+const integer = (value) => BigInt(typeof value === "number" ? Math.trunc(value) : value);
 
 /** Digits of another base; a negative number has the bits of its type, as in C. */
 function based(value, base, flags, configuration) {
@@ -62,8 +59,8 @@ function based(value, base, flags, configuration) {
   return (flags.includes("#") ? { 8: "0", 16: "0x" }[base] : "") + BigInt.asUintN(bits, integer(value)).toString(base);
 }
 
-const exponent = text => text.replace(/e([-+])(\d)$/, "e$10$2");
-const decimal = value => (isFinite(value) ? String(integer(value)) : String(value));
+const exponent = (text) => text.replace(/e([-+])(\d)$/, "e$10$2");
+const decimal = (value) => (isFinite(value) ? String(integer(value)) : String(value));
 
 function general(value, precision, flags) {
   const text = Number(value).toPrecision(Math.max(1, precision ?? 6));
@@ -81,12 +78,12 @@ const KINDS = {
 const QUALITIES = { ATTR_VALID: "valid", ATTR_ALARM: "alarm", ATTR_WARNING: "warning", ATTR_CHANGING: "changing" };
 
 /** The word of a quality: valid, alarm, warning, changing or invalid. */
-export const qualityText = quality => QUALITIES[quality] ?? "invalid";
+export const qualityText = (quality) => QUALITIES[quality] ?? "invalid";
 
-export const qualityClass = quality => `quality-${qualityText(quality)}`;
+export const qualityClass = (quality) => `quality-${qualityText(quality)}`;
 
 /** The class of a state, beside the class `state`. */
-export const stateClass = state => String(state).toLowerCase();
+export const stateClass = (state) => String(state).toLowerCase();
 
 const SPANS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 

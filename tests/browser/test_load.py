@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.conftest import DEMO_DEVICE
 from tests.pytango_process import PyTango
@@ -65,6 +65,7 @@ def updates(page: Page) -> int:
 def test_two_hundred_live_values_take_less_than_a_third_of_a_core(page_at: PageAt, fast_attribute: None) -> None:
     """The bound is three times what was measured."""
     page = page_at()
+    expect(page.get_by_role("heading", name="mtango-gevent")).to_be_visible()
     page.evaluate(SHOW_VALUES, [DEMO_DEVICE, VALUES])
     wait_for(page, f"updates > {3 * VALUES}")
     before, first = processor_seconds(), updates(page)

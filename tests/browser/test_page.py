@@ -64,7 +64,9 @@ def test_link_that_was_cut_off_is_shown_as_it_is(page_at: PageAt, watch: PageWat
 
 def test_recent_devices_are_on_the_first_view(page_at: PageAt) -> None:
     page = page_at("#/device/demo/motor/1")
+    expect(page.get_by_role("heading", name="demo/motor/1")).to_be_visible()
     page.goto("/#/device/demo/camera/1")
+    expect(page.get_by_role("heading", name="demo/camera/1")).to_be_visible()
     page.get_by_role("link", name="Start").click()
     links = page.get_by_role("main").get_by_role("listitem").get_by_role("link", name="demo/")
     expect(links).to_have_text(["demo/camera/1", "demo/motor/1"])

@@ -209,6 +209,16 @@ def test_spectrum_moves_until_it_is_frozen(page_at: PageAt) -> None:
     plot(page)
 
 
+def test_spectrum_of_zeros_has_a_logarithmic_axis(page_at: PageAt) -> None:
+    page = page_at(f"#/panel?spectrum={DEMO_DEVICE}/double_spectrum")
+    expect(page.get_by_text("256 elements: minimum")).to_be_visible()
+    page.get_by_label("Logarithmic").check()
+    page.get_by_label("Fixed range").check()
+    page.get_by_label("from", exact=True).fill("-5")
+    page.get_by_label("to", exact=True).fill("-2")
+    plot(page)
+
+
 def test_spectrum_of_labels_is_a_table(page_at: PageAt) -> None:
     page = page_at(f"#/panel?spectrum={DEMO_DEVICE}/enum_spectrum_ro")
     expect(page.get_by_role("region", name="Elements").get_by_role("cell", name="LABEL2")).to_be_visible()

@@ -42,6 +42,11 @@ SERVER = (
 DEVICES = {"fuzz/tg_test/1": "TangoTest", "fuzz/types/1": "Types"}
 NEVER = re.compile("dserver|crash|database", re.IGNORECASE)
 
+ACCEPT = [
+    *("*/*", "image/png", "image/jpeg, application/json;q=0.5", "image/tiff, text/csv;q=0.1"),
+    *("application/octet-stream", "application/x-npy, */*;q=0.1", "text/csv"),
+]
+
 # What one attribute or another takes.
 VALUES = st.sampled_from(
     [
@@ -143,8 +148,8 @@ def aimed(draw: st.DrawFn, operation: schemathesis.APIOperation, devices: dict[s
             case.body = draw(VALUES)
         elif operation.label.endswith((" /", "{subscription}")):
             case.body = draw(st.lists(st.sampled_from(known["target"]), max_size=5))
-    if operation.path.endswith("/value") and draw(st.booleans()):
-        case.headers["Accept"] = draw(st.sampled_from(["image/png", "image/jpeg, application/json;q=0.5", "*/*"]))
+    if operation.path.endswith(("/value", "/history")) and draw(st.booleans()):
+        case.headers["Accept"] = draw(st.sampled_from(ACCEPT))
     return case
 
 

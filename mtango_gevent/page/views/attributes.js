@@ -8,33 +8,34 @@ import { session, useMay } from "../session.js";
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 import { Field, Text, Value, fieldOf, isComplete, readField, submitOnEnter, useFollow, useVisible } from "./value.js";
 
-const OLD = 10_000; // milliseconds, after which the age of a value is shown
+// Milliseconds after which the age of a value is shown, and of one that is stale: values are sent when they change.
+const OLD = 60_000, STALE = 3_000;
 const GROUPS = [["Scalars", "SCALAR"], ["Spectra", "SPECTRUM"], ["Images", "IMAGE"]];
 const IN_HEAD = /^(state|status)$/i;
 const PLOTTED = /Long|Short|Char|Float|Double|Boolean|Enum|State/;
 
-const isPlotted = ({ info }) => info?.data_format == "SCALAR" && PLOTTED.test(info.data_type);
+const isPlotted = ({ info }) => info?.data_format === "SCALAR" && PLOTTED.test(info.data_type);
 
 /** listed: attributes as v11 lists them. params: `attr` selects some of them. */
 export function Attributes({ device, listed, params }) {
   const [text, setText] = useState(""), [marked, setMarked] = useState([]);
-  const chosen = params.getAll("attr").map(name => name.toLowerCase());
+  const chosen = params.getAll("attr").map((name) => name.toLowerCase());
   const all = listed.filter(({ name }) => !IN_HEAD.test(name));
   const shown = all.filter(({ name, info }) => (!chosen.length || chosen.includes(name.toLowerCase()))
     && `${name} ${info?.label}`.toLowerCase().includes(text.toLowerCase()));
-  const isExpert = ({ info }) => info?.level == "EXPERT";
-  const mark = (name, on) => setMarked(before => [...before.filter(each => each != name), ...(on ? [name] : [])]);
-  const rows = items => html`<ul class="attributes">${items.map(each => html`<${Row} key=${each.name} device=${device}
-    attribute=${each} isMarked=${marked.includes(each.name)} onMark=${on => mark(each.name, on)} />`)}</ul>`;
+  const isExpert = ({ info }) => info?.level === "EXPERT";
+  const mark = (name, on) => setMarked((before) => [...before.filter((each) => each !== name), ...(on ? [name] : [])]);
+  const rows = (items) => html`<ul class="attributes">${items.map((each) => html`<${Row} key=${each.name} device=${device}
+    attribute=${each} isMarked=${marked.includes(each.name)} onMark=${(on) => mark(each.name, on)} />`)}</ul>`;
   const expert = shown.filter(isExpert);
   return html`<section class="card" aria-labelledby="attributes-title">
     <div class="row"><h2 id="attributes-title">Attributes</h2>
-      <label><span class="hidden">Filter attributes</span><input type="search" placeholder="Filter ${all.length} attributes" onInput=${event => setText(event.target.value)} /></label>
+      <label><span class="hidden">Filter attributes</span><input type="search" placeholder="Filter ${all.length} attributes" onInput=${(event) => setText(event.target.value)} /></label>
       ${marked.length > 0 && html`<${Marked} device=${device} items=${all.filter(({ name }) => marked.includes(name))} onClear=${() => setMarked([])} />`}
       ${chosen.length > 0 && html`<button onClick=${() => replaceParams({})}>Show all attributes</button>`}
     </div>
     ${GROUPS.map(([title, format]) => {
-      const items = shown.filter(each => !isExpert(each) && (each.info?.data_format ?? "SCALAR") == format);
+      const items = shown.filter((each) => !isExpert(each) && (each.info?.data_format ?? "SCALAR") === format);
       return items.length > 0 && html`<h3>${title}</h3>${rows(items)}`;
     })}
     ${expert.length > 0 && html`<details open=${chosen.length > 0}><summary>Expert attributes (${expert.length})</summary>${rows(expert)}</details>`}
@@ -46,7 +47,7 @@ export function Attributes({ device, listed, params }) {
 function Marked({ device, items, onClear }) {
   const plotted = items.filter(isPlotted), source = ({ name }) => `${device}/${name}`;
   const panel = () => import("./panel_store.js").then(({ kindOf, toParams }) =>
-    go(link("panel", { params: toParams(items.map(each => ({ show: kindOf(each.info), attribute: source(each) }))) })));
+    go(link("panel", { params: toParams(items.map((each) => ({ show: kindOf(each.info), attribute: source(each) }))) })));
   const only = () => { replaceParams({ attr: items.map(({ name }) => name) }); onClear(); };
   return html`${plotted.length > 0 && html`<button onClick=${() => go(link("plot", { params: { s: plotted.map(source) } }))}>Plot ${plotted.length} selected</button>`}
     <button onClick=${panel}>Panel of ${items.length} selected</button><button onClick=${only}>Show only these</button>`;
@@ -58,16 +59,16 @@ function Row({ device, attribute: { name, info, errors }, isMarked, onMark }) {
   const [written, setWritten] = useState();
   const label = setting(info?.label) || name;
   if (!info) return html`<li class="attribute" ref=${ref}><bdi>${name}</bdi> <${ShowFailure} failure=${{ errors }} /></li>`;
-  const isScalar = info.data_format == "SCALAR" && info.data_type != "DevEncoded", isWritable = info.writable != "READ";
+  const isScalar = info.data_format === "SCALAR" && info.data_type !== "DevEncoded", isWritable = info.writable !== "READ";
   const close = () => {
     setEdited(false);
     setTimeout(() => ref.current?.querySelector(".set")?.focus());
   };
   return html`<li class="attribute" ref=${ref}>
     <div class="attribute-name">
-      <label><input type="checkbox" checked=${isMarked} onChange=${event => onMark(event.target.checked)} aria-label="Select ${label}" />
+      <label><input type="checkbox" checked=${isMarked} onChange=${(event) => onMark(event.target.checked)} aria-label="Select ${label}" />
         <bdi title=${info.description}>${label}</bdi></label>
-      ${label != name && html` <small class="muted"><bdi>${name}</bdi></small>`}
+      ${label !== name && html` <small class="muted"><bdi>${name}</bdi></small>`}
     </div>
     <${Reading} ...${{ device, name, info, isVisible, latest, written }} />
     <div class="buttons">
@@ -95,7 +96,7 @@ function SetButton({ device, name, label, isEdited, onClick }) {
 // --- the value ---
 
 function Reading({ device, name, info, isVisible, latest, written }) {
-  const isImage = info.data_format == "IMAGE", isScalar = info.data_format == "SCALAR";
+  const isImage = info.data_format === "IMAGE", isScalar = info.data_format === "SCALAR";
   const record = useFollow(device, name, isVisible && !isImage, isScalar ? {} : { maxHz: 2, binary: !/64|Boolean/.test(info.data_type) });
   latest.current = record;
   if (isImage) return html`<div class="reading muted">up to ${info.max_dim_x} × ${info.max_dim_y}</div>`;
@@ -107,11 +108,11 @@ function Reading({ device, name, info, isVisible, latest, written }) {
     ${value !== undefined && html`<span class=${`value ${qualityClass(record.quality)}`}>
       ${isScalar ? html`<${Value} value=${value} configuration=${configuration} />` : html`<${Text} text=${formatValue(value, configuration)} />`}</span>
       ${unitOf(configuration) && html` <span class="unit"><bdi>${unitOf(configuration)}</bdi></span>`}`}
-    ${value !== undefined && record.quality != "ATTR_VALID" && html` <span class=${`quality ${qualityClass(record.quality)}`}>${qualityText(record.quality)}</span>`}
+    ${value !== undefined && record.quality !== "ATTR_VALID" && html` <span class=${`quality ${qualityClass(record.quality)}`}>${qualityText(record.quality)}</span>`}
     ${isStale && html` <span class="stale-mark">stale</span>`}
     ${errors && html` <${Trouble} errors=${errors} />`}
-    <${Age} time=${record.time} />
-    ${isScalar && info.writable != "READ" && setValue != null && html`<span class="set-value">set <bdi>${formatValue(setValue, configuration)}</bdi></span>`}
+    <${Age} time=${record.time} least=${isStale ? STALE : OLD} />
+    ${isScalar && info.writable !== "READ" && setValue != null && html`<span class="set-value">set <bdi>${formatValue(setValue, configuration)}</bdi></span>`}
   </div>`;
 }
 
@@ -122,22 +123,22 @@ function Trouble({ errors }) {
 }
 
 /** The age of a value, once it is old. */
-function Age({ time }) {
+function Age({ time, least }) {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
     setNow(Date.now());
-    const timer = setInterval(() => setNow(Date.now()), OLD);
+    const timer = setInterval(() => setNow(Date.now()), least);
     return () => clearInterval(timer);
-  }, [time]);
-  if (!time || now - time < OLD) return null;
-  return html` <time class="age" datetime=${new Date(time).toISOString()} title="Time of the value, which is sent when it changes: ${new Date(time).toLocaleString()}">${age(time, now)}</time>`;
+  }, [time, least]);
+  if (!time || now - time < least) return null;
+  return html` <time class="age" datetime=${new Date(time).toISOString()} title="Time of the value: ${new Date(time).toLocaleString()}">${age(time, now)}</time>`;
 }
 
 /** A spectrum as a plot, or an image as a picture. */
 function Picture({ device, attribute, info }) {
   const [Component, setComponent] = useState();
   useEffect(() => {
-    const loaded = info.data_format == "SPECTRUM" ? import("./spectrum.js") : import("./image.js");
+    const loaded = info.data_format === "SPECTRUM" ? import("./spectrum.js") : import("./image.js");
     loaded.then(({ SpectrumValue, ImageValue }) => setComponent(() => SpectrumValue ?? ImageValue));
   }, []);
   return html`<div class="opened">${Component && html`<${Component} device=${device} attribute=${attribute} />`}</div>`;
@@ -169,8 +170,8 @@ function Details({ info }) {
 /** Returns which warning or alarm limit a value is beyond, "" if none, or if Tango refuses the value anyway. */
 export function beyond(value, { min_value, max_value, alarms = {} }) {
   const numbers = [value].flat(2).map(Number);
-  const isBelow = limit => setting(limit) && numbers.some(number => number < Number(limit));
-  const isAbove = limit => setting(limit) && numbers.some(number => number > Number(limit));
+  const isBelow = (limit) => setting(limit) && numbers.some((number) => number < Number(limit));
+  const isAbove = (limit) => setting(limit) && numbers.some((number) => number > Number(limit));
   if (isBelow(min_value) || isAbove(max_value)) return "";
   for (const kind of ["alarm", "warning"]) {
     const low = alarms[`min_${kind}`], high = alarms[`max_${kind}`];
@@ -187,7 +188,7 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
   const field = useMemo(() => fieldOf(info.data_type, described), []);
   const begin = useMemo(() => set_value ?? value, []);
   useEffect(() => form.current.elements[0].focus(), []);
-  const write = async event => {
+  const write = async (event) => {
     event.preventDefault();
     if (isBusy || !isComplete(form.current)) return;
     setFailure();
@@ -203,7 +204,7 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
       setBusy(false);
     }
   };
-  return html`<form class="entry" ref=${form} noValidate onSubmit=${write} onKeyDown=${event => (event.key == "Escape" ? close() : submitOnEnter(event))}>
+  return html`<form class="entry" ref=${form} noValidate onSubmit=${write} onKeyDown=${(event) => (event.key === "Escape" ? close() : submitOnEnter(event))}>
     <${Field} field=${field} id=${id} value=${begin} what="New value of ${label}" />
     ${unitOf(described) && html`<bdi>${unitOf(described)}</bdi>`}
     <button class="primary" disabled=${isBusy}>${isBusy ? "Writing…" : "Write"}</button>
@@ -214,7 +215,7 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
 
 /** Asks the user where a value is beyond a warning or alarm limit, or the attribute is for experts. */
 async function isMeant(label, value, configuration) {
-  const limit = beyond(value, configuration), isExpert = configuration.level == "EXPERT";
+  const limit = beyond(value, configuration), isExpert = configuration.level === "EXPERT";
   if (!limit && !isExpert) return true;
   const reasons = [limit && `The value is ${limit}.`, isExpert && "The attribute is for experts."].filter(Boolean).join(" ");
   return confirm({ title: `Write ${formatValue(value)} to ${label}?`, text: reasons, action: "Write" });

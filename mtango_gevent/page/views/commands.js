@@ -18,8 +18,8 @@ const UNDESCRIBED = /^(|-|n\/a|none|uninitialised)$/i;
 /** listed: commands as v11 lists them. */
 export function Commands({ device, listed }) {
   const shown = listed.filter(({ name, info }) => info && !IN_HEAD.test(name));
-  const rows = items => html`<ul class="commands">${items.map(each => html`<${Command} key=${each.name} device=${device} name=${each.name} info=${each.info} />`)}</ul>`;
-  const expert = shown.filter(({ info }) => info.level == "EXPERT"), usual = shown.filter(({ info }) => info.level != "EXPERT");
+  const rows = (items) => html`<ul class="commands">${items.map((each) => html`<${Command} key=${each.name} device=${device} name=${each.name} info=${each.info} />`)}</ul>`;
+  const expert = shown.filter(({ info }) => info.level === "EXPERT"), usual = shown.filter(({ info }) => info.level !== "EXPERT");
   return html`<section class="card" aria-labelledby="commands-title"><h2 id="commands-title">Commands</h2>
     ${rows(usual)}
     ${expert.length > 0 && html`<details><summary>Expert commands (${expert.length})</summary>${rows(expert)}</details>`}
@@ -30,7 +30,7 @@ export function Commands({ device, listed }) {
 function Command({ device, name, info }) {
   const [{ isRunning, output, failure, seconds }, setRun] = useState({}), form = useRef(), [, wasVisible] = useVisible(form), { open } = session();
   const field = fieldOf(info.in_type), id = `command-${name}`;
-  const run = async event => {
+  const run = async (event) => {
     event.preventDefault();
     if (isRunning || !isComplete(form.current)) return;
     const began = performance.now(), took = () => (performance.now() - began) / 1000;
@@ -44,11 +44,11 @@ function Command({ device, name, info }) {
       setRun({ failure: failed, seconds: took() });
     }
   };
-  return html`<li><form class=${`command ${field.kind == "none" ? "" : "with-argument"}`} ref=${form} noValidate onSubmit=${run} onKeyDown=${submitOnEnter}>
+  return html`<li><form class=${`command ${field.kind === "none" ? "" : "with-argument"}`} ref=${form} noValidate onSubmit=${run} onKeyDown=${submitOnEnter}>
     <b><bdi>${name}</bdi></b>
     ${(wasVisible || open) && html`<${Offer} device=${device} name=${name}>
       <${Field} field=${field} id=${id} what="Argument of ${name}" />
-      <button class=${field.kind == "none" ? "" : "primary"} disabled=${isRunning}>${isRunning ? html`<${Running} />` : "Run"}<span class="hidden"> ${name}</span></button>
+      <button class=${field.kind === "none" ? "" : "primary"} disabled=${isRunning}>${isRunning ? html`<${Running} />` : "Run"}<span class="hidden"> ${name}</span></button>
     <//>`}
     <${Types} info=${info} />
     <div role="status" class="output">
@@ -67,7 +67,7 @@ function Offer({ device, name, children }) {
 }
 
 function Types({ info }) {
-  const described = [["in", info.in_type, info.in_type_desc], ["out", info.out_type, info.out_type_desc]].filter(([, type]) => type != "DevVoid");
+  const described = [["in", info.in_type, info.in_type_desc], ["out", info.out_type, info.out_type_desc]].filter(([, type]) => type !== "DevVoid");
   return described.map(([way, type, text]) => html`<small class="muted">${way}: ${type}${UNDESCRIBED.test(text) ? "" : html`, <bdi>${text}</bdi>`}</small>`);
 }
 
@@ -75,14 +75,14 @@ function Types({ info }) {
 function Running() {
   const [seconds, setSeconds] = useState(0);
   useEffect(() => {
-    const timer = setInterval(() => setSeconds(before => before + 1), 1000);
+    const timer = setInterval(() => setSeconds((before) => before + 1), 1000);
     return () => clearInterval(timer);
   }, []);
   return html`Running… ${seconds} s`;
 }
 
 async function isMeant(name, { level }) {
-  const isExpert = level == "EXPERT";
+  const isExpert = level === "EXPERT";
   if (!isExpert && !ASKS.test(name)) return true;
   const text = isExpert ? "The command is for experts." : "The command may interrupt operation, or lose settings.";
   return confirm({ title: `Run ${name}?`, text, action: "Run" });

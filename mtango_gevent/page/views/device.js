@@ -17,7 +17,7 @@ export function useAnswer(path, again) {
   const [found, setFound] = useState({});
   useEffect(() => {
     let isCurrent = true;
-    get(path).then(answer => isCurrent && setFound({ answer }), failure => isCurrent && setFound(before => ({ ...before, failure })));
+    get(path).then((answer) => isCurrent && setFound({ answer }), (failure) => isCurrent && setFound((before) => ({ ...before, failure })));
     return () => { isCurrent = false; };
   }, [path, again]);
   return found;
@@ -28,7 +28,7 @@ function useReturns(record) {
   const [{ isLost, count }, setReturns] = useState({ isLost: false, count: 0 });
   const lost = Boolean(record && (record.errors || (record.stale && record.value)));
   useEffect(() => {
-    if (lost != isLost) setReturns({ isLost: lost, count: count + isLost });
+    if (lost !== isLost) setReturns({ isLost: lost, count: count + isLost });
   }, [lost]);
   return count;
 }

@@ -15,7 +15,6 @@ const ago = (seconds) => age(seconds * 1000);
 const long = (since) => ago(since).replace(" ago", "");
 const ms = (seconds) => (seconds === null ? "" : `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`);
 const rate = (number) => number.toFixed(number < 10 ? 1 : 0);
-const many = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
 
 // --- asking ---
 
@@ -68,14 +67,14 @@ function useHealth() {
 // --- judging ---
 
 const bad = (text, device) => ({ text, device, bad: true }), poor = (text, device) => ({ text, device });
-const sum = (history, key) => history.reduce((total, sample) => total + sample[key], 0);
+const COUNTED = { lost: "events were lost", refused: "calls were refused: no thread or place was free", jobs: "writes with async failed" };
 
 function* judgeDevices(devices) {
   const open = devices.filter(({ state }) => state !== "closed");
   const silent = {}; // the devices of each silent server, which is pinged in place of them
   for (const row of open) if (row.server && row.state === "open" && row.next_try === null) (silent[row.server] ??= []).push(row);
   for (const [server, rows] of Object.entries(silent)) {
-    yield bad(`The server ${server} has been silent for ${long(rows[0].open_since)}, with ${many(rows.length, "device")}: ${rows[0].last_error ?? "no answer"}`, rows[0].name);
+    yield bad(`The server ${server} has been silent for ${long(rows[0].open_since)}; devices: ${rows.length}; ${rows[0].last_error ?? ""}`, rows[0].name);
   }
   for (const row of open) {
     const next = row.next_try === null ? "it is tried now" : `the next try is in ${row.next_try.toFixed(1)} s`;
@@ -85,19 +84,19 @@ function* judgeDevices(devices) {
     if (row.state !== "closed") continue;
     if (row.last_error_time > Date.now() / 1000 - 60) yield poor(`A call failed ${ago(row.last_error_time)}: ${row.last_error}`, row.name);
     if (row.mean_time > 1) yield poor(`A call takes ${ms(row.mean_time)} on average`, row.name);
-    if (row.waiting > 10) yield poor(`${many(row.waiting, "call")} wait`, row.name);
+    if (row.waiting > 10) yield poor(`${row.waiting} calls wait`, row.name);
   }
 }
 
 function* judgeStatistics({ pool, hub, streams }, history) {
   if (pool.in_flight >= 0.9 * pool.maxsize) yield bad(`${pool.in_flight} of ${pool.maxsize} threads are busy`);
-  if (pool.abandoned) yield poor(`${many(pool.abandoned, "call")} that timed out still hold a thread`);
+  if (pool.abandoned) yield poor(`Threads held by calls that timed out: ${pool.abandoned}`);
   if (hub.lag > 0.5) yield (hub.lag > 2 ? bad : poor)(`The loop of a worker was late by ${ms(hub.lag)}: every request of it waited`);
   if (streams.lag > 1) yield poor(`A record of a stream waits for ${ms(streams.lag)}: its client is too slow`);
-  const [lost, refused, jobs] = ["lost", "refused", "jobs"].map((key) => sum(history, key));
-  if (lost) yield poor(`${many(lost, "event")} lost since this page looks`);
-  if (refused) yield poor(`${many(refused, "call")} refused since this page looks: no thread or place was free`);
-  if (jobs) yield poor(`${many(jobs, "write")} with async failed since this page looks`);
+  for (const [key, text] of Object.entries(COUNTED)) {
+    const number = history.reduce((total, sample) => total + sample[key], 0);
+    if (number) yield poor(`${number} ${text} since this page looks`);
+  }
 }
 
 function judge({ answers, history }) {
@@ -125,14 +124,14 @@ function Troubles({ found, hidden }) {
   </section>`;
 }
 
-/** head: of the columns; a name that ends with # is of numbers. rows: lists of cells. */
-function Table({ title, head, rows, empty = "none" }) {
+/** columns: keys of the rows, or a title with a function of the row. */
+function Table({ title, columns, rows, empty }) {
   if (!rows) return null;
-  const shown = rows.slice(0, MOST_ROWS), kind = (n) => (head[n].endsWith("#") ? "number" : undefined);
+  const cells = columns.map((column) => (typeof column === "string" ? [column, (row) => row[column]] : column));
   return html`<section class="card"><h2>${title}</h2>
-    ${rows.length === 0 ? html`<p class="muted">${empty}</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label=${title}><table>
-      <thead><tr>${head.map((name, n) => html`<th scope="col" class=${kind(n)}>${name.replace("#", "")}</th>`)}</tr></thead>
-      <tbody>${shown.map((cells) => html`<tr>${cells.map((cell, n) => html`<td class=${kind(n)} dir="auto">${cell}</td>`)}</tr>`)}</tbody>
+    ${!rows.length ? html`<p class="muted">${empty}</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label=${title}><table>
+      <thead><tr>${cells.map(([name]) => html`<th scope="col">${name}</th>`)}</tr></thead>
+      <tbody>${rows.slice(0, MOST_ROWS).map((row) => html`<tr>${cells.map(([, cell]) => html`<td dir="auto">${cell(row)}</td>`)}</tr>`)}</tbody>
     </table></div>`}
     ${rows.length > MOST_ROWS && html`<p class="muted">and ${rows.length - MOST_ROWS} more</p>`}
   </section>`;
@@ -147,9 +146,9 @@ function Line({ title, values }) {
 
 function Figures({ statistics: { pool, events, streams, hub, running_since, async: jobs }, history }) {
   const facts = {
-    "Running": long(running_since), "Loop": ms(hub.lag), "Threads busy": `${pool.in_flight} of ${pool.maxsize}`,
-    "Calls waiting": pool.waiting, "Events": events.received, "Missed": events.missed, "Dropped": events.dropped + streams.dropped,
-    "Subscriptions": `${events.subscriptions}, ${events.polled} polled`, "Writes waiting": jobs.waiting, "Version": version,
+    "running for": long(running_since), loop: ms(hub.lag), "busy threads": `${pool.in_flight} of ${pool.maxsize}`, "waiting calls": pool.waiting,
+    events: events.received, missed: events.missed, dropped: events.dropped + streams.dropped,
+    subscriptions: `${events.subscriptions}, ${events.polled} polled`, "waiting writes": jobs.waiting, version,
   };
   return html`<section class="card"><div class="lines">
       <${Line} title="Requests per second" values=${history.map((sample) => sample.requests)} />
@@ -158,21 +157,23 @@ function Figures({ statistics: { pool, events, streams, hub, running_since, asyn
 }
 
 const illness = (row) => (row.state === "closed" ? 0 : 1e9) + row.failures * 1e3 + (row.mean_time ?? 0);
-const cellsOfDevice = (row) => [
-  html`<${Device} name=${row.name} />`, html`<span class=${row.state === "closed" ? "" : "bad"}>${row.state}</span>`, row.calls, row.failures, ms(row.mean_time),
-  row.waiting, row.last_error && `${ago(row.last_error_time)}: ${row.last_error}`,
+const DEVICES = [
+  ["device", (row) => html`<${Device} name=${row.name} />`], ["circuit", ({ state }) => html`<span class=${state}>${state}</span>`], "calls", "failures",
+  ["mean", (row) => ms(row.mean_time)], "waiting", ["last failure", (row) => row.last_error && `${ago(row.last_error_time)}: ${row.last_error}`],
 ];
-const cellsOfStream = (row) => [row.user ?? row.address, row.transport, row.attributes, row.sent, row.dropped, ms(row.lag), row.worker];
-const cellsOfWorker = (row) => [
-  row.pid, long(Date.now() / 1000 - row.age), row.requests, row.failures, `${Math.round(row.resource.max_resident_mem / 1024)} MB`, ms(row.hub.lag), row.pool.in_flight,
+const WORKERS = [
+  ["process", (row) => row.pid], ["age", (row) => long(Date.now() / 1000 - row.age)], "requests", "failures",
+  ["memory", (row) => `${Math.round(row.resource.max_resident_mem / 1024)} MB`], ["loop", (row) => ms(row.hub.lag)], ["calls", (row) => row.pool.in_flight],
 ];
-const cellsOfRequest = (row) => [
-  ago(row.time), html`<a href=${link("ill", { params: { request: row.id } })}>${row.id}</a>`, row.status, `${row.method} ${row.url}`, row.reason, `${row.duration} ms`,
+const STREAMS = [["client", (row) => row.user ?? row.address], "transport", "attributes", "sent", "dropped", ["lag", (row) => ms(row.lag)], "worker"];
+const REQUESTS = [
+  ["when", (row) => ago(row.time)], ["id", ({ id }) => html`<a href=${link("ill", { params: { request: id } })}>${id}</a>`], "status",
+  ["request", (row) => `${row.method} ${row.url}`], "reason", ["time", (row) => `${row.duration} ms`],
 ];
 
 // --- the line of a request ---
 
-const FIELDS = { description: "Failure", reason: "Reason", status: "Status", method: "Method", url: "URL", device: "Device", user: "User", address: "Address", worker: "Worker" };
+const FIELDS = ["description", "reason", "status", "method", "url", "device", "user", "address", "worker"];
 
 function Request({ id }) {
   const [{ rows, failure }, setState] = useState({});
@@ -188,8 +189,8 @@ function Request({ id }) {
     <form class="row" onSubmit=${submit}><label>Request id <input name="request" value=${id} required /></label><button>Find</button></form>
     ${failure && html`<p role="alert">${failure.message}</p>`}
     ${rows?.map((row) => html`<dl class="facts">
-      <div><dt>Time</dt><dd>${new Date(row.time * 1000).toLocaleString()}, ${row.duration} ms, ${row.tango} ms of it in Tango</dd></div>
-      ${Object.entries(FIELDS).map(([key, title]) => row[key] && html`<div><dt>${title}</dt><dd dir="auto">${row[key]}</dd></div>`)}</dl>`)}
+      <div><dt>time</dt><dd>${new Date(row.time * 1000).toLocaleString()}, ${row.duration} ms, ${row.tango} ms of it in Tango</dd></div>
+      ${FIELDS.map((key) => row[key] && html`<div><dt>${key}</dt><dd dir="auto">${row[key]}</dd></div>`)}</dl>`)}
     ${rows?.length === 0 && html`<p>No worker has a failed request of this id, or you may not see it: each keeps its last 200.</p>`}
     ${id && html`<p>Its line in the log of the gateway: <code>grep -F '${id.replaceAll("'", "'\\''")}'</code></p>`}
   </section>`;
@@ -204,14 +205,12 @@ export function View({ route }) {
     <h1>Health</h1>
     ${route.params.has("request") && html`<${Request} id=${route.params.get("request")} />`}
     <${Troubles} found=${judge(health)} hidden=${refused.length} />
-    ${refused.map(([part, { failure }]) => html`<p class="notice">You${user ? ` (${user})` : ""} may not see the ${part}: ${failure.message}</p>`)}
+    ${refused.map(([part, { failure }]) => html`<p class="notice">${failure.status < 500 ? `You${user ? ` (${user})` : ""} may not see` : "There is no answer about"} the ${part}: ${failure.message}</p>`)}
     ${data.statistics && html`<${Figures} statistics=${data.statistics} history=${history} />`}
-    <${Table} title="Devices" head=${["Device", "Circuit", "Calls#", "Failures#", "Mean#", "Waiting#", "Last failure"]}
-      rows=${data.devices?.toSorted((one, other) => illness(other) - illness(one)).map(cellsOfDevice)} empty="No device has been called." />
-    <${Table} title="Workers" head=${["Process", "Age", "Requests#", "Failures#", "Memory#", "Loop#", "Calls#"]} rows=${data.statistics?.workers.map(cellsOfWorker)} />
-    <${Table} title="Streams" head=${["Client", "Transport", "Attributes#", "Sent#", "Dropped#", "Lag#", "Worker"]}
-      rows=${data.streams?.toSorted((one, other) => other.lag + other.dropped - one.lag - one.dropped).map(cellsOfStream)} empty="No stream is open." />
-    <${Table} title="Failed requests" head=${["When", "Id", "Status#", "Request", "Reason", "Time#"]} rows=${data["failed requests"]?.map(cellsOfRequest)} />
+    <${Table} title="Devices" columns=${DEVICES} rows=${data.devices?.toSorted((one, other) => illness(other) - illness(one))} empty="No device has been called." />
+    <${Table} title="Workers" columns=${WORKERS} rows=${data.statistics?.workers} />
+    <${Table} title="Streams" columns=${STREAMS} rows=${data.streams?.toSorted((one, other) => other.lag + other.dropped - one.lag - one.dropped)} empty="No stream is open." />
+    <${Table} title="Failed requests" columns=${REQUESTS} rows=${data["failed requests"]} empty="No request has failed." />
     ${!route.params.has("request") && html`<${Request} id="" />`}
   </div>`;
 }

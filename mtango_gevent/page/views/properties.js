@@ -10,11 +10,11 @@ import { Text } from "./value.js";
 export function Properties({ device }) {
   const [listed, setListed] = useState(), [failure, setFailure] = useState();
   const url = `${deviceUrl(device)}/properties`;
-  const load = () => get(url).then(found => { setListed(found); setFailure(); }, setFailure);
-  const change = made => made.then(load, failed => { setFailure(failed); throw failed; });
+  const load = () => get(url).then((found) => { setListed(found); setFailure(); }, setFailure);
+  const change = (made) => made.then(load, (failed) => { setFailure(failed); throw failed; });
   return html`<section class="card" aria-labelledby="properties-title">
-    <details onToggle=${event => event.target.open && load()}><summary><h2 id="properties-title">Properties</h2></summary>
-      ${listed && html`<ul class="properties">${listed.map(each => html`<${Property} key=${each.name} ...${{ device, url, change }} property=${each} />`)}</ul>
+    <details onToggle=${(event) => event.target.open && load()}><summary><h2 id="properties-title">Properties</h2></summary>
+      ${listed && html`<ul class="properties">${listed.map((each) => html`<${Property} key=${each.name} ...${{ device, url, change }} property=${each} />`)}</ul>
         ${!listed.length && html`<p class="muted">No properties.</p>`}
         <${NewProperty} ...${{ device, url, change }} />`}
       ${failure && html`<${ShowFailure} failure=${failure} />`}
@@ -23,7 +23,7 @@ export function Properties({ device }) {
 }
 
 const urlOf = (url, name) => `${url}/${encodeURIComponent(name)}`;
-const linesOf = text => text.replace(/\n$/, "").split("\n");
+const linesOf = (text) => text.replace(/\n$/, "").split("\n");
 
 function useMayConfigure(device, name) {
   const { readOnly } = session(), may = useMay("configure", device, name, "property");
@@ -32,7 +32,7 @@ function useMayConfigure(device, name) {
 
 function Property({ device, url, change, property: { name, values, errors } }) {
   const [isEdited, setEdited] = useState(false), { allowed, reason } = useMayConfigure(device, name);
-  const save = event => {
+  const save = (event) => {
     event.preventDefault();
     change(put(urlOf(url, name), linesOf(event.target.elements.values.value))).then(() => setEdited(false), () => {});
   };
@@ -42,10 +42,10 @@ function Property({ device, url, change, property: { name, values, errors } }) {
   };
   return html`<li>
     <b><bdi>${name}</bdi></b>
-    ${isEdited ? html`<form class="entry" onSubmit=${save} onKeyDown=${event => event.key == "Escape" && setEdited(false)}>
+    ${isEdited ? html`<form class="entry" onSubmit=${save} onKeyDown=${(event) => event.key === "Escape" && setEdited(false)}>
       <textarea name="values" rows=${Math.min(10, values.length + 1)} defaultValue=${values.join("\n")} aria-label="Values of ${name}, one per line" />
       <button class="primary">Save</button><button type="button" onClick=${() => setEdited(false)}>Cancel</button></form>`
-    : html`<div class="property-values">${errors ? html`<${ShowFailure} failure=${{ errors }} />` : values.map(text => html`<div><${Text} text=${text} /></div>`)}</div>
+    : html`<div class="property-values">${errors ? html`<${ShowFailure} failure=${{ errors }} />` : values.map((text) => html`<div><${Text} text=${text} /></div>`)}</div>
       ${allowed && html`<div class="buttons"><button onClick=${() => setEdited(true)}>Edit<span class="hidden"> ${name}</span></button>
         <button onClick=${remove}>Delete<span class="hidden"> ${name}</span></button></div>`}
       ${reason && !allowed && html`<small class="muted">may not change: <bdi>${reason}</bdi></small>`}`}
@@ -54,7 +54,7 @@ function Property({ device, url, change, property: { name, values, errors } }) {
 
 function NewProperty({ device, url, change }) {
   const { allowed } = useMayConfigure(device, "");
-  const add = event => {
+  const add = (event) => {
     event.preventDefault();
     const { name, values } = event.target.elements;
     change(put(urlOf(url, name.value), linesOf(values.value))).then(() => event.target.reset(), () => {});

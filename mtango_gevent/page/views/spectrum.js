@@ -71,7 +71,7 @@ export function SpectrumValue({ device, attribute }) {
     inputs: [isLog, String(fixed), unit, configuration?.data_type],
     data: () => (summarize(), [indicesTo(shown.current.numbers.length), drawable(shown.current.numbers, isLog)]),
     options: (uPlot) => ({
-      scales: { x: { time: false, range: (plot, low, high) => [0, high || 1] }, y: { distr: isLog ? 3 : 1, ...(fixed && { range: fixed }) } },
+      scales: { x: { time: false, range: (plot, low, high) => [0, high || 1] }, y: { distr: isLog ? 3 : 1, ...(fixed && { range: isLog ? positive(fixed) : fixed }) } },
       series: [{}, {
         stroke: () => colour("--plot-1"), width: 1.5, points: { show: false },
         paths: configuration?.data_type === "DevBoolean" ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear(),
@@ -104,6 +104,9 @@ function rangeOf(numbers) {
   const { low, high } = statistics(numbers) ?? { low: 0, high: 1 };
   return low < high ? [low, high] : [low - 1, high + 1];
 }
+
+/** Return limits for a logarithmic axis, which has no zero. */
+const positive = ([low, high]) => (high > 0 ? [low > 0 ? low : high / 1000, high] : [0.1, 1]);
 
 function Limits({ limits, onChange }) {
   const change = (index) => ({ target }) => {

@@ -83,7 +83,7 @@ export function Tree({ directory: { devices, failures, reload }, route }) {
     else return;
     event.preventDefault();
   };
-  const keys = { rows, active, setActive, choose, toggle, page: () => list.current.clientHeight / rowHeight() | 0,
+  const keys = { rows, isSearch: words.length > 0, active, setActive, choose, toggle, page: () => list.current.clientHeight / rowHeight() | 0,
     type: (character) => { search(query + character); input.current.focus(); } };
   return html`
     <div class="tree-head">
@@ -98,7 +98,7 @@ export function Tree({ directory: { devices, failures, reload }, route }) {
 const sameName = (one, other) => one.toLowerCase() === other?.toLowerCase();
 
 /** Handle a key of the tree, as the ARIA practices for trees have them; a character begins to search. */
-function onTreeKey(event, { rows, active, setActive, choose, toggle, page, type }) {
+function onTreeKey(event, { rows, isSearch, active, setActive, choose, toggle, page, type }) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const index = rows.findIndex(({ key }) => key === active), row = rows[index];
   const to = (target) => rows.length && setActive(rows[Math.max(0, Math.min(rows.length - 1, target))].key);
@@ -114,7 +114,7 @@ function onTreeKey(event, { rows, active, setActive, choose, toggle, page, type 
     Home: () => to(0),
     End: () => to(rows.length - 1),
     ArrowRight: () => row && !row.isDevice && (row.isOpen ? to(index + 1) : toggle(row, true)),
-    ArrowLeft: () => row && (row.isOpen ? toggle(row, false) : to(parent())),
+    ArrowLeft: () => row && (row.isOpen && !isSearch ? toggle(row, false) : to(parent())),
     Enter: () => row && choose(row),
     " ": () => row && choose(row),
   };

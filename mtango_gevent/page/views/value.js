@@ -12,7 +12,7 @@ export function useFollow(device, attribute, active = true, options = {}) {
   const [record, setRecord] = useState();
   useEffect(() => {
     if (!active) return;
-    return follow(device, attribute, news => setRecord({ ...news }), options);
+    return follow(device, attribute, (news) => setRecord({ ...news }), options);
   }, [device, attribute, active]);
   return record;
 }
@@ -21,7 +21,7 @@ export function useFollow(device, attribute, active = true, options = {}) {
 export function useVisible(ref) {
   const [[isVisible, wasVisible], setVisible] = useState([false, false]);
   useEffect(() => {
-    const see = entries => setVisible(([, before]) => [entries.at(-1).isIntersecting, before || entries.at(-1).isIntersecting]);
+    const see = (entries) => setVisible(([, before]) => [entries.at(-1).isIntersecting, before || entries.at(-1).isIntersecting]);
     const observer = new IntersectionObserver(see, { rootMargin: "200px", scrollMargin: "200px" });
     observer.observe(ref.current);
     return () => observer.disconnect();
@@ -46,7 +46,7 @@ export const State = ({ state }) => html`<span class=${`state ${stateClass(state
 /** A list as a table: its first items, and all of them as text on demand. */
 function List({ items, configuration, name }) {
   const [whole, setWhole] = useState(false);
-  const shown = (part) => Array.from(part, item => Array.isArray(item) ? item.join(", ") : formatValue(item, configuration));
+  const shown = (part) => Array.from(part, (item) => Array.isArray(item) ? item.join(", ") : formatValue(item, configuration));
   if (!items.length) return html`<span class="muted">empty</span>`;
   return html`<div class="list">
     ${whole ? html`<pre class="full-text" dir="auto" tabindex="0">${shown(items).join("\n")}</pre>`
@@ -60,13 +60,13 @@ function List({ items, configuration, name }) {
 
 /** A value of a scalar in its display format, or of an array as a table. type: Tango's. */
 export function Value({ value, configuration, type = configuration?.data_type }) {
-  if (/State$/.test(type) && typeof value == "string") return html`<${State} state=${value} />`;
+  if (/State$/.test(type) && typeof value === "string") return html`<${State} state=${value} />`;
   if (value?.svalue) {
     const numbers = value.lvalue ?? value.dvalue;
     return html`<div class="pair"><${List} items=${numbers} name="numbers" /><${List} items=${value.svalue} name="texts" /></div>`;
   }
   if (value?.width !== undefined) return html`<${List} items=${rowsOf(value)} configuration=${configuration} name="row" />`;
-  if (value?.slice && typeof value != "string") return html`<${List} items=${value} configuration=${configuration} />`;
+  if (value?.slice && typeof value !== "string") return html`<${List} items=${value} configuration=${configuration} />`;
   return html`<${Text} text=${formatValue(value, configuration)} />`;
 }
 
@@ -89,7 +89,7 @@ export function fieldOf(type, configuration = {}) {
 
 function limits(type, { min_value, max_value, format }) {
   const precision = /\.(\d+)[ef]/.exec(format)?.[1] ?? 2;
-  const number = text => (text === undefined || isNaN(text) ? undefined : text);
+  const number = (text) => (text === undefined || isNaN(text) ? undefined : text);
   return { min: number(min_value), max: number(max_value), step: /Float|Double/.test(type) ? 10 ** -precision : 1 };
 }
 
@@ -99,12 +99,12 @@ const HINTS = { 1: "one value per line", 2: "one row per line, its values with c
 export function Field({ field, id, value, what }) {
   const { kind, dimensions, labels, min, max, step } = field;
   const labelled = { id, name: "value", "aria-label": what };
-  if (kind == "none") return null;
-  if (kind == "pair") {
+  if (kind === "none") return null;
+  if (kind === "pair") {
     return html`<label>numbers <textarea id=${id} name="numbers" rows="2" placeholder=${HINTS[1]} /></label>
       <label>texts <textarea name="texts" rows="2" placeholder=${HINTS[1]} /></label>`;
   }
-  if (kind == "encoded") {
+  if (kind === "encoded") {
     return html`<label>format <input id=${id} name="format" defaultValue=${value?.encoded_format} /></label>
       <label>data in base64 <textarea name="data" rows="2" defaultValue=${value?.encoded_data} /></label>`;
   }
@@ -112,49 +112,49 @@ export function Field({ field, id, value, what }) {
     return html`<textarea ...${labelled} rows="2" defaultValue=${listText(value, dimensions, kind)} placeholder=${HINTS[dimensions]}
       title=${HINTS[dimensions]} />`;
   }
-  if (kind == "boolean") return html`<label class="switch"><input type="checkbox" role="switch" ...${labelled} defaultChecked=${value === true} /> true</label>`;
-  if (kind == "state") return html`<${Choice} labelled=${labelled} options=${STATES} value=${value} />`;
-  if (kind == "enum" && labels.length) return html`<${Choice} labelled=${labelled} options=${labels} value=${value} />`;
-  if (kind == "text") return html`<textarea ...${labelled} rows="1" defaultValue=${value} title="Shift+Enter begins a new line" />`;
+  if (kind === "boolean") return html`<label class="switch"><input type="checkbox" role="switch" ...${labelled} defaultChecked=${value === true} /> true</label>`;
+  if (kind === "state") return html`<${Choice} labelled=${labelled} options=${STATES} value=${value} />`;
+  if (kind === "enum" && labels.length) return html`<${Choice} labelled=${labelled} options=${labels} value=${value} />`;
+  if (kind === "text") return html`<textarea ...${labelled} rows="1" defaultValue=${value} title="Shift+Enter begins a new line" />`;
   return html`<input type="number" required ...${labelled} min=${min} max=${max} step=${step} defaultValue=${isFinite(value) ? value : ""} />`;
 }
 
 const Choice = ({ labelled, options, value }) =>
-  html`<select ...${labelled}>${options.map(option => html`<option value=${option} selected=${option == value}>${option}</option>`)}</select>`;
+  html`<select ...${labelled}>${options.map((option) => html`<option value=${option} selected=${option === value}>${option}</option>`)}</select>`;
 
 function listText(value, dimensions, kind) {
   if (value == null) return "";
-  if (dimensions == 1) return Array.from(value).join("\n");
-  return rowsOf(value).map(row => (kind == "text" ? JSON.stringify(row) : row.join(", "))).join("\n");
+  if (dimensions === 1) return Array.from(value).join("\n");
+  return rowsOf(value).map((row) => (kind === "text" ? JSON.stringify(row) : row.join(", "))).join("\n");
 }
 
-const lines = text => (text == "" ? [] : text.replace(/\n$/, "").split("\n"));
-const rowOf = text => (text.startsWith("[") ? JSON.parse(text) : text.split(",").map(each => exact(each.trim())));
-const words = text => text.split(/[\s,]+/).filter(Boolean);
+const lines = (text) => (text === "" ? [] : text.replace(/\n$/, "").split("\n"));
+const rowOf = (text) => (text.startsWith("[") ? JSON.parse(text) : text.split(",").map((each) => exact(each.trim())));
+const words = (text) => text.split(/[\s,]+/).filter(Boolean);
 
 /** A number for JSON: a text where JavaScript's number has other digits, as with integers of 64 bits. */
-const exact = text => (String(Number(text)) == text && isFinite(text) ? Number(text) : text);
+const exact = (text) => (String(Number(text)) === text && isFinite(text) ? Number(text) : text);
 
 /** Returns what was entered, for JSON. */
 export function readField(form, { type, kind, dimensions, labels }) {
   const { value, numbers, texts, format, data } = form.elements;
-  if (kind == "none") return undefined;
-  if (kind == "encoded") return { encoded_format: format.value, encoded_data: data.value.replace(/\s/g, "") };
-  if (kind == "pair") return { [/Double/.test(type) ? "dvalue" : "lvalue"]: words(numbers.value).map(exact), svalue: lines(texts.value) };
-  if (dimensions == 2) return lines(value.value).map(rowOf);
-  if (dimensions) return kind == "text" || kind == "enum" ? lines(value.value) : words(value.value).map(exact);
-  if (kind == "boolean") return value.checked;
-  return kind == "number" || (kind == "enum" && !labels.length) ? exact(value.value) : value.value;
+  if (kind === "none") return undefined;
+  if (kind === "encoded") return { encoded_format: format.value, encoded_data: data.value.replace(/\s/g, "") };
+  if (kind === "pair") return { [/Double/.test(type) ? "dvalue" : "lvalue"]: words(numbers.value).map(exact), svalue: lines(texts.value) };
+  if (dimensions === 2) return lines(value.value).map(rowOf);
+  if (dimensions) return kind === "text" || kind === "enum" ? lines(value.value) : words(value.value).map(exact);
+  if (kind === "boolean") return value.checked;
+  return kind === "number" || (kind === "enum" && !labels.length) ? exact(value.value) : value.value;
 }
 
 /** Returns whether something can be read; otherwise the browser tells the user what is missing. */
-export const isComplete = form =>
+export const isComplete = (form) =>
   [...form.elements].every(({ validity }) => !validity?.badInput && !validity?.valueMissing) || form.reportValidity();
 
 /** Submits by Enter in a text of one line, by Ctrl+Enter in lists. */
 export function submitOnEnter(event) {
-  if (event.key != "Enter" || event.target.tagName != "TEXTAREA" || event.isComposing) return;
-  if (event.ctrlKey || (event.target.rows == 1 && !event.shiftKey)) {
+  if (event.key !== "Enter" || event.target.tagName !== "TEXTAREA" || event.isComposing) return;
+  if (event.ctrlKey || (event.target.rows === 1 && !event.shiftKey)) {
     event.preventDefault();
     event.currentTarget.requestSubmit();
   }

@@ -261,6 +261,14 @@ def test_fast_values_answer_as_flask_does(gateway: Gateway, demo_url: str, user:
             assert fast.headers.getall("WWW-Authenticate") == slow.headers.getall("WWW-Authenticate")
 
 
+@pytest.mark.parametrize("accept", ["application/octet-stream", "application/x-npy", "text/csv", "image/tiff"])
+def test_a_forbidden_value_has_no_other_media_type(gateway: Gateway, demo_url: str, accept: str) -> None:
+    for path in ("ampli/value", "ampli/history"):
+        answer = gateway.ask("GET", f"{demo_url}/attributes/{path}", "anna", Accept=accept)
+        assert answer.status_int == 403
+        assert answer.json["quality"] == "FAILURE"
+
+
 def test_an_alias_is_no_device_of_a_url(gateway: Gateway, host_url: str) -> None:
     for alias in ("my_alias", "tango:my_alias", "my_alias/x/y"):
         answer = gateway.ask("GET", f"{host_url}/devices/{alias}/attributes/double_scalar/value", "anna")
