@@ -1,4 +1,4 @@
-// Questions to the user, and failures in Tango's words.
+/** Questions to the user, and failures in Tango's words. */
 
 import { html } from "./vendor/htm-preact-3.1.1.module.js";
 
@@ -8,7 +8,7 @@ function element(name, properties, ...children) {
   return made;
 }
 
-/** Asks the user; resolves to true if the user chooses `action`. The focus is on Cancel, so that Enter alone does nothing. */
+/** Ask the user; resolves to true if the user chooses `action`. The focus is on Cancel, so that Enter alone does nothing. */
 export function confirm({ title, text, action }) {
   const dialog = element("dialog", { className: "confirm" },
     element("form", { method: "dialog" },
@@ -45,7 +45,7 @@ const EXPLANATIONS = {
   API_CorbaException: "The connection to the device was lost.",
 };
 
-/** Returns in plain words why a device did not answer, "" if it did answer. errors: as in a Failure. */
+/** Return in plain words why a device did not answer, "" if it did answer. errors: as in a Failure. */
 export function explain(errors) {
   const reasons = new Set(errors?.map((error) => error.reason));
   return Object.entries(EXPLANATIONS).find(([reason]) => reasons.has(reason))?.[1] ?? "";

@@ -1,4 +1,4 @@
-// Swagger UI for the specifications that the page lists, with the credentials of the operator's page.
+/** Swagger UI for the specifications that the page lists, with the credentials of the operator's page. */
 
 function authorize(request) {
   const authorization = sessionStorage.getItem("mtango.authorization");

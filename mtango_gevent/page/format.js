@@ -1,4 +1,4 @@
-// Texts of Tango's values. A number may come as a text: "NaN", "Infinity", or an integer beyond 2^53.
+/** Texts of Tango's values. A number may come as a text: "NaN", "Infinity", or an integer beyond 2^53. */
 
 const PRINTF = /^(.*?)%([-+ 0#]*)(\d*)(?:\.(\d+))?[hlLqjzt]*([diuxXoeEfFgGs])(.*)$/s;
 const WHOLE_NUMBER = /^-?\d+$/;
@@ -7,7 +7,7 @@ const LARGE_NUMBER = /[:,[\s]-?(?:9\d{15}|\d{17,})[,\]}\s]/;
 const UNSET = /^(|not specified|no (standard |display )?unit|no description)$/i;
 const NO_VALUE = "–";
 
-/** Parses JSON; an integer beyond 2^53 becomes a text with all its digits, where the browser tells them (since 2024). */
+/** Parse JSON; an integer beyond 2^53 becomes a text with all its digits, where the browser tells them (since 2024). */
 export function parseJson(text) {
   return LARGE_NUMBER.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
 }
@@ -20,9 +20,9 @@ export const setting = (text) => (UNSET.test(text ?? "") ? "" : String(text));
 
 export const unitOf = (configuration) => setting(configuration?.unit);
 
-/** Returns the text of a scalar in Tango's display format; a list or an image is described in short. */
+/** Return the text of a scalar in Tango's display format; a list or an image is described in short. */
 export function formatValue(value, configuration) {
-  if (value == null) return NO_VALUE;
+  if ((value ?? null) === null) return NO_VALUE;
   if (typeof value === "bigint") value = String(value);
   if (typeof value === "object") return describe(value, configuration);
   if (configuration?.enum_label?.length) return String(configuration.enum_label[value] ?? value);

@@ -1,4 +1,5 @@
-// The login at an OIDC provider: authorization code flow with PKCE. The gateway exchanges the code.
+/** The login at an OIDC provider: authorization code flow with PKCE. The gateway exchanges the code. */
+
 import { post, setAuthorization } from "./api.js";
 
 const TOKENS = "mtango.tokens", FLOW = "mtango.flow";

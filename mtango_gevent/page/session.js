@@ -1,4 +1,5 @@
-// The user of the page: how users log in, credentials (in sessionStorage alone), and what the user may do.
+/** The user of the page: how users log in, credentials (in sessionStorage alone), and what the user may do. */
+
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
 import { authorization, get, omitCredentials, onUnauthorized, setAuthorization } from "./api.js";
 

@@ -201,6 +201,16 @@ def test_editor_is_made_from_the_type(page_at: PageAt, label: str, text: str | N
     expect(row(page, label).locator(".value")).to_have_text(shown)
 
 
+def test_number_is_sent_as_a_number_however_it_is_written(page_at: PageAt) -> None:
+    page = device_page(page_at, SUPPLY)
+    page.get_by_role("button", name="Set Current", exact=True).click()
+    page.get_by_label("New value of Current").fill("1.50e1")
+    with page.expect_request(lambda request: request.method == "PUT") as sent:
+        page.get_by_role("button", name="Write", exact=True).click()
+    assert sent.value.post_data == "15"
+    expect(row(page, "Current").locator(".set-value")).to_have_text("set 15.000")
+
+
 def test_value_beyond_limits_is_refused_in_words_of_tango(page_at: PageAt, watch: PageWatch) -> None:
     watch.expect(REFUSED)
     page = device_page(page_at, SUPPLY)

@@ -341,7 +341,7 @@ def test_panel_is_exported_and_imported(page_at: PageAt, tmp_path: Path) -> None
         "name": "Shift",
         "items": [{"show": "value", "attribute": DOUBLE}, {"show": "plot", "attribute": LONG}],
     }
-    link = page.get_by_role("link", name="Link with the selection").get_attribute("href")
+    link = page.get_by_role("link", name="Link to this panel").get_attribute("href")
     other = page_at("#/panel")
     other.get_by_label("Import a file").set_input_files(file)
     other.get_by_role("link", name="Shift").click()

@@ -100,6 +100,18 @@ def test_keyboard_is_enough(page_at: PageAt) -> None:
     is_device_view(page, "demo/camera/1")
 
 
+def test_search_leads_to_the_first_device_and_begins_anew(page_at: PageAt) -> None:
+    page = page_at()
+    search(page).fill("motor")
+    expect(devices(page)).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    is_device_view(page, "demo/motor/1")
+    page.keyboard.press("/")
+    page.keyboard.type("tg_test")
+    expect(search(page)).to_have_value("tg_test")
+
+
 def test_tree_is_behind_a_button_of_a_narrow_page(page_at: PageAt) -> None:
     page = page_at(viewport={"width": 360, "height": 640})
     expect(page.get_by_role("heading", name="mtango-gevent")).to_be_visible()

@@ -1,4 +1,4 @@
-// The attributes of a device in groups: live values, details, and writes.
+/** The attributes of a device in groups: live values, details, and writes. */
 
 import { deviceUrl, put } from "../api.js";
 import { ShowFailure, confirm, explain } from "../dialogs.js";
@@ -112,7 +112,7 @@ function Reading({ device, name, info, isVisible, latest, written }) {
     ${isStale && html` <span class="stale-mark">stale</span>`}
     ${errors && html` <${Trouble} errors=${errors} />`}
     <${Age} time=${record.time} least=${isStale ? STALE : OLD} />
-    ${isScalar && info.writable !== "READ" && setValue != null && html`<span class="set-value">set <bdi>${formatValue(setValue, configuration)}</bdi></span>`}
+    ${isScalar && info.writable !== "READ" && (setValue ?? null) !== null && html`<span class="set-value">set <bdi>${formatValue(setValue, configuration)}</bdi></span>`}
   </div>`;
 }
 
@@ -167,7 +167,7 @@ function Details({ info }) {
 
 // --- writes ---
 
-/** Returns which warning or alarm limit a value is beyond, "" if none, or if Tango refuses the value anyway. */
+/** Return which warning or alarm limit a value is beyond, "" if none, or if Tango refuses the value anyway. */
 export function beyond(value, { min_value, max_value, alarms = {} }) {
   const numbers = [value].flat(2).map(Number);
   const isBelow = (limit) => setting(limit) && numbers.some((number) => number < Number(limit));
@@ -213,7 +213,7 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
   </form>`;
 }
 
-/** Asks the user where a value is beyond a warning or alarm limit, or the attribute is for experts. */
+/** Ask the user where a value is beyond a warning or alarm limit, or the attribute is for experts. */
 async function isMeant(label, value, configuration) {
   const limit = beyond(value, configuration), isExpert = configuration.level === "EXPERT";
   if (!limit && !isExpert) return true;

@@ -22,7 +22,7 @@ function load() {
 /** Return a colour of the style. */
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** Call back when the colours change. Returns a function that ends it. */
+/** Call back when the colours change. Return a function that ends it. */
 export function onColours(listener) {
   const dark = matchMedia("(prefers-color-scheme: dark)"), observer = new MutationObserver(listener);
   dark.addEventListener("change", listener);

@@ -1,4 +1,4 @@
-// The commands of a device: forms made from the types of their arguments, and outputs.
+/** The commands of a device: forms made from the types of their arguments, and outputs. */
 
 import { deviceUrl, put } from "../api.js";
 import { ShowFailure, confirm } from "../dialogs.js";
@@ -53,7 +53,7 @@ function Command({ device, name, info }) {
     <${Types} info=${info} />
     <div role="status" class="output">
       ${seconds !== undefined && !failure && html`<small class="muted">done in ${seconds.toFixed(3)} s</small>
-        ${output != null && html`<${Value} value=${output} type=${info.out_type} />`}`}
+        ${(output ?? null) !== null && html`<${Value} value=${output} type=${info.out_type} />`}`}
     </div>
     ${failure && html`<${ShowFailure} failure=${failure} />`}
   </form></li>`;

@@ -1,4 +1,4 @@
-// The view of a device: state, attributes, commands, properties.
+/** The view of a device: state, attributes, commands, properties. */
 
 import { base, deviceUrl, get, splitDevice } from "../api.js";
 import { ShowFailure, explain } from "../dialogs.js";
@@ -49,9 +49,6 @@ function Device({ device, params }) {
   const attributes = useAnswer(`${url}/attributes?filter=info&filter=name&filter=errors`, returns);
   const commands = useAnswer(`${url}/commands?filter=info&filter=name&filter=errors`, returns);
   const failure = (state?.errors && { errors: state.errors }) ?? attributes.failure ?? commands.failure;
-  useEffect(() => {
-    document.title = `${splitDevice(device).name} – mtango-gevent`;
-  }, [device]);
   return html`<article class="device">
     <${Head} device=${device} info=${info.answer} state=${state} />
     ${failure && html`<${WhyNot} failure=${failure} />`}
@@ -78,7 +75,7 @@ function Head({ device, info, state }) {
     <div class="row">
       <h1><bdi>${info?.name ?? name}</bdi></h1>
       ${info?.alias && html`<span class="muted">alias <bdi>${info.alias}</bdi></span>`}
-      <span role="status">${(state?.value || state?.errors) && html`<${State} state=${state.value ?? "UNKNOWN"} />`}
+      <span role="status">${(state?.value || state?.errors) && html`<${State} state=${state.value ?? "UNKNOWN"} isStale=${state.stale} />`}
         ${state?.stale && html` <span class="stale-mark">stale</span>`}</span>
       <nav class="row" aria-label="Links of the device"><a href=${base + deviceUrl(device)}>API</a><a href=${DOCS}>API docs</a></nav>
     </div>

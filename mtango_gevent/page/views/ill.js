@@ -1,4 +1,5 @@
-// What is ill: from the figures under /sys, asked every two seconds while the page is visible.
+/** What is ill: from the figures under /sys, asked every two seconds while the page is visible. */
+
 import { get, version } from "../api.js";
 import { age } from "../format.js";
 import { deviceLink, go, link } from "../router.js";
@@ -146,7 +147,7 @@ function Line({ title, values }) {
 
 function Figures({ statistics: { pool, events, streams, hub, running_since, async: jobs }, history }) {
   const facts = {
-    "running for": long(running_since), loop: ms(hub.lag), "busy threads": `${pool.in_flight} of ${pool.maxsize}`, "waiting calls": pool.waiting,
+    "running for": long(running_since), "loop lag": ms(hub.lag), "busy threads": `${pool.in_flight} of ${pool.maxsize}`, "waiting calls": pool.waiting,
     events: events.received, missed: events.missed, dropped: events.dropped + streams.dropped,
     subscriptions: `${events.subscriptions}, ${events.polled} polled`, "waiting writes": jobs.waiting, version,
   };
@@ -163,7 +164,7 @@ const DEVICES = [
 ];
 const WORKERS = [
   ["process", (row) => row.pid], ["age", (row) => long(Date.now() / 1000 - row.age)], "requests", "failures",
-  ["memory", (row) => `${Math.round(row.resource.max_resident_mem / 1024)} MB`], ["loop", (row) => ms(row.hub.lag)], ["calls", (row) => row.pool.in_flight],
+  ["memory", (row) => `${Math.round(row.resource.max_resident_mem / 1024)} MB`], ["loop lag", (row) => ms(row.hub.lag)], ["calls", (row) => row.pool.in_flight],
 ];
 const STREAMS = [["client", (row) => row.user ?? row.address], "transport", "attributes", "sent", "dropped", ["lag", (row) => ms(row.lag)], "worker"];
 const REQUESTS = [

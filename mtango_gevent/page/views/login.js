@@ -1,4 +1,5 @@
-// Log in, and who the user is and what the user may do.
+/** Log in, and who the user is and what the user may do. */
+
 import { get } from "../api.js";
 import { goToProvider } from "../provider.js";
 import { enter, findWays, logout, may, session } from "../session.js";

@@ -69,11 +69,11 @@ function Panel({ name, items, change }) {
   const [, render] = useReducer((count) => count + 1, 0);
   const sources = (kind) => [...new Set(items.filter(({ show }) => show === kind).map(({ attribute }) => attribute))];
   const values = sources("value"), plotted = sources("plot");
-  return html`<section class="card panel"><h1 dir="auto">${name || "Panel of a link"}</h1>
+  return html`<section class="card panel"><h1 dir="auto">${name || "Unnamed panel"}</h1>
     <div class="row tools">
       <button aria-pressed=${isEdited} class=${isEdited ? "primary" : ""} onClick=${() => setEdited(!isEdited)}>Edit</button>
       <button onClick=${() => download(`${name || "panel"}.json`, toFile(name || "Panel", items))}>Export</button>
-      <a href=${link("panel", { params: toParams(items) })}>Link with the selection</a>
+      <a href=${link("panel", { params: toParams(items) })}>Link to this panel</a>
       ${!name && html`<${NameForm} action="Keep" onName=${(given) => keepAs(freeName(given), items)} />`}
     </div>
     ${isEdited && html`<${Editor} name=${name} items=${items} change=${change} />`}

@@ -1,4 +1,4 @@
-// The properties of a device in the Tango database.
+/** The properties of a device in the Tango database. */
 
 import { del, deviceUrl, get, put } from "../api.js";
 import { ShowFailure, confirm } from "../dialogs.js";

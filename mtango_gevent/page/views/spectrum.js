@@ -77,7 +77,7 @@ export function SpectrumValue({ device, attribute }) {
       }],
       axes: [axis({}), axis({ size: 64, label: unit || undefined, labelSize: 18 })],
       cursor: { drag: { setScale: false, x: false } },
-      hooks: { setCursor: [({ cursor: { idx } }) => (pointed.current.textContent = idx == null ? "" : `[${idx}] ${text(shown.current.numbers[idx])}`)] },
+      hooks: { setCursor: [({ cursor: { idx } }) => (pointed.current.textContent = (idx ?? null) === null ? "" : `[${idx}] ${text(shown.current.numbers[idx])}`)] },
     }),
   });
   redraw.current = draw;

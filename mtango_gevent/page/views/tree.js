@@ -54,7 +54,7 @@ export function Tree({ directory: { devices, failures, reload }, route }) {
     const onKey = (event) => {
       if (event.key !== "/" || event.target.closest?.("input, textarea, select, dialog")) return;
       event.preventDefault();
-      input.current.focus();
+      input.current.select();
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
@@ -75,10 +75,14 @@ export function Tree({ directory: { devices, failures, reload }, route }) {
     setQuery(text);
     setActive(null);
   };
+  const enterTree = (first) => {
+    if (!active && first) setActive(first.key);
+    list.current.focus();
+  };
   const onSearchKey = (event) => {
     const first = rows.find(({ isDevice }) => isDevice);
     if (event.key === "Enter" && first && words.length) choose(first);
-    else if (event.key === "ArrowDown") list.current.focus();
+    else if (event.key === "ArrowDown") enterTree(first);
     else if (event.key === "Escape") search("");
     else return;
     event.preventDefault();
@@ -99,7 +103,7 @@ const sameName = (one, other) => one.toLowerCase() === other?.toLowerCase();
 
 /** Handle a key of the tree, as the ARIA practices for trees have them; a character begins to search. */
 function onTreeKey(event, { rows, isSearch, active, setActive, choose, toggle, page, type }) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.key === "/") return; // "/" begins a search anew
   const index = rows.findIndex(({ key }) => key === active), row = rows[index];
   const to = (target) => rows.length && setActive(rows[Math.max(0, Math.min(rows.length - 1, target))].key);
   const parent = () => {

@@ -1,4 +1,4 @@
-// A value of any Tango type: how it is shown, and the fields with which a user enters one.
+/** A value of any Tango type: how it is shown, and the fields with which a user enters one. */
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
 import { formatValue, stateClass } from "../format.js";
@@ -41,7 +41,7 @@ export function Text({ text }) {
       ${whole ? "Show less" : `Show all ${text.length.toLocaleString("en")} characters`}</button>`;
 }
 
-export const State = ({ state }) => html`<span class=${`state ${stateClass(state)}`}>${state}</span>`;
+export const State = ({ state, isStale }) => html`<span class=${`state ${isStale ? "old" : stateClass(state)}`}>${state}</span>`;
 
 /** A list as a table: its first items, and all of them as text on demand. */
 function List({ items, configuration, name }) {
@@ -123,7 +123,7 @@ const Choice = ({ labelled, options, value }) =>
   html`<select ...${labelled}>${options.map((option) => html`<option value=${option} selected=${option === value}>${option}</option>`)}</select>`;
 
 function listText(value, dimensions, kind) {
-  if (value == null) return "";
+  if ((value ?? null) === null) return "";
   if (dimensions === 1) return Array.from(value).join("\n");
   return rowsOf(value).map((row) => (kind === "text" ? JSON.stringify(row) : row.join(", "))).join("\n");
 }
@@ -132,10 +132,10 @@ const lines = (text) => (text === "" ? [] : text.replace(/\n$/, "").split("\n"))
 const rowOf = (text) => (text.startsWith("[") ? JSON.parse(text) : text.split(",").map((each) => exact(each.trim())));
 const words = (text) => text.split(/[\s,]+/).filter(Boolean);
 
-/** A number for JSON: a text where JavaScript's number has other digits, as with integers of 64 bits. */
-const exact = (text) => (String(Number(text)) === text && isFinite(text) ? Number(text) : text);
+/** Return a number for JSON: a text where JavaScript has no such number, as for large integers of 64 bits and NaN. */
+const exact = (text) => (text.trim() && isFinite(text) && (Number.isSafeInteger(Number(text)) || !/^[-+]?\d+$/.test(text)) ? Number(text) : text);
 
-/** Returns what was entered, for JSON. */
+/** Return what was entered, for JSON. */
 export function readField(form, { type, kind, dimensions, labels }) {
   const { value, numbers, texts, format, data } = form.elements;
   if (kind === "none") return undefined;
@@ -147,11 +147,11 @@ export function readField(form, { type, kind, dimensions, labels }) {
   return kind === "number" || (kind === "enum" && !labels.length) ? exact(value.value) : value.value;
 }
 
-/** Returns whether something can be read; otherwise the browser tells the user what is missing. */
+/** Return whether something can be read; otherwise the browser tells the user what is missing. */
 export const isComplete = (form) =>
   [...form.elements].every(({ validity }) => !validity?.badInput && !validity?.valueMissing) || form.reportValidity();
 
-/** Submits by Enter in a text of one line, by Ctrl+Enter in lists. */
+/** Submit by Enter in a text of one line, by Ctrl+Enter in lists. */
 export function submitOnEnter(event) {
   if (event.key !== "Enter" || event.target.tagName !== "TEXTAREA" || event.isComposing) return;
   if (event.ctrlKey || (event.target.rows === 1 && !event.shiftKey)) {
