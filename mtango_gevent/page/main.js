@@ -16,6 +16,8 @@ const FREE = ["ill", "login"];
 
 const MENU = [["", "Start"], ["plot", "Plot"], ["panel", "Panels"], ["ill", "Health"]];
 
+const TITLES = { ...Object.fromEntries(MENU), login: "Log in" };
+
 /** Path of the page about the API. */
 const docs = new URL("../../docs", import.meta.url).pathname;
 
@@ -63,7 +65,11 @@ const STATES = {
 
 function useConnection() {
   const [state, setState] = useState({ ...connection });
-  useEffect(() => onConnection((changed) => setState({ ...changed })), []);
+  useEffect(() => {
+    const show = () => setState({ ...connection });
+    show(); // the connection may have opened since the first rendering
+    return onConnection(show);
+  }, []);
   return state;
 }
 
@@ -107,7 +113,7 @@ function App({ mayRead }) {
   const [name, ...others] = tango.hosts ?? [];
   useEffect(() => {
     show("");
-    document.title = [route.path || MENU.find(([view]) => view === route.view)?.[1], name ?? "mtango-gevent"].filter(Boolean).join(" · ");
+    document.title = [route.path || TITLES[route.view], name ?? "mtango-gevent"].filter(Boolean).join(" · ");
     if (route.view === "device") remember(route.path);
   }, [route.view, route.path, name]);
   const [text, title] = STATES[connected.state];

@@ -98,7 +98,7 @@ function Question({ params }) {
 
 function User({ user, groups, method, next }) {
   return html`<section class="card"><h2>${user}</h2>
-    <p>Logged in by ${method}, ${groups.length ? `in ${groups.length > 1 ? "the groups" : "the group"} ${groups.join(", ")}` : "in no group"}.</p>
+    <p>Logged in by ${method}${groups.length ? `, in ${groups.length > 1 ? "the groups" : "the group"} ${groups.join(", ")}` : ""}.</p>
     <p class="row">${next && html`<a href=${next}>Back to the view</a>`}
       ${method !== "trusted-header" && html`<button onClick=${logout}>Log out</button>`}</p></section>`;
 }

@@ -1,11 +1,11 @@
 /** Named panels in the browser's storage, and as files. A panel is a list of {show, attribute}. */
 
+import { isSource } from "./series.js";
+
 const KEY = "mtango.panels", VERSION = 1, MOST_ITEMS = 500, MOST_NAME = 100, MOST_BYTES = 1 << 20;
 
 /** How an attribute is shown -> the word for it. */
 export const KINDS = { value: "Value", plot: "Time plot", spectrum: "Spectrum", image: "Image" };
-
-const ATTRIBUTE = /^(tango:\/\/[^/\s]+\/)?[^/]+\/[^/]+\/[^/]+\/[^/]+$/;
 
 // Formats of attributes -> how they are shown first.
 const FIRST = { SCALAR: "value", SPECTRUM: "spectrum", IMAGE: "image" };
@@ -25,7 +25,7 @@ export function checkName(name) {
 function checkItem(item, index) {
   const { show, attribute } = item ?? {};
   if (!Object.hasOwn(KINDS, show)) throw expected(`one of ${Object.keys(KINDS).join(", ")} as "show" of item ${index + 1}`, show);
-  if (typeof attribute !== "string" || attribute.length > 1000 || !ATTRIBUTE.test(attribute)) throw expected(`device/attribute as "attribute" of item ${index + 1}`, attribute);
+  if (typeof attribute !== "string" || attribute.length > 1000 || !isSource(attribute)) throw expected(`device/attribute as "attribute" of item ${index + 1}`, attribute);
   return { show, attribute };
 }
 

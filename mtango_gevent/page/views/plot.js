@@ -3,6 +3,7 @@
 import { go, link, replaceParams } from "../router.js";
 import { html, useEffect, useReducer, useRef } from "../vendor/htm-preact-3.1.1.module.js";
 import { AttributeSearch } from "./attribute_search.js";
+import { isSource } from "./series.js";
 import { TimePlot } from "./time_plot.js";
 import { TimeRange } from "./time_range.js";
 
@@ -59,7 +60,7 @@ export function RangeButtons({ range, changed }) {
 }
 
 export function View({ route }) {
-  const { params } = route, sources = [...new Set(params.getAll("s"))];
+  const { params } = route, sources = [...new Set(params.getAll("s"))].filter(isSource); // what cannot be used is left out
   const [range, changed] = useTimeRange(params, (limits) => replaceParams({ s: sources, ...limits }));
   const show = (list) => replaceParams({ s: list, ...range.params });
   const add = (source, info) => {

@@ -8,6 +8,11 @@ export const LIMIT = 50000;
 
 const STATES = "ON OFF CLOSE OPEN INSERT EXTRACT MOVING STANDBY FAULT INIT RUNNING ALARM DISABLE UNKNOWN".split(" ");
 
+const SOURCE = /^(tango:\/\/[^/\s]+\/)?[^/]+\/[^/]+\/[^/]+\/[^/]+$/;
+
+/** Return whether a text is `device/attribute`. */
+export const isSource = (text) => SOURCE.test(text);
+
 /** Return the device and the attribute of `device/attribute`. */
 export function splitSource(source) {
   const end = source.lastIndexOf("/");
