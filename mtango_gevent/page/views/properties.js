@@ -3,7 +3,7 @@
 import { del, deviceUrl, get, put } from "../api.js";
 import { ShowFailure, confirm } from "../dialogs.js";
 import { session, useMay } from "../session.js";
-import { html, useState } from "../vendor/htm-preact-3.1.1.module.js";
+import { html, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 import { Text } from "./value.js";
 
 /** The properties, asked for when they are unfolded. */
@@ -31,22 +31,26 @@ function useMayConfigure(device, name) {
 }
 
 function Property({ device, url, change, property: { name, values, errors } }) {
-  const [isEdited, setEdited] = useState(false), { allowed, reason } = useMayConfigure(device, name);
+  const [isEdited, setEdited] = useState(false), item = useRef(), { allowed, reason } = useMayConfigure(device, name);
+  const edit = (on) => {
+    setEdited(on);
+    setTimeout(() => item.current?.querySelector(on ? "textarea" : "button")?.focus());
+  };
   const save = (event) => {
     event.preventDefault();
-    change(put(urlOf(url, name), linesOf(event.target.elements.values.value))).then(() => setEdited(false), () => {});
+    change(put(urlOf(url, name), linesOf(event.target.elements.values.value))).then(() => edit(false), () => {});
   };
   const remove = async () => {
     const isMeant = await confirm({ title: `Delete the property ${name}?`, text: `Its value is lost: ${values?.join(", ").slice(0, 200)}`, action: "Delete" });
     if (isMeant) change(del(urlOf(url, name))).catch(() => {});
   };
-  return html`<li>
+  return html`<li ref=${item}>
     <b><bdi>${name}</bdi></b>
-    ${isEdited ? html`<form class="entry" onSubmit=${save} onKeyDown=${(event) => event.key === "Escape" && setEdited(false)}>
+    ${isEdited ? html`<form class="entry" onSubmit=${save} onKeyDown=${(event) => event.key === "Escape" && edit(false)}>
       <textarea name="values" rows=${Math.min(10, values.length + 1)} defaultValue=${values.join("\n")} aria-label="Values of ${name}, one per line" />
-      <button class="primary">Save</button><button type="button" onClick=${() => setEdited(false)}>Cancel</button></form>`
+      <button class="primary">Save</button><button type="button" onClick=${() => edit(false)}>Cancel</button></form>`
     : html`<div class="property-values">${errors ? html`<${ShowFailure} failure=${{ errors }} />` : values.map((text) => html`<div><${Text} text=${text} /></div>`)}</div>
-      ${allowed && html`<div class="buttons"><button onClick=${() => setEdited(true)}>Edit<span class="hidden"> ${name}</span></button>
+      ${allowed && html`<div class="buttons"><button onClick=${() => edit(true)}>Edit<span class="hidden"> ${name}</span></button>
         <button onClick=${remove}>Delete<span class="hidden"> ${name}</span></button></div>`}
       ${reason && !allowed && html`<small class="muted">may not change: <bdi>${reason}</bdi></small>`}`}
   </li>`;
