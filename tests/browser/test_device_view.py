@@ -401,6 +401,7 @@ def test_device_server_is_lost_and_comes_back(page_at: PageAt, lost_server: Serv
     expect(row(page, "Whole").locator(".value")).to_have_text(str(2**63 - 1))
     lost_server.kill()
     expect(row(page, "Whole").locator(".stale-mark")).to_have_text("stale")
+    expect(page.locator(".device-head .state")).to_have_class("state old")
     expect(page.get_by_role("heading", name="The device does not answer")).to_be_visible()
     expect(page.get_by_text(re.compile("^(The server of the device|No events come any more)"))).to_be_visible()
     expect(row(page, "Whole").locator(".value")).to_have_text(str(2**63 - 1))
