@@ -1,6 +1,7 @@
 /** Requests to the gateway's API. All requests of the page go through this module. */
 
 import { parseJson } from "./format.js";
+import { ofTab } from "./storage.js";
 
 const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? "";
 
@@ -24,12 +25,12 @@ export class Failure extends Error {
 
 // --- credentials ---
 
-export const authorization = () => sessionStorage.getItem(KEY);
+export const authorization = () => ofTab.getItem(KEY);
 
 /** Keep the value of the header Authorization until the tab is closed; null removes it. ofSameUser: it is a new token. */
 export function setAuthorization(value, { ofSameUser } = {}) {
-  if (value) sessionStorage.setItem(KEY, value);
-  else sessionStorage.removeItem(KEY);
+  if (value) ofTab.setItem(KEY, value);
+  else ofTab.removeItem(KEY);
   if (!ofSameUser) for (const listener of changed) listener();
 }
 
@@ -66,7 +67,7 @@ async function request(method, path, options) {
   if (response.status === 401 && !options.authorization) await refuse(response.clone());
   if (!response.ok) throw await failureOf(response);
   if (options.accept) return response;
-  return response.status === 204 ? null : parseJson(await response.text());
+  return response.status === 204 ? null : readJson(response);
 }
 
 async function send(method, path, { body, accept = "application/json", authorization: given = authorization(), signal }) {
@@ -78,6 +79,17 @@ async function send(method, path, { body, accept = "application/json", authoriza
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Failure([{ reason: "MTANGO_Unreachable", description: "the gateway cannot be reached", severity: "ERR", origin: path }]);
+  }
+}
+
+/** Return the JSON of a response; a proxy may have put a page of its own in its place, or cut it off. */
+async function readJson(response) {
+  try {
+    return parseJson(await response.text());
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    const description = `expected JSON from the gateway, got ${response.headers.get("Content-Type") ?? "no content type"}: ${error.message}`;
+    throw new Failure([{ reason: "MTANGO_NoJson", description, severity: "ERR", origin: response.url }], response.status);
   }
 }
 
@@ -94,9 +106,9 @@ function urlOf(path) {
 }
 
 async function failureOf(response) {
-  const answer = await response.json().catch(() => ({})), { errors } = answer;
+  const answer = await response.json().catch(() => null), errors = answer?.errors;
   const description = `the gateway answered ${response.status} ${response.statusText}`;
-  const given = errors?.length ? errors : [{ reason: `MTANGO_Http${response.status}`, description, severity: "ERR", origin: response.url }];
+  const given = Array.isArray(errors) && errors[0] ? errors : [{ reason: `MTANGO_Http${response.status}`, description, severity: "ERR", origin: response.url }];
   return Object.assign(new Failure(given, response.status, response.headers.get("X-Request-ID") ?? ""), { answer });
 }
 
