@@ -144,9 +144,7 @@ class Config:
         "groups", "claim with the groups; `.` leads into an object (`realm_access.roles`)", text
     )
     jwt_leeway: float = setting(30.0, "greatest difference of clocks that `bearer` allows", seconds(0, 300))
-    oidc_client_id: str = setting(
-        "", "client id of the operator's page at the issuer of `bearer`, for its login; empty for none", optional_text
-    )
+    oidc_client_id: str = setting("", "client id of the operator's page at the issuer; empty for none", optional_text)
     oidc_scope: str = setting("openid", "scopes that the login of the operator's page asks for", text)
     rules: str = setting("", "TOML file with the access rules", optional_text)
     read_only: bool = setting(False, "refuse every write, command and change, whatever the rules say", boolean)
