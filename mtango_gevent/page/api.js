@@ -1,7 +1,6 @@
 /** Requests to the gateway's API. All requests of the page go through this module. */
 
 import { parseJson } from "./format.js";
-import { ofTab } from "./storage.js";
 
 const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? "";
 
@@ -11,6 +10,31 @@ export const version = meta("version");
 
 /** Return the URL of a path of the streams, which are beside the API: without /rest. */
 export const streamUrl = (path) => `${location.origin}${base.replace(/\/rest$/, "")}${path}`;
+
+// --- the browser's storage; one of this page alone where the browser refuses it, as with all cookies blocked ---
+
+function open(name) {
+  try {
+    return window[name];
+  } catch {
+    const texts = new Map();
+    return { getItem: (key) => texts.get(key) ?? null, setItem: (key, text) => texts.set(key, `${text}`), removeItem: (key) => texts.delete(key) };
+  }
+}
+
+/** What stays when the browser is closed, and what ends with the tab. */
+export const lasting = open("localStorage"), ofTab = open("sessionStorage");
+
+/** Return what a storage has in JSON, null if there is none. */
+export function readStored(storage, key) {
+  try {
+    return JSON.parse(storage.getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+// --- credentials ---
 
 const KEY = "mtango.authorization";
 const unauthorized = new Set(), changed = new Set();
@@ -22,8 +46,6 @@ export class Failure extends Error {
     Object.assign(this, { name: "Failure", errors, status, requestId, reason: errors[0]?.reason ?? "" });
   }
 }
-
-// --- credentials ---
 
 export const authorization = () => ofTab.getItem(KEY);
 
@@ -86,10 +108,8 @@ async function send(method, path, { body, accept = "application/json", authoriza
 async function readJson(response) {
   try {
     return parseJson(await response.text());
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    const description = `expected JSON from the gateway, got ${response.headers.get("Content-Type") ?? "no content type"}: ${error.message}`;
-    throw new Failure([{ reason: "MTANGO_NoJson", description, severity: "ERR", origin: response.url }], response.status);
+  } catch {
+    throw new Failure([{ reason: "MTANGO_NoJson", description: `expected JSON, got ${response.headers.get("Content-Type")}` }], response.status);
   }
 }
 
@@ -108,7 +128,7 @@ function urlOf(path) {
 async function failureOf(response) {
   const answer = await response.json().catch(() => null), errors = answer?.errors;
   const description = `the gateway answered ${response.status} ${response.statusText}`;
-  const given = Array.isArray(errors) && errors[0] ? errors : [{ reason: `MTANGO_Http${response.status}`, description, severity: "ERR", origin: response.url }];
+  const given = errors?.[0]?.reason ? errors : [{ reason: `MTANGO_Http${response.status}`, description, severity: "ERR", origin: response.url }];
   return Object.assign(new Failure(given, response.status, response.headers.get("X-Request-ID") ?? ""), { answer });
 }
 

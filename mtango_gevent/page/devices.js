@@ -1,8 +1,7 @@
 /** The devices of all Tango hosts with their aliases, in one request for each host. */
 
-import { deviceOf, get, hostUrl } from "./api.js";
+import { deviceOf, get, hostUrl, lasting, readStored } from "./api.js";
 import { onConnection } from "./live.js";
-import { lasting, readObject } from "./storage.js";
 import { useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
 
 /** Return the devices of a Tango host, sorted with the numbers in their names in the order of numbers. */
@@ -53,7 +52,7 @@ const RECENT = "mtango.recent", MOST = 8;
 
 /** Return their names, the last one first. */
 export function recent() {
-  const found = readObject(lasting, RECENT);
+  const found = readStored(lasting, RECENT);
   return Array.isArray(found) ? found.filter((each) => typeof each === "string") : [];
 }
 

@@ -42,19 +42,18 @@ const isNumber = (value, configuration) =>
 function describe(value, configuration) {
   if (value.encoded_format !== undefined) return `${value.encoded_format || "no format"}, ${bytesOf(value.encoded_data)} bytes`;
   if (value.width !== undefined) return `${value.width} × ${value.height}`;
-  if (!value.slice) return JSON.stringify(value);
   const texts = Array.from(value.slice(0, 8), (each) => formatValue(each, configuration));
   return `[${value.length}] ${texts.join(", ")}${value.length > 8 ? ", …" : ""}`;
 }
 
 const bytesOf = (base64) => Math.floor((base64.replace(/=+$/, "").length * 3) / 4);
 
-function printf(value, configuration, [, before, flags, givenWidth, givenPrecision, kind, after]) {
-  const width = Math.min(givenWidth, MOST_DIGITS), precision = givenPrecision && Math.min(givenPrecision, MOST_DIGITS);
+function printf(value, configuration, [, before, flags, width, digits, kind, after]) {
+  const precision = digits && Math.min(digits, MOST_DIGITS);
   let text = KINDS[kind.toLowerCase()](value, precision, flags, configuration);
   if (kind < "a") text = text.toUpperCase();
   if (flags.includes("+") && !/^[-+]/.test(text) && "dieEfFgG".includes(kind)) text = `+${text}`;
-  if (flags.includes("0")) text = text.replace(/^([-+]?)(.*)$/s, (_, sign, rest) => sign + rest.padStart(width - sign.length, "0"));
+  if (flags.includes("0")) text = text.replace(/^([-+]?)(.*)$/s, (_, sign, rest) => sign + rest.padStart(Math.min(width, MOST_DIGITS) - sign.length, "0"));
   return (before + text + after).replaceAll("%%", "%");
 }
 

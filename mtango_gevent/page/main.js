@@ -1,11 +1,10 @@
 /** The layout of the page, and which view a route has. */
 
-import { hosts } from "./api.js";
+import { hosts, lasting } from "./api.js";
 import { remember, useDevices } from "./devices.js";
 import { connect, connection, onConnection } from "./live.js";
 import { link, useRoute } from "./router.js";
 import { UserStatus, ready } from "./session.js";
-import { lasting } from "./storage.js";
 import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/htm-preact-3.1.1.module.js";
 import { Tree } from "./views/tree.js";
 

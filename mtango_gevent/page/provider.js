@@ -1,6 +1,5 @@
 // The login at an OIDC provider: authorization code flow with PKCE. The gateway exchanges the code.
-import { post, setAuthorization } from "./api.js";
-import { ofTab, readObject } from "./storage.js";
+import { ofTab, post, readStored, setAuthorization } from "./api.js";
 
 const TOKENS = "mtango.tokens", FLOW = "mtango.flow";
 const PAGE = location.origin + location.pathname;
@@ -24,7 +23,7 @@ export async function goToProvider({ authorization_endpoint, client_id, scope },
 
 /** Take the answer of the provider, and return what is wrong with it, or nothing. query: of this page's URL. */
 export async function takeAnswer(query) {
-  const flow = readObject(ofTab, FLOW);
+  const flow = readStored(ofTab, FLOW);
   ofTab.removeItem(FLOW);
   history.replaceState(null, "", PAGE + (flow?.next ?? "#/"));
   if (flow?.state !== query.get("state")) return "The answer of the provider is of another login.";
@@ -38,7 +37,7 @@ export async function takeAnswer(query) {
 
 // --- tokens ---
 
-const tokens = () => readObject(ofTab, TOKENS) ?? {};
+const tokens = () => readStored(ofTab, TOKENS) ?? {};
 let timer;
 
 function keep({ access_token, refresh_token = tokens().refresh, expires_in }) {

@@ -1,7 +1,6 @@
 // The user of the page: how users log in, credentials (in sessionStorage alone), and what the user may do.
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
-import { authorization, get, omitCredentials, onUnauthorized, setAuthorization } from "./api.js";
-import { ofTab } from "./storage.js";
+import { authorization, get, ofTab, omitCredentials, onUnauthorized, setAuthorization } from "./api.js";
 
 // methods: ways to log in; anonymousMayRead, readOnly: of the gateway; open: every client may do everything;
 // oidc: what a login at the provider needs; user, groups, method: as whoami has them; failure: why they are unknown.

@@ -79,6 +79,16 @@ def test_integer_beyond_the_digits_of_javascript_has_a_plot(page_at: PageAt, wat
     expect(page.locator("table.legend td.number").first).to_contain_text(str(2**63 - 1))
 
 
+def test_gap_by_the_clock_of_a_browser_that_is_ahead_ends_before_the_next_point(page_at: PageAt) -> None:
+    points = page_at().evaluate("""async () => {
+        const { Series } = await import(new URL("views/series.js", document.querySelector("script[type=module]").src));
+        const series = Object.assign(Object.create(Series.prototype), { times: [], values: [] });
+        for (const [time, y] of [[1000, 1], [9000, null], [2000, 2], [3000, 3]]) series.add(time, y);
+        return [series.times, series.values];
+    }""")
+    assert points == [[1000, 2000, 2000, 3000], [1, None, 2, 3]]
+
+
 # --- links and panels ---
 
 

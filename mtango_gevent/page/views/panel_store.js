@@ -1,6 +1,6 @@
 /** Named panels in the browser's storage, and as files. A panel is a list of {show, attribute}. */
 
-import { lasting, readObject } from "../storage.js";
+import { lasting, readStored } from "../api.js";
 
 const KEY = "mtango.panels", VERSION = 1, MOST_ITEMS = 500, MOST_NAME = 100, MOST_BYTES = 1 << 20;
 
@@ -41,7 +41,7 @@ function checkItems(items) {
 
 /** Return all panels by name; what cannot be used is left out. */
 export function loadPanels() {
-  const entries = Object.entries(readObject(lasting, KEY) ?? {});
+  const entries = Object.entries(readStored(lasting, KEY) ?? {});
   return new Map(entries.filter(([name, items]) => name.isWellFormed() && isUsable(items)));
 }
 

@@ -1,7 +1,7 @@
 /** The page of a time plot. Its link has the series and the time range: `s` (several), and `last` or `from` and `to`. */
 
 import { go, link, replaceParams } from "../router.js";
-import { ofTab } from "../storage.js";
+import { ofTab } from "../api.js";
 import { html, useEffect, useReducer, useRef } from "../vendor/htm-preact-3.1.1.module.js";
 import { AttributeSearch } from "./attribute_search.js";
 import { TimePlot } from "./time_plot.js";
