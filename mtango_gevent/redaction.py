@@ -11,7 +11,7 @@ from mtango_gevent.key_file import PREFIX
 _USER = re.compile(r"(?<=://)[^\s/'\"]*@")
 _API_KEY = re.compile(PREFIX + r"[A-Za-z0-9_-]+")
 _PARAMETER = re.compile(
-    r"((?:^|[?&;])(?:access_token|id_token|refresh_token|token|api_?key|x-api-key|client_secret|password)=)[^&;#\s'\"]*",
+    r"((?:^|[?&;])(?:(?:access_|id_|refresh_)?token|code|api_?key|x-api-key|client_secret|password)=)[^&;#\s'\"]*",
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"\b((?:proxy-)?authorization|x-api-key|cookie)\b\s*[: ]\s*\S.*", re.IGNORECASE)

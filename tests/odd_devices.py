@@ -1,5 +1,6 @@
 """A device server for the tests: names, texts and items that are unusual, and valid in Tango."""
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -221,5 +222,49 @@ class Markup(Device):
         self._written["trim"] = 0.0
 
 
+class Traps(Device):
+    """Has what JavaScript does not take: formats with too many digits, labels that name methods, bad images."""
+
+    def init_device(self) -> None:
+        super().init_device()
+        self.set_state(tango.DevState.ON)
+
+    @attribute(dtype=float, format="%.200f")
+    def many_digits(self) -> float:
+        return 1.5
+
+    @attribute(dtype=float, format="%0999999999d")
+    def wide(self) -> float:
+        return 1.5
+
+    @attribute(dtype=(float,), max_dim_x=4, format="%x")
+    def not_hexadecimal(self) -> "list[float]":
+        return [math.nan, math.inf, -1.5, 1e300]
+
+    @attribute(dtype=tango.CmdArgType.DevEnum, enum_labels=["length", "fill"])
+    def choice(self) -> int:
+        return 1
+
+    @attribute(dtype=tango.CmdArgType.DevLong64, format="%d")
+    def large(self) -> int:
+        return 2**63 - 1
+
+    @attribute(dtype=tango.CmdArgType.DevEncoded)
+    def short_grey(self) -> "tuple[str, bytes]":
+        return "GRAY8", b"\xff\xff\xff\xff\x00"
+
+    @attribute(dtype=tango.CmdArgType.DevEncoded)
+    def short_colours(self) -> "tuple[str, bytes]":
+        return "RGB24", b"\x40\x00\x40\x00\x00"
+
+    @attribute(dtype=tango.CmdArgType.DevEncoded)
+    def no_head(self) -> "tuple[str, bytes]":
+        return "GRAY8", b"\x00"
+
+    @attribute(dtype=tango.CmdArgType.DevEncoded)
+    def no_jpeg(self) -> "tuple[str, bytes]":
+        return "JPEG_RGB", b"no JPEG"
+
+
 if __name__ == "__main__":
-    run((Odd, Texts, NoStatus, Markup), ["Odd", *sys.argv[1:]])
+    run((Odd, Texts, NoStatus, Markup, Traps), ["Odd", *sys.argv[1:]])

@@ -25,6 +25,7 @@ URL = f"https://user:{SECRET}@sso.example.org/realms/tango"
         ("got 'mtg_Ab-c_1234' for a device", "got '***' for a device"),
         ("syslog:log.example.org:514", "syslog:log.example.org:514"),
         ("access_token=s3cr3t&attr=a", "access_token=***&attr=a"),
+        ("state=1&code=s3cr3t&iss=a", "state=1&code=***&iss=a"),
         ("GET /x?attr=a&Token=s3cr3t HTTP/1.1", "GET /x?attr=a&Token=*** HTTP/1.1"),
         ("attr=token&my_token_count=3", "attr=token&my_token_count=3"),
         ("Invalid: 'Authorization Bearer s3cr3t'", "Invalid: 'Authorization ***"),

@@ -11,6 +11,31 @@ export const version = meta("version");
 /** Return the URL of a path of the streams, which are beside the API: without /rest. */
 export const streamUrl = (path) => `${location.origin}${base.replace(/\/rest$/, "")}${path}`;
 
+// --- the browser's storage; one of this page alone where the browser refuses it, as with all cookies blocked ---
+
+function open(name) {
+  try {
+    return window[name];
+  } catch {
+    const texts = new Map();
+    return { getItem: (key) => texts.get(key) ?? null, setItem: (key, text) => texts.set(key, `${text}`), removeItem: (key) => texts.delete(key) };
+  }
+}
+
+/** What stays when the browser is closed, and what ends with the tab. */
+export const lasting = open("localStorage"), ofTab = open("sessionStorage");
+
+/** Return what a storage has in JSON, null if there is none. */
+export function readStored(storage, key) {
+  try {
+    return JSON.parse(storage.getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+// --- credentials ---
+
 const KEY = "mtango.authorization";
 const unauthorized = new Set(), changed = new Set();
 
@@ -22,14 +47,12 @@ export class Failure extends Error {
   }
 }
 
-// --- credentials ---
-
-export const authorization = () => sessionStorage.getItem(KEY);
+export const authorization = () => ofTab.getItem(KEY);
 
 /** Keep the value of the header Authorization until the tab is closed; null removes it. ofSameUser: it is a new token. */
 export function setAuthorization(value, { ofSameUser } = {}) {
-  if (value) sessionStorage.setItem(KEY, value);
-  else sessionStorage.removeItem(KEY);
+  if (value) ofTab.setItem(KEY, value);
+  else ofTab.removeItem(KEY);
   if (!ofSameUser) for (const listener of changed) listener();
 }
 
@@ -66,7 +89,7 @@ async function request(method, path, options) {
   if (response.status === 401 && !options.authorization) await refuse(response.clone());
   if (!response.ok) throw await failureOf(response);
   if (options.accept) return response;
-  return response.status === 204 ? null : parseJson(await response.text());
+  return response.status === 204 ? null : readJson(response);
 }
 
 async function send(method, path, { body, accept = "application/json", authorization: given = authorization(), signal }) {
@@ -78,6 +101,15 @@ async function send(method, path, { body, accept = "application/json", authoriza
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Failure([{ reason: "MTANGO_Unreachable", description: "the gateway cannot be reached", severity: "ERR", origin: path }]);
+  }
+}
+
+/** Return the JSON of a response; a proxy may have put a page of its own in its place, or cut it off. */
+async function readJson(response) {
+  try {
+    return parseJson(await response.text());
+  } catch {
+    throw new Failure([{ reason: "MTANGO_NoJson", description: `expected JSON, got ${response.headers.get("Content-Type")}` }], response.status);
   }
 }
 
@@ -94,9 +126,9 @@ function urlOf(path) {
 }
 
 async function failureOf(response) {
-  const answer = await response.json().catch(() => ({})), { errors } = answer;
+  const answer = await response.json().catch(() => null), errors = answer?.errors;
   const description = `the gateway answered ${response.status} ${response.statusText}`;
-  const given = errors?.length ? errors : [{ reason: `MTANGO_Http${response.status}`, description, severity: "ERR", origin: response.url }];
+  const given = errors?.[0]?.reason ? errors : [{ reason: `MTANGO_Http${response.status}`, description, severity: "ERR", origin: response.url }];
   return Object.assign(new Failure(given, response.status, response.headers.get("X-Request-ID") ?? ""), { answer });
 }
 

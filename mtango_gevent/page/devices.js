@@ -1,6 +1,6 @@
 /** The devices of all Tango hosts with their aliases, in one request for each host. */
 
-import { deviceOf, get, hostUrl } from "./api.js";
+import { deviceOf, get, hostUrl, lasting, readStored } from "./api.js";
 import { onConnection } from "./live.js";
 import { useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
 
@@ -52,15 +52,16 @@ const RECENT = "mtango.recent", MOST = 8;
 
 /** Return their names, the last one first. */
 export function recent() {
-  try {
-    return JSON.parse(localStorage.getItem(RECENT) ?? "[]");
-  } catch {
-    return [];
-  }
+  const found = readStored(lasting, RECENT);
+  return Array.isArray(found) ? found.filter((each) => typeof each === "string") : [];
 }
 
 /** Note that a device is looked at. */
 export function remember(device) {
   const others = recent().filter((each) => each !== device);
-  localStorage.setItem(RECENT, JSON.stringify([device, ...others].slice(0, MOST)));
+  try {
+    lasting.setItem(RECENT, JSON.stringify([device, ...others].slice(0, MOST)));
+  } catch {
+    // the storage is full
+  }
 }

@@ -6,6 +6,8 @@ const WHOLE_NUMBER = /^-?\d+$/;
 const LARGE_NUMBER = /[:,[\s]-?(?:9\d{15}|\d{17,})[,\]}\s]/;
 const UNSET = /^(|not specified|no (standard |display )?unit|no description)$/i;
 const NO_VALUE = "–";
+// Digits that JavaScript has at most behind the point, and characters of a padded number.
+const MOST_DIGITS = 100;
 
 /** Parse JSON; an integer beyond 2^53 becomes a text with all its digits, where the browser tells them (since 2024). */
 export function parseJson(text) {
@@ -25,11 +27,14 @@ export function formatValue(value, configuration) {
   if ((value ?? null) === null) return NO_VALUE;
   if (typeof value === "bigint") value = String(value);
   if (typeof value === "object") return describe(value, configuration);
-  if (configuration?.enum_label?.length) return String(configuration.enum_label[value] ?? value);
+  if (configuration?.enum_label?.length) return labelOf(value, configuration.enum_label);
   if (!isNumber(value, configuration)) return String(value);
   const parts = PRINTF.exec(configuration?.format);
   return parts ? printf(value, configuration, parts) : String(value);
 }
+
+/** Returns the label of a number; a label is returned as it is, also one such as "length". */
+export const labelOf = (value, labels) => String((typeof value === "number" ? labels[value] : null) ?? value);
 
 const isNumber = (value, configuration) =>
   typeof value === "number" || (/^(Dev)?U?(Long|Short|Char|Double|Float)/.test(configuration?.data_type) && isFinite(value));
@@ -43,18 +48,20 @@ function describe(value, configuration) {
 
 const bytesOf = (base64) => Math.floor((base64.replace(/=+$/, "").length * 3) / 4);
 
-function printf(value, configuration, [, before, flags, width, precision, kind, after]) {
+function printf(value, configuration, [, before, flags, width, digits, kind, after]) {
+  const precision = digits && Math.min(digits, MOST_DIGITS);
   let text = KINDS[kind.toLowerCase()](value, precision, flags, configuration);
   if (kind < "a") text = text.toUpperCase();
   if (flags.includes("+") && !/^[-+]/.test(text) && "dieEfFgG".includes(kind)) text = `+${text}`;
-  if (flags.includes("0")) text = text.replace(/^([-+]?)(.*)$/s, (_, sign, rest) => sign + rest.padStart(width - sign.length, "0"));
+  if (flags.includes("0")) text = text.replace(/^([-+]?)(.*)$/s, (_, sign, rest) => sign + rest.padStart(Math.min(width, MOST_DIGITS) - sign.length, "0"));
   return (before + text + after).replaceAll("%%", "%");
 }
 
-const integer = (value) => BigInt(typeof value === "number" ? Math.trunc(value) : value);
+const integer = (value) => BigInt(WHOLE_NUMBER.test(value) ? value : Math.trunc(value));
 
 /** Digits of another base; a negative number has the bits of its type, as in C. */
 function based(value, base, flags, configuration) {
+  if (!isFinite(value)) return String(value);
   const bits = /64/.test(configuration?.data_type) ? 64 : 32;
   return (flags.includes("#") ? { 8: "0", 16: "0x" }[base] : "") + BigInt.asUintN(bits, integer(value)).toString(base);
 }

@@ -1,6 +1,6 @@
 /** The layout of the page, and which view a route has. */
 
-import { hosts } from "./api.js";
+import { hosts, lasting } from "./api.js";
 import { remember, useDevices } from "./devices.js";
 import { connect, connection, onConnection } from "./live.js";
 import { link, useRoute } from "./router.js";
@@ -29,7 +29,7 @@ function View({ route, tango, directory }) {
   useEffect(() => {
     let isCurrent = true;
     const set = (loaded) => isCurrent && setLoaded({ view: route.view, ...loaded });
-    const name = MODULES[route.view];
+    const name = Object.hasOwn(MODULES, route.view) && MODULES[route.view];
     if (!name) set({ error: `there is no view “${route.view}”` });
     else import(`./views/${name}.js`).then((module) => set({ Component: module.View }), () => set({ error: "its module cannot be loaded. A newer gateway has newer ones: reload the page" }));
     return () => { isCurrent = false; };
@@ -85,7 +85,7 @@ function Banner({ state, since, failure }) {
 
 const THEME = "mtango.theme", prefersDark = matchMedia("(prefers-color-scheme: dark)");
 
-const theme = () => localStorage.getItem(THEME) ?? (prefersDark.matches ? "dark" : "light");
+const theme = () => lasting.getItem(THEME) ?? (prefersDark.matches ? "dark" : "light");
 const showTheme = () => { document.documentElement.dataset.theme = theme(); };
 
 function ThemeSwitch() {
@@ -97,7 +97,7 @@ function ThemeSwitch() {
   }, []);
   useEffect(showTheme, [current]);
   const toggle = () => {
-    localStorage.setItem(THEME, current === "dark" ? "light" : "dark");
+    lasting.setItem(THEME, current === "dark" ? "light" : "dark");
     setCurrent(theme());
   };
   return html`<button class="plain" role="switch" aria-checked=${current === "dark"} title="Dark colours" onClick=${toggle}>

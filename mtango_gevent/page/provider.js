@@ -1,6 +1,6 @@
 /** The login at an OIDC provider: authorization code flow with PKCE. The gateway exchanges the code. */
 
-import { post, setAuthorization } from "./api.js";
+import { ofTab, post, readStored, setAuthorization } from "./api.js";
 
 const TOKENS = "mtango.tokens", FLOW = "mtango.flow";
 const PAGE = location.origin + location.pathname;
@@ -13,7 +13,7 @@ export async function goToProvider({ authorization_endpoint, client_id, scope },
   if (!crypto.subtle) throw new Error("A login at the provider needs https, or a page of this machine.");
   const flow = { state: random(), verifier: random(), next };
   const challenge = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(flow.verifier));
-  sessionStorage.setItem(FLOW, JSON.stringify(flow));
+  ofTab.setItem(FLOW, JSON.stringify(flow));
   const url = new URL(authorization_endpoint);
   Object.entries({
     response_type: "code", client_id, scope, redirect_uri: PAGE, state: flow.state,
@@ -24,8 +24,8 @@ export async function goToProvider({ authorization_endpoint, client_id, scope },
 
 /** Take the answer of the provider, and return what is wrong with it, or nothing. query: of this page's URL. */
 export async function takeAnswer(query) {
-  const flow = JSON.parse(sessionStorage.getItem(FLOW));
-  sessionStorage.removeItem(FLOW);
+  const flow = readStored(ofTab, FLOW);
+  ofTab.removeItem(FLOW);
   history.replaceState(null, "", PAGE + (flow?.next ?? "#/"));
   if (flow?.state !== query.get("state")) return "The answer of the provider is of another login.";
   if (query.has("error")) return query.get("error_description") ?? query.get("error");
@@ -38,12 +38,12 @@ export async function takeAnswer(query) {
 
 // --- tokens ---
 
-const tokens = () => JSON.parse(sessionStorage.getItem(TOKENS)) ?? {};
+const tokens = () => readStored(ofTab, TOKENS) ?? {};
 let timer;
 
 function keep({ access_token, refresh_token = tokens().refresh, expires_in }) {
   setAuthorization(`Bearer ${access_token}`, { ofSameUser: true });
-  sessionStorage.setItem(TOKENS, JSON.stringify({ refresh: refresh_token, until: Date.now() + expires_in * 1000 }));
+  ofTab.setItem(TOKENS, JSON.stringify({ refresh: refresh_token, until: Date.now() + expires_in * 1000 }));
   renewInTime();
 }
 
@@ -62,7 +62,7 @@ export async function renew() {
     keep(await post("/sys/login/token", { refresh_token: refresh }));
     return true;
   } catch (failure) {
-    if (failure.status === 400) return false;
+    if (failure.status === 400 || failure.status === 404) return false; // refused, or a gateway without a provider
     clearTimeout(timer);
     timer = setTimeout(renew, 5000);
     return true;

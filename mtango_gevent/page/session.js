@@ -1,7 +1,7 @@
 /** The user of the page: how users log in, credentials (in sessionStorage alone), and what the user may do. */
 
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
-import { authorization, get, omitCredentials, onUnauthorized, setAuthorization } from "./api.js";
+import { authorization, get, ofTab, omitCredentials, onUnauthorized, setAuthorization } from "./api.js";
 
 // methods: ways to log in; anonymousMayRead, readOnly: of the gateway; open: every client may do everything;
 // oidc: what a login at the provider needs; user, groups, method: as whoami has them; failure: why they are unknown.
@@ -70,7 +70,7 @@ export const logout = () => enter(null, current.anonymousMayRead ? location.hash
 
 function keep(value) {
   setAuthorization(value);
-  sessionStorage.removeItem(TOKENS);
+  ofTab.removeItem(TOKENS);
 }
 
 function goToLogin(why = "") {
@@ -88,12 +88,12 @@ async function continueLogin() {
   if (query.has("state") && (query.has("code") || query.has("error"))) {
     const problem = await (await provider()).takeAnswer(query);
     if (problem) goToLogin(problem);
-  } else if (sessionStorage.getItem(TOKENS)) {
+  } else if (ofTab.getItem(TOKENS)) {
     (await provider()).renewInTime();
   }
 }
 
-const renew = async () => sessionStorage.getItem(TOKENS) !== null && (await provider()).renew();
+const renew = async () => ofTab.getItem(TOKENS) !== null && (await provider()).renew();
 
 // --- begin ---
 
@@ -134,8 +134,8 @@ async function check(refusal) {
 }
 
 async function begin() {
-  await continueLogin();
   try {
+    await continueLogin();
     await findWays();
     if (authorization() || current.anonymousMayRead || current.methods.includes("trusted-header")) await findUser();
   } catch (failure) {

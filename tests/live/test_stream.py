@@ -126,6 +126,36 @@ def test_hundred_values_of_which_ten_change_take_a_fraction_of_whole_records(
     assert client.size - before <= 0.3 * rounds * len(json.dumps(v11))
 
 
+@pytest.mark.slow
+def test_configuration_that_comes_late_is_not_that_of_another_subscription(
+    tango_system: EmbeddedTango, tmp_path: Path
+) -> None:
+    device, command = "test/paused/1", [sys.executable, str(Path(__file__).parents[1] / "odd_devices.py"), "paused"]
+    server = tango_system.add_server(command, "Odd/paused", {device: "Markup"})
+    with (
+        served(COMMAND, tmp_path / "log", MTANGO_METADATA_LIFETIME="1") as gateway,
+        StreamClient(gateway.port) as first,
+        StreamClient(gateway.port) as second,
+    ):
+        first.follow(device, "trim")
+        first.receive_until(lambda: first.configurations and first.records)
+        time.sleep(2)
+        server.freeze()
+        try:
+            second.follow(device, "trim")
+            second.receive_until(lambda: second.records)
+            second.send(unsubscribe=[1])
+            second.follow("demo/motor/1", "position")
+            second.receive_until(lambda: second.configurations)
+        finally:
+            server.thaw()
+        time.sleep(1)
+        second.send(ping=1)
+        second.receive_until(lambda: second.pongs)
+    server.stop()
+    assert {found["name"] for found in second.configurations} == {"position"}
+
+
 def test_records_have_the_set_value_where_the_subscription_asks_for_it(
     gateway: Gateway, host_path: str, fresh_types: str
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from mtango_gevent.api.access.targets import Action
 from mtango_gevent.config import ALL_ORIGINS, Config
@@ -57,7 +58,9 @@ class CrossSite:
         """Return whether a URL is that of the gateway's page, as clients reach it: of its own or a listed origin."""
         *origin, path = url.split("/", 3)
         known = {*self._origins, _own_origin(environ)} - {ALL_ORIGINS}
-        return "/".join(origin).lower() in known and f"/{path}" == f"{environ.get('SCRIPT_NAME', '')}/"
+        return (
+            "/".join(origin).lower() in known and f"/{unquote(path, 'latin-1')}" == f"{environ.get('SCRIPT_NAME', '')}/"
+        )
 
     def refusal_of_handshake(self, environ: WSGIEnvironment, is_anonymous: bool) -> ApiError | None:
         """Return why a page may not open a WebSocket, of which a browser shows the messages to any page."""

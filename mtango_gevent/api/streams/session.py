@@ -285,7 +285,9 @@ class Session:
         self._describe(item)
 
     def _describe(self, item: Item) -> None:
-        """Have the client told of a configuration that it does not have yet."""
+        """Have the client told of a configuration that it does not have yet, unless the subscription has ended."""
+        if self._items.get(item.id) is not item:
+            return
         info = item.device.known_attribute(item.attribute)
         if info is None or info is item.described:
             return

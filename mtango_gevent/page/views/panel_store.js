@@ -1,5 +1,6 @@
 /** Named panels in the browser's storage, and as files. A panel is a list of {show, attribute}. */
 
+import { lasting, readStored } from "../api.js";
 import { isSource } from "./series.js";
 
 const KEY = "mtango.panels", VERSION = 1, MOST_ITEMS = 500, MOST_NAME = 100, MOST_BYTES = 1 << 20;
@@ -18,14 +19,14 @@ const expected = (wanted, given) => new Error(`expected ${wanted}, got ${JSON.st
 /** Return the name of a panel without spaces around it. Throws Error for one that cannot be. */
 export function checkName(name) {
   const text = typeof name === "string" ? name.trim() : "";
-  if (!text || text.length > MOST_NAME) throw expected(`a name of 1 to ${MOST_NAME} characters`, name);
+  if (!text || text.length > MOST_NAME || !text.isWellFormed()) throw expected(`a name of 1 to ${MOST_NAME} characters`, name);
   return text;
 }
 
 function checkItem(item, index) {
   const { show, attribute } = item ?? {};
   if (!Object.hasOwn(KINDS, show)) throw expected(`one of ${Object.keys(KINDS).join(", ")} as "show" of item ${index + 1}`, show);
-  if (typeof attribute !== "string" || attribute.length > 1000 || !isSource(attribute)) throw expected(`device/attribute as "attribute" of item ${index + 1}`, attribute);
+  if (typeof attribute !== "string" || attribute.length > 1000 || !attribute.isWellFormed() || !isSource(attribute)) throw expected(`device/attribute as "attribute" of item ${index + 1}`, attribute);
   return { show, attribute };
 }
 
@@ -39,12 +40,8 @@ function checkItems(items) {
 
 /** Return all panels by name; what cannot be used is left out. */
 export function loadPanels() {
-  try {
-    const entries = Object.entries(JSON.parse(localStorage.getItem(KEY) ?? "{}"));
-    return new Map(entries.flatMap(([name, items]) => (isUsable(items) ? [[name, items]] : [])));
-  } catch {
-    return new Map();
-  }
+  const entries = Object.entries(readStored(lasting, KEY) ?? {});
+  return new Map(entries.filter(([name, items]) => name.isWellFormed() && isUsable(items)));
 }
 
 function isUsable(items) {
@@ -60,7 +57,7 @@ export function keepPanel(name, items) {
   const panels = loadPanels();
   if (items) panels.set(name, checkItems(items));
   else panels.delete(name);
-  localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(panels)));
+  lasting.setItem(KEY, JSON.stringify(Object.fromEntries(panels)));
 }
 
 /** Return a name that no panel has, beginning with `name`. */

@@ -24,6 +24,9 @@ async function decode({ encoded_format: format, encoded_data }) {
     return { source, width: source.width, height: source.height };
   }
   const view = new DataView(bytes.buffer), width = view.getUint16(0), height = view.getUint16(2), pixels = bytes.subarray(4);
+  if (!width || !height) return { text: "an image without pixels" };
+  const size = width * height * (format === "GRAY8" ? 1 : 3);
+  if (pixels.length < size) return { text: `${format} of ${width} × ${height}: expected ${size} bytes, got ${pixels.length}` };
   if (format === "GRAY8") return { numbers: pixels, width, height };
   const source = new ImageData(width, height);
   for (let from = 0, to = 0; from < width * height * 3; from += 3, to += 4) {

@@ -1,6 +1,7 @@
 /** The page of a time plot. Its link has the series and the time range: `s` (several), and `last` or `from` and `to`. */
 
 import { go, link, replaceParams } from "../router.js";
+import { ofTab } from "../api.js";
 import { html, useEffect, useReducer, useRef } from "../vendor/htm-preact-3.1.1.module.js";
 import { AttributeSearch } from "./attribute_search.js";
 import { isSource } from "./series.js";
@@ -17,7 +18,7 @@ const SPANS = { 60: "1 min", 600: "10 min", 3600: "1 h", 21600: "6 h", 86400: "2
 
 /** Open the last plot with a further series. */
 export function addToPlot(device, attribute) {
-  const params = new URLSearchParams(sessionStorage.getItem(KEY) ?? "");
+  const params = new URLSearchParams(ofTab.getItem(KEY) ?? "");
   const source = `${device}/${attribute}`;
   if (!params.getAll("s").includes(source)) params.append("s", source);
   go(link("plot", { params }));
@@ -68,8 +69,8 @@ export function View({ route }) {
     if (!sources.includes(source)) show([...sources, source]);
   };
   useEffect(() => {
-    const last = sessionStorage.getItem(KEY);
-    if (params.size) sessionStorage.setItem(KEY, params);
+    const last = ofTab.getItem(KEY);
+    if (params.size) ofTab.setItem(KEY, params);
     else if (last) replaceParams(new URLSearchParams(last));
   }, [String(params)]);
   return html`<section class="card"><h1>Plot</h1>

@@ -86,12 +86,15 @@ export class Series {
     if (typeof value === "boolean") return Number(value);
     const index = this.labels?.indexOf(value);
     if (index >= 0) return index;
-    return Number.isFinite(value) ? value : null;
+    const number = typeof value === "string" && !this.labels ? Number(value) : value; // an integer beyond 2^53 is a text
+    return Number.isFinite(number) ? number : null;
   }
 
-  /** Add a point. Clocks differ: a time before the last point's becomes the last point's. */
+  /** Add a point. Clocks differ: a time before the last point's becomes the last point's, and a gap ends before the point. */
   add(time, y) {
-    if (y === null && (this.values.at(-1) ?? null) === null) return;
+    const last = this.times.length - 1;
+    if (y === null && (this.values[last] ?? null) === null) return;
+    if (this.values[last] === null && time < this.newest) this.times[last] = Math.max(time, this.times[last - 1] ?? 0);
     this.times.push(Math.max(time, this.newest));
     this.values.push(y);
     if (this.times.length <= LIMIT) return;

@@ -1,6 +1,6 @@
 /** A live spectrum: a plot of numbers over their index, a table of texts. */
 
-import { formatValue, unitOf } from "../format.js";
+import { formatValue, labelOf, unitOf } from "../format.js";
 import { follow } from "../live.js";
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 import { DataTable, axis, colour, useChart } from "./chart.js";
@@ -55,7 +55,7 @@ export function SpectrumValue({ device, attribute }) {
     if (record.value === shown.current.value) return;
     const labels = record.configuration?.enum_label ?? [], numbers = labels.length ? null : numbersOf(record.value ?? []);
     shown.current = { value: record.value, numbers: numbers ?? [] };
-    setTexts(numbers || !record.value ? null : Array.from(record.value, (value) => labels[value] ?? value));
+    setTexts(numbers || !record.value ? null : Array.from(record.value, (value) => labelOf(value, labels)));
     redraw.current();
   });
   const { configuration, stale } = last.current, unit = unitOf(configuration);

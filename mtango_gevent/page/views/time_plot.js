@@ -109,7 +109,8 @@ function fillLegend(body, list, pointer) {
     const cells = body?.rows[index]?.cells, { record } = series;
     if (!cells || !record) return;
     const isLost = record.stale || isInvalid(record);
-    setText(cells[1], `${format(series, series.number(record.value))} ${series.unit}`);
+    const text = series.labels ? format(series, series.number(record.value)) : formatValue(record.value, series.configuration);
+    setText(cells[1], `${text} ${series.unit}`);
     setText(cells[2], record.errors ? "failed" : record.stale ? "stale" : qualityText(record.quality));
     cells[1].className = `number ${isLost ? "stale" : qualityClass(record.quality)}`;
     cells[2].title = record.errors?.[0]?.description ?? "";

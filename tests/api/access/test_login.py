@@ -155,6 +155,14 @@ def test_redirect_uri_is_the_gateways_own_page(client: TestApp, provider: Provid
     assert "/realms/test/token" not in provider.asked
 
 
+def test_redirect_uri_has_the_root_of_the_gateway_as_a_browser_writes_it(client: TestApp, provider: Provider) -> None:
+    client.extra_environ["SCRIPT_NAME"] = '/ä b"'.encode().decode("latin-1")
+    _, reason, text = refused(exchange(client, "x", redirect_uri="http://localhost/%C3%A4%20b%22/"))
+    assert (reason, "Code not valid" in text) == ("MTANGO_LoginRefused", True)
+    _, reason, _ = refused(exchange(client, "x", redirect_uri="http://localhost/%C3%A4/"))
+    assert reason == "MTANGO_BadRequest"
+
+
 def test_public_origin_of_the_gateway_is_its_own_page(make_client: Callable[..., TestApp], provider: Provider) -> None:
     client = make_client(**settings(provider, cors_origins=("https://tango.example.org",)))
     status, _, text = refused(exchange(client, "x", redirect_uri="https://tango.example.org/"))
