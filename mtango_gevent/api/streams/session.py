@@ -286,10 +286,8 @@ class Session:
 
     def _describe(self, item: Item) -> None:
         """Have the client told of a configuration that it does not have yet, unless the subscription has ended."""
-        if self._items.get(item.id) is not item:
-            return
         info = item.device.known_attribute(item.attribute)
-        if info is None or info is item.described:
+        if info is None or info is item.described or self._items.get(item.id) is not item:
             return
         configuration = records.encode_configuration(item, info)
         if configuration != item.configuration:
