@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Subscriptions(abc.ABC):
-    """A method makes as many short calls as it needs, and the store serves other clients between two of them.
+    """Each method makes one or more short calls of the store. Other clients may change the store between two calls.
 
     The methods raise what `run` raises.
     """

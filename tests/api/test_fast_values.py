@@ -101,7 +101,8 @@ def test_fast_values_equal_flasks(
 ) -> None:
     client, types_url = make_client(value_max_age=age), of_version(version, types_url)
     listed = [each["name"] for each in client.get(f"{types_url}/attributes").json]
-    known = [name for name in listed if "throw" not in name]
+    # The value of limited_scalar may change between the two requests.
+    known = [name for name in listed if "throw" not in name and name != "limited_scalar"]
     together = "&".join(f"attr={name}" for name in [*known[:20], "no_such_one"])
     paths = [*(f"/{name}/value" for name in known), f"/value?{together}"]
     for path in paths:

@@ -41,7 +41,7 @@ class Notices:
         self._due: deque[Channel] = deque()
         self._turn: Iterator[Follower] = iter(())  # the rest of the followers of a channel
         self._scheduled = False  # whether the hub is about to look whether followers are to be told
-        self._timer: Any = None  # a new one each time: gevent's timers begin where they have ended
+        self._timer: Any = None  # a new one each time: gevent's timer fires at once if it is started a second time
 
     def post(self, channel: Channel) -> None:
         """Tell the followers of a channel that it may have an event; called in any thread."""
