@@ -49,6 +49,9 @@ _OUTCOME_UNKNOWN = {"API_DeviceTimedOut", "MTANGO_CallTimedOut"}
 # What the description of such a failure says.
 _UNKNOWN = "the outcome is unknown"
 
+# Of a database that does not have something.
+_NOT_DEFINED = {"DB_AliasNotDefined", "DB_DeviceNotDefined"}
+
 _TIMEOUTS = {"API_CommandTimedOut", *_OUTCOME_UNKNOWN}
 
 # Part of the text of a connection that timed out; its reasons are those of any lost connection.
@@ -195,6 +198,11 @@ def status_of(failure: tango.DevFailed) -> int:
 def has_timed_out(failure: tango.DevFailed) -> bool:
     """Return whether the device did not answer in time, or another call held it for too long."""
     return any(error.reason in _TIMEOUTS or _CORBA_TIMED_OUT in error.desc for error in failure.args)
+
+
+def is_not_defined(failure: tango.DevFailed) -> bool:
+    """Return whether a database says that it does not have something, which is an answer and no failure of its own."""
+    return failure.args[0].reason in _NOT_DEFINED
 
 
 def is_read_only(failure: tango.DevFailed) -> bool:
