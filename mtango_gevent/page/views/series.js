@@ -38,6 +38,8 @@ function after(times, time) {
   return low;
 }
 
+const noHistory = (why) => `No history (${why}): begins with the page.`;
+
 export class Series {
   /** changed(kind): called for new points, with true when the attribute's configuration has changed. */
   constructor(source, changed) {
@@ -105,14 +107,14 @@ export class Series {
 
   async loadHistory() {
     try {
-      const url = `${deviceUrl(this.device)}/attributes/${encodeURIComponent(this.attribute)}/history`;
+      const url = `${deviceUrl(this.device)}/attributes/${encodeURIComponent(this.attribute)}/history?unpolled=empty`;
       const first = Math.floor(this.times[0] ?? Infinity); // a history has whole milliseconds
-      const older = (await get(url)).filter((item) => item.timestamp < first);
+      const found = await get(url), older = found.filter((item) => item.timestamp < first);
+      if (!found.length) this.note = noHistory("the attribute is not polled");
       this.times = [...older.map((item) => item.timestamp), ...this.times];
       this.values = [...older.map((item) => (isInvalid(item) ? null : this.number(item.value))), ...this.values];
     } catch (failure) {
-      const why = failure.reason === "API_AttrNotPolled" ? "the attribute is not polled" : failure.message;
-      this.note = `No history (${why}): begins with the page.`;
+      this.note = noHistory(failure.message);
     }
     this.changed(true);
   }
