@@ -1,6 +1,6 @@
 /** The layout of the page, and which view a route has. */
 
-import { hosts, lasting } from "./api.js";
+import { docs, hosts, lasting } from "./api.js";
 import { remember, useDevices } from "./devices.js";
 import { connect, connection, onConnection } from "./live.js";
 import { link, useRoute } from "./router.js";
@@ -17,9 +17,6 @@ const FREE = ["ill", "login"];
 const MENU = [["", "Start"], ["plot", "Plot"], ["panel", "Panels"], ["ill", "Health"]];
 
 const TITLES = { ...Object.fromEntries(MENU), login: "Log in" };
-
-/** Path of the page about the API. */
-const docs = new URL("../../docs", import.meta.url).pathname;
 
 // --- the view ---
 

@@ -15,9 +15,13 @@ from webtest import TestApp
 
 from mtango_gevent import __version__, create_app
 from mtango_gevent.api import pages
+from mtango_gevent.api.static_files import Build
 from mtango_gevent.config import Config
 
 PAGE = Path(str(resources.files("mtango_gevent") / "page"))
+
+# Bytes of all static files of the operator's page together, compressed; tests/browser/test_size.py bounds each view.
+ALL_FILES = 97_000
 
 
 @pytest.fixture
@@ -147,8 +151,14 @@ def test_page_is_free_and_the_api_is_not(make_client: Callable[..., TestApp], as
         client.get("/swagger/rc3.yml", headers=headers, status=401)
 
 
+def test_size_of_all_files_is_bounded() -> None:
+    files = Build.load("mtango_gevent", "page", "vendor/").files
+    loaded = {path: len(file.compressed) for path, file in files.items() if not path.endswith(".txt")}  # licences
+    assert sum(loaded.values()) <= ALL_FILES, loaded
+
+
 def test_every_module_that_is_imported_is_served(client: TestApp, assets: str) -> None:
-    imported = re.compile(r"""^(?:import|export)\b[^"';]*["'](\.[^"']+)["']""", re.MULTILINE)
+    imported = re.compile(r"""^(?:import|export)\b[^"';=]*["'](\.[^"']+)["']""", re.MULTILINE)
     for file in PAGE.rglob("*.js"):
         folder = f"{assets}/{file.relative_to(PAGE).parent.as_posix()}"
         for path in imported.findall(file.read_text("utf-8")):

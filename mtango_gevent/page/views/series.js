@@ -1,12 +1,11 @@
 /** The points of one attribute over time: its history, then each event. */
 
 import { deviceUrl, get } from "../api.js";
+import { STATES, unitOf } from "../format.js";
 import { follow } from "../live.js";
 
 /** Points kept of a series; the oldest tenth is dropped beyond it. */
 export const LIMIT = 50000;
-
-const STATES = "ON OFF CLOSE OPEN INSERT EXTRACT MOVING STANDBY FAULT INIT RUNNING ALARM DISABLE UNKNOWN".split(" ");
 
 const SOURCE = /^(tango:\/\/[^/\s]+\/)?[^/]+\/[^/]+\/[^/]+\/[^/]+$/;
 
@@ -76,7 +75,7 @@ export class Series {
     const first = !this.configuration;
     this.configuration = configuration;
     this.labels = labelsOf(configuration);
-    this.unit = configuration.unit ?? "";
+    this.unit = unitOf(configuration);
     if (configuration.data_format !== "SCALAR" || (!this.labels && /String|Encoded/.test(configuration.data_type))) {
       this.unplottable = true;
       this.note = "Only numbers, booleans, enumerations and states of scalar attributes have a time plot.";
