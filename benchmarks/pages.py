@@ -1,0 +1,4 @@
+from pathlib import Path
+
+FIGURES = Path("/tmp/x")
+DRAWING = FIGURES
