@@ -48,15 +48,16 @@ def main() -> int:
 
 
 def _chosen(options: argparse.Namespace, link: str) -> Iterator[Workload]:
-    """Return the workloads as the options want them."""
+    """Yield the workloads as the options want them. Yardsticks and streams are measured on the first link only."""
+    is_first = link == options.links[0]
     for workload in workloads(options.streams, options.attributes, options.rates):
-        if options.workloads and workload.name not in options.workloads:
+        if (options.workloads and workload.name not in options.workloads) or (workload.events and not is_first):
             continue
         yield dataclasses.replace(
             workload,
             link=link,
             connections=workload.connections if workload.events else (*options.connections,) or workload.connections,
-            yardsticks=() if options.no_yardsticks else workload.yardsticks,
+            yardsticks=workload.yardsticks if is_first and not options.no_yardsticks else (),
             browser=workload.browser and not options.one_header,
             log=not options.no_log,
         )
@@ -85,7 +86,7 @@ def _options() -> argparse.Namespace:
     option("--workloads", nargs="*", choices=names, metavar="NAME", help="; ".join(names))
     option("--connections", type=_count, nargs="*", default=[], help="numbers of connections, for every workload")
     option("--links", nargs="*", choices=list(DELAYS), default=["lan"], help="; ".join(DELAYS))
-    option("--one-header", action="store_true", help="besides Host and Accept none, in place of a browser's eleven")
+    option("--one-header", action="store_true", help="Host alone in place of a browser's eleven")
     option("--no-log", action="store_true", help="without an access log, for all contestants")
     option("--no-yardsticks", action="store_true", help="the gateway, and another checkout, alone")
     option("--against", type=_checkout, metavar="DIR", help="another checkout, in the same rounds")

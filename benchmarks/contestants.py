@@ -106,7 +106,7 @@ class Server:
     @property
     def is_asked_otherwise(self) -> bool:
         """Whether its answers have another media type than those of the workload."""
-        return self._headers["Accept"] != self._workload.accept
+        return self._headers.get("Accept", JSON) != self._workload.accept
 
     def answer_as_many_bytes(self, size: int) -> None:
         """For those that have nothing else to say."""
@@ -177,7 +177,7 @@ def running(contestants: Iterable[Contestant], workload: Workload, system: Embed
             access = credentials.made(contestant.method, system.folder) if contestant.method else None
             started = _start(contestant, workload, system, access.settings if access else {})
             stack.callback(stop_session, started.process, _STOP_SECONDS)
-            headers = {"Accept": contestant.accept or workload.accept, **(load.BROWSER if workload.browser else {})}
+            headers = _headers(contestant.accept or workload.accept, workload.browser)
             if access:
                 headers["Authorization"] = access.authorization
             servers.append((started, headers))
@@ -185,6 +185,13 @@ def running(contestants: Iterable[Contestant], workload: Workload, system: Embed
             _wait_until_it_answers(started)
         _wait_until_all_rest([Usage(started.process.pid) for started, _ in servers])
         yield [Server(started, base, workload, headers) for started, headers in servers]
+
+
+def _headers(accept: str, browser: bool) -> dict[str, str]:
+    """Return what is sent besides Host: what a browser sends, or nothing where JSON is wanted."""
+    if browser:
+        return {"Accept": accept, **load.BROWSER}
+    return {} if accept == JSON else {"Accept": accept}
 
 
 def _start(contestant: Contestant, workload: Workload, system: EmbeddedTango, settings: Mapping[str, str]) -> _Started:

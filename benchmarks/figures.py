@@ -6,6 +6,7 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from benchmarks.load import Load
 
@@ -90,6 +91,10 @@ class Rows:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.all = list(rows)
+
+    @classmethod
+    def from_json(cls, rows: list[dict[str, Any]]) -> Rows:
+        return cls([Row(**{**row, "rounds": [Round(**each) for each in row["rounds"]]}) for row in rows])
 
     def find(
         self, workload: str, connections: int | None = None, contestant: str = "gateway", link: str = "lan"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from benchmarks.figures import Ratio, Rows
-from benchmarks.report import ratio_to
+from benchmarks.tables import ratio_to
 
 COLOURS = {"bare_tango": "#8a9ba8", "fastapi": "#2f81c1", "before": "#c17a2f"}
 _WIDTH, _LEFT, _RIGHT, _BAR, _TOP = 900, 360, 60, 14, 50

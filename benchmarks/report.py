@@ -7,19 +7,17 @@ import dataclasses
 import datetime
 import importlib.metadata
 import json
-import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from benchmarks import verdicts
-from benchmarks.contestants import GATEWAY
-from benchmarks.figures import Figure, Ratio, Row, Rows
+from benchmarks import tables
+from benchmarks.figures import Row, Rows
 from benchmarks.scene import CPP_SERVER
 
 _PACKAGES = ["pytango", "gunicorn", "gevent", "flask", "numpy", "orjson", "fastapi", "uvicorn", "uvloop", "httptools"]
@@ -45,7 +43,7 @@ def circumstances(checkouts: dict[str, Path], options: argparse.Namespace) -> di
         "scalars": "C++ TangoTest" if CPP_SERVER else "Python",
         "rounds": options.rounds * options.starts,
         "seconds": options.seconds,
-        "headers": 2 if options.one_header else 11,
+        "headers": 1 if options.one_header else 11,
         "log": not options.no_log,
     }
 
@@ -59,29 +57,11 @@ def as_json(about: dict[str, Any], rows: Rows) -> str:
 
 def as_text(about: dict[str, Any], rows: Rows) -> str:
     """Markdown."""
-    tables = [
-        f"## {link}\n\n{table(_COLUMNS, (_line(rows, row) for row in rows.all if row.link == link))}\n"
+    links = [
+        f"## {link}\n\n{tables.table(_COLUMNS, (_line(rows, row) for row in rows.all if row.link == link))}\n"
         for link in dict.fromkeys(row.link for row in rows.all)
     ]
-    return "\n".join([conditions(about), *tables, verdict_table(about, rows)])
-
-
-def conditions(about: dict[str, Any]) -> str:
-    """Return how the run was made."""
-    machine = about["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    commits = ", ".join(f"{name} {commit}" for name, commit in about["commits"].items())
-    return f"""\
-{about["date"]}; {machine["processor"]}, {machine["cores"]} cores, {machine["system"]}, load before {machine["load"]}.
-{versions}; {commits}; scalars of the {about["scalars"]} server.
-Medians of {about["rounds"]} rounds of {about["seconds"]} s, {about["headers"]} headers, \
-access log {"on" if about["log"] else "off"}.
-"""
-
-
-def verdict_table(about: dict[str, Any], rows: Rows) -> str:
-    found = verdicts.judge(rows, about["machine"]["cores"])
-    return table(("What must hold", "bound", "found", ""), map(_verdict, found)) + "\n"
+    return "\n".join([tables.conditions(about), *links, tables.verdict_table(about, rows)])
 
 
 _COLUMNS = (
@@ -111,33 +91,14 @@ def _line(rows: Rows, row: Row) -> Sequence[str]:
         f"{row.median(lambda r: r.per_second):.0f}",
         f"{row.median(lambda r: r.p50):.2f}",
         f"{row.median(lambda r: r.p99):.2f}",
-        "" if math.isnan(row.hub_lag) else f"{row.hub_lag:.1f}",
+        tables.hub_lag(row),
         f"{row.median(lambda r: r.cpu_per_request):.0f}",
         f"{row.median(lambda r: r.bytes / r.seconds) / 1e6:.1f}",
         f"{row.median(lambda r: r.peak) / 2**20:.0f}",
         f"{row.errors}",
-        str(ratio_to(rows, row, lambda r: r.per_second) or ""),
-        str(ratio_to(rows, row, lambda r: r.cpu_per_request) or ""),
+        str(tables.ratio_to(rows, row, lambda r: r.per_second) or ""),
+        str(tables.ratio_to(rows, row, lambda r: r.cpu_per_request) or ""),
     )
-
-
-def ratio_to(rows: Rows, row: Row, figure: Figure) -> Ratio | None:
-    """The gateway's figure to this one's; None for itself, and where it had other connections."""
-    gateway = rows.beside(row, GATEWAY.name)
-    return Ratio.of(gateway, row, figure) if gateway and gateway is not row else None
-
-
-def _verdict(verdict: verdicts.Verdict) -> Sequence[str]:
-    found = verdict.spread or f"{verdict.found:.2f}"
-    return verdict.about, f"{verdict.wanted} {verdict.bound:g}", found, verdict.word
-
-
-def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """With columns as wide as they have to be, so that it can be read as it is."""
-    cells = [columns, *lines]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    head, *rest = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells]
-    return "\n".join([head, "|" + "|".join("-" * (width + 2) for width in widths) + "|", *rest])
 
 
 def _processor() -> str:
