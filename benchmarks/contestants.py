@@ -117,9 +117,9 @@ class Server:
             self._usage.forget_peak()
             self._lags.begin()
             cpu = self._usage.cpu()
-            load = drive()
+            found = drive()
             cpu = self._usage.cpu() - cpu
-            return Round(**dataclasses.asdict(load), cpu=cpu, peak=self._usage.peak(), hub_lag=self._lags.p99())
+            return Round(**dataclasses.asdict(found), cpu=cpu, peak=self._usage.peak(), hub_lag=self._lags.p99())
 
     def warm_up(self, connections: int) -> None:
         """All workers get to know the devices. What is resident before is `rest`."""
