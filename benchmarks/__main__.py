@@ -11,6 +11,7 @@ import dataclasses
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def main() -> int:
     rivals = [before(options.against)] if options.against else []
     rivals += map(authenticated, options.auth)
     checkouts = {GATEWAY.name: ROOT, **{rival.name: rival.folder for rival in rivals}}
+    until = _bound(options.minutes)
     about, rows = report.circumstances(checkouts, options), Rows([])
     failed = False
     for link in options.links:
@@ -39,12 +41,25 @@ def main() -> int:
             for workload in _chosen(options, link):
                 print(f"{workload.title}, {link} ...", file=sys.stderr, flush=True)
                 try:
+                    if time.monotonic() > until:
+                        _give_up()
                     rows.all.extend(race.run(workload, rivals, system, options.rounds, options.seconds, options.starts))
                 except Exception as error:  # whatever it was, the others are still worth measuring
                     print(f"{workload.title} was not measured: {error!r}", file=sys.stderr, flush=True)
                     failed = True
     _write(options, about, rows)
     return int(failed or any(row.errors for row in rows.all if row.contestant == GATEWAY.name))
+
+
+def _bound(minutes: int) -> float:
+    """Have the run give up what it measures after so many minutes; return when that is."""
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.alarm(60 * minutes)
+    return time.monotonic() + 60 * minutes
+
+
+def _give_up(*_: object) -> None:
+    raise TimeoutError("the run takes longer than --minutes")
 
 
 def _chosen(options: argparse.Namespace, link: str) -> Iterator[Workload]:
@@ -95,6 +110,7 @@ def _options() -> argparse.Namespace:
     option("--streams", type=_count, default=100, help="of the workloads sse and websocket")
     option("--attributes", type=_count, default=20, help="that each stream follows, at most 100")
     option("--rates", type=_count, nargs="*", default=[10], help="events/s of each attribute")
+    option("--minutes", type=_count, default=25, help="after which the rest is left out")
     option("--out", type=Path, default=ROOT / "build/bench", metavar="DIR", help="where results go")
     option("--publish", action="store_true", help="put the results into docs/explanation; then run `make docs`")
     return parser.parse_args()

@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.link import DELAYS, Link
@@ -28,6 +28,10 @@ def prepared(link_name: str) -> Iterator[EmbeddedTango]:
         # Where opentelemetry-api is installed, PyTango spends 0.08 ms of each call on it unless that is off. The
         # gateway has it off by itself: without this line it would be compared with yardsticks that are slower.
         os.environ["PYTANGO_DISABLE_TELEMETRY_PATCHING"] = "on"
+        _make_known(system.folder, "MtangoBench/plain", SPREAD, "Plain")
+        for family, count in LISTED.items():
+            server = f"Many/{family.rpartition('/')[2]}"
+            _make_known(system.folder, server, [f"{family}/{number:05}" for number in range(count)], "Many")
         link.add_server(system, [*PYTHON_SERVER, "arrays"], "MtangoBench/arrays", {ARRAYS: "Arrays"})
         link.add_server(system, [*PYTHON_SERVER, "plain"], "MtangoBench/plain", dict.fromkeys(SPREAD, "Plain"))
         link.add_server(
@@ -37,15 +41,13 @@ def prepared(link_name: str) -> Iterator[EmbeddedTango]:
             link.add_server(system, [CPP_SERVER, "bench"], "TangoTest/bench", scalars)
         else:
             link.add_server(system, [*PYTHON_SERVER, "scalars"], "MtangoBench/scalars", scalars)
-        for family, count in LISTED.items():
-            _make_known(system.folder / "tango.sqlite", family, count)
         yield system
 
 
-def _make_known(database: Path, family: str, count: int) -> None:
+def _make_known(folder: Path, server: str, devices: Sequence[str], class_name: str) -> None:
     """Write devices into the file of the database, as its commands take 10 ms for each."""
-    domain, _, name = family.partition("/")
-    columns = "(name, domain, family, member, server, class)"
-    devices = [(f"{family}/{n:05}", domain, name, f"{n:05}", f"Many/{name}", "Many") for n in range(count)]
-    with contextlib.closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-        connection.executemany(f"insert into device {columns} values (?, ?, ?, ?, ?, ?)", devices)
+    named = [(f"dserver/{server}", "DServer"), *((device, class_name) for device in devices)]
+    rows = [(device, *device.split("/", 2), server, of_class) for device, of_class in named]
+    columns = "(name, domain, family, member, server, class, ior, version)"
+    with contextlib.closing(sqlite3.connect(folder / "tango.sqlite", timeout=60)) as connection, connection:
+        connection.executemany(f"insert into device {columns} values (?, ?, ?, ?, ?, ?, 'nada', '0')", rows)
