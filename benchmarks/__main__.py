@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pages, plot, race, report
-from benchmarks.contestants import GATEWAY, ROOT, authenticated, before
+from benchmarks.contestants import GATEWAY, ROOT, Contestant, authenticated, before
 from benchmarks.credentials import MAKERS
 from benchmarks.figures import Rows
 from benchmarks.link import DELAYS
 from benchmarks.scene import prepared
 from benchmarks.workloads import Workload, workloads
+from mtango_gevent.demo.embedded import EmbeddedTango
 
 
 def main() -> int:
@@ -33,23 +34,42 @@ def main() -> int:
     rivals = [before(options.against)] if options.against else []
     rivals += map(authenticated, options.auth)
     checkouts = {GATEWAY.name: ROOT, **{rival.name: rival.folder for rival in rivals}}
-    until = _bound(options.minutes)
     about, rows = report.circumstances(checkouts, options), Rows([])
-    failed = False
-    for link in options.links:
-        with prepared(link) as system:
-            for workload in _chosen(options, link):
-                print(f"{workload.title}, {link} ...", file=sys.stderr, flush=True)
-                try:
-                    if time.monotonic() > until:
-                        _give_up()
-                    asked = [rival for rival in rivals if not (workload.events and rival.method)]  # has no credentials
-                    rows.all.extend(race.run(workload, asked, system, options.rounds, options.seconds, options.starts))
-                except Exception as error:  # whatever it was, the others are still worth measuring
-                    print(f"{workload.title} was not measured: {error!r}", file=sys.stderr, flush=True)
-                    failed = True
-    _write(options, about, rows)
-    return int(failed or any(row.errors for row in rows.all if row.contestant == GATEWAY.name))
+    until, is_complete = _bound(options.minutes), True
+    try:
+        for link in options.links:
+            with prepared(link) as system:
+                for workload in _chosen(options, link):
+                    is_complete &= _measure(workload, rivals, system, options, until, rows)
+    finally:
+        _write(options.out, about, rows)
+    if options.publish and is_complete:
+        for name, page in (("figures.json", pages.FIGURES), ("ratios.svg", pages.DRAWING)):
+            shutil.copyfile(options.out / name, page)
+    return int(not is_complete or any(row.errors for row in rows.all if row.contestant == GATEWAY.name))
+
+
+def _measure(
+    workload: Workload,
+    rivals: list[Contestant],
+    system: EmbeddedTango,
+    options: argparse.Namespace,
+    until: float,
+    rows: Rows,
+) -> bool:
+    """Return whether the workload was measured: whatever is wrong with one, the others are worth measuring."""
+    print(f"{workload.title}, {workload.link} ...", file=sys.stderr, flush=True)
+    asked = [
+        rival for rival in rivals if not (workload.events and rival.method)
+    ]  # clients of streams have no credentials
+    try:
+        if time.monotonic() > until:
+            _give_up()
+        rows.all.extend(race.run(workload, asked, system, options.rounds, options.seconds, options.starts))
+    except Exception as error:
+        print(f"{workload.title} was not measured: {error!r}", file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 def _bound(minutes: int) -> float:
@@ -79,16 +99,12 @@ def _chosen(options: argparse.Namespace, link: str) -> Iterator[Workload]:
         )
 
 
-def _write(options: argparse.Namespace, about: dict[str, Any], rows: Rows) -> None:
-    text, figures = report.as_text(about, rows), report.as_json(about, rows)
-    drawing = plot.draw(rows, f"{about['date']}, {about['machine']['processor']}")
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "table.md").write_text(text)
-    (options.out / "figures.json").write_text(figures)
-    (options.out / "ratios.svg").write_text(drawing)
-    if options.publish:
-        pages.FIGURES.write_text(figures)
-        pages.DRAWING.write_text(drawing)
+def _write(folder: Path, about: dict[str, Any], rows: Rows) -> None:
+    text = report.as_text(about, rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.md").write_text(text)
+    (folder / "figures.json").write_text(report.as_json(about, rows))
+    (folder / "ratios.svg").write_text(plot.draw(rows, f"{about['date']}, {about['machine']['processor']}"))
     print(text)
 
 
@@ -113,7 +129,7 @@ def _options() -> argparse.Namespace:
     option("--rates", type=_count, nargs="*", default=[10], help="events/s of each attribute")
     option("--minutes", type=_count, default=25, help="after which the rest is left out")
     option("--out", type=Path, default=ROOT / "build/bench", metavar="DIR", help="where results go")
-    option("--publish", action="store_true", help="put the results into docs/explanation; then run `make docs`")
+    option("--publish", action="store_true", help="put a complete run into docs/explanation; then run `make docs`")
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """The yardstick "fastapi": a gateway as one writes it in an afternoon, with FastAPI, tango.asyncio and orjson.
 
-It answers the same JSON at the same URLs, as long as all goes well; it has no limits, no checks, no deadlines, no log.
+It answers the same JSON at the same URLs, as long as all goes well; it has no limits, no checks, no deadlines.
 """
 
 import asyncio
