@@ -1,4 +1,4 @@
-"""Who is asked: the gateway, the version before it, and the yardsticks. Each is started anew for each workload."""
+"""The contestants: the gateway, the version before it, and the yardsticks. Each is started anew for each workload."""
 
 from __future__ import annotations
 

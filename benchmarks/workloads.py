@@ -1,4 +1,4 @@
-"""What is asked, over how many connections, and of how many workers."""
+"""The workloads: what is asked, over how many connections, and of how many workers."""
 
 from __future__ import annotations
 
