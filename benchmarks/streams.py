@@ -35,7 +35,8 @@ def opened(port: int, events: Events, streams: int, seconds: int) -> Iterator[Ca
     clients = subprocess.Popen(
         [*command, str(seconds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT
     )
-    assert clients.stdin and clients.stdout  # noqa: PT018
+    assert clients.stdin
+    assert clients.stdout
     say, hear = clients.stdin, clients.stdout
 
     def count() -> Load:
