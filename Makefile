@@ -5,7 +5,7 @@
 # make test-lowest  some of them with the lowest versions that setup.py allows
 # make fuzz   requests and values that are made up, EXAMPLES=n of each kind and other ones each time
 # make soak   mixed load with faults, MINUTES=5; fails on what is wrong and on growth
-# make bench  how fast it is beside yardsticks: ROUNDS=5 SECONDS=2 WORKLOADS="scalar image" AGAINST=checkout OUT=folder
+# make bench  how fast it is beside yardsticks: ROUNDS=5 SECONDS=1 WORKLOADS="scalar image" AGAINST=checkout OUT=folder
 # make bench-streams  records per second of server-sent events and WebSockets out of one worker
 # make lint   ruff, pyright, import rules             make clean   remove what the others made
 # make docs   generate the reference pages and build the site into build/docs
@@ -24,7 +24,7 @@ TANGO_TESTS := tests/api/rc3 tests/api/v11 tests/api/streams $(wildcard tests/ap
 EXAMPLES ?= 500
 MINUTES ?= 5
 ROUNDS ?= 5
-SECONDS ?= 2
+SECONDS ?= 1
 OUT ?= build/bench
 PIP_FLAGS := --quiet --disable-pip-version-check
 
@@ -60,7 +60,7 @@ bench: $(VENV)/installed-dev
 		$(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(AGAINST),--against $(AGAINST)) $(ARGS)
 
 bench-streams: $(VENV)/installed-dev
-	$(VENV)/bin/python -m benchmarks.streams $(ARGS)
+	$(VENV)/bin/python -m benchmarks --workloads sse websocket --rates 10 20 40 80 --out $(OUT) $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
@@ -70,7 +70,7 @@ lint: $(VENV)/installed-dev
 
 # PYTHONPATH: the code of this checkout, wherever the environment has the package from.
 docs: $(VENV)/installed-dev
-	PYTHONPATH=. $(VENV)/bin/cog -r -P -I docs -p "import generate" docs/reference/*.md docs/how-to/*.md swagger/*.yml
+	PYTHONPATH=. $(VENV)/bin/cog -r -P -I docs -p "import generate" docs/reference/*.md docs/how-to/*.md docs/explanation/*.md swagger/*.yml
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 # The picture of README; needs Debian's chromium.

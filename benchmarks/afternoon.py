@@ -1,6 +1,6 @@
 """The yardstick "fastapi": a gateway as one writes it in an afternoon, with FastAPI, tango.asyncio and orjson.
 
-It answers the same JSON at the same URLs, as long as all goes well; it has no limits, no checks, no deadlines, no log.
+It answers the same JSON at the same URLs, as long as all goes well; it has no limits, no checks, no deadlines.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ import orjson
 from fastapi import FastAPI, Query, Request, Response
 from tango import EventData, EventType
 from tango.asyncio import DeviceProxy
+
+from benchmarks import shapes
 
 DEVICES = "/tango/rest/rc3/hosts/{host}/{port}/devices"
 DEVICE = DEVICES + "/{domain}/{family}/{member}"
@@ -27,37 +29,32 @@ async def proxy_of(name: str) -> Any:
 
 
 def answer(data: Any) -> Response:
-    return Response(orjson.dumps(data, default=str, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
-
-
-def shape(reading: Any) -> dict[str, Any]:
-    time = int(reading.time.totime() * 1000)
-    return {"name": reading.name, "value": reading.value, "quality": str(reading.quality), "timestamp": time}
+    return Response(shapes.encode(data), media_type="application/json")
 
 
 @app.get(DEVICES)
 async def devices(request: Request, wildcard: str = "*") -> Response:
     names = await (await proxy_of("sys/database/2")).command_inout("DbGetDeviceWideList", wildcard)
-    return answer([{"name": name, "href": f"{request.url.replace(query='')}/{name}"} for name in names])
+    return answer(shapes.devices(names, str(request.url.replace(query=""))))
 
 
 @app.get(DEVICE + "/attributes/value")
 async def read_all(domain: str, family: str, member: str, attr: Annotated[list[str], Query()]) -> Response:
     proxy = await proxy_of(f"{domain}/{family}/{member}")
-    return answer([shape(reading) for reading in await proxy.read_attributes(attr)])
+    return answer([shapes.value(reading) for reading in await proxy.read_attributes(attr)])
 
 
 @app.get(DEVICE + "/attributes/{name}/value")
 async def read(domain: str, family: str, member: str, name: str) -> Response:
     proxy = await proxy_of(f"{domain}/{family}/{member}")
-    return answer(shape(await proxy.read_attribute(name)))
+    return answer(shapes.value(await proxy.read_attribute(name)))
 
 
 @app.put(DEVICE + "/attributes/{name}/value")
 async def write(domain: str, family: str, member: str, name: str, v: float) -> Response:
     proxy = await proxy_of(f"{domain}/{family}/{member}")
     await proxy.write_attribute(name, v)
-    return answer(shape(await proxy.read_attribute(name)))
+    return answer(shapes.value(await proxy.read_attribute(name)))
 
 
 @app.put(DEVICE + "/commands/{name}")
@@ -74,7 +71,7 @@ async def wait(domain: str, family: str, member: str, name: str, timeout: int = 
         proxy = await proxy_of(source[0])
         await proxy.subscribe_event(name, EventType.CHANGE_EVENT, functools.partial(publish, source))
     event = await asyncio.wait_for(asyncio.shield(next_event[source]), timeout / 1000)
-    return answer(shape(event.attr_value))
+    return answer(shapes.value(event.attr_value))
 
 
 async def publish(source: tuple[str, str], event: EventData) -> None:

@@ -1,8 +1,8 @@
 """The yardstick "bare": a WSGI function that answers `/N` with N bytes, and knows neither Tango nor Flask.
 
 As "bare" it runs in the gateway's own worker, with the gateway's gunicorn.conf.py: what lies between the two is what
-the application costs, its log of requests included. The worker asks its application for the client of Tango, which here
-nobody uses. As "gunicorn" it runs in gunicorn's gevent worker as that comes, without a log of requests.
+the application costs. The worker asks its application for the client of Tango, which here nobody uses. As "gunicorn" it
+runs in gunicorn's gevent worker as that comes. Both write gunicorn's access log.
 """
 
 from __future__ import annotations

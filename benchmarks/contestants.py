@@ -1,4 +1,4 @@
-"""Who is asked: the gateway, the version before it, and the yardsticks. Each is started anew for each workload."""
+"""The contestants: the gateway, the version before it, and the yardsticks. Each is started anew for each workload."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import credentials
+from benchmarks import credentials, hub_lag, load, streams
 from benchmarks.figures import Round
-from benchmarks.load import drive
 from benchmarks.usage import Usage
-from benchmarks.workloads import JSON, LOOP, Request, Workload
+from benchmarks.workloads import HTTP, JSON, LOOP, Request, Workload
 from mtango_gevent.demo.embedded import EmbeddedTango, free_port
 from mtango_gevent.demo.server_process import stop_session
 
@@ -30,61 +30,67 @@ _START_SECONDS, _STOP_SECONDS, _LOOK_SECONDS = 60, 15, 0.2
 class Contestant:
     """A server that is started in `folder` by `command`, in which PORT and WORKERS stand for what they are.
 
-    method: of MTANGO_AUTH, by which its requests are authenticated; empty for none. settings: further ones. accept: the
-    media type that it is asked for, whatever the workload says.
+    method: of MTANGO_AUTH, by which its requests are authenticated; empty for none. accept: the media type that it is
+    asked for, whatever the workload says. log, no_log: further arguments with and without an access log.
+    configuration: of the gateway, which its gunicorn has.
     """
 
     name: str
     command: tuple[str, ...]
     folder: Path = ROOT
     method: str = ""
-    settings: tuple[tuple[str, str], ...] = ()
     accept: str = ""
+    log: tuple[str, ...] = ()
+    no_log: tuple[str, ...] = ()
+    configuration: str = ""
 
 
 # With settings of its own only where they cost nothing: failures have to have a status that wrk takes for one.
-_GATEWAY = (sys.executable, "-m", "mtango_gevent", "serve")
-_SETTINGS = {"MTANGO_HOST": "127.0.0.1", "MTANGO_RC3_ERRORS": "http"}
-_BARE = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "benchmarks.bare:application")
-_STOCK = (*("-k", "gevent", "-w", "WORKERS", "-b", "127.0.0.1:PORT", "--keep-alive", "75"), "--no-control-socket")
-_QUIET = ("--no-access-log", "--log-level", "warning")
-_UVICORN = ("-m", "uvicorn", "--port", "PORT", "--workers", "WORKERS", *_QUIET, "benchmarks.afternoon:app")
+_SETTINGS = {
+    "MTANGO_HOST": "127.0.0.1",
+    "MTANGO_RC3_ERRORS": "http",
+    "MTANGO_STREAM_LIMIT": "10000",
+    "MTANGO_STREAM_CLIENT_LIMIT": "10000",
+}
+_GUNICORN = (sys.executable, "-m", "gunicorn", "-c", str(hub_lag.CONFIGURATION))
+_LOG = ("--access-logfile", "-")
+_STOCK = ("-k", "gevent", "-w", "WORKERS", "-b", "127.0.0.1:PORT", "--keep-alive", "75", "--no-control-socket")
+_UVICORN = ("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--port", "PORT", "--workers", "WORKERS")
 
-GATEWAY = Contestant("gateway", _GATEWAY)
-IN_JSON = Contestant("json", _GATEWAY, accept=JSON)
-BARE = Contestant("bare", _BARE)
-GUNICORN = Contestant("gunicorn", (sys.executable, "-m", "gunicorn", *_STOCK, "benchmarks.bare:application"))
-FASTAPI = Contestant("fastapi", (sys.executable, *_UVICORN))
+GATEWAY = Contestant("gateway", (*_GUNICORN, "wsgi:application"), configuration="gunicorn.conf.py")
+IN_JSON = dataclasses.replace(GATEWAY, name="json", accept=JSON)
+BARE = Contestant("bare", (*_GUNICORN, "benchmarks.bare:application"), log=_LOG, configuration="gunicorn.conf.py")
+GUNICORN = Contestant("gunicorn", (*_GUNICORN, *_STOCK, "benchmarks.bare:application"), log=_LOG)
+BARE_TANGO = Contestant("bare_tango", (*_GUNICORN, *_STOCK, "benchmarks.bare_tango:application"), log=_LOG)
+FASTAPI = Contestant("fastapi", (sys.executable, *_UVICORN, "benchmarks.afternoon:app"), no_log=("--no-access-log",))
 
 
 def before(checkout: Path) -> Contestant:
     """The gateway of another checkout."""
-    return Contestant("before", _GATEWAY, checkout)
+    return dataclasses.replace(GATEWAY, name="before", folder=checkout)
 
 
 def authenticated(method: str) -> Contestant:
     """Return the gateway with a method of MTANGO_AUTH and access rules."""
-    return Contestant(method, _GATEWAY, method=method)
+    return dataclasses.replace(GATEWAY, name=method, method=method)
 
 
 class Server:
     """A contestant that runs, ready to be driven with a workload."""
 
-    def __init__(
-        self, name: str, usage: Usage, port: int, base: str, workload: Workload, headers: Mapping[str, str]
-    ) -> None:
-        self.name = name
-        self._headers = headers
-        self._usage, self._port, self._base, self._workload = usage, port, base, workload
-        self._path = self._below_base
-        self.rest = 0
+    rest = 0
+
+    def __init__(self, started: _Started, base: str, workload: Workload, headers: Mapping[str, str]) -> None:
+        self.name, self._port, self._usage = started.name, started.port, Usage(started.process.pid)
+        self._lags, self._workload, self._headers = started.lags, workload, headers
+        self._path: Callable[[Request], str] = lambda request: base + request.path
 
     def answers(self) -> list[bytes]:
         """To each request of the workload, once. Raises RuntimeError for what is no success."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         bodies = []
         for request in self._workload.requests:
-            connection.request(request.method, self._below_base(request), request.body, self._headers)
+            connection.request(request.method, self._path(request), request.body, self._headers)
             reply = connection.getresponse()
             bodies.append(reply.read())
             if reply.status != 200:
@@ -95,39 +101,38 @@ class Server:
     @property
     def is_bare(self) -> bool:
         """Whether it knows no Tango, and answers so many bytes instead."""
-        return self.name in (BARE.name, GUNICORN.name)
+        return self.name in HTTP
 
     @property
     def is_asked_otherwise(self) -> bool:
         """Whether its answers have another media type than those of the workload."""
-        return self._headers["Accept"] != self._workload.accept
+        return self._headers.get("Accept", JSON) != self._workload.accept
 
     def answer_as_many_bytes(self, size: int) -> None:
         """For those that have nothing else to say."""
         self._path = lambda request: f"/{size}"
 
-    @property
-    def port(self) -> int:
-        return self._port
-
-    @property
-    def usage(self) -> Usage:
-        return self._usage
-
     def round(self, connections: int, seconds: int) -> Round:
-        requests = [(each.method, self._path(each), each.body) for each in self._workload.requests]
-        self._usage.forget_peak()
-        cpu = self._usage.cpu()
-        load = drive(self._port, requests, connections, seconds, self._headers)
-        return Round(**dataclasses.asdict(load), cpu=self._usage.cpu() - cpu, peak=self._usage.peak())
+        with self._prepared(connections, seconds) as drive:
+            self._usage.forget_peak()
+            self._lags.begin()
+            cpu = self._usage.cpu()
+            found = drive()
+            cpu = self._usage.cpu() - cpu
+            return Round(**dataclasses.asdict(found), cpu=cpu, peak=self._usage.peak(), hub_lag=self._lags.p99())
 
     def warm_up(self, connections: int) -> None:
-        """All workers get to know the devices. What is resident then is `rest`."""
+        """All workers get to know the devices. What is resident before is `rest`."""
         self.rest = self._usage.memory()
-        self.round(connections, 1)
+        if self._workload.requests:
+            self.round(connections, 1)
 
-    def _below_base(self, request: Request) -> str:
-        return self._base + request.path
+    def _prepared(self, connections: int, seconds: int) -> AbstractContextManager[Callable[[], load.Load]]:
+        """Return the context in which a call of what it gives drives the server."""
+        if self._workload.events:
+            return streams.opened(self._port, self._workload.events, connections, seconds)
+        requests = [(each.method, self._path(each), each.body) for each in self._workload.requests]
+        return nullcontext(partial(load.drive, self._port, requests, connections, seconds, self._headers))
 
 
 class Loop:
@@ -151,61 +156,92 @@ class Loop:
         return Round(**json.loads(done.stdout))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Started:
+    """A contestant's processes, which may not answer yet."""
+
+    name: str
+    process: subprocess.Popen[Any]
+    port: int
+    log: Path
+    lags: hub_lag.Lags
+
+
 @contextmanager
-def running(contestant: Contestant, workload: Workload, system: EmbeddedTango) -> Iterator[Server]:
-    """The contestant with as many workers as the workload wants, from its first answer to the end of the block."""
-    port = free_port()
-    log = system.folder / f"{contestant.name}.log"
-    access = credentials.made(contestant.method, system.folder) if contestant.method else None
+def running(contestants: Iterable[Contestant], workload: Workload, system: EmbeddedTango) -> Iterator[list[Server]]:
+    """The contestants with as many workers as the workload wants, which answer until the end of the block."""
+    with ExitStack() as stack:
+        servers = []
+        base = f"/tango/rest/rc3/hosts/{system.tango_host.replace(':', '/')}/devices"
+        for contestant in contestants:
+            access = credentials.made(contestant.method, system.folder) if contestant.method else None
+            started = _start(contestant, workload, system, access.settings if access else {})
+            stack.callback(stop_session, started.process, _STOP_SECONDS)
+            headers = _headers(contestant.accept or workload.accept, workload.browser)
+            if access:
+                headers["Authorization"] = access.authorization
+            servers.append((started, headers))
+        for started, _ in servers:
+            _wait_until_it_answers(started)
+        _wait_until_all_rest([Usage(started.process.pid) for started, _ in servers])
+        yield [Server(started, base, workload, headers) for started, headers in servers]
+
+
+def _headers(accept: str, browser: bool) -> dict[str, str]:
+    """Return what is sent besides Host: what a browser sends, or nothing where JSON is wanted."""
+    if browser:
+        return {"Accept": accept, **load.BROWSER}
+    return {} if accept == JSON else {"Accept": accept}
+
+
+def _start(contestant: Contestant, workload: Workload, system: EmbeddedTango, settings: Mapping[str, str]) -> _Started:
+    port, log = free_port(), system.folder / f"{contestant.name}.log"
+    lags = log.with_suffix(".lags")
+    command = (*contestant.command, *(contestant.log if workload.log else contestant.no_log))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [part.replace("PORT", str(port)).replace("WORKERS", str(workload.workers)) for part in contestant.command],
-            env={**_environment(contestant, port, workload.workers), **(access.settings if access else {})},
+            [part.replace("PORT", str(port)).replace("WORKERS", str(workload.workers)) for part in command],
+            env={**_environment(contestant, port, workload), "BENCH_LAGS": str(lags), **settings},
             cwd=contestant.folder,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # so that Ctrl-C reaches this program alone, and what is left can be killed at once
         )
-    try:
-        system.reap(process.pid)
-        _wait_until_it_answers(process, contestant.name, port, log)
-        usage = Usage(process.pid)
-        _wait_until_it_rests(usage)
-        base = f"/tango/rest/rc3/hosts/{system.tango_host.replace(':', '/')}/devices"
-        headers = {"Accept": contestant.accept or workload.accept}
-        if access:
-            headers["Authorization"] = access.authorization
-        yield Server(contestant.name, usage, port, base, workload, headers)
-    finally:
-        stop_session(process, _STOP_SECONDS)
+    system.reap(process.pid)
+    return _Started(contestant.name, process, port, log, hub_lag.Lags(lags))
 
 
-def _environment(contestant: Contestant, port: int, workers: int) -> Mapping[str, str]:
+def _environment(contestant: Contestant, port: int, workload: Workload) -> dict[str, str]:
     """Default settings, whatever the user has."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("MTANGO_")}
-    settings = {**_SETTINGS, "MTANGO_PORT": str(port), "MTANGO_WORKERS": str(workers)}
-    return {**own, **settings, **dict(contestant.settings), "PYTHONPATH": str(contestant.folder)}
+    settings = {**_SETTINGS, "MTANGO_PORT": str(port), "MTANGO_WORKERS": str(workload.workers)}
+    if not workload.log:
+        settings["MTANGO_ACCESS_LOG"] = "false"
+    if contestant.configuration:
+        settings["BENCH_CONFIGURATION"] = contestant.configuration
+    return {**own, **settings, "PYTHONPATH": str(contestant.folder)}
 
 
-def _wait_until_it_answers(process: subprocess.Popen[Any], name: str, port: int, log: Path) -> None:
+def _wait_until_it_answers(started: _Started) -> None:
     until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
+    while time.monotonic() < until and started.process.poll() is None:
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", started.port, timeout=5)
             connection.request("GET", "/0")
             connection.getresponse().read()
             connection.close()
             return
         except (OSError, http.client.HTTPException):
             time.sleep(0.05)
-    raise RuntimeError(f"{name} does not answer; the end of its log:\n{log.read_text(errors='replace')[-2000:]}")
+    log = started.log.read_text(errors="replace")
+    raise RuntimeError(f"{started.name} does not answer; the end of its log:\n{log[-2000:]}")
 
 
-def _wait_until_it_rests(usage: Usage) -> None:
+def _wait_until_all_rest(usages: Sequence[Usage]) -> None:
     """The first worker answers while others still load what they need."""
     until = time.monotonic() + _START_SECONDS
     busy = True
     while busy and time.monotonic() < until:
-        before = usage.cpu()
+        before = [usage.cpu() for usage in usages]
         time.sleep(_LOOK_SECONDS)
-        busy = usage.cpu() - before > _LOOK_SECONDS / 5
+        busy = any(usage.cpu() - cpu > _LOOK_SECONDS / 5 for usage, cpu in zip(usages, before, strict=True))

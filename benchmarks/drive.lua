@@ -16,7 +16,7 @@ end
 function done(summary, latency)
    local e = summary.errors
    print(string.format(
-      'figures {"requests":%d,"seconds":%.6f,"errors":%d,"p50":%.3f,"p99":%.3f,"max":%.3f}',
-      summary.requests, summary.duration / 1e6, e.connect + e.read + e.write + e.status + e.timeout,
+      'figures {"requests":%d,"bytes":%d,"seconds":%.6f,"errors":%d,"p50":%.3f,"p99":%.3f,"max":%.3f}',
+      summary.requests, summary.bytes, summary.duration / 1e6, e.connect + e.read + e.write + e.status + e.timeout,
       latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3))
 end

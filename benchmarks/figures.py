@@ -6,25 +6,30 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from benchmarks.load import Load
 
 
 @dataclasses.dataclass(frozen=True)
 class Round(Load):
-    """Of one contestant. cpu: seconds of all its processes; peak: bytes resident."""
+    """Of one contestant. cpu: seconds of all its processes; peak: bytes resident.
+
+    hub_lag: how late the hubs of its workers were, p99 in milliseconds; None where there is no hub.
+    """
 
     cpu: float
     peak: int
+    hub_lag: float | None = None
 
     @property
     def per_second(self) -> float:
         return self.requests / self.seconds
 
     @property
-    def cpu_per_1000(self) -> float:
-        """Seconds of processor time."""
-        return 1000 * self.cpu / max(1, self.requests)
+    def cpu_per_request(self) -> float:
+        """Microseconds of processor time."""
+        return 1e6 * self.cpu / max(1, self.requests)
 
     @property
     def steadiness(self) -> float:
@@ -41,6 +46,7 @@ class Row:
 
     workload: str
     title: str
+    link: str
     contestant: str
     connections: int
     workers: int
@@ -51,6 +57,11 @@ class Row:
 
     def median(self, figure: Figure) -> float:
         return statistics.median(map(figure, self.rounds))
+
+    @property
+    def hub_lag(self) -> float:
+        """NaN where there is no hub."""
+        return self.median(lambda r: math.nan if r.hub_lag is None else r.hub_lag)
 
     @property
     def errors(self) -> int:
@@ -81,9 +92,20 @@ class Rows:
     def __init__(self, rows: Sequence[Row]) -> None:
         self.all = list(rows)
 
-    def find(self, workload: str, connections: int | None = None, contestant: str = "gateway") -> Row | None:
+    @classmethod
+    def from_json(cls, rows: list[dict[str, Any]]) -> Rows:
+        return cls([Row(**{**row, "rounds": [Round(**each) for each in row["rounds"]]}) for row in rows])
+
+    def find(
+        self, workload: str, connections: int | None = None, contestant: str = "gateway", link: str = "lan"
+    ) -> Row | None:
         """With any number of connections, for None."""
         for row in self.all:
-            if (row.workload, row.contestant) == (workload, contestant) and connections in (None, row.connections):
+            found = row.workload, row.contestant, row.link
+            if found == (workload, contestant, link) and connections in (None, row.connections):
                 return row
         return None
+
+    def beside(self, row: Row, contestant: str) -> Row | None:
+        """Return the row of another contestant with the same load."""
+        return self.find(row.workload, row.connections, contestant, row.link)

@@ -10,20 +10,45 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).parent / "drive.lua"
 
+# What a browser sends with each request of a page, besides Host and Accept.
+BROWSER = {
+    "Connection": "keep-alive",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    "Accept-Language": "en-GB,en;q=0.9,de;q=0.8",
+    "Accept-Encoding": "gzip, deflate",
+    "Referer": "http://127.0.0.1/panels/vacuum/",
+    "Sec-Fetch-Dest": "empty",
+    "Sec-Fetch-Mode": "cors",
+    "Sec-Fetch-Site": "same-origin",
+    "Priority": "u=4",
+}
+
 # How long a request may take before it counts as an error, and how much longer than it should wrk may take to end.
 _TIMEOUT = 10
+
+_PARTS = {"p50": 0.5, "p99": 0.99, "max": 1.0}
 
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """errors: requests that were not answered, late, or with a status of 400 and more; p50, p99, max: milliseconds."""
+    """errors: requests that were not answered, late, or with a status of 400 and more; p50, p99, max: milliseconds.
+
+    bytes: received, headers included.
+    """
 
     requests: int
+    bytes: int
     seconds: float
     errors: int
     p50: float
     p99: float
     max: float
+
+
+def latencies(found: Sequence[float]) -> dict[str, float]:
+    """Return p50, p99 and the maximum."""
+    ranked = sorted(found) or [0.0]
+    return {name: ranked[int(part * (len(ranked) - 1))] for name, part in _PARTS.items()}
 
 
 def drive(

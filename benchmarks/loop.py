@@ -9,9 +9,8 @@ import time
 
 import tango
 
+from benchmarks.load import latencies
 from benchmarks.usage import Usage
-
-PARTS = {"p50": 0.5, "p99": 0.99, "max": 1.0}
 
 
 def main(seconds: float) -> None:
@@ -27,14 +26,14 @@ def main(seconds: float) -> None:
             before = now
             call(*given)
             now = time.perf_counter()
-            took.append(now - before)
+            took.append(1e3 * (now - before))
     cpu = usage.cpu() - cpu
-    ranked = sorted(took)
     figures = {
         "requests": len(took),
+        "bytes": 0,
         "seconds": now - began,
         "errors": 0,
-        **{name: 1e3 * ranked[int(part * (len(ranked) - 1))] for name, part in PARTS.items()},
+        **latencies(took),
         "cpu": cpu,
         "peak": usage.peak(),
     }

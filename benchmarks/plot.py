@@ -5,19 +5,19 @@ from __future__ import annotations
 from html import escape
 
 from benchmarks.figures import Ratio, Rows
-from benchmarks.report import ratio_of
+from benchmarks.tables import ratio_to
 
-COLOURS = {"bare": "#8a9ba8", "gunicorn": "#5f9e6e", "fastapi": "#2f81c1", "before": "#c17a2f"}
-_WIDTH, _LEFT, _RIGHT, _BAR, _TOP = 900, 320, 60, 14, 50
+COLOURS = {"bare_tango": "#8a9ba8", "fastapi": "#2f81c1", "before": "#c17a2f"}
+_WIDTH, _LEFT, _RIGHT, _BAR, _TOP = 900, 360, 60, 14, 50
 
 
 def draw(rows: Rows, caption: str) -> str:
     """A group of bars for each load, with a line for the least and the largest ratio of a round."""
     groups: dict[str, list[tuple[str, Ratio]]] = {}
     for row in rows.all:
-        ratio = ratio_of(rows, row)
+        ratio = ratio_to(rows, row, lambda r: r.per_second)
         if ratio and row.contestant in COLOURS:
-            label = f"{row.title}, {row.connections} connection{'s' * (row.connections > 1)}"
+            label = f"{row.link}: {row.title}, {row.connections} connection{'s' * (row.connections > 1)}"
             groups.setdefault(label, []).append((row.contestant, ratio))
     longest = max([1.0, *(ratio.high for bars in groups.values() for _, ratio in bars)])
     scale = (_WIDTH - _LEFT - _RIGHT) / longest

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.contestants import BARE, FASTAPI, GATEWAY, GUNICORN, IN_JSON, Contestant, Loop, Server, running
+from benchmarks.contestants import (
+    BARE,
+    BARE_TANGO,
+    FASTAPI,
+    GATEWAY,
+    GUNICORN,
+    IN_JSON,
+    Contestant,
+    Loop,
+    Server,
+    running,
+)
 from benchmarks.figures import Round, Row
 from benchmarks.workloads import LOOP, Workload
 from mtango_gevent.demo.embedded import EmbeddedTango
 
-_YARDSTICKS = {each.name: each for each in (BARE, GUNICORN, FASTAPI, IN_JSON)}
+_YARDSTICKS = {each.name: each for each in (BARE_TANGO, BARE, GUNICORN, FASTAPI, IN_JSON)}
 
 
 def run(
@@ -38,9 +48,8 @@ def run(
 def _measure(
     workload: Workload, rivals: Sequence[Contestant], system: EmbeddedTango, rounds: int, seconds: int
 ) -> list[Row]:
-    with ExitStack() as stack:
-        asked = [_YARDSTICKS[name] for name in workload.yardsticks if name in _YARDSTICKS]
-        servers = [stack.enter_context(running(each, workload, system)) for each in (GATEWAY, *rivals, *asked)]
+    asked = [_YARDSTICKS[name] for name in workload.yardsticks if name in _YARDSTICKS]
+    with running((GATEWAY, *rivals, *asked), workload, system) as servers:
         body = _agree([server for server in servers if not (server.is_bare or server.is_asked_otherwise)])
         for server in servers:
             if server.is_bare:
@@ -58,6 +67,7 @@ def _measure(
         Row(
             workload=workload.name,
             title=workload.title,
+            link=workload.link,
             contestant=contestant.name,
             connections=connections,
             workers=workload.workers,
@@ -77,13 +87,13 @@ def _turned(jobs: Sequence[int], number: int) -> list[int]:
 
 
 def _agree(servers: Sequence[Server]) -> float:
-    """See that all answer alike; the mean number of bytes of what the first one answers."""
+    """See that all answer alike; the mean number of bytes of what the first one answers, 0 for streams."""
     first, *others = ((server.name, server.answers()) for server in servers)
     for name, bodies in others:
         for one, other in zip(first[1], bodies, strict=True):
             if _form_of_body(one) != _form_of_body(other):
                 raise RuntimeError(f"{name} answers {other[:500]!r}, where {first[0]} answers {one[:500]!r}")
-    return sum(map(len, first[1])) / len(first[1])
+    return sum(map(len, first[1])) / max(1, len(first[1]))
 
 
 def _form_of_body(body: bytes) -> Any:

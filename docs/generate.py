@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks import pages
 from mtango_gevent import limits, metric_table
 from mtango_gevent.config import Config
 from mtango_gevent.errors import STATUS_OF_REASON
@@ -229,6 +230,11 @@ def failures() -> str:
 
 def _status(reason: str) -> str:
     return f"200, or {STATUS_OF_REASON.get(reason, 400)}"
+
+
+def benchmark(part: str) -> str:
+    """A table of the published run of the benchmark."""
+    return pages.published(part)
 
 
 def command_line() -> str:
