@@ -27,6 +27,7 @@ from mtango_gevent.config import ConfigError, starts_without_files
 from mtango_gevent.serving import stopping
 from mtango_gevent.serving.connections import LINGER_SECONDS, Connections, Reader, raise_descriptor_limit
 from mtango_gevent.serving.refusals import write_refusal
+from mtango_gevent.serving.request_parser import GatewayRequest
 from mtango_gevent.serving.response import GatewayResponse
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class GatewayWorker(GeventWorker):
         self._limit_connections()
         wsgi.Response = GatewayResponse  # pyright: ignore[reportAttributeAccessIssue]
         parser.SocketUnreader = functools.partial(Reader, self._connections)  # pyright: ignore[reportAttributeAccessIssue]
+        parser.RequestParser.mesg_class = GatewayRequest
         super().init_process()
 
     def _limit_connections(self) -> None:
