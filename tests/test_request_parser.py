@@ -10,7 +10,7 @@ import pytest
 from gunicorn.config import Config as GunicornConfig
 from gunicorn.http.errors import ParseException
 from gunicorn.http.unreader import IterUnreader
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mtango_gevent.config import ConfigError
@@ -87,7 +87,6 @@ def changed_requests(draw: st.DrawFn) -> list[bytes]:
 @example([b"\r\nGET /  HTTP/1.1\r\nHost: a\r\n\r\n"])
 @example([b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n"])
 @given(changed_requests())
-@settings(max_examples=500, deadline=None)
 def test_both_parsers_have_the_same_outcome(received: list[bytes]) -> None:
     assert outcome("fast", received) == outcome("python", received)
 

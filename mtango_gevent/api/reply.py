@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Hashable, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import orjson
@@ -52,8 +53,7 @@ def render(
 
     modified: milliseconds since the epoch; varies: a header of requests on which the response depends.
     """
-    selected = select(shape) if select else shape
-    body = _encode_in_turns(selected) if isinstance(selected, list) else encode(selected)
+    body = encode(select(shape) if select else shape)
     return Rendered(body, entity_headers(body, "application/json", modified, varies), not _has_failure(shape))
 
 
@@ -126,14 +126,18 @@ def collection(
 def render_items(
     items: Sequence[T], part: ranges.Part | None, shape: Callable[[T], JsonObject], varies: str | None = None
 ) -> Rendered:
-    """Render the shapes of `items`, which are `part` of a collection or all of it. varies: as in render."""
-    in_turns = app_state().client.concurrency.in_turns
-    described = [part.describe()] if part else []
-    return render(
-        [shape(item) for item in in_turns(items)],
-        lambda all_keys: [*map(query.filtered, in_turns(all_keys)), *described],
-        varies=varies,
-    )
+    """Render the shapes of `items`, which are `part` of a collection or all of it. varies: as in render.
+
+    Other greenlets run from time to time, and at no time there are the shapes of all items.
+    """
+    bodies, reusable = [], True
+    for shapes in _batches(shape(item) for item in app_state().client.concurrency.in_turns(items)):
+        reusable = reusable and not _has_failure(shapes)
+        bodies.append(encode([query.filtered(each) for each in shapes]))
+    if part:
+        bodies.append(encode([part.describe()]))
+    body = _joined(bodies)
+    return Rendered(body, entity_headers(body, "application/json", None, varies), reusable)
 
 
 def kept(about: Hashable, content: tuple[object, ...], render_content: Callable[[], Rendered]) -> Rendered:
@@ -175,12 +179,20 @@ def encode(data: object) -> bytes:
         raise tango_failure("MTANGO_NotShown", f"the gateway cannot put it into JSON: {error}") from None
 
 
-def _encode_in_turns(items: list[object]) -> bytes:
+def encode_in_turns(items: Iterable[object]) -> bytes:
     """Encode a list as `encode` does, while other greenlets run from time to time."""
-    if len(items) <= _ENCODED_AT_A_TIME:
-        return encode(items)
-    starts = app_state().client.concurrency.in_turns(range(0, len(items), _ENCODED_AT_A_TIME))
-    return b"[%s]" % b",".join(encode(items[start : start + _ENCODED_AT_A_TIME])[1:-1] for start in starts)
+    return _joined([encode(some) for some in _batches(app_state().client.concurrency.in_turns(items))])
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(items)
+    while some := list(itertools.islice(left, _ENCODED_AT_A_TIME)):
+        yield some
+
+
+def _joined(lists: Sequence[bytes]) -> bytes:
+    """Return the JSON of one list that has the items of all `lists`, which are JSON too."""
+    return lists[0] if len(lists) == 1 else b"[%s]" % b",".join(each[1:-1] for each in lists)
 
 
 def encode_to_keep(data: object) -> bytes:

@@ -30,9 +30,9 @@ class GatewayRequest(Request):
 
     def _parse_fast(self, unreader: Any, buf: bytearray) -> bytes:
         try:
-            rest = super()._parse_fast(unreader, buf)
+            rest = super()._parse_fast(unreader, buf)  # pyright: ignore[reportAttributeAccessIssue]
         except ParseException:
-            return self._parse_python(unreader, buf)
+            return self._parse_python(unreader, buf)  # pyright: ignore[reportAttributeAccessIssue]
         if not _SINGLE_BLANKS.match(buf):
             raise InvalidRequestLine(buf[:100].decode("latin-1"))
         return rest
