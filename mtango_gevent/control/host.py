@@ -127,7 +127,7 @@ class TangoHost:
         return self.client.lists.get((self.prefix, _ALIASES), (texts,), by_name, weigh_names)
 
     def device_alias(self, name: str) -> str | None:
-        """Return the alias of a device, or None: databases fail in different ways for a device without one."""
+        """Return the alias of a device, or None: the database fails for a device without one."""
         try:
             return self.command("DbGetDeviceAlias", name) or None
         except tango.DevFailed as failure:
@@ -142,9 +142,8 @@ class TangoHost:
     def device_info(self, name: str) -> DeviceInfo:
         """What the database knows of a device. Raises DevFailed, DB_DeviceNotDefined."""
         numbers, texts = self.command("DbGetDeviceInfo", name)
-        _, ior, version, server, hostname, started, stopped, classname = [*texts, "unknown"][
-            :8
-        ]  # old ones know no class
+        known = [*texts, "unknown"][:8]  # old ones know no class
+        _, ior, version, server, hostname, started, stopped, classname = known
         exported, pid = (int(number) for number in numbers)
         return DeviceInfo(
             self.device_name(name), ior, version, server, hostname, started, stopped, classname, bool(exported), pid
