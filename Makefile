@@ -50,7 +50,7 @@ test-lowest: $(LOWEST)/installed
 
 fuzz: $(VENV)/installed-dev
 	EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/live/test_schema.py tests/values \
-		tests/api/test_query.py tests/api/rc3/test_round_trips.py $(ARGS)
+		tests/api/test_query.py tests/api/rc3/test_round_trips.py tests/test_request_parser.py $(ARGS)
 
 soak: $(VENV)/installed-dev
 	$(VENV)/bin/python -m tests.soak --minutes $(MINUTES) $(ARGS)

@@ -8,10 +8,11 @@ import sys
 
 from mtango_gevent import logs, scoreboard
 from mtango_gevent.config import Config, ConfigError
-from mtango_gevent.serving import exposure, stopping
+from mtango_gevent.serving import exposure, request_parser, stopping
 
 try:
     settings = Config.load()
+    http_parser = request_parser.chosen(settings.http_parser)
 except ConfigError as error:
     sys.exit(f"mtango-gevent: {error}")
 

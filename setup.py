@@ -15,6 +15,7 @@ AUTH = [
     "pyjwt[crypto]>=2.9,!=2.10.0,<3",  # tokens of `bearer`
 ]
 DOCS = ["flask-swagger-ui>=5.21,<6"]  # Swagger UI at /docs
+FAST = ["gunicorn-h1c>=0.6.10,<0.7"]  # gunicorn's parser of requests in C; needs a C compiler where it has no wheel
 IMAGE = ["pillow>=10,<14"]
 REDIS = ["redis>=5,<9"]  # subscriptions of gateways on several machines: MTANGO_STORE
 MTANGO_PY = ["google-re2>=1.1,<2"]  # regular expressions of clients in linear time: domain=, family=, member=
@@ -52,6 +53,7 @@ setup(
         "auth": AUTH,
         "demo": DEMO,
         "docs": DOCS,
+        "fast": FAST,
         "image": IMAGE,
         "mtango-py": MTANGO_PY,
         "redis": REDIS,
@@ -59,6 +61,7 @@ setup(
             *AUTH,
             *DEMO,
             *DOCS,
+            *FAST,
             *IMAGE,
             *MTANGO_PY,
             *REDIS,

@@ -140,6 +140,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
 EXTRAS = {
     "auth": ("bcrypt and PyJWT", "the ways to authenticate `basic` and `bearer`"),
     "docs": ("flask-swagger-ui", "Swagger UI at `/docs`"),
+    "fast": ("gunicorn_h1c", "a faster parser of requests; needs a C compiler where it has no wheel"),
     "image": ("Pillow", "images as PNG and JPEG"),
     "mtango-py": (
         "google-re2",

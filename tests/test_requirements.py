@@ -45,11 +45,12 @@ def test_lowest_versions_are_the_lower_bounds(ranges: list[Requirement]) -> None
 
 
 def test_each_range_ends_above_the_pinned_version(ranges: list[Requirement]) -> None:
-    pins = read("requirements.txt")
+    """The extra `fast` needs a compiler, which the image of deploy/ does not have: its pin is one of development."""
+    pins = [*read("requirements.txt"), *(pin for pin in read("requirements-dev.txt") if pin.name == "gunicorn-h1c")]
     for needed in ranges:
         assert bound(needed, "<")
         pinned = [pin for pin in pins if pin.name == needed.name]
-        assert pinned, f"requirements.txt has no {needed.name}"
+        assert pinned, f"no file has a pin of {needed.name}"
         assert all(needed.specifier.contains(bound(pin, "==")) for pin in pinned)
 
 

@@ -19,8 +19,8 @@ from mtango_gevent.api.request_context import app_state, config
 # The time of reading of a value that is never fresh.
 LONG_AGO = -math.inf
 
-# Bytes of a body above which its hash takes longer than a millisecond or two.
-_LARGE = 2 << 20
+# Bytes of a body above which its hash takes longer than a millisecond.
+_LARGE = 1 << 20
 
 
 def add_value_headers(response: Response, modified: int | None = None, began: float = LONG_AGO) -> Response:

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 from flask import request
 
 from mtango_gevent import limits
+from mtango_gevent.api.request_context import app_state
 from mtango_gevent.errors import BadRequest, NotImplementedHere, check_limit
 from mtango_gevent.names import folded
 
@@ -256,7 +257,7 @@ def _include(data: Any, keys: set[str]) -> tuple[Any, bool]:
                 kept[key] = inside
         return kept, bool(kept)
     if isinstance(data, list):
-        items = [_include(item, keys) for item in data]
+        items = [_include(item, keys) for item in _in_turns(data)]
         return [item for item, _ in items if isinstance(item, (dict, list))], any(found for _, found in items)
     return None, False
 
@@ -265,5 +266,10 @@ def _exclude(data: Any, keys: set[str]) -> Any:
     if isinstance(data, dict):
         return {key: _exclude(value, keys) for key, value in data.items() if key not in keys}
     if isinstance(data, list):
-        return [_exclude(item, keys) for item in data]
+        return [_exclude(item, keys) for item in _in_turns(data)]
     return data
+
+
+def _in_turns(items: list[Any]) -> Iterable[Any]:
+    """Let other greenlets run between objects; the items of a value are scalars."""
+    return app_state().client.concurrency.in_turns(items) if items and isinstance(items[0], dict) else items

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import orjson
-from flask import Response
+from flask import Response, request
 
 from mtango_gevent.api import freshness, query, ranges
 from mtango_gevent.api.failures import unshown_item
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 # The body of a response before its encoding.
 Shape = TypeVar("Shape", bound=JsonObject | list[JsonObject])
+
+# Items of a list that are encoded at a time, in 20 us if they are short.
+_ENCODED_AT_A_TIME = 50
 
 
 @dataclasses.dataclass
@@ -116,13 +120,33 @@ def collection(
     began: as in freshness.add_value_headers; None for metadata. A collection with a failure is never fresh.
     varies: as in render. Contract: rc3, section 4 and Decisions.
     """
+    return part_of(items, lambda selected, part: render_items(selected, part, shape, varies), began)
 
-    def render_items(selected: Sequence[T], part: ranges.Part | None) -> Rendered:
-        shapes = [shape(item) for item in app_state().client.concurrency.in_turns(selected)]
-        described = [part.describe()] if part else []
-        return render(shapes, lambda all_keys: [*query.filtered(all_keys), *described], varies=varies)
 
-    return part_of(items, render_items, began)
+def render_items(
+    items: Sequence[T], part: ranges.Part | None, shape: Callable[[T], JsonObject], varies: str | None = None
+) -> Rendered:
+    """Render the shapes of `items`, which are `part` of a collection or all of it. varies: as in render.
+
+    Other greenlets run from time to time, and at no time there are the shapes of all items.
+    """
+    bodies, reusable = [], True
+    for shapes in _batches(shape(item) for item in app_state().client.concurrency.in_turns(items)):
+        reusable = reusable and not _has_failure(shapes)
+        bodies.append(encode([query.filtered(each) for each in shapes]))
+    if part:
+        bodies.append(encode([part.describe()]))
+    body = _joined(bodies)
+    return Rendered(body, entity_headers(body, "application/json", None, varies), reusable)
+
+
+def kept(about: Hashable, content: tuple[object, ...], render_content: Callable[[], Rendered]) -> Rendered:
+    """Return what `render_content` returns, or has returned for this URL and an equal content.
+
+    about: what it depends on besides path and query of the request.
+    """
+    key = about, request.path, request.query_string
+    return app_state().client.lists.get(key, content, render_content, lambda made: len(made.body))
 
 
 def part_of(
@@ -153,6 +177,22 @@ def encode(data: object) -> bytes:
         return _encode(shape)
     except TypeError as error:
         raise tango_failure("MTANGO_NotShown", f"the gateway cannot put it into JSON: {error}") from None
+
+
+def encode_in_turns(items: Iterable[object]) -> bytes:
+    """Encode a list as `encode` does, while other greenlets run from time to time."""
+    return _joined([encode(some) for some in _batches(app_state().client.concurrency.in_turns(items))])
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(items)
+    while some := list(itertools.islice(left, _ENCODED_AT_A_TIME)):
+        yield some
+
+
+def _joined(lists: Sequence[bytes]) -> bytes:
+    """Return the JSON of one list that has the items of all `lists`, which are JSON too."""
+    return lists[0] if len(lists) == 1 else b"[%s]" % b",".join(each[1:-1] for each in lists)
 
 
 def encode_to_keep(data: object) -> bytes:

@@ -29,8 +29,9 @@ from mtango_gevent.control.calls import (
 )
 from mtango_gevent.control.database import Address, Database, DatabaseServer
 from mtango_gevent.control.events import ConfigurationWatch, EventHub, OpenStreams
+from mtango_gevent.control.kept_lists import KeptLists
 from mtango_gevent.control.reads import Reads
-from mtango_gevent.control.single_flight import Route
+from mtango_gevent.control.single_flight import Route, SingleFlight
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.metrics import CacheMetrics, Metrics, own
 from mtango_gevent.names import local_name
@@ -40,6 +41,9 @@ R = TypeVar("R")
 
 # Entries of each cache of metadata: room for the attributes of thousands of devices, a few hundred bytes each.
 METADATA_SIZE = 100_000
+
+# Bytes of the lists of devices that are kept: a list of 10,000 takes 3 MB.
+_LIST_MEMORY = 32 << 20
 
 
 class TangoClient:
@@ -71,6 +75,8 @@ class TangoClient:
             self.concurrency, self.partitions, self.plain_proxy, self.bulkhead, self.attributes, self.descriptions
         )
         self.names = Cache[str](METADATA_SIZE, config.cache_idle, signal)
+        self.database_queries = SingleFlight(signal)
+        self.lists = KeptLists(_LIST_MEMORY, signal)
         self.addresses = Addresses(self.concurrency)
         self._databases: dict[str, Database] = {}
         self._database_servers: dict[str, DatabaseServer] = {}
@@ -234,3 +240,4 @@ class TangoClient:
         self.events.clear()
         self.descriptions.clear()
         self.names.clear()
+        self.lists.clear()

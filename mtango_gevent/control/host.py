@@ -6,6 +6,7 @@ See database.py for how it is reached.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import tango
 from mtango_gevent.control.addresses import plain
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import Address, Database
+from mtango_gevent.control.kept_lists import weigh_names
 from mtango_gevent.errors import status_of, tango_failure
 from mtango_gevent.names import canonical_name, folded
 
@@ -83,10 +85,21 @@ class TangoHost:
         """Lines of text about the database."""
         return list(self.command("DbInfo"))
 
+    def _query(self, name: str, argument: str) -> Any:
+        """Run a command that only reads, in one call for concurrent callers. Raises DevFailed."""
+        return self.client.database_queries.do((self.prefix, name, argument), lambda: self.command(name, argument))
+
     def device_names(self, wildcards: Sequence[str]) -> list[str]:
-        """Names of the devices that match one of `wildcards` (`*` stands for any characters), sorted."""
-        names = {name for wildcard in wildcards for name in self.command("DbGetDeviceWideList", wildcard)}
-        return sorted(names, key=str.lower)
+        """Names of the devices that match one of `wildcards` (`*` stands for any characters), sorted.
+
+        The same list each time, until the database answers otherwise.
+        """
+        found = tuple(self._query("DbGetDeviceWideList", wildcard) for wildcard in wildcards)
+
+        def in_order() -> list[str]:
+            return self.client.concurrency.sorted_in_turns(dict.fromkeys(itertools.chain(*found)), str.lower)
+
+        return self.client.lists.get((self.prefix, *wildcards), found, in_order, weigh_names)
 
     def domains(self, wildcard: str) -> list[str]:
         """Return the domains of the devices that match a wildcard."""
@@ -101,9 +114,17 @@ class TangoHost:
         return list(self.command("DbGetDeviceMemberList", wildcard))
 
     def aliases(self) -> dict[str, str]:
-        """Return all aliases by the name of the device in lower case, in one query: there is no command for it."""
-        _, texts = self.command("DbMySqlSelect", _ALIASES)
-        return {folded(name): alias for alias, name in zip(texts[::2], texts[1::2], strict=True) if alias}
+        """Return all aliases by the name of the device in lower case, in one query: there is no command for it.
+
+        The same object each time, until the database answers otherwise.
+        """
+        _, texts = self._query("DbMySqlSelect", _ALIASES)
+
+        def by_name() -> dict[str, str]:
+            pairs = self.client.concurrency.in_turns(zip(texts[::2], texts[1::2], strict=True))
+            return {folded(name): alias for alias, name in pairs if alias}
+
+        return self.client.lists.get((self.prefix, _ALIASES), (texts,), by_name, weigh_names)
 
     def device_alias(self, name: str) -> str | None:
         """Return the alias of a device, or None: the database fails for a device without one."""

@@ -27,7 +27,8 @@ from mtango_gevent.config import ConfigError, starts_without_files
 from mtango_gevent.serving import stopping
 from mtango_gevent.serving.connections import LINGER_SECONDS, Connections, Reader, raise_descriptor_limit
 from mtango_gevent.serving.refusals import write_refusal
-from mtango_gevent.serving.response import GatewayResponse
+from mtango_gevent.serving.request_parser import GatewayRequest
+from mtango_gevent.serving.response import GatewayResponse, LazyErrors
 
 if TYPE_CHECKING:
     from mtango_gevent.api import Audit
@@ -70,6 +71,7 @@ class GatewayWorker(GeventWorker):
         self._limit_connections()
         wsgi.Response = GatewayResponse  # pyright: ignore[reportAttributeAccessIssue]
         parser.SocketUnreader = functools.partial(Reader, self._connections)  # pyright: ignore[reportAttributeAccessIssue]
+        parser.RequestParser.mesg_class = GatewayRequest
         super().init_process()
 
     def _limit_connections(self) -> None:
@@ -98,9 +100,15 @@ class GatewayWorker(GeventWorker):
         self.wsgi.extensions["mtango"].in_force.update(self._settings_in_force())
         seconds = stopping.time_for_requests(self.client.config, self.cfg.graceful_timeout)
         self.cfg.set("graceful_timeout", seconds)  # of this worker; the master keeps its own, after which it kills
+        self._look_up_once()
         gevent.spawn(self._keep_house)
         gc.freeze()  # a full collection of all modules holds the hub for 50 ms, one of the rest for 5 ms
         super().run()
+
+    def _look_up_once(self) -> None:
+        """Look up once what gunicorn looks up for each request: its settings by method, its log by name."""
+        wsgi.WSGIErrorsWrapper = LazyErrors  # pyright: ignore[reportAttributeAccessIssue]
+        vars(self.cfg).update({name: setting.get() for name, setting in self.cfg.settings.items()})
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         super().handle_exit(sig, frame)

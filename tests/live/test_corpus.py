@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import orjson
@@ -27,11 +28,26 @@ PATIENCE = 5
 _HEADER = re.compile(rb"[A-Za-z-]+: [\x20-\x7e]*")
 
 
-@pytest.fixture(scope="module")
-def patient(tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+PARSERS = [
+    "python",
+    pytest.param(
+        "fast",
+        marks=[
+            pytest.mark.slow,
+            pytest.mark.skipif(find_spec("gunicorn_h1c") is None, reason="needs gunicorn_h1c, the extra fast"),
+        ],
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=PARSERS)
+def patient(
+    request: pytest.FixtureRequest, tango_system: EmbeddedTango, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     command = [sys.executable, "-m", "mtango_gevent", "serve"]
     log = tmp_path_factory.mktemp("corpus") / "log"
-    with served(command, log, MTANGO_BODY_TIMEOUT=str(BODY_TIMEOUT)) as gateway:
+    settings = {"MTANGO_BODY_TIMEOUT": str(BODY_TIMEOUT), "MTANGO_HTTP_PARSER": request.param}
+    with served(command, log, **settings) as gateway:
         gateway.get("/rc3/hosts/localhost/10000/devices/sys/tg_test/1/state")
         yield gateway
 

@@ -111,7 +111,13 @@ def test_check_prints_its_findings(tango_system: EmbeddedTango) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     pipes = "pipes: yes" if HAS_PIPES else "pipes: no (extra pipes)"
     optional = f"optional     pictures: yes, Swagger UI: yes, expressions: yes, {pipes}\n"
-    for said in ("PyTango ", optional, f"{tango_system.tango_host}: TANGO Database", "green calls  yield"):
+    for said in (
+        "PyTango ",
+        optional,
+        "HTTP parser  in ",
+        f"{tango_system.tango_host}: TANGO Database",
+        "green calls  yield",
+    ):
         assert said in ended.stdout
     assert "port = 8123" in ended.stdout
     assert "MTANGO_TYPO is no setting" in ended.stdout

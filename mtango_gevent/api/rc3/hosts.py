@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, Response
 
-from mtango_gevent.api import access, query, reply, urls
+from mtango_gevent.api import access, query, ranges, reply, urls
+from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.control.host import TangoHost, list_hosts
 
@@ -43,7 +46,18 @@ def show_host(tango_host: TangoHost) -> Response:
 @access.needs("read")
 def list_devices(tango_host: TangoHost) -> Response:
     """Answer the devices that match `wildcard`, and mtango-py's `domain`, `family` and `member`."""
-    parts = query.name_parts()
-    names = [name for name in tango_host.device_names(query.wildcards()) if parts is None or parts.match(name)]
-    url = urls.of_devices("rc3", tango_host)  # once, as there may be thousands
-    return reply.collection(names, lambda name: {"name": name, "href": f"{url}/{urls.path(name)}"})
+    names = _matching(tango_host.device_names(query.wildcards()))
+    url = urls.of_devices("rc3", tango_host)
+
+    def render(selected: Sequence[str], part: ranges.Part | None) -> Rendered:
+        return reply.render_items(selected, part, lambda name: {"name": name, "href": f"{url}/{urls.path(name)}"})
+
+    return reply.part_of(
+        names, lambda selected, part: reply.kept(url, (names,), lambda: render(selected, part)), began=None
+    )
+
+
+def _matching(names: list[str]) -> list[str]:
+    """Return the names that mtango-py's parameters select."""
+    parts, in_turns = query.name_parts(), app_state().client.concurrency.in_turns
+    return names if parts is None else [name for name in in_turns(names) if parts.match(name)]

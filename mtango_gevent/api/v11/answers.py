@@ -41,15 +41,7 @@ def listing(
 
     began: as in freshness.add_value_headers; None for metadata. varies: as in reply.render.
     """
-    in_turns = app_state().client.concurrency.in_turns
-
-    def render_items(selected: Sequence[T]) -> Rendered:
-        shapes = [shape(item) for item in in_turns(selected)]
-        return reply.render(
-            shapes, lambda all_keys: [query.filtered(each) for each in in_turns(all_keys)], varies=varies
-        )
-
-    return part_of(items, render_items, began)
+    return part_of(items, lambda selected: reply.render_items(selected, None, shape, varies), began)
 
 
 def part_of(items: Sequence[T], render_items: Callable[[Sequence[T]], Rendered], began: float | None) -> Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flask import Blueprint, Response
 
-from mtango_gevent.api import access, query
+from mtango_gevent.api import access, query, reply
+from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.api.v11 import answers, urls
 from mtango_gevent.control.host import TangoHost
@@ -60,8 +61,14 @@ def show_host(tango_host: TangoHost) -> Response:
 def list_devices(tango_host: TangoHost) -> Response:
     """Answer the devices that match one `wildcard` or more."""
     names, aliases = tango_host.device_names(query.wildcards_with_text() or ["*"]), tango_host.aliases()
-    url = urls.of_devices(tango_host)  # once, as there may be thousands
-    return answers.listing(names, lambda name: _shape_name(name, aliases.get(folded(name)), url))
+    url = urls.of_devices(tango_host)
+
+    def render(selected: Sequence[str]) -> Rendered:
+        return reply.render_items(selected, None, lambda name: _shape_name(name, aliases.get(folded(name)), url))
+
+    return answers.part_of(
+        names, lambda selected: reply.kept(url, (names, aliases), lambda: render(selected)), began=None
+    )
 
 
 def _shape_name(name: str, alias: str | None, url: str) -> JsonObject:

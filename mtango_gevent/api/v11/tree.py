@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
+import orjson
 from flask import Blueprint, Response, request
 
 from mtango_gevent import limits
-from mtango_gevent.api import access, failures, guard, query
+from mtango_gevent.api import access, failures, guard, query, reply
+from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import app_state
 from mtango_gevent.api.v11 import answers, urls
 from mtango_gevent.control.device import Device
@@ -18,20 +21,32 @@ from mtango_gevent.values import JsonObject
 
 blueprint = Blueprint("tree", __name__)
 
+# The names and the aliases of the devices of a Tango host.
+Found: TypeAlias = tuple[list[str], dict[str, str]]
+
 
 @blueprint.get(urls.HOST + "/devices/tree")
 @access.needs("read")
 def show_tree_of_host(tango_host: TangoHost) -> Response:
-    return answers.metadata([_shape_host(tango_host, _wildcards())])
+    return _answer([tango_host])
 
 
 @blueprint.get("/devices/tree")
 @access.needs("read", by_view=True)
 def show_tree() -> Response:
     """Answer the tree of each `host`, without those that are not served or that the client may not read."""
-    hosts, wildcards = _readable(_hosts()), _wildcards()
-    shape = app_state().client.ask_at_once(lambda host: _shape_host(host, wildcards), hosts)
-    return answers.metadata(shape)
+    return _answer(_readable(_hosts()))
+
+
+def _answer(hosts: Sequence[TangoHost]) -> Response:
+    wildcards = _wildcards()
+    found = tuple(app_state().client.ask_at_once(lambda host: _find(host, wildcards), hosts))
+
+    def render() -> Rendered:
+        shapes = [_shape_host(host, each) for host, each in zip(hosts, found, strict=True)]
+        return reply.render(shapes, lambda shapes: [_encode(query.filtered(shape)) for shape in shapes])
+
+    return answers.rendered(reply.kept(tuple(hosts), found, render), began=None)
 
 
 def _hosts() -> list[TangoHost]:
@@ -56,26 +71,40 @@ def _wildcards() -> list[str]:
     return [wildcard + "/*" * (2 - wildcard.count("/")) for wildcard in given]
 
 
-def _shape_host(host: TangoHost, wildcards: list[str]) -> JsonObject:
+def _find(host: TangoHost, wildcards: list[str]) -> Found | DevFailed:
+    try:
+        return host.device_names(wildcards), host.aliases()
+    except DevFailed as failure:
+        return DevFailed(*failure.args)  # without a traceback, as it may be kept
+
+
+def _shape_host(host: TangoHost, found: Found | DevFailed) -> JsonObject:
     """Return the tree of a Tango host, or the failure of its database."""
     root = {"id": urls.host_id(host), "value": urls.host_id(host), "$css": "tango_host"}
-    try:
-        names, aliases = host.device_names(wildcards), host.aliases()
-    except DevFailed as failure:
-        return {**root, "data": [], "isAlive": False, "devFailed": failures.failure_body(describe(failure))}
-    return {**root, "data": [_shape_aliases(names, aliases), *_shape_domains(host, names)], "isAlive": True}
+    if isinstance(found, DevFailed):
+        return {**root, "data": [], "isAlive": False, "devFailed": failures.failure_body(describe(found))}
+    return {**root, "data": [_shape_aliases(*found), *_shape_domains(host, found[0])], "isAlive": True}
 
 
-def _shape_aliases(names: Iterable[str], aliases: Mapping[str, str]) -> JsonObject:
-    devices = {aliases[folded(name)]: name for name in names if folded(name) in aliases}
+def _encode(branch: JsonObject) -> orjson.Fragment:
+    """Encode a branch while other greenlets run from time to time."""
+    if "data" not in branch:
+        return orjson.Fragment(reply.encode(branch))
+    items = [_encode(item) if "data" in item else item for item in branch["data"]]
+    return orjson.Fragment(reply.encode({**branch, "data": orjson.Fragment(reply.encode_in_turns(items))}))
+
+
+def _shape_aliases(names: Sequence[str], aliases: Mapping[str, str]) -> JsonObject:
+    concurrency = app_state().client.concurrency
+    devices = {aliases[folded(name)]: name for name in concurrency.in_turns(names) if folded(name) in aliases}
     items = [
         {"value": alias, "$css": "member", "isAlias": True, "device_name": devices[alias]}
-        for alias in sorted(devices, key=folded)
+        for alias in concurrency.sorted_in_turns(devices, folded)
     ]
     return {"value": "aliases", "$css": "aliases", "data": items}
 
 
-def _shape_domains(host: TangoHost, names: Iterable[str]) -> list[JsonObject]:
+def _shape_domains(host: TangoHost, names: Sequence[str]) -> list[JsonObject]:
     branches: dict[str, JsonObject] = {"": {"data": []}}
     for name in app_state().client.concurrency.in_turns(names):
         domain, family, member = name.split("/", 2)
