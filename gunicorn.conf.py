@@ -125,6 +125,7 @@ def worker_exit(server, worker):
     if worker.booted:
         worker.client.background.finish(settings.call_deadline)
         worker.audit.finish(2)
+        worker.client.tracing.finish(worker.client.pool, 2)
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

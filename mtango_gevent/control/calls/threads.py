@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import tango
@@ -34,10 +35,11 @@ class ThreadPool:
     """The threads of one application, started when they are needed and anew after a fork.
 
     Calls are submitted in the hub. One watcher of the hub hands all finished calls back at each wake-up.
+    make_call: makes the calls that bulkheads submit.
     """
 
-    def __init__(self, concurrency: Concurrency) -> None:
-        self.concurrency = concurrency
+    def __init__(self, concurrency: Concurrency, make_call: Callable[..., Call] = Call) -> None:
+        self.concurrency, self.make_call = concurrency, make_call
         self.threads = self.in_flight = self.abandoned = 0
         concurrency.on_start(self._reset)
 
@@ -102,6 +104,11 @@ class ThreadPool:
         while self.threads - self.in_flight > FEW:
             self._queue.put(None)
             self.threads -= 1
+
+    def end_threads(self) -> None:
+        """End all threads, each after its call: nothing is submitted any more."""
+        for _ in range(self.threads):
+            self._queue.put(None)
 
     # --- more threads ---
 
