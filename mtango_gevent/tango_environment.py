@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 TRUE = {"on", "1", "true", "yes", "y"}  # as PyTango reads it
 
@@ -12,6 +13,11 @@ SERVICE_NAME = "mtango-gevent"  # of the gateway among the services of a trace
 def telemetry_is_enabled() -> bool:
     """Return whether the environment switches the telemetry of Tango on, and with it tracing."""
     return os.environ.get("TANGO_TELEMETRY_ENABLE", "").lower() in TRUE
+
+
+def can_trace() -> bool:
+    """Return whether requests may belong to traces: telemetry is on, and OpenTelemetry is installed."""
+    return telemetry_is_enabled() and find_spec("opentelemetry") is not None
 
 
 def prepare_environment() -> None:

@@ -59,6 +59,20 @@ class Collector:
         self._server.server_close()
         self._thread.join()
 
+    def environment(self) -> dict[str, str]:
+        """The settings with which a process of Tango sends its spans here, every 0.2 s."""
+        return {
+            "TANGO_TELEMETRY_ENABLE": "on",
+            "TANGO_TELEMETRY_TYPES": "tracing",
+            "TANGO_TELEMETRY_TRACING_EXPORTERS": "http",
+            "TANGO_TELEMETRY_TRACING_ENDPOINTS": self.url,
+            "TANGO_TELEMETRY_TRACES_EXPORTER": "http",  # PyTango 10.0
+            "TANGO_TELEMETRY_TRACES_ENDPOINT": self.url,
+            "TANGO_TELEMETRY_LOGS_EXPORTER": "none",
+            "PYTANGO_DISABLE_TELEMETRY_PATCHING": "off",  # which the process of the tests has switched on
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+        }
+
     def of_trace(self, trace_id: str) -> list[Span]:
         return [span for span in self.spans if span.trace_id == trace_id]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from threading import get_native_id
 from typing import Any
 
 import tango
@@ -46,6 +47,7 @@ class ThreadPool:
     def _reset(self) -> None:
         self.threads = self.in_flight = self.abandoned = 0
         self._queue: Any = SimpleQueue()
+        self._ids: set[int] = set()
         self._finished: deque[Call] = deque()
         self._delayed: deque[tuple[float, Call]] = deque()  # (since when, call) where no thread was idle
         self._grown = 0.0
@@ -77,6 +79,7 @@ class ThreadPool:
 
     def _work(self, queue: Any) -> None:
         calling.set(True)
+        self._ids.add(get_native_id())
         with tango.EnsureOmniThread():
             while (call := queue.get()) is not None:
                 if call.claim():
@@ -84,6 +87,7 @@ class ThreadPool:
                     self._finished.append(call)
                     self._watcher.send()
                 del call  # an idle thread must not keep the last image alive
+        self._ids.discard(get_native_id())
 
     def _hand_back(self) -> None:
         while self._finished:
@@ -105,10 +109,12 @@ class ThreadPool:
             self._queue.put(None)
             self.threads -= 1
 
-    def end_threads(self) -> None:
-        """End all threads, each after its call: nothing is submitted any more."""
-        for _ in range(self.threads):
+    def end_threads(self) -> set[int]:
+        """End all threads, each after its call, and return their native ids: nothing is submitted any more."""
+        ids = set(self._ids)
+        for _ in ids:
             self._queue.put(None)
+        return ids
 
     # --- more threads ---
 

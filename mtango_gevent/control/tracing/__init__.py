@@ -15,6 +15,8 @@ from mtango_gevent.control.tracing.telemetry import Telemetry
 
 __all__ = ["Telemetry", "Tracing", "open_tracing"]
 
+Job = Callable[[], object]
+
 logger = logging.getLogger(__name__)
 
 
@@ -28,6 +30,10 @@ class Tracing:
     make_call: Callable[..., Call] = Call
     make_executor: type[BulkheadExecutor] = BulkheadExecutor
     flights: type[SingleFlight] = SingleFlight
+
+    def carried(self, job: Job) -> Job:
+        """Return a job that belongs to the trace of this request when it is done later."""
+        return job
 
     def finish(self, pool: ThreadPool, seconds: float) -> None:
         """Send the spans that are left, for that time at most. pool: its threads end."""

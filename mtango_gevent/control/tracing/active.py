@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
+import os
 import socket
 import sys
 import time
 from typing import Any
 
 import tango
-from opentelemetry import trace
+from opentelemetry import context, trace
 
-from mtango_gevent.control.calls import NativeEvent, ThreadPool, sleep, start_thread
-from mtango_gevent.control.tracing import Tracing
+from mtango_gevent.control.calls import ThreadPool, sleep
+from mtango_gevent.control.tracing import Job, Tracing
 from mtango_gevent.control.tracing.calls import TracedCall, TracedExecutor
 from mtango_gevent.control.tracing.flights import TracedFlights
 from mtango_gevent.control.tracing.telemetry import Endpoint, Telemetry
@@ -23,8 +24,7 @@ try:
 except ImportError:  # PyTango 10.0
     from tango.utils import set_telemetry_tracer_provider_factory
 
-# Seconds in which idle threads end.
-_THREADS_END = 0.1
+_LOOK_EVERY = 0.02
 
 
 class ActiveTracing(Tracing):
@@ -51,23 +51,36 @@ class ActiveTracing(Tracing):
         provider.add_span_processor(self._spans)
         return provider
 
+    def carried(self, job: Job) -> Job:
+        return functools.partial(_run_in, context.get_current(), job)
+
     def finish(self, pool: ThreadPool, seconds: float) -> None:
-        until, done = time.monotonic() + seconds, NativeEvent()
-        pool.end_threads()
-        start_thread(_flush_cpptango, (done,))
+        until = time.monotonic() + seconds
         if self._spans is not None:
-            self._spans.force_flush(int(seconds * 1000))
-        done.wait(max(0.0, until - time.monotonic()))
+            self._spans.stop()
+        _send_spans_of_cpptango(pool, until)
+        if self._spans is not None:
+            self._spans.wait(until - time.monotonic())
 
 
-def _flush_cpptango(done: Any) -> None:
-    """Have cppTango send its spans, as PyTango does at the end of the interpreter, which a worker does not reach.
+def _run_in(trace_context: context.Context, job: Job) -> object:
+    token = context.attach(trace_context)
+    try:
+        return job()
+    finally:
+        context.detach(token)
 
-    It does so when no thread that has made a call is left.
+
+def _send_spans_of_cpptango(pool: ThreadPool, until: float) -> None:
+    """Have cppTango send its spans, as it does when the last thread ends that has made a call.
+
+    PyTango drops its own reference at the end of the interpreter, which a worker does not reach. In this order the
+    spans are sent by a thread without the GIL.
     """
-    sleep(_THREADS_END)
     tango._tango._telemetry.cleanup_default_telemetry_interface()
-    done.set()
+    ids = pool.end_threads()
+    while time.monotonic() < until and any(os.path.exists(f"/proc/self/task/{number}") for number in ids):
+        sleep(_LOOK_EVERY)
 
 
 def _resource() -> Any:

@@ -33,5 +33,6 @@ class TracedFlights(SingleFlight):
 
 def _link(flight: Flight[Any]) -> None:
     """Link the span of the current request to the one of a call."""
-    if flight.span is not None and flight.span.is_valid:
-        trace.get_current_span().add_link(flight.span, {"mtango.shared": True})
+    span = trace.get_current_span()
+    if span.is_recording() and flight.span is not None and flight.span.is_valid:
+        span.add_link(flight.span)

@@ -48,15 +48,19 @@ class SpanQueue(SpanProcessor):
         if self._process != os.getpid():
             self._start()
 
-    def shutdown(self) -> None:
-        self.force_flush(1000)
+    def stop(self) -> None:
+        """Have what is left sent, and no more after that."""
+        if self._process == os.getpid():
+            self._stop.set()
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Send what is left, and no more after that. Return whether it has been sent in time."""
-        if self._process != os.getpid():
-            return True
-        self._stop.set()
-        return self._done.wait(timeout_millis / 1000)
+    def wait(self, seconds: float) -> bool:
+        """Return whether all has been sent, after that time at most."""
+        return self._process != os.getpid() or self._done.wait(max(0.0, seconds))
+
+    def shutdown(self) -> None:
+        """End as the SDK ends a processor when a program does."""
+        self.stop()
+        self.wait(_PERIOD)
 
     def _start(self) -> None:
         with self._guard:

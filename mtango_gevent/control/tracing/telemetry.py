@@ -102,7 +102,7 @@ def _is_true(text: str) -> bool:
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # of its parent
+    except (ModuleNotFoundError, ValueError):  # of its parent; of a module that is not to be loaded
         return False
 
 
