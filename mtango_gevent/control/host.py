@@ -106,7 +106,7 @@ class TangoHost:
         return {folded(name): alias for alias, name in zip(texts[::2], texts[1::2], strict=True) if alias}
 
     def device_alias(self, name: str) -> str | None:
-        """Return the alias of a device, or None: databases fail in different ways for a device without one."""
+        """Return the alias of a device, or None: the database fails for a device without one."""
         try:
             return self.command("DbGetDeviceAlias", name) or None
         except tango.DevFailed as failure:

@@ -8,6 +8,9 @@ const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? 
 export const base = meta("base");
 export const version = meta("version");
 
+/** Path of the page about the API. */
+export const docs = new URL("../../docs", import.meta.url).pathname;
+
 /** Return the URL of a path of the streams, which are beside the API: without /rest. */
 export const streamUrl = (path) => `${location.origin}${base.replace(/\/rest$/, "")}${path}`;
 

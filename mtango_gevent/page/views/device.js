@@ -1,6 +1,6 @@
 /** The view of a device: state, attributes, commands, properties. */
 
-import { base, deviceUrl, get, splitDevice } from "../api.js";
+import { base, deviceUrl, docs, get, splitDevice } from "../api.js";
 import { ShowFailure, explain } from "../dialogs.js";
 import { session } from "../session.js";
 import { html, useCallback, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
@@ -9,7 +9,6 @@ import { Commands } from "./commands.js";
 import { Properties } from "./properties.js";
 import { State, Text, useFollow } from "./value.js";
 
-const DOCS = new URL("../../../docs", import.meta.url).pathname;
 const STYLES = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("device.css", import.meta.url) });
 const LONG_STATUS = 160;
 
@@ -77,7 +76,7 @@ function Head({ device, info, state }) {
       ${info?.alias && html`<span class="muted">alias <bdi>${info.alias}</bdi></span>`}
       <span role="status">${(state?.value || state?.errors) && html`<${State} state=${state.value ?? "UNKNOWN"} isStale=${state.stale} />`}
         ${state?.stale && html` <span class="stale-mark">stale</span>`}</span>
-      <nav class="row" aria-label="Links of the device"><a href=${base + deviceUrl(device)}>API</a><a href=${DOCS}>API docs</a></nav>
+      <nav class="row" aria-label="Links of the device"><a href=${base + deviceUrl(device)}>API</a><a href=${docs}>API docs</a></nav>
     </div>
     <${Status} device=${device} />
     <dl class="facts"><${Facts} info=${info?.info} host=${host} /></dl>

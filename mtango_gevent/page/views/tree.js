@@ -35,7 +35,7 @@ function rowsOf(devices, words, open) {
 
 // --- the tree ---
 
-export function Tree({ directory: { devices, failures, reload }, route }) {
+export function Tree({ directory: { devices, failures, reload }, route, close }) {
   const [query, setQuery] = useState(""), [open, setOpen] = useState(new Set()), [active, setActive] = useState(null);
   const input = useRef(), list = useRef();
   const selected = route.view === "device" ? route.path : null;
@@ -68,8 +68,9 @@ export function Tree({ directory: { devices, failures, reload }, route }) {
   };
   const choose = (row) => {
     setActive(row.key);
-    if (row.isDevice) go(deviceLink(row.key));
-    else toggle(row);
+    if (!row.isDevice) return toggle(row);
+    go(deviceLink(row.key));
+    close();
   };
   const search = (text) => {
     setQuery(text);
@@ -83,7 +84,7 @@ export function Tree({ directory: { devices, failures, reload }, route }) {
     const first = rows.find(({ isDevice }) => isDevice);
     if (event.key === "Enter" && first && words.length) choose(first);
     else if (event.key === "ArrowDown") enterTree(first);
-    else if (event.key === "Escape") search("");
+    else if (event.key === "Escape" && query) search("");
     else return;
     event.preventDefault();
   };
