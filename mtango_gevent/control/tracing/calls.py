@@ -61,7 +61,7 @@ class TracedCall(Call):
         ) as span:
             super().run()
             if self._error is not None:
-                mark_failed(span, self._error)
+                _mark_failed(span, self._error)
 
 
 def _untraced() -> context.Context:
@@ -70,7 +70,7 @@ def _untraced() -> context.Context:
     return trace.set_span_in_context(trace.NonRecordingSpan(trace.SpanContext(*ids, is_remote=False)))
 
 
-def mark_failed(span: trace.Span, error: BaseException) -> None:
+def _mark_failed(span: trace.Span, error: BaseException) -> None:
     """Note in a span that a call has failed, and its reason."""
     reasons = getattr(error, "args", ())
     reason = getattr(reasons[0], "reason", "") if reasons else ""

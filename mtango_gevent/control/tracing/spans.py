@@ -5,6 +5,7 @@ The SDK's own processor would encode hundreds of spans at once in the hub, as ge
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections import deque
@@ -67,8 +68,9 @@ class SpanQueue(SpanProcessor):
             if self._process == os.getpid():
                 return
             self._stop, self._done = NativeEvent(), NativeEvent()
-            start_thread(self._work, ())
-            self._process = os.getpid()
+            with contextlib.suppress(RuntimeError):  # without a thread more a later span tries again
+                start_thread(self._work, ())
+                self._process = os.getpid()
 
     def _work(self) -> None:
         while not self._stop.wait(_PERIOD):
