@@ -49,11 +49,11 @@ _OUTCOME_UNKNOWN = {"API_DeviceTimedOut", "MTANGO_CallTimedOut"}
 # What the description of such a failure says.
 _UNKNOWN = "the outcome is unknown"
 
-# Answers that there is no polling buffer.
-_NOT_POLLED = {"API_AttrNotPolled", "API_CmdNotPolled", "API_NoDataYet"}
+# An attribute or command has no history.
+NOT_POLLED = {"API_AttrNotPolled", "API_CmdNotPolled", "API_NoDataYet"}
 
-# Failures that are answers: a database does not have something, or an attribute is not polled.
-_ANSWERS = {"DB_AliasNotDefined", "DB_DeviceNotDefined", *_NOT_POLLED}
+# Answers that there is no such thing: no failures of the device that gives them.
+ANSWERS = {"DB_AliasNotDefined", "DB_DeviceNotDefined", *NOT_POLLED}
 
 _TIMEOUTS = {"API_CommandTimedOut", *_OUTCOME_UNKNOWN}
 
@@ -201,16 +201,6 @@ def status_of(failure: tango.DevFailed) -> int:
 def has_timed_out(failure: tango.DevFailed) -> bool:
     """Return whether the device did not answer in time, or another call held it for too long."""
     return any(error.reason in _TIMEOUTS or _CORBA_TIMED_OUT in error.desc for error in failure.args)
-
-
-def is_answer(failure: tango.DevFailed) -> bool:
-    """Return whether a device has answered that there is no such thing, which is no failure of the device."""
-    return failure.args[0].reason in _ANSWERS
-
-
-def is_not_polled(failure: tango.DevFailed) -> bool:
-    """Return whether there is no history, as an attribute or command is not polled, or not yet."""
-    return failure.args[0].reason in _NOT_POLLED
 
 
 def is_read_only(failure: tango.DevFailed) -> bool:

@@ -64,10 +64,7 @@ class DatabaseServer:
         self._connections.clear()
 
     def _ask_here(self, command: str, *arguments: Any) -> Any:
-        """Run a command in the current thread; return the failure that stands for a missing alias: it is an answer.
-
-        Databases fail in different ways for a device without one.
-        """
+        """Run a command here; return the failure of a device without alias, in which databases differ: an answer."""
         try:
             return self.run_here(command, *arguments)
         except DevFailed as failure:

@@ -121,9 +121,8 @@ class TangoHost:
     def device_info(self, name: str) -> DeviceInfo:
         """What the database knows of a device. Raises DevFailed, DB_DeviceNotDefined."""
         numbers, texts = self.command("DbGetDeviceInfo", name)
-        _, ior, version, server, hostname, started, stopped, classname = [*texts, "unknown"][
-            :8
-        ]  # old ones know no class
+        known = [*texts, "unknown"][:8]  # old ones know no class
+        _, ior, version, server, hostname, started, stopped, classname = known
         exported, pid = (int(number) for number in numbers)
         return DeviceInfo(
             self.device_name(name), ior, version, server, hostname, started, stopped, classname, bool(exported), pid

@@ -103,7 +103,8 @@ async function send(method, path, { body, accept = "application/json", authoriza
     return await fetch(urlOf(path), { method, headers, signal, credentials, body: JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure([{ reason: "MTANGO_Unreachable", description: "the gateway cannot be reached", severity: "ERR", origin: path }]);
+    const outcome = method === "GET" ? "" : ": the outcome is unknown";
+    throw new Failure([{ reason: "MTANGO_Unreachable", description: `the gateway cannot be reached${outcome}`, severity: "ERR", origin: path }]);
   }
 }
 

@@ -134,7 +134,7 @@ function App({ mayRead }) {
     </header>
     <${Banner} ...${connected} />
     <div class="columns">
-      <aside id="tree" class=${shown === "tree" ? "open" : ""} aria-label="Devices">${tango.hosts && html`<${Tree} directory=${directory} route=${route} close=${close} />`}</aside>
+      <aside id="tree" class=${shown === "tree" ? "open" : ""} aria-label="Devices">${tango.hosts && html`<${Tree} directory=${directory} route=${route} show=${show} />`}</aside>
       <main><${View} route=${route} tango=${tango} directory=${directory} /></main>
     </div>`;
 }

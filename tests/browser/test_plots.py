@@ -322,6 +322,17 @@ def test_panel_is_kept_over_a_reload(page_at: PageAt) -> None:
     expect(page.locator(".panels li")).to_have_count(0)
 
 
+def test_panel_of_another_tab_is_shown(page_at: PageAt) -> None:
+    page = page_at("#/panel")
+    other = page.context.new_page()
+    other.goto(page.url)
+    make_panel(other, "Magnets", LONG)
+    page.get_by_role("link", name="Magnets").click()
+    expect(page.get_by_role("link", name=LONG, exact=True)).to_be_visible()
+    other.get_by_role("button", name=f"Remove {LONG}").click()
+    expect(page.get_by_text("The panel is empty")).to_be_visible()
+
+
 def test_panel_is_exported_and_imported(page_at: PageAt, tmp_path: Path) -> None:
     page = page_at(f"#/panel?value={DOUBLE}&plot={LONG}")
     page.get_by_label("Name", exact=True).fill("Shift")

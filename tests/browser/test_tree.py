@@ -147,6 +147,8 @@ def test_escape_and_the_present_device_close_the_tree_of_a_narrow_page(page_at: 
     expect(page.get_by_role("link", name="Health").first).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="Health").first).to_be_hidden()
+    page.keyboard.press("/")
+    expect(search(page)).to_be_focused()
 
 
 # --- thousands of devices ---

@@ -23,7 +23,7 @@ from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.api.v11 import answers, ranges, urls
 from mtango_gevent.control.device import Device
-from mtango_gevent.errors import BadRequest, DevFailed, is_not_polled
+from mtango_gevent.errors import NOT_POLLED, BadRequest, DevFailed
 from mtango_gevent.text import read_text
 from mtango_gevent.values import AttributeConfiguration, AttributeData, JsonObject
 
@@ -142,13 +142,13 @@ def read_history(device: Device, attribute: str) -> Response:
 
 def _history(device: Device, attribute: str) -> Sequence[AttributeData]:
     """Return the history of an attribute. With `unpolled=empty` an attribute that is not polled has an empty one."""
-    may_be_empty = query.choice("unpolled", ("FAILURE", "EMPTY")) == "EMPTY"
+    unpolled = query.choice("unpolled", ("FAILURE", "EMPTY"))
     try:
         return device.read_attribute_history(attribute)
     except DevFailed as failure:
-        if not (may_be_empty and is_not_polled(failure)):
-            raise
-        return []
+        if unpolled == "EMPTY" and failure.args[0].reason in NOT_POLLED:
+            return []
+        raise
 
 
 # --- writes ---

@@ -63,7 +63,9 @@ function Device({ device, params }) {
 
 /** Why the device does not answer, with the failure behind it. */
 function WhyNot({ failure }) {
-  return html`<section class="card why-not"><h2>${explain(failure.errors) ? "The device does not answer" : "The device reports a failure"}</h2>
+  const title = failure.errors[0]?.reason === "MTANGO_Forbidden" ? "Not all may be shown to you"
+    : explain(failure.errors) ? "The device does not answer" : "The device reports a failure";
+  return html`<section class="card why-not"><h2>${title}</h2>
     <${ShowFailure} failure=${failure} /></section>`;
 }
 

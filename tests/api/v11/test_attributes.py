@@ -237,7 +237,10 @@ def test_history_has_values_with_host_and_device(
     assert len(client.get(f"{url}?range=0-2", status=206).json) == 2
 
 
-def test_history_of_an_attribute_that_is_not_polled_is_a_failure_or_empty(client: TestApp, v11_demo_url: str) -> None:
+def test_history_of_an_attribute_that_is_not_polled_is_a_failure_or_empty(
+    make_client: Callable[..., TestApp], v11_demo_url: str
+) -> None:
+    client = make_client()  # with no failures of other tests
     url = f"{v11_demo_url}/attributes/float_scalar/history"
     for query in ("", "?unpolled=failure"):
         assert client.get(f"{url}{query}", status=400).json["errors"][0]["reason"] == "API_AttrNotPolled"
