@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from mtango_gevent import logs, scoreboard
+from mtango_gevent import logs, scoreboard, tango_environment
 from mtango_gevent.config import Config, ConfigError
 from mtango_gevent.serving import exposure, request_parser, stopping
 
@@ -40,7 +40,7 @@ header_map = "drop"  # `X_Remote_User` is not taken for `X-Remote-User`, which a
 preload_app = False  # see on_starting
 loglevel = "debug" if settings.debug else "info"
 if settings.log_format == "json":
-    logconfig_dict = logs.in_json(loglevel.upper())
+    logconfig_dict = logs.in_json(loglevel.upper(), tango_environment.can_trace())
 
 
 board = scoreboard.share()
@@ -126,6 +126,7 @@ def worker_exit(server, worker):
     if worker.booted:
         worker.client.background.finish(settings.call_deadline)
         worker.audit.finish(2)
+        worker.client.tracing.finish(worker.client.pool, 2)
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

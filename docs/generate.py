@@ -147,6 +147,7 @@ EXTRAS = {
         "the parameters `domain`, `family` and `member` of mtango-py, which answer 501 without it",
     ),
     "redis": ("redis-py", "`MTANGO_STORE`: subscriptions of gateways on several machines"),
+    "tracing": ("the SDK of OpenTelemetry and its exporter", "spans of requests, where Tango's telemetry is on"),
     "demo": ("pytango-db", "`mtango-gevent demo`"),
     "pipes": (
         "PyTango 10.0.4",

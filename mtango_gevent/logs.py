@@ -58,6 +58,9 @@ class JsonFormatter(logging.Formatter):
     """A JSON object for each line."""
 
     def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(self._line(record), default=str)  # in ASCII, as terminals obey control characters beyond it
+
+    def _line(self, record: logging.LogRecord) -> dict[str, Any]:
         line: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname,
@@ -70,11 +73,24 @@ class JsonFormatter(logging.Formatter):
             line["message"] = record.getMessage()
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)  # in ASCII, as terminals obey control characters beyond it too
+        return line
 
 
-def in_json(level: str) -> dict[str, Any]:
+class TracedJsonFormatter(JsonFormatter):
+    """The same with the ids of the trace and the span that a line belongs to."""
+
+    def _line(self, record: logging.LogRecord) -> dict[str, Any]:
+        from opentelemetry import trace  # which need not be installed where requests are not traced
+
+        line, span = super()._line(record), trace.get_current_span().get_span_context()
+        if span.is_valid:
+            line |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+        return line
+
+
+def in_json(level: str, traced: bool = False) -> dict[str, Any]:
     """Return gunicorn's setting `logconfig_dict` for a log in JSON, gunicorn's own lines included."""
+    formatter = TracedJsonFormatter if traced else JsonFormatter
     logger = {"level": level, "handlers": ["stderr"], "propagate": False}
     silent = {"level": "CRITICAL", "handlers": [], "propagate": False}  # gunicorn's own access log
     return {
@@ -83,5 +99,5 @@ def in_json(level: str) -> dict[str, Any]:
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {"gunicorn.error": logger, "gunicorn.access": silent, "mtango_gevent": logger},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
-        "formatters": {"json": {"()": JsonFormatter}},
+        "formatters": {"json": {"()": formatter}},
     }

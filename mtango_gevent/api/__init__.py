@@ -52,4 +52,9 @@ def register(app: Flask, state: AppState) -> None:
     app.register_blueprint(sys.blueprint, url_prefix=base + "/sys")
     app.register_blueprint(login.blueprint, url_prefix=base + "/sys")
     cors = app.extensions["mtango_cors"] = CorsPolicy(app, state.config, state.access.cross_site.readers)
-    app.wsgi_app = middleware.Middleware(app, state, cors)
+    if state.client.tracing.tracer is None:
+        app.wsgi_app = middleware.Middleware(app, state, cors)
+    else:
+        from mtango_gevent.api.traced_middleware import TracedMiddleware  # needs OpenTelemetry
+
+        app.wsgi_app = TracedMiddleware(app, state, cors)

@@ -38,6 +38,7 @@ class Cache(Generic[T]):
     new generation of the device. Concurrent callers share one call. None cannot be a value, and failures are not kept.
     renew: each use begins the lifetime anew. weigh: returns what a value takes of `size`, math.inf if it is not to be
     kept. metrics: where hits, misses and the number of values are counted. make_signal: as for SingleFlight.
+    flights: the class of calls that are shared.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Cache(Generic[T]):
         renew: bool = False,
         weigh: Callable[[T], float] | None = None,
         metrics: CacheMetrics | None = None,
+        flights: type[SingleFlight] = SingleFlight,
     ) -> None:
         self._entries: TLRUCache[tuple[str, Hashable], _Entry] = TLRUCache(
             size,
@@ -58,7 +60,7 @@ class Cache(Generic[T]):
         self._weigh = weigh
         self._renew = renew
         self._metrics = metrics
-        self._flights = SingleFlight(make_signal)
+        self._flights = flights(make_signal)
         self._numbers = itertools.count(1)
         self._generations: dict[str, int] = {}
         self._default = 0  # generation of all devices without one of their own

@@ -18,7 +18,6 @@ from mtango_gevent.control.background import Background
 from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import (
     Bulkhead,
-    BulkheadExecutor,
     BulkheadRegistry,
     CallCounter,
     Concurrency,
@@ -31,7 +30,8 @@ from mtango_gevent.control.database import Address, Database, DatabaseServer
 from mtango_gevent.control.events import ConfigurationWatch, EventHub, OpenStreams
 from mtango_gevent.control.kept_lists import KeptLists
 from mtango_gevent.control.reads import Reads
-from mtango_gevent.control.single_flight import Route, SingleFlight
+from mtango_gevent.control.single_flight import Route
+from mtango_gevent.control.tracing import open_tracing
 from mtango_gevent.errors import DevFailed
 from mtango_gevent.metrics import CacheMetrics, Metrics, own
 from mtango_gevent.names import local_name
@@ -52,30 +52,34 @@ class TangoClient:
     def __init__(self, config: Config, metrics: Metrics | None = None) -> None:
         self.config = config
         self.metrics = metrics or own(config.metrics_devices)
-        self.concurrency = Concurrency()
-        signal = self.concurrency.signal
-        self.pool = ThreadPool(self.concurrency)
+        self.concurrency, self.tracing = Concurrency(), open_tracing()
+        signal, flights = self.concurrency.signal, self.tracing.flights
+        self.pool = ThreadPool(self.concurrency, self.tracing.make_call)
         self.counter = CallCounter(self.metrics)
         self.partitions = Partitions(config, self.pool, self.counter)
         self.bulkheads = BulkheadRegistry(config, self.pool, self.partitions, self.counter, self._probe, self._ping)
-        self.executor = BulkheadExecutor(self.partitions.whole, self.concurrency)
+        self.executor = self.tracing.make_executor(self.partitions.whole, self.concurrency)
         self.concurrency.on_start(lambda: set_global_executor(self.executor))
         self.background = Background(self.concurrency, config.async_limit)
         self.events = EventHub(config, self.concurrency, self.partitions, self.plain_proxy)
         self.streams = OpenStreams(config, self.concurrency)
         proxies = CacheMetrics(self.metrics, "devices", config.cache_size)
-        self.proxies = Cache[Any](config.cache_size, config.cache_idle, signal, renew=True, metrics=proxies)
-        self.reads = Reads(config.value_max_age, config.value_memory, signal)
+        self.proxies = Cache[Any](
+            config.cache_size, config.cache_idle, signal, renew=True, metrics=proxies, flights=flights
+        )
+        self.reads = Reads(config.value_max_age, config.value_memory, signal, flights)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         attributes = CacheMetrics(self.metrics, "attributes", METADATA_SIZE)
-        self.attributes = Cache[Any](METADATA_SIZE, config.metadata_lifetime, signal, metrics=attributes)
-        self.descriptions = Cache[Any](METADATA_SIZE, config.metadata_lifetime, signal)
+        self.attributes = Cache[Any](
+            METADATA_SIZE, config.metadata_lifetime, signal, metrics=attributes, flights=flights
+        )
+        self.descriptions = Cache[Any](METADATA_SIZE, config.metadata_lifetime, signal, flights=flights)
         self.watch = ConfigurationWatch(
             self.concurrency, self.partitions, self.plain_proxy, self.bulkhead, self.attributes, self.descriptions
         )
-        self.names = Cache[str](METADATA_SIZE, config.cache_idle, signal)
-        self.database_queries = SingleFlight(signal)
+        self.names = Cache[str](METADATA_SIZE, config.cache_idle, signal, flights=flights)
+        self.database_queries = flights(signal)
         self.lists = KeptLists(_LIST_MEMORY, signal)
         self.addresses = Addresses(self.concurrency)
         self._databases: dict[str, Database] = {}
@@ -146,7 +150,7 @@ class TangoClient:
             with bulkhead.server.health.connecting():
                 # Not tango.gevent.DeviceProxy, which would connect through the global executor.
                 bulkhead.connected_through = self._through(url)
-                executor = BulkheadExecutor(bulkhead, self.concurrency)
+                executor = self.tracing.make_executor(bulkhead, self.concurrency)
                 full_name = bulkhead.connected_through + url
                 proxy = self._ready(
                     tango.DeviceProxy(full_name, green_mode=tango.GreenMode.Gevent, threadpool=executor)

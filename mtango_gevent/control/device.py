@@ -231,7 +231,8 @@ class Device(DescribedDevice):
 
     def later(self, about: str, job: Job) -> None:
         """Queue `job` behind those that wait for the device. Raises DevFailed when too many do."""
-        self.host.client.background.add(self._url(), f"{about} of {self.full_name}", job)
+        client = self.host.client
+        client.background.add(self._url(), f"{about} of {self.full_name}", client.tracing.carried(job))
 
     def _call(self, kind: str, function: Callable[..., T], *arguments: Any) -> T:
         """Call `function` in the bulkhead of the device; kind: the label in metrics."""

@@ -17,7 +17,7 @@ import tango
 from mtango_gevent.control.cache import Cache
 from mtango_gevent.control.calls import Bulkhead, Signal, with_reasons
 from mtango_gevent.control.records import value_size
-from mtango_gevent.control.single_flight import Route
+from mtango_gevent.control.single_flight import Route, SingleFlight
 
 T = TypeVar("T")
 
@@ -40,11 +40,17 @@ class Reading(Generic[T]):
 class Reads:
     """max_age: seconds for which a reading is kept, from its beginning on; memory: bytes of all that are kept.
 
-    make_signal: as for SingleFlight.
+    make_signal: as for SingleFlight; flights: as for Cache.
     """
 
-    def __init__(self, max_age: float, memory: int, make_signal: Callable[[], Signal]) -> None:
-        self._cache = Cache[Reading[Any]](memory, max_age, make_signal, weigh=_weigh)
+    def __init__(
+        self,
+        max_age: float,
+        memory: int,
+        make_signal: Callable[[], Signal],
+        flights: type[SingleFlight] = SingleFlight,
+    ) -> None:
+        self._cache = Cache[Reading[Any]](memory, max_age, make_signal, weigh=_weigh, flights=flights)
         self._keeps = max_age > 0
         self.clear = self._cache.clear
         self.peek = self._cache.peek

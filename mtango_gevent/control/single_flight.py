@@ -36,15 +36,16 @@ class Route(NamedTuple):
         self.bulkhead.join(self.kind, signal, next_signal)
 
 
-class _Flight(Generic[T]):
+class Flight(Generic[T]):
     """A call that is under way, with the signals of its end: one for greenlets and one for threads, if any wait.
 
     They are also set when its leader leaves it, for callers of the same route, who rely on its time. route: how it is
     made, if its leader leaves it at the deadline, and if it is the same for all callers.
     begun: whether its function has been called; ended: whether it has ended, or has been given up.
+    span: that of the call, where it is traced.
     """
 
-    __slots__ = ("begun", "ended", "failure", "result", "route", "signals")
+    __slots__ = ("begun", "ended", "failure", "result", "route", "signals", "span")
 
     def __init__(self, route: Route | None) -> None:
         self.route = route if route and not route.through and route.bulkhead.keeps_deadlines() else None
@@ -53,6 +54,7 @@ class _Flight(Generic[T]):
         self.result: T | None = None
         self.failure: Exception | None = None
         self.begun = False
+        self.span: Any = None
 
 
 class SingleFlight:
@@ -63,8 +65,8 @@ class SingleFlight:
 
     def __init__(self, make_signal: Callable[[], Signal]) -> None:
         self._make_signal = make_signal
-        self._flights: dict[Hashable, _Flight[Any]] = {}  # those that can be joined
-        self._under_way: set[_Flight[Any]] = set()
+        self._flights: dict[Hashable, Flight[Any]] = {}  # those that can be joined
+        self._under_way: set[Flight[Any]] = set()
         self._guard = NativeLock()  # held for dictionary work only
 
     def __bool__(self) -> bool:
@@ -85,7 +87,7 @@ class SingleFlight:
             with self._guard:
                 if key in self._flights:  # a thread was faster
                     continue
-                flight = self._flights[key] = _Flight[T](route)
+                flight = self._flights[key] = Flight[T](route)
                 self._under_way.add(flight)
             return self._lead(key, flight, function, route)
 
@@ -101,31 +103,39 @@ class SingleFlight:
             signal = None if flight.ended else self._signal(flight)
         if signal is not None:
             self._wait(flight, signal, route)
+        return self._outcome(flight)
+
+    def _outcome(self, flight: Flight[T]) -> T | None:
+        """Return the result of a call that was joined, or raise its failure."""
         if flight.failure is not None:
             raise _copy(flight.failure)
         return flight.result
 
-    def _wait(self, flight: _Flight[Any], signal: Signal, route: Route | None) -> None:
+    def _wait(self, flight: Flight[Any], signal: Signal, route: Route | None) -> None:
         if route:
             # A timer for each caller would cost a tenth of a value read: the leader keeps the time, until it leaves.
             route.join(signal, (lambda: self._signal_without_leader(flight)) if route == flight.route else None)
         else:
             signal.wait(None)
 
-    def _signal(self, flight: _Flight[Any]) -> Signal:
+    def _signal(self, flight: Flight[Any]) -> Signal:
         signal = self._make_signal()
         return flight.signals.setdefault(type(signal), signal)
 
-    def _signal_without_leader(self, flight: _Flight[Any]) -> Signal | None:
+    def _signal_without_leader(self, flight: Flight[Any]) -> Signal | None:
         with self._guard:
             return None if flight.ended else self._signal(flight)
 
-    def _lead(self, key: Hashable, flight: _Flight[T], function: Callable[[], T], route: Route | None) -> T:
+    def _begin(self, flight: Flight[Any]) -> None:
+        """Note that the function of a call is about to be called, here or in its thread."""
+        flight.begun = True
+
+    def _lead(self, key: Hashable, flight: Flight[T], function: Callable[[], T], route: Route | None) -> T:
         def run() -> T:
             with self._guard:
                 if flight.ended:
                     raise tango_failure("MTANGO_DeviceBusy", "the request that made the call was given up")
-                flight.begun = True
+                self._begin(flight)
             try:
                 result = function()
             except BaseException as error:
@@ -150,7 +160,7 @@ class SingleFlight:
             self._forget(key, flight)
 
     def _end(
-        self, key: Hashable, flight: _Flight[T], result: T | None = None, failure: BaseException | None = None
+        self, key: Hashable, flight: Flight[T], result: T | None = None, failure: BaseException | None = None
     ) -> None:
         """Wake the callers that wait. Without a result and without an Exception, as when killed, the next one leads."""
         flight.result = result
@@ -160,7 +170,7 @@ class SingleFlight:
         flight.ended = True
         self._wake(flight)
 
-    def _wake(self, flight: _Flight[Any]) -> None:
+    def _wake(self, flight: Flight[Any]) -> None:
         with self._guard:
             if flight.ended:
                 self._under_way.discard(flight)
@@ -168,7 +178,7 @@ class SingleFlight:
         for signal in signals.values():
             signal.set()
 
-    def _forget(self, key: Hashable, flight: _Flight[T]) -> None:
+    def _forget(self, key: Hashable, flight: Flight[T]) -> None:
         """Let no more callers join a call."""
         with self._guard:
             if self._flights.get(key) is flight:

@@ -13,6 +13,7 @@ from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import DatabaseServer
 from mtango_gevent.control.device import PIPES
 from mtango_gevent.control.host import TangoHost, list_hosts
+from mtango_gevent.control.tracing import Telemetry
 from mtango_gevent.serving import exposure, request_parser
 from mtango_gevent.text import from_utf8
 
@@ -26,6 +27,7 @@ def run(config: Config) -> int:
     print(f"PyTango      {tango.__version__}; gevent {gevent.__version__}")
     print(f"optional     {optional_parts()}")
     print(f"HTTP parser  {request_parser.description(config.http_parser)}")
+    print(f"tracing      {Telemetry().describe()}")
     for name, value in config.changed().items():
         print(f"setting      {name} = {value!r}")
     exposed = exposure.warning(config, [(config.host, config.port)])

@@ -4,11 +4,12 @@ Every call is `bulkhead.call(kind, function, *arguments)`, of a device's bulkhea
 """
 
 from mtango_gevent.control.calls.bulkhead import Bulkhead
-from mtango_gevent.control.calls.call import CallTime, measure_calls, with_reasons
+from mtango_gevent.control.calls.call import Call, CallTime, measure_calls, with_reasons
 from mtango_gevent.control.calls.concurrency import Concurrency
 from mtango_gevent.control.calls.counter import CallCounter
 from mtango_gevent.control.calls.executor import BulkheadExecutor
-from mtango_gevent.control.calls.native import NativeLock, SimpleQueue, getaddrinfo, start_thread
+from mtango_gevent.control.calls.health import Health
+from mtango_gevent.control.calls.native import NativeEvent, NativeLock, SimpleQueue, getaddrinfo, sleep, start_thread
 from mtango_gevent.control.calls.partitions import Partitions
 from mtango_gevent.control.calls.registry import BulkheadRegistry, DeviceBulkhead
 from mtango_gevent.control.calls.semaphore import Semaphore
@@ -19,11 +20,14 @@ __all__ = [
     "Bulkhead",
     "BulkheadExecutor",
     "BulkheadRegistry",
+    "Call",
     "CallCounter",
     "CallTime",
     "Concurrency",
     "DeviceBulkhead",
     "GreenletSignal",
+    "Health",
+    "NativeEvent",
     "NativeLock",
     "Partitions",
     "Semaphore",
@@ -34,6 +38,7 @@ __all__ = [
     "Waker",
     "getaddrinfo",
     "measure_calls",
+    "sleep",
     "start_thread",
     "with_reasons",
 ]

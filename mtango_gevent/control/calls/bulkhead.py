@@ -82,7 +82,7 @@ class Bulkhead:
 
     def prepare(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Call:
         """Return a call to the target of this bulkhead, to be started in this or another one."""
-        return Call(self.health, kind, function, arguments)
+        return self._pool.make_call(self.health, kind, function, arguments)
 
     def start(self, call: Call) -> None:
         """Start a call in a thread. Raises DevFailed where it is not to be made, or has no place in time."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
+from threading import get_native_id
 from typing import Any
 
 import tango
@@ -34,16 +36,18 @@ class ThreadPool:
     """The threads of one application, started when they are needed and anew after a fork.
 
     Calls are submitted in the hub. One watcher of the hub hands all finished calls back at each wake-up.
+    make_call: makes the calls that bulkheads submit.
     """
 
-    def __init__(self, concurrency: Concurrency) -> None:
-        self.concurrency = concurrency
+    def __init__(self, concurrency: Concurrency, make_call: Callable[..., Call] = Call) -> None:
+        self.concurrency, self.make_call = concurrency, make_call
         self.threads = self.in_flight = self.abandoned = 0
         concurrency.on_start(self._reset)
 
     def _reset(self) -> None:
         self.threads = self.in_flight = self.abandoned = 0
         self._queue: Any = SimpleQueue()
+        self._ids: set[int] = set()
         self._finished: deque[Call] = deque()
         self._delayed: deque[tuple[float, Call]] = deque()  # (since when, call) where no thread was idle
         self._grown = 0.0
@@ -75,6 +79,7 @@ class ThreadPool:
 
     def _work(self, queue: Any) -> None:
         calling.set(True)
+        self._ids.add(get_native_id())
         with tango.EnsureOmniThread():
             while (call := queue.get()) is not None:
                 if call.claim():
@@ -82,6 +87,7 @@ class ThreadPool:
                     self._finished.append(call)
                     self._watcher.send()
                 del call  # an idle thread must not keep the last image alive
+        self._ids.discard(get_native_id())
 
     def _hand_back(self) -> None:
         while self._finished:
@@ -102,6 +108,13 @@ class ThreadPool:
         while self.threads - self.in_flight > FEW:
             self._queue.put(None)
             self.threads -= 1
+
+    def end_threads(self) -> set[int]:
+        """End all threads, each after its call, and return their native ids: nothing is submitted any more."""
+        ids = set(self._ids)
+        for _ in ids:
+            self._queue.put(None)
+        return ids
 
     # --- more threads ---
 
