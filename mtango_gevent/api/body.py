@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from flask import request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from mtango_gevent.api.query import quoted
-from mtango_gevent.api.request_context import app_state, config
+from mtango_gevent.api.request_context import app_state, config, http_request
 from mtango_gevent.errors import ApiError, BadRequest
 
 
 def read_body() -> None:
-    """Read the body of a request that writes. Flask calls this before the view. Raises what `read` raises."""
-    if request.method in ("PUT", "POST"):
+    """Read the body of a request that writes, for the view. Raises what `read` raises."""
+    if http_request().method in ("PUT", "POST"):
         read()
 
 
@@ -22,7 +22,8 @@ def read() -> None:
     Raises ApiError 408, 415 and 501, BadRequest for a body that is cut off or malformed, and RequestEntityTooLarge
     before a too large one is read.
     """
-    _check_codings()
+    request = http_request()
+    _check_codings(request.headers)
     seconds, length = config().body_timeout, request.content_length
     try:
         body = app_state().client.concurrency.call_within(seconds, request.get_data)
@@ -38,9 +39,9 @@ def read() -> None:
         raise BadRequest(f"expected a body of {length} bytes (Content-Length), got {len(body)}")
 
 
-def _check_codings() -> None:
+def _check_codings(headers: Headers) -> None:
     """Raise ApiError for a compressed body and for an unknown Transfer-Encoding, which gunicorn passes on."""
-    encoding, transfer = (request.headers.get(f"{kind}-Encoding", "") for kind in ("Content", "Transfer"))
+    encoding, transfer = (headers.get(f"{kind}-Encoding", "") for kind in ("Content", "Transfer"))
     if encoding.strip().lower() not in ("", "identity"):
         raise ApiError(415, "MTANGO_Http415", f"expected a body without Content-Encoding, got {quoted(encoding)}")
     if transfer.strip().lower() not in ("", "chunked"):
