@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from mtango_gevent.api.query import quoted
 from mtango_gevent.api.request_context import app_state, config, http_request
 from mtango_gevent.errors import ApiError, BadRequest
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 def read_body() -> None:
@@ -23,6 +28,8 @@ def read() -> None:
     before a too large one is read.
     """
     request = http_request()
+    if not _may_have_body(request.environ):
+        return
     _check_codings(request.headers)
     seconds, length = config().body_timeout, request.content_length
     try:
@@ -37,6 +44,16 @@ def read() -> None:
         raise BadRequest(f"the body cannot be read: {quoted(str(error))}") from None
     if length is not None and len(body) != length:  # gunicorn returns the bytes that have arrived
         raise BadRequest(f"expected a body of {length} bytes (Content-Length), got {len(body)}")
+
+
+def _may_have_body(environ: WSGIEnvironment) -> bool:
+    """Return whether a request has a body: in HTTP/1 it has none without a length and a coding."""
+    return (
+        environ.get("CONTENT_LENGTH", "") not in ("", "0")
+        or "HTTP_TRANSFER_ENCODING" in environ
+        or "HTTP_CONTENT_ENCODING" in environ
+        or not environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
+    )
 
 
 def _check_codings(headers: Headers) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from flask import Flask, signals
 
 _RECEIVERS = [
@@ -17,6 +19,7 @@ _RECEIVERS = [
     )
 ]
 
+# The settings of Flask that refuse requests; Flask 3.0 does not have all of them.
 _LIMITS = ("TRUSTED_HOSTS", "MAX_CONTENT_LENGTH", "MAX_FORM_MEMORY_SIZE")
 
 
@@ -37,15 +40,14 @@ class FlaskHooks:
         ]
         self._own = [{scope: list(functions) for scope, functions in hooks.items()} for hooks in self._registered]
         self._own_views = dict(app.view_functions)
-        self._own_limits = self._limits()
+        self._limits = operator.itemgetter(*(name for name in _LIMITS if name in app.config))
+        self._own_limits = self._limits(app.config)
 
     def are_own(self) -> bool:
         """Return whether there are no hooks but the gateway's."""
-        return self._registered == self._own and self._limits() == self._own_limits and not any(_RECEIVERS)
+        return (
+            self._registered == self._own and self._limits(self._app.config) == self._own_limits and not any(_RECEIVERS)
+        )
 
     def has_own_view(self, endpoint: str) -> bool:
         return self._app.view_functions.get(endpoint) is self._own_views[endpoint]
-
-    def _limits(self) -> list[object]:
-        """Return the settings of Flask that refuse requests. Flask 3.0 does not have all of them."""
-        return [*map(self._app.config.get, _LIMITS)]

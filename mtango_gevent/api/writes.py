@@ -234,7 +234,8 @@ def _json(exactly: bool = False) -> Any:
 
 def _parameters() -> MultiDict[str, str]:
     """Return the parameters of the query and of a form; a name in both has the values of both."""
-    return MultiDict([*http_request().args.items(multi=True), *_form().items(multi=True)])
+    args, form = http_request().args, _form()
+    return MultiDict([*args.items(multi=True), *form.items(multi=True)]) if form else args
 
 
 def _form() -> MultiDict[str, str]:

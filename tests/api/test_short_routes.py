@@ -44,7 +44,7 @@ VALUE, COMMAND = "/attributes/double_scalar/value", "/commands/DevDouble"
 
 SHORT: list[Request] = [
     ("PUT", f"{VALUE}?v=1.5", {}, None),
-    ("PUT", f"{VALUE}?v=1.5&async=true", {}, None),
+    ("PUT", "/attributes/long_scalar/value?v=1&async=true", {}, None),
     ("PUT", VALUE, JSON, b"2.5"),
     ("PUT", VALUE, {"Content-Type": "text/plain; charset=latin-1"}, b"2.5"),
     ("PUT", VALUE, FORM, b"v=2.5"),

@@ -100,5 +100,8 @@ def _is_unchanged(response: Response) -> bool:
     request = http_request()
     if request.if_none_match:
         return request.if_none_match.contains_weak(response.get_etag()[0] or "")
-    since, modified = request.if_modified_since, response.last_modified
-    return since is not None and modified is not None and modified <= since
+    since = request.if_modified_since
+    if since is None:
+        return False
+    modified = response.last_modified
+    return modified is not None and modified <= since
