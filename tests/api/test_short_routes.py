@@ -126,7 +126,7 @@ def name_of(request: Request) -> str:
     return f"{method} {path[:60]} {headers} {(sent or b'')[:20]!r}"
 
 
-@pytest.fixture(scope="module", params=[0, 1], ids=["", "proxied"])
+@pytest.fixture(scope="module", params=[0, pytest.param(1, marks=pytest.mark.slow)], ids=["", "proxied"])
 def client(request: pytest.FixtureRequest, tango_system: EmbeddedTango) -> TestApp:
     config = Config(
         value_max_age=3600.0, trusted_proxies=request.param, cors_origins=("http://allowed",), body_limit=1000
@@ -135,7 +135,7 @@ def client(request: pytest.FixtureRequest, tango_system: EmbeddedTango) -> TestA
 
 
 @VERSIONS
-@pytest.mark.parametrize("script_name", ["", "/mounted"])
+@pytest.mark.parametrize("script_name", ["", pytest.param("/mounted", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("request_", [*SHORT, *FAILED, *ROUTED_BY_FLASK], ids=name_of)
 def test_short_routes_answer_as_flask_does(
     client: TestApp, demo_url: str, request_: Request, version: str, script_name: str
@@ -260,6 +260,7 @@ def new_lines(client: TestApp) -> list[dict[str, Any]]:
 
 
 @VERSIONS
+@pytest.mark.slow
 @pytest.mark.parametrize("user", ["anna", "ben", ""])
 def test_audit_lines_and_refusals_equal_flasks(audited: TestApp, demo_url: str, version: str, user: str) -> None:
     url, credentials = of_version(version, demo_url), {"X-Remote-User": user} if user else {}
