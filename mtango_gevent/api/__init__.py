@@ -5,17 +5,14 @@ from __future__ import annotations
 from flask import Flask
 
 from mtango_gevent.api import (
-    body,
-    changes,
+    admission,
     entry,
     error_handlers,
-    guard,
     health,
     login,
     metrics,
     middleware,
     pages,
-    query,
     rc3,
     streams,
     sys,
@@ -34,12 +31,7 @@ def register(app: Flask, state: AppState) -> None:
     """Put every URL, every hook and the middleware into `app`."""
     base = state.config.app_base
     app.url_value_preprocessor(middleware.enter_flask)
-    app.before_request(changes.expect_view)
-    app.before_request(guard.check_view)
-    app.before_request(query.check_query)
-    app.before_request(body.read_body)
-    app.before_request(guard.check_after_body)
-    app.before_request(changes.begin_change)
+    app.before_request(admission.admit)
     error_handlers.register(app)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(health.blueprint)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from mtango_gevent import values
 from mtango_gevent.api import guard, request_targets, writes
@@ -21,20 +20,18 @@ logger = logging.getLogger(__name__)
 # --- before a change ---
 
 
-def expect_url(values: Mapping[str, Any]) -> None:
+def expect_url(context: RequestContext) -> None:
     """Note the change of a request by the parts of its URL, before anything refuses it."""
-    context = current()
-    need = request_targets.need() if context.state.audit.is_on else None
-    if need is not None and need.changes:
+    need, values = context.view.need, context.view.values
+    if context.state.audit.is_on and need is not None and need.changes:
         _expect(context, [request_targets.of_url(need, values)], request_targets.detail(need, values))
 
 
-def expect_view() -> None:
-    """Note the change of a request by its target. Flask calls this before the request is checked."""
-    context = current()
-    need = request_targets.need() if context.changes else None
+def expect_view(context: RequestContext) -> None:
+    """Note the change of a request by its target. To be called before the request is checked."""
+    need = context.view.need if context.changes else None
     if need is not None:
-        target = request_targets.of_view(context.state, need)
+        target = request_targets.of_view(context.state, need, context.view.values)
         _expect(context, [target], context.changes[0].detail)
 
 
@@ -46,17 +43,16 @@ def _expect(context: RequestContext, targets: Iterable[Target], detail: str = ""
     context.changes = [Change(target, detail) for target in targets if target.action != "read"]
 
 
-def begin_change() -> None:
-    """Note the new value of a change, and begin it. Flask calls this when the request has been read and checked.
+def begin_change(context: RequestContext) -> None:
+    """Note the new value of a change, and begin it. To be called when the request has been read and checked.
 
     Raises ApiError 503 where the line of the change is required and cannot be written.
     """
-    context = current()
     if context.changes:
         _note_new(context.changes, [writes.sent()])
-        need = request_targets.need()
+        need = context.view.need
         if need is not None and not need.by_view:
-            _begin(context, request_targets.device_in_url())
+            _begin(context, context.view.device)
 
 
 def begin_changes(

@@ -28,7 +28,7 @@ from mtango_gevent.errors import NotAcceptable
 from mtango_gevent.values import AttributeData
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 T = TypeVar("T")
 
@@ -109,10 +109,11 @@ def _preferred(offered: tuple[str, ...], accept: str, host: str) -> str | None:
 class PreparedRead(Generic[T]):
     """A read of which everything but the reading itself is done.
 
-    route: the URL rule of the Flask view; targets: the attributes, for the check of access; renderings: by media type.
+    endpoint, route: of the Flask view; targets: the attributes, for the check of access; renderings: by media type.
     """
 
     version: Version
+    endpoint: str
     route: str
     device: Device
     targets: tuple[Target, ...]
@@ -134,12 +135,11 @@ class PreparedRead(Generic[T]):
 
 
 class FastValues:
-    """The fast path of an application."""
+    """The fast path of an application. hooks: which have found that the application has none but the gateway's."""
 
-    def __init__(self, app: Flask, state: AppState) -> None:
+    def __init__(self, app: Flask, state: AppState, hooks: FlaskHooks) -> None:
         self._body_limit = _SMALL_BODY if state.config.value_max_age else math.inf
-        self._state = state
-        self._hooks = FlaskHooks(app, [endpoint for version in _VERSIONS for endpoint in version.endpoints])
+        self._state, self._hooks = state, hooks
         self._urls = [self._url_of(version, app) for version in _VERSIONS]
         self._prepare = functools.lru_cache(_PREPARED)(self._prepare_read)
 
@@ -150,8 +150,8 @@ class FastValues:
         routes = [next(app.url_map.iter_rules(endpoint)).rule for endpoint in version.endpoints]
         return re.compile(rf"{base}/{device}/attributes(?:/({_NAME}))?/value"), version, routes
 
-    def answer(self, context: RequestContext) -> tuple[bytes, list[tuple[str, str]]] | None:
-        """Return body and headers for a plain request for values; None for any other request.
+    def answer(self, context: RequestContext) -> WSGIApplication | None:
+        """Return the response to a plain request for values; None for any other request.
 
         Raises what the view would raise.
         """
@@ -161,11 +161,10 @@ class FastValues:
             not path.endswith("/value")
             or environ["REQUEST_METHOD"] != "GET"
             or len(path) + len(parameters) > _LONGEST_URL
-            or not self._hooks.are_own()
         ):
             return None
         prepared = self._prepare(path, parameters)
-        if prepared is None:
+        if prepared is None or not self._hooks.has_own_view(prepared.endpoint):
             return None
         media_type = _media_type(environ, prepared.version)
         if media_type is None or media_type not in prepared.renderings:
@@ -177,7 +176,7 @@ class FastValues:
             rendered, began = prepared.run(media_type, self._body_limit)
         except NotAcceptable:  # there may be another media type that the value has
             return None
-        return rendered.body, prepared.version.headers(rendered, began)
+        return functools.partial(_send, rendered.body, prepared.version.headers(rendered, began))
 
     def _prepare_read(
         self, path: str, parameters: str
@@ -199,6 +198,7 @@ class FastValues:
         if attribute:
             return PreparedRead(
                 version,
+                version.endpoints[0],
                 routes[0],
                 device,
                 self._targets(device, [attribute]),
@@ -209,6 +209,7 @@ class FastValues:
         query.check_names("attribute", names)
         return PreparedRead(
             version,
+            version.endpoints[1],
             routes[1],
             device,
             self._targets(device, names),
@@ -228,3 +229,10 @@ def _media_type(environ: WSGIEnvironment, version: Version) -> str | None:
     if any(header in environ for header in version.conditions):
         return None
     return _preferred(version.media_types, environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_HOST", ""))
+
+
+def _send(
+    body: bytes, headers: list[tuple[str, str]], _: WSGIEnvironment, start_response: StartResponse
+) -> list[bytes]:
+    start_response("200 OK", headers)
+    return [body]

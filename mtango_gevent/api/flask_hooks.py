@@ -1,9 +1,8 @@
-"""The hooks of a Flask application: the fast path may replace Flask only where all of them are the gateway's."""
+"""The hooks of a Flask application: Flask may be passed by only where all of them are the gateway's."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 
 from flask import Flask, signals
 
@@ -20,14 +19,17 @@ _RECEIVERS = [
     )
 ]
 
+# The settings of Flask that refuse requests; Flask 3.0 does not have all of them.
+_LIMITS = ("TRUSTED_HOSTS", "MAX_CONTENT_LENGTH", "MAX_FORM_MEMORY_SIZE")
+
 
 class FlaskHooks:
-    """The hooks of an application, and the view functions of some endpoints.
+    """The hooks and the view functions of an application.
 
     Create it after the gateway has registered its own: a program that embeds the gateway may add hooks at any time.
     """
 
-    def __init__(self, app: Flask, endpoints: Sequence[str]) -> None:
+    def __init__(self, app: Flask) -> None:
         self._app = app
         self._registered = [
             app.url_value_preprocessors,
@@ -37,14 +39,15 @@ class FlaskHooks:
             {None: app.teardown_appcontext_funcs},
         ]
         self._own = [{scope: list(functions) for scope, functions in hooks.items()} for hooks in self._registered]
-        self._views = operator.itemgetter(*endpoints)
-        self._own_views = self._views(app.view_functions)
+        self._own_views = dict(app.view_functions)
+        self._limits = operator.itemgetter(*(name for name in _LIMITS if name in app.config))
+        self._own_limits = self._limits(app.config)
 
     def are_own(self) -> bool:
         """Return whether there are no hooks but the gateway's."""
         return (
-            self._registered == self._own
-            and self._views(self._app.view_functions) == self._own_views
-            and self._app.config.get("TRUSTED_HOSTS") is None  # which Flask 3.0 does not have
-            and not any(_RECEIVERS)
+            self._registered == self._own and self._limits(self._app.config) == self._own_limits and not any(_RECEIVERS)
         )
+
+    def has_own_view(self, endpoint: str) -> bool:
+        return self._app.view_functions.get(endpoint) is self._own_views[endpoint]

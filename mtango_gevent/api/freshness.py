@@ -11,10 +11,10 @@ import math
 import time
 from collections.abc import Callable
 
-from flask import Response, request
+from flask import Response
 from werkzeug.http import http_date, quote_etag
 
-from mtango_gevent.api.request_context import app_state, config
+from mtango_gevent.api.request_context import app_state, config, http_request
 
 # The time of reading of a value that is never fresh.
 LONG_AGO = -math.inf
@@ -40,11 +40,11 @@ def add_headers(response: Response, left: float, tag: Callable[[], str] | None =
 
     left: seconds for which the response is fresh; tag: returns its ETag, by default that of its body.
     """
-    if request.method not in ("GET", "HEAD"):
+    if http_request().method not in ("GET", "HEAD"):
         return response
     tagged = left > 0 and response.status_code == 200  # one ETag for several parts would mean equal wholes
     response.headers.update(headers(left, (tag() if tag else etag(response.get_data())) if tagged else None))
-    if tagged and request.if_none_match.contains_weak(response.get_etag()[0] or ""):
+    if tagged and http_request().if_none_match.contains_weak(response.get_etag()[0] or ""):
         response.status_code = 304
         response.set_data(b"")
     return response

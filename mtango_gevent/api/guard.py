@@ -14,19 +14,15 @@ from mtango_gevent.errors import ApiError
 # Seconds after which a decision is made again, as rules and credentials may have changed.
 _VALID = 1.0
 
-# --- the hooks ---
+# --- before the view ---
 
 
-def check_view() -> None:
-    """Raise ApiError where the client may not make this request of a view. OPTIONS is free.
-
-    Flask calls this before it reads a body.
-    """
-    need = request_targets.need()
+def check_view(context: RequestContext) -> None:
+    """Raise ApiError where the client may not make this request of a view. To be called before a body is read."""
+    need, device = context.view.need, context.view.device
     if need is None:
         return
-    context, device = current(), request_targets.device_in_url()
-    target = request_targets.of_view(context.state, need)
+    target = request_targets.of_view(context.state, need, context.view.values)
     page_action = target.action if need.changes else "read"
     refusal = _refusal_of_page(context, page_action) or context.refusal
     if refusal is not None:
@@ -36,10 +32,9 @@ def check_view() -> None:
     check_device(device)
 
 
-def check_after_body() -> None:
-    """Check a request again whose body took long. Flask calls this when the body has been read."""
-    context = current()
-    if time.perf_counter() - context.began > _VALID and request_targets.need() is not None:
+def check_after_body(context: RequestContext) -> None:
+    """Check a request again whose body took long. To be called when the body has been read."""
+    if time.perf_counter() - context.began > _VALID and context.view.need is not None:
         check_again(context)
 
 

@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from flask import request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from mtango_gevent import values
 from mtango_gevent.api import csv_values, pictures, raw_values, reply, timestamps, value_shapes
 from mtango_gevent.api.reply import Rendered
+from mtango_gevent.api.request_context import http_request
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, DevFailed, NotAcceptable, as_failure
 from mtango_gevent.values import AttributeData
@@ -73,7 +73,7 @@ def negotiated(device: Device, item: AttributeData, forms: Mapping[str, Encode] 
     Raises NotAcceptable where the client allows none of them, with the reason of the first.
     """
     refusal: NotAcceptable | None = None
-    for media_type in ranked(request.headers.get("Accept", ""), tuple(forms)):
+    for media_type in ranked(http_request().headers.get("Accept", ""), tuple(forms)):
         if media_type == JSON:
             return None
         try:
@@ -111,7 +111,7 @@ def render(media_type: str, device: Device, item: AttributeData, forms: Mapping[
 
 def prefers_csv() -> bool:
     """Return whether the client prefers CSV to JSON, where there are these two."""
-    return ranked(request.headers.get("Accept", ""), (CSV,))[0] == CSV
+    return ranked(http_request().headers.get("Accept", ""), (CSV,))[0] == CSV
 
 
 def render_history(device: Device, items: Sequence[AttributeData]) -> Rendered:

@@ -1,6 +1,7 @@
 """The WSGI middleware of an application, which every request passes in the same order.
 
-Request context, access control, fast values or Flask, headers of every response, metrics, audit log, access log.
+Request context, access control, fast values, short routes or Flask, headers of every response, metrics, audit log,
+access log.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 
 from mtango_gevent import __version__
 from mtango_gevent.api import access_log, changes, request_context
+from mtango_gevent.api.access import Need, declared
 from mtango_gevent.api.cors import METHODS, CorsPolicy
 from mtango_gevent.api.fast_values import FastValues
-from mtango_gevent.api.request_context import AppState, RequestContext, current
+from mtango_gevent.api.flask_hooks import FlaskHooks
+from mtango_gevent.api.request_context import AppState, RequestContext, View, current
+from mtango_gevent.api.short_routes import ShortRoutes
 from mtango_gevent.errors import ApiError
 from mtango_gevent.metrics import OTHER
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +39,9 @@ class Middleware:
     def __init__(self, app: Flask, state: AppState, cors: CorsPolicy) -> None:
         self._state, self._metrics, self._cors = state, state.metrics, cors
         self._flask = app.wsgi_app
-        self._fast_values = FastValues(app, state)
+        self._hooks = FlaskHooks(app)
+        self._fast_values = FastValues(app, state, self._hooks)
+        self._short_routes = ShortRoutes(app, state, self._hooks)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         context = request_context.begin(self._state, environ)
@@ -47,21 +53,19 @@ class Middleware:
             return start_response(status, headers, *error)
 
         try:
-            response = self._answer_fast(context)
-            if response is None:
-                return self._flask(environ, start)
+            answer = self._answer_without_flask(context) or self._flask
+            return answer(environ, start)
         except BaseException:  # the worker stops
             changes.give_up(context)
             raise
-        body, headers = response
-        start("200 OK", headers)
-        return [body]
 
-    def _answer_fast(self, context: RequestContext) -> tuple[bytes, list[tuple[str, str]]] | None:
-        """Return body and headers of a fast value; None for a request that Flask answers, with a failure as well."""
+    def _answer_without_flask(self, context: RequestContext) -> WSGIApplication | None:
+        """Return the response; None for a request that Flask answers, with a failure as well."""
         try:
             self._authenticate(context)
-            return self._fast_values.answer(context)
+            if not self._hooks.are_own():
+                return None
+            return self._fast_values.answer(context) or self._short_routes.answer(context)
         except Exception as error:
             context.failure = error
             return None
@@ -116,17 +120,29 @@ class Middleware:
         self._metrics.end_request(seconds, context.route, method, status)
 
 
-def enter_flask(_endpoint: str | None, values: dict[str, str] | None) -> None:
-    """Note the route of a request and what it changes, and raise an error from before Flask was called.
+def enter_flask(endpoint: str | None, values: dict[str, str] | None) -> None:
+    """Note the view of a request and what it changes, and raise an error from before Flask was called.
 
     A preprocessor of URL values, as Flask calls these before all other hooks.
     """
     context = current()
+    context.request = request._get_current_object()  # pyright: ignore[reportAttributeAccessIssue]
     if request.url_rule:
         context.route = request.url_rule.rule
-    changes.expect_url(values or {})
+    context.view = View(endpoint or "", _need(endpoint), {} if values is None else values)
+    if not context.changes:  # which a failure of a short route may have
+        changes.expect_url(context)
     if context.failure is not None:
         try:
             raise context.failure
         finally:
             context.failure = None  # its traceback would otherwise form a reference cycle
+
+
+def _need(endpoint: str | None) -> Need | None:
+    """Return the need of the view of a request; none for OPTIONS, which is free."""
+    if request.method == "OPTIONS":
+        return None
+    if endpoint is None:  # no such URL
+        return Need("read", "gateway", "other")
+    return declared(current_app.view_functions[endpoint], request.method)

@@ -9,10 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol, TypeVar, overload
 from urllib.parse import unquote_to_bytes
 
-from flask import request
-
 from mtango_gevent import limits
-from mtango_gevent.api.request_context import app_state
+from mtango_gevent.api.request_context import app_state, http_request
 from mtango_gevent.errors import BadRequest, NotImplementedHere, check_limit
 from mtango_gevent.names import folded
 
@@ -79,7 +77,7 @@ def _is_latin1(text: str) -> bool:
 
 def check_query() -> None:
     """Raise BadRequest for a query that check_parameters refuses."""
-    check_parameters("query", request.query_string)
+    check_parameters("query", http_request().query_string)
 
 
 def check_parameters(kind: str, encoded: bytes) -> None:
@@ -96,7 +94,7 @@ def check_parameters(kind: str, encoded: bytes) -> None:
 
 def single(key: str) -> str | None:
     """Return the value of a parameter, or None. Raises BadRequest if it is repeated."""
-    given = request.args.getlist(key)
+    given = http_request().args.getlist(key)
     if len(given) > 1:
         raise BadRequest(f"{key}: expected one value, got {len(given)}")
     return given[0] if given else None
@@ -104,7 +102,7 @@ def single(key: str) -> str | None:
 
 def names(key: str, kind: str) -> list[str]:
     """Return the values of a repeatable parameter, all of them names of a kind."""
-    given = request.args.getlist(key)
+    given = http_request().args.getlist(key)
     check_names(kind, given)
     return [check_name(kind, name) for name in given]
 
@@ -147,12 +145,12 @@ _PARTS = ("domain", "family", "member")
 
 def wildcards() -> list[str]:
     """Return patterns of device names, in which `*` is any text; by default the pattern of all names."""
-    return _checked_wildcards(request.args.getlist("wildcard") or ["*"])
+    return _checked_wildcards(http_request().args.getlist("wildcard") or ["*"])
 
 
 def wildcards_with_text() -> list[str]:
     """Return the parameters `wildcard` that are not empty."""
-    return _checked_wildcards(filter(None, request.args.getlist("wildcard")))
+    return _checked_wildcards(filter(None, http_request().args.getlist("wildcard")))
 
 
 def _checked_wildcards(texts: Iterable[str]) -> list[str]:
@@ -239,7 +237,7 @@ def range_of_items() -> Range | None:
 
 def filtered(data: T) -> T:
     """Return JSON data with the keys that the parameter `filter` selects. Contract: rc3, section 3 and Decisions."""
-    given = request.args.getlist("filter")
+    given = http_request().args.getlist("filter")
     include = {name for name in given if not name.startswith("!")}
     exclude = {name[1:] for name in given if name.startswith("!")}
     if include:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from flask import request
-
 from mtango_gevent.api import query, urls
 from mtango_gevent.api.query import Range
+from mtango_gevent.api.request_context import http_request
 from mtango_gevent.errors import BadRequest
 from mtango_gevent.values import JsonObject
 
@@ -31,7 +30,7 @@ class Part:
     def headers(self) -> dict[str, str]:
         return {
             "Content-Range": f"{self.span.start}-{self.stop}/{self.total}",
-            "Accept-Range": f"{request.path.rstrip('/').rpartition('/')[2]} {self.total}",
+            "Accept-Range": f"{http_request().path.rstrip('/').rpartition('/')[2]} {self.total}",
             "Link": ", ".join(f'<{url}>; rel="{name[1:]}"' for name, url in self._links().items()),
         }
 

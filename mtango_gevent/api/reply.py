@@ -9,11 +9,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import orjson
-from flask import Response, request
+from flask import Response
 
 from mtango_gevent.api import freshness, query, ranges
 from mtango_gevent.api.failures import unshown_item
-from mtango_gevent.api.request_context import app_state, config
+from mtango_gevent.api.request_context import app_state, config, http_request
 from mtango_gevent.errors import tango_failure
 from mtango_gevent.values import JsonObject
 
@@ -145,6 +145,7 @@ def kept(about: Hashable, content: tuple[object, ...], render_content: Callable[
 
     about: what it depends on besides path and query of the request.
     """
+    request = http_request()
     key = about, request.path, request.query_string
     return app_state().client.lists.get(key, content, render_content, lambda made: len(made.body))
 

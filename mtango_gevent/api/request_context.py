@@ -7,9 +7,12 @@ import random
 import re
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mtango_gevent.api.access import ANONYMOUS, AccessControl, Audit, Change, Target
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Request
+
+from mtango_gevent.api.access import ANONYMOUS, AccessControl, Audit, Change, Need, Target
 from mtango_gevent.api.failed_requests import FailedRequests
 from mtango_gevent.api.static_files import Build
 from mtango_gevent.api.subscription_store import SubscriptionStore
@@ -59,15 +62,33 @@ class Checked(NamedTuple):
     in_database: bool = False
 
 
+class View(NamedTuple):
+    """The view that answers a request, without its function.
+
+    endpoint: empty where there is no such URL; need: None where it is free; values: the parts of the URL for it.
+    """
+
+    endpoint: str
+    need: Need | None
+    values: dict[str, Any]
+
+    @property
+    def device(self) -> Device | None:
+        return self.values.get("device")
+
+
 class RequestContext:
     """A request from its arrival until its response begins.
 
     id: the client's X-Request-ID, or a random one; began: time of arrival (time.perf_counter()).
     tango_time: the time that its Tango calls have taken; outcome: `ok`, or why the request failed.
     error: reason and description of the failure with which it was answered.
+    request: headers, query and body: Flask's own request, or one without Flask; view: that answers it.
+    Both are set when the request is routed.
     route: the URL rule, `none` without one; device: full name of the device in the URL, `-` without one.
     identity: the authenticated user; refusal: why the client could not be authenticated.
     failure: an error from before Flask was called, which Flask has to answer.
+    form: the body as a form, None until it is parsed.
     changes: what the request changes, for the audit log; checked: what the client was allowed.
     timestamp_unit: unit of timestamps in the response, in milliseconds.
     """
@@ -80,15 +101,21 @@ class RequestContext:
         "environ",
         "error",
         "failure",
+        "form",
         "id",
         "identity",
         "outcome",
         "refusal",
+        "request",
         "route",
         "state",
         "tango_time",
         "timestamp_unit",
+        "view",
     )
+
+    request: Request
+    view: View
 
     def __init__(self, state: AppState, environ: WSGIEnvironment) -> None:
         given = environ.get("HTTP_X_REQUEST_ID")
@@ -97,6 +124,7 @@ class RequestContext:
         self.began = time.perf_counter()
         self.tango_time = measure_calls()
         self.outcome, self.route, self.device = "ok", "none", "-"
+        self.form: MultiDict[str, str] | None = None
         self.error: tuple[str, str] = ("", "")
         self.identity = ANONYMOUS
         self.refusal: ApiError | None = None
@@ -121,6 +149,10 @@ def begin(state: AppState, environ: WSGIEnvironment) -> RequestContext:
 
 def app_state() -> AppState:
     return current().state
+
+
+def http_request() -> Request:
+    return current().request
 
 
 def config() -> Config:

@@ -5,24 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import current_app, request
-
-from mtango_gevent.api.access import Action, Kind, Need, Target, comparable, declared
+from mtango_gevent.api.access import Action, Kind, Need, Target, comparable
 from mtango_gevent.api.request_context import AppState
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
 
 # The parts of a URL that name a device.
 _DEVICE = ("domain", "family", "member")
-
-
-def need() -> Need | None:
-    """Return the need of the current request; None for a free one, as OPTIONS is."""
-    if request.method == "OPTIONS":
-        return None
-    if request.endpoint is None:  # no such URL
-        return Need("read", "gateway", "other")
-    return declared(current_app.view_functions[request.endpoint], request.method)
 
 
 def of_url(need: Need, values: Mapping[str, Any]) -> Target:
@@ -38,9 +27,8 @@ def _host_of_url(values: Mapping[str, Any]) -> str:
     return f"{host}:{values.get('port', port or 10000)}"
 
 
-def of_view(state: AppState, need: Need) -> Target:
-    """Return the target of the current request, which has a view."""
-    values = request.view_args or {}
+def of_view(state: AppState, need: Need, values: Mapping[str, Any]) -> Target:
+    """Return the target of a view, from what the parts of its URL have become."""
     name = _name(need, values)
     if "device" in values:
         return of_device(state, need.action, need.kind, values["device"], name)
@@ -65,8 +53,3 @@ def _name(need: Need, values: Mapping[str, Any]) -> str:
 def detail(need: Need, values: Mapping[str, Any]) -> str:
     """Return the part of a URL that is not in the target: the property of an attribute, or the cache."""
     return "" if need.kind == "property" else values.get("property_name", values.get("cache", ""))
-
-
-def device_in_url() -> Device | None:
-    """Return the device of the current request, which has a view."""
-    return (request.view_args or {}).get("device")

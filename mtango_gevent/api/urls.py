@@ -8,11 +8,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from flask import request
-
 from mtango_gevent.api import guard
 from mtango_gevent.api.query import check_name, quoted
-from mtango_gevent.api.request_context import app_state, config, current
+from mtango_gevent.api.request_context import app_state, config, current, http_request
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost, find_host
 from mtango_gevent.errors import ApiError, BadRequest
@@ -39,7 +37,8 @@ def resolve(
     find: returns the Tango host of a name and a port, in place of find_tango_host.
     Raises BadRequest for impossible names, and ApiError 404 for a Tango host that is not served.
     """
-    if not values or request.method == "OPTIONS":  # a page may read a failure only if the preflight has succeeded
+    method = http_request().method
+    if not values or method == "OPTIONS":  # a page may read a failure only if the preflight has succeeded
         return
     if "property_name" in values:  # a path, of which werkzeug keeps the slash at the end
         values["property_name"] = values["property_name"].removesuffix("/")
@@ -50,7 +49,7 @@ def resolve(
             check_name(kind, name)
     if "host" not in values:
         return
-    find = find or functools.partial(find_tango_host, writing=request.method in _WRITING)
+    find = find or functools.partial(find_tango_host, writing=method in _WRITING)
     host = find(values.pop("host"), values.pop("port"))
     if "member" in values:
         device = Device(host, "/".join(values.pop(part) for part in ("domain", "family", "member")))
@@ -83,7 +82,7 @@ def find_tango_host(host: str, port: str, writing: bool = False) -> TangoHost:
 
 def base(version: str) -> str:
     """Return the absolute URL of a version of the API, without a slash at the end."""
-    return f"{_root()}{quote(request.script_root)}{config().app_base}/{version}"
+    return f"{_root()}{quote(http_request().script_root)}{config().app_base}/{version}"
 
 
 def _root() -> str:
@@ -92,13 +91,13 @@ def _root() -> str:
     Raises BadRequest for an impossible Host or scheme. werkzeug's `host_url` has no host then, nor for names with `_`,
     which containers have.
     """
-    server = f"{request.environ['SERVER_NAME']}:{request.environ['SERVER_PORT']}"
-    host = request.environ.get("HTTP_HOST", server)
+    environ, scheme = current().environ, http_request().scheme
+    host = environ.get("HTTP_HOST", f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
     if not HOST_HEADER.fullmatch(host):
         raise BadRequest(f"expected a name or address in the header Host, with or without a port, got {quoted(host)}")
-    if request.scheme not in _DEFAULT_PORTS:
-        raise BadRequest(f"expected http or https in the header X-Forwarded-Proto, got {quoted(request.scheme)}")
-    return f"{request.scheme}://{host.removesuffix(_DEFAULT_PORTS[request.scheme])}"
+    if scheme not in _DEFAULT_PORTS:
+        raise BadRequest(f"expected http or https in the header X-Forwarded-Proto, got {quoted(scheme)}")
+    return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS[scheme])}"
 
 
 def of_host(version: str, host: TangoHost) -> str:
@@ -125,5 +124,6 @@ def segment(name: str) -> str:
 
 def with_parameter(name: str, value: str) -> str:
     """Return the URL of this request with one parameter of its query changed."""
+    request = http_request()
     parameters = [(key, text) for key, text in request.args.items(multi=True) if key != name]
     return f"{_root()}{quote(request.script_root + request.path)}?{urlencode([*parameters, (name, value)])}"

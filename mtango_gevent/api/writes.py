@@ -9,12 +9,12 @@ import json
 from typing import Any
 
 import orjson
-from flask import g, request
 from werkzeug.datastructures import MultiDict
 
 from mtango_gevent import limits
 from mtango_gevent.api.access import VALUE
 from mtango_gevent.api.query import check_name, check_names, check_parameters, quoted
+from mtango_gevent.api.request_context import current, http_request
 from mtango_gevent.errors import ApiError, BadRequest, check_limit
 from mtango_gevent.names import canonical_name, folded
 from mtango_gevent.values import JsonObject, RawInput, shown
@@ -153,9 +153,9 @@ def sent() -> str:
     try:
         given = [(name, text) for name, text in _parameters().items(multi=True) if name not in ("async", "replace")]
     except ApiError:  # which the view raises, if it reads the form
-        given = list(request.args.items(multi=True))
+        given = list(http_request().args.items(multi=True))
     if not given:
-        return request.get_data()[: VALUE + 1].decode("utf-8", "backslashreplace")
+        return http_request().get_data()[: VALUE + 1].decode("utf-8", "backslashreplace")
     given = given[: VALUE + 1]
     if {name for name, _ in given} <= {"v", "value"}:
         return ",".join(text[: VALUE + 1] for _, text in given)
@@ -167,7 +167,7 @@ def argument() -> RawInput:
 
     Raises BadRequest for both a parameter `v` in the query and a body.
     """
-    in_query = request.args.getlist("v")
+    in_query = http_request().args.getlist("v")
     if in_query and _text():
         raise BadRequest("expected the argument as the parameter v in the query or as the body, got both")
     texts = in_query or _form().getlist("v")
@@ -180,7 +180,7 @@ def command_input() -> tuple[RawInput, JsonObject]:
     An object with `input` or `name` is an envelope of the argument; an empty one is no body. Anything else is taken as
     by `argument`.
     """
-    in_query, sent = request.args.getlist("v"), RawInput.in_body(_text()).parsed
+    in_query, sent = http_request().args.getlist("v"), RawInput.in_body(_text()).parsed
     if sent == {}:
         return RawInput.in_query(in_query) if in_query else RawInput.in_body(""), {}
     if in_query or not isinstance(sent, dict) or not sent.keys() & {"input", "name"}:
@@ -234,18 +234,21 @@ def _json(exactly: bool = False) -> Any:
 
 def _parameters() -> MultiDict[str, str]:
     """Return the parameters of the query and of a form; a name in both has the values of both."""
-    return MultiDict([*request.args.items(multi=True), *_form().items(multi=True)])
+    args, form = http_request().args, _form()
+    return MultiDict([*args.items(multi=True), *form.items(multi=True)]) if form else args
 
 
 def _form() -> MultiDict[str, str]:
     """Return the body as a form, parsed once per request; empty if it is not a form."""
-    if "form" not in g:
-        g.form = _read_form()
-    return g.form
+    context = current()
+    if context.form is None:
+        context.form = _read_form()
+    return context.form
 
 
 def _read_form() -> MultiDict[str, str]:
     """Parse the body as a form. curl calls all bodies forms, so one that looks like JSON or a value is none."""
+    request = http_request()
     body = request.get_data()  # first: once parsed as a form, the body is empty
     if request.mimetype == "multipart/form-data":
         raise BadRequest("expected a query, a urlencoded form, JSON or a text, got multipart/form-data")
@@ -262,11 +265,11 @@ def _read_form() -> MultiDict[str, str]:
 
 def _text() -> str:
     """Return the body as a text, in the charset of its Content-Type."""
-    charset = request.mimetype_params.get("charset", "utf-8")
+    charset = http_request().mimetype_params.get("charset", "utf-8")
     encoding = _ENCODINGS.get(charset.lower())
     if encoding is None:  # Python has codecs that are no charsets, and keeps each unknown name for ever
         raise BadRequest(f"charset: expected one of {', '.join(_ENCODINGS)}, got {quoted(charset)}")
     try:
-        return request.get_data().decode(encoding)
+        return http_request().get_data().decode(encoding)
     except UnicodeDecodeError as error:
         raise BadRequest(f"the body: expected {charset}, got an error: {error}") from None

@@ -14,7 +14,7 @@ from webtest import TestApp, TestResponse
 
 from mtango_gevent.api import media_types
 from tests.api.rc3.test_values import NUMBERS, TYPES
-from tests.api.test_fast_values import flask_asked, of_version
+from tests.api.test_fast_values import flask_alone, of_version, views_asked
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
 from tests.pytango_process import PyTango
 from tests.waiting import wait_until
@@ -373,12 +373,11 @@ def test_date_of_v11_makes_a_304(client: TestApp, host_url: str) -> None:
 @pytest.mark.parametrize("accept", [OCTETS, NPY])
 def test_raw_numbers_are_fast_and_equal_flasks(client: TestApp, url: Callable[[str], str], accept: str) -> None:
     path, headers = url(f"{TYPES_DEVICE}/attributes/double_image/value"), {"Accept": accept}
-    with flask_asked(client) as asked:
+    with views_asked(client) as asked:
         fast = client.get(path, headers=headers)
     assert not asked
-    with flask_asked(client) as asked:
-        slow = client.get(f"{path}/", headers=headers)  # the slash makes it a request that is not plain
-    assert asked
+    with flask_alone(client):
+        slow = client.get(path, headers=headers)
     own = ("X-Request-ID", "Server-Timing", "X-Timestamp", "Last-Modified", "Expires", "ETag")
     assert fast.body == slow.body
     assert {name: value for name, value in fast.headers.items() if name not in own} == {

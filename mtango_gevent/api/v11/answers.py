@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from flask import Response, request
+from flask import Response
 
 from mtango_gevent.api import freshness, query, reply
 from mtango_gevent.api.reply import Rendered
-from mtango_gevent.api.request_context import app_state, config
+from mtango_gevent.api.request_context import app_state, config, http_request
 from mtango_gevent.api.v11 import ranges
 from mtango_gevent.values import JsonObject
 
@@ -62,7 +62,7 @@ def add_caching(response: Response, left: float, tag: Callable[[], str] | None) 
     left: seconds for which the response is fresh; browsers ask again for an older one, with its ETag.
     tag: returns its ETag; None for a failure, which has none.
     """
-    if request.method not in ("GET", "HEAD"):
+    if http_request().method not in ("GET", "HEAD"):
         return response
     response.headers.update(_caching_headers(left, tag() if tag else None))
     if tag and _is_unchanged(response):
@@ -89,7 +89,11 @@ def _caching_headers(left: float, etag: str | None) -> list[tuple[str, str]]:
 
 def _is_unchanged(response: Response) -> bool:
     """Return whether the client has the response, by its ETag if it sends one, else by the second of its value."""
+    request = http_request()
     if request.if_none_match:
         return request.if_none_match.contains_weak(response.get_etag()[0] or "")
-    since, modified = request.if_modified_since, response.last_modified
-    return since is not None and modified is not None and modified <= since
+    since = request.if_modified_since
+    if since is None:
+        return False
+    modified = response.last_modified
+    return modified is not None and modified <= since

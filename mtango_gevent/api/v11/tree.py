@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from mtango_gevent import limits
 from mtango_gevent.api import access, failures, guard, query, reply
 from mtango_gevent.api.reply import Rendered
-from mtango_gevent.api.request_context import app_state
+from mtango_gevent.api.request_context import app_state, http_request
 from mtango_gevent.api.v11 import answers, urls
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
@@ -50,7 +50,7 @@ def _answer(hosts: Sequence[TangoHost]) -> Response:
 
 
 def _hosts() -> list[TangoHost]:
-    given = dict.fromkeys(filter(None, request.args.getlist("host")))
+    given = dict.fromkeys(filter(None, http_request().args.getlist("host")))
     check_limit(len(given), limits.WILDCARDS, "hosts")
     return list(dict.fromkeys(host for host in map(urls.parse_host, given) if host is not None))
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import request
-
 from mtango_gevent.api import hosts, timestamps, urls
+from mtango_gevent.api.request_context import current
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.errors import ApiError, BadRequest
@@ -44,7 +43,7 @@ def parse_host(text: str) -> TangoHost | None:
 
 def base() -> str:
     """Return the absolute URL of the version that the request has, without a slash at the end."""
-    return urls.base(request.blueprints[-1])
+    return urls.base(current().view.endpoint.partition(".")[0])
 
 
 def of_host(host: TangoHost) -> str:
