@@ -29,6 +29,7 @@ from mtango_gevent.control.calls import (
 )
 from mtango_gevent.control.database import Address, Database, DatabaseServer
 from mtango_gevent.control.events import ConfigurationWatch, EventHub, OpenStreams
+from mtango_gevent.control.merged_reads import MergedReads
 from mtango_gevent.control.reads import Reads
 from mtango_gevent.control.single_flight import Route
 from mtango_gevent.errors import DevFailed
@@ -61,7 +62,8 @@ class TangoClient:
         self.streams = OpenStreams(config, self.concurrency)
         proxies = CacheMetrics(self.metrics, "devices", config.cache_size)
         self.proxies = Cache[Any](config.cache_size, config.cache_idle, signal, renew=True, metrics=proxies)
-        self.reads = Reads(config.value_max_age, config.value_memory, signal)
+        make_reads = MergedReads if config.merge_reads else Reads
+        self.reads = make_reads(config.value_max_age, config.value_memory, signal)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         attributes = CacheMetrics(self.metrics, "attributes", METADATA_SIZE)
