@@ -29,12 +29,15 @@ _ALONE_FOR, _MOST_ALONE = 60.0, 10_000
 
 
 class _Batch:
-    """The reads of one call, by attribute. generation: of the device's readings when the call was asked for."""
+    """The reads of one call, by attribute.
 
-    __slots__ = ("generation", "reads", "url")
+    generation: of the device's readings when the call was asked for; is_ended: whether a caller has left it.
+    """
+
+    __slots__ = ("generation", "is_ended", "reads", "url")
 
     def __init__(self, url: str, generation: int) -> None:
-        self.url, self.generation = url, generation
+        self.url, self.generation, self.is_ended = url, generation, False
         self.reads: dict[Hashable, AttributeRead] = {}
 
 
@@ -78,16 +81,20 @@ class MergedReads(Reads):
         batch = self._batch(url, what, read)
         try:
             return self._flights.do(batch, lambda: self._read(batch, proxy), route)[what]
-        except Exception as error:
+        except DevFailed as failure:
             if len(batch.reads) == 1:
                 raise
-            failure = error if isinstance(error, DevFailed) else None
-            unanswered = failure is not None and status_of(failure) == 503
-            if failure is None or not unanswered or has_timed_out(failure):
+            unanswered = status_of(failure) == 503
+            if not unanswered or has_timed_out(failure):
                 self._alone[url, what] = True
-            if failure is None or not unanswered:
+            if not unanswered:
                 return None
             raise as_read_of_one(failure, read.taken) from None
+        except Exception:  # PyTango converts all or none
+            if len(batch.reads) == 1:
+                raise
+            self._alone[url, what] = True
+            return None
         finally:
             self._end(batch)
 
@@ -107,10 +114,13 @@ class MergedReads(Reads):
 
     def _end(self, batch: _Batch) -> None:
         """Let no more callers join a call, as its first caller leaves it."""
+        if batch.is_ended:
+            return
+        batch.is_ended = True
+        if self._open.get((batch.url, batch.generation)) is batch:
+            del self._open[batch.url, batch.generation]
         for what in batch.reads:
-            key = batch.url, batch.generation, what
-            if self._under_way.get(key) is batch:
-                del self._under_way[key]
+            self._under_way.pop((batch.url, batch.generation, what), None)
 
     def _read(self, batch: _Batch, proxy: tango.DeviceProxy) -> dict[Hashable, Reading[Any]]:
         asked, began = time.monotonic(), time.perf_counter()
