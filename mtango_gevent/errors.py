@@ -50,6 +50,12 @@ _OUTCOME_UNKNOWN = {"API_DeviceTimedOut", "MTANGO_CallTimedOut"}
 # What the description of such a failure says.
 _UNKNOWN = "the outcome is unknown"
 
+# An attribute or command has no history.
+NOT_POLLED = {"API_AttrNotPolled", "API_CmdNotPolled", "API_NoDataYet"}
+
+# Answers that there is no such thing: no failures of the device that gives them.
+ANSWERS = {"DB_AliasNotDefined", "DB_DeviceNotDefined", *NOT_POLLED}
+
 _TIMEOUTS = {"API_CommandTimedOut", *_OUTCOME_UNKNOWN}
 
 # Part of the text of a connection that timed out; its reasons are those of any lost connection.

@@ -42,11 +42,7 @@ METRICS: tuple[tuple[str, Sequence[str], str], ...] = (
     ("mtango_stream_attributes", (), "attributes that streams follow, counted in each stream"),
     ("mtango_stream_records_total", (), "records sent in streams"),
     ("mtango_stream_records_dropped_total", (), "events that the clients of streams were too slow for"),
-    (
-        "mtango_stream_lag_seconds",
-        (),
-        "greatest age of a record that a stream has not sent",
-    ),
+    ("mtango_stream_lag_seconds", (), "greatest age of a record that a stream has not sent"),
     ("mtango_hub_lag_seconds", (), "greatest delay of the loop of a worker, in the last ten seconds"),
     ("mtango_async_jobs_waiting", (), "writes with `async` that have not begun"),
     ("mtango_async_jobs_total", _OUTCOME, "writes with `async` that have ended"),

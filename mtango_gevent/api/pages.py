@@ -13,7 +13,7 @@ from jinja2 import PackageLoader
 from mtango_gevent import __version__
 from mtango_gevent.api import access
 from mtango_gevent.api.request_context import app_state, config
-from mtango_gevent.api.static_files import Build
+from mtango_gevent.api.static_files import CHECKED, FOR_EVER, NOT_KEPT, Build, StaticFile
 from mtango_gevent.errors import NotFound
 
 blueprint = Blueprint("pages", __name__)
@@ -49,22 +49,23 @@ def add_headers(response: Response) -> Response:
 
 @blueprint.get("/")
 @access.is_free
-def show_home() -> str:
+def show_home() -> Response:
     return _render("index.html", base=_base())
 
 
 @blueprint.get("/docs")
 @access.is_free
-def show_docs() -> str:
+def show_docs() -> Response:
     swagger_ui = _url_of_files("docs") if _HAS_SWAGGER_UI else None
     return _render("docs.html", swagger=SWAGGER, swagger_ui=swagger_ui)
 
 
-def _render(template: str, **variables: object) -> str:
-    """Render a template. Its variables are HTML paths: root of the gateway, assets of the operator's page."""
-    return render_template(
+def _render(template: str, **variables: object) -> Response:
+    """Answer a template. Its variables are HTML paths: root of the gateway, assets of the operator's page."""
+    html = render_template(
         template, version=__version__, root=quote(request.script_root), assets=_url_of_files("page"), **variables
     )
+    return StaticFile.of("text/html", html.encode()).answer(CHECKED)
 
 
 def _url_of_files(key: str) -> str:
@@ -74,11 +75,12 @@ def _url_of_files(key: str) -> str:
 @blueprint.get("/<any(page, docs):key>/<build>/<path:path>")
 @access.is_free
 def show_file(key: str, build: str, path: str) -> Response:
+    """Answer a static file: the present one also for another build, as that of another gateway behind a balancer."""
     found = _build(key) if key != "docs" or _HAS_SWAGGER_UI else None
-    file = found.files.get(path) if found and build == found.name else None
-    if file is None:
+    file = found.files.get(path) if found else None
+    if not found or not file:
         raise NotFound(f"no such file: {request.path}")
-    return file.answer()
+    return file.answer(FOR_EVER if build == found.name else NOT_KEPT)
 
 
 def _build(key: str) -> Build:

@@ -106,7 +106,7 @@ class TangoHost:
         return {folded(name): alias for alias, name in zip(texts[::2], texts[1::2], strict=True) if alias}
 
     def device_alias(self, name: str) -> str | None:
-        """Return the alias of a device, or None: databases fail in different ways for a device without one."""
+        """Return the alias of a device, or None: the database fails for a device without one."""
         try:
             return self.command("DbGetDeviceAlias", name) or None
         except tango.DevFailed as failure:
@@ -121,9 +121,8 @@ class TangoHost:
     def device_info(self, name: str) -> DeviceInfo:
         """What the database knows of a device. Raises DevFailed, DB_DeviceNotDefined."""
         numbers, texts = self.command("DbGetDeviceInfo", name)
-        _, ior, version, server, hostname, started, stopped, classname = [*texts, "unknown"][
-            :8
-        ]  # old ones know no class
+        known = [*texts, "unknown"][:8]  # old ones know no class
+        _, ior, version, server, hostname, started, stopped, classname = known
         exported, pid = (int(number) for number in numbers)
         return DeviceInfo(
             self.device_name(name), ior, version, server, hostname, started, stopped, classname, bool(exported), pid

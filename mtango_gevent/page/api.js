@@ -8,6 +8,9 @@ const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? 
 export const base = meta("base");
 export const version = meta("version");
 
+/** Path of the page about the API. */
+export const docs = new URL("../../docs", import.meta.url).pathname;
+
 /** Return the URL of a path of the streams, which are beside the API: without /rest. */
 export const streamUrl = (path) => `${location.origin}${base.replace(/\/rest$/, "")}${path}`;
 
@@ -100,7 +103,8 @@ async function send(method, path, { body, accept = "application/json", authoriza
     return await fetch(urlOf(path), { method, headers, signal, credentials, body: JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure([{ reason: "MTANGO_Unreachable", description: "the gateway cannot be reached", severity: "ERR", origin: path }]);
+    const outcome = method === "GET" ? "" : ": the outcome is unknown";
+    throw new Failure([{ reason: "MTANGO_Unreachable", description: `the gateway cannot be reached${outcome}`, severity: "ERR", origin: path }]);
   }
 }
 

@@ -89,6 +89,9 @@ export const qualityText = (quality) => QUALITIES[quality] ?? "invalid";
 
 export const qualityClass = (quality) => `quality-${qualityText(quality)}`;
 
+/** Tango's states in the order of their numbers. */
+export const STATES = "ON OFF CLOSE OPEN INSERT EXTRACT MOVING STANDBY FAULT INIT RUNNING ALARM DISABLE UNKNOWN".split(" ");
+
 /** The class of a state, beside the class `state`. */
 export const stateClass = (state) => String(state).toLowerCase();
 

@@ -1,6 +1,6 @@
 /** The layout of the page, and which view a route has. */
 
-import { hosts, lasting } from "./api.js";
+import { docs, hosts, lasting } from "./api.js";
 import { remember, useDevices } from "./devices.js";
 import { connect, connection, onConnection } from "./live.js";
 import { link, useRoute } from "./router.js";
@@ -17,9 +17,6 @@ const FREE = ["ill", "login"];
 const MENU = [["", "Start"], ["plot", "Plot"], ["panel", "Panels"], ["ill", "Health"]];
 
 const TITLES = { ...Object.fromEntries(MENU), login: "Log in" };
-
-/** Path of the page about the API. */
-const docs = new URL("../../docs", import.meta.url).pathname;
 
 // --- the view ---
 
@@ -109,19 +106,24 @@ function ThemeSwitch() {
 function App({ mayRead }) {
   const route = useRoute(), tango = useHosts(mayRead), directory = useDevices(tango.hosts), connected = useConnection();
   const [shown, show] = useState(""); // the part that a narrow window shows in place of the view: "tree", "menu" or none
-  const toggle = (part) => show(shown === part ? "" : part);
+  const toggle = (part) => show(shown === part ? "" : part), close = () => show("");
   const [name, ...others] = tango.hosts ?? [];
   useEffect(() => {
     show("");
     document.title = [route.path || TITLES[route.view], name ?? "mtango-gevent"].filter(Boolean).join(" · ");
     if (route.view === "device") remember(route.path);
   }, [route.view, route.path, name]);
+  useEffect(() => addEventListener("keydown", ({ key, defaultPrevented }) => {
+    if (key !== "Escape" || defaultPrevented) return;
+    document.querySelector(".narrow[aria-expanded=true]")?.focus();
+    close();
+  }), []);
   const [text, title] = STATES[connected.state];
   return html`
     <header class="bar">
       <button class="narrow" aria-expanded=${shown === "tree"} aria-controls="tree" onClick=${() => toggle("tree")}>Devices</button>
       <a class="brand" href="#/" title=${tango.hosts?.join(", ")}>${name ?? "mtango-gevent"}${others.length ? ` +${others.length}` : ""}</a>
-      <nav id="menu" class=${shown === "menu" ? "open" : ""} aria-label="Views">
+      <nav id="menu" class=${shown === "menu" ? "open" : ""} aria-label="Views" onClick=${close}>
         ${MENU.map(([view, label]) => html`<a href=${link(view)} aria-current=${route.view === view ? "page" : undefined}>${label}</a>`)}
         <a href=${docs}>API</a>
       </nav>
@@ -132,7 +134,7 @@ function App({ mayRead }) {
     </header>
     <${Banner} ...${connected} />
     <div class="columns">
-      <aside id="tree" class=${shown === "tree" ? "open" : ""} aria-label="Devices">${tango.hosts && html`<${Tree} directory=${directory} route=${route} />`}</aside>
+      <aside id="tree" class=${shown === "tree" ? "open" : ""} aria-label="Devices">${tango.hosts && html`<${Tree} directory=${directory} route=${route} show=${show} />`}</aside>
       <main><${View} route=${route} tango=${tango} directory=${directory} /></main>
     </div>`;
 }

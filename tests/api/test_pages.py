@@ -15,9 +15,13 @@ from webtest import TestApp
 
 from mtango_gevent import __version__, create_app
 from mtango_gevent.api import pages
+from mtango_gevent.api.static_files import Build
 from mtango_gevent.config import Config
 
 PAGE = Path(str(resources.files("mtango_gevent") / "page"))
+
+# Bytes of all static files of the operator's page together, compressed; tests/browser/test_size.py bounds each view.
+ALL_FILES = 97_000
 
 
 @pytest.fixture
@@ -84,8 +88,9 @@ def test_static_file_is_kept_for_ever(client: TestApp, assets: str, name: str, m
     assert "Content-Encoding" not in answer.headers
 
 
-def test_static_file_is_compressed_for_clients_that_accept_it(app: Flask, assets: str) -> None:
-    client, url = app.test_client(), f"{assets}/style.css"  # TestApp expands what is compressed
+@pytest.mark.parametrize("url", ["{assets}/style.css", "/", "/docs"])
+def test_file_is_compressed_for_clients_that_accept_it(app: Flask, assets: str, url: str) -> None:
+    client, url = app.test_client(), url.format(assets=assets)  # TestApp expands what is compressed
     plain = client.get(url)
     answer = client.get(url, headers={"Accept-Encoding": "br, gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
@@ -96,19 +101,32 @@ def test_static_file_is_compressed_for_clients_that_accept_it(app: Flask, assets
     assert "Content-Encoding" not in client.get(url, headers={"Accept-Encoding": "gzip;q=0"}).headers
 
 
+@pytest.mark.parametrize("url", ["{assets}/main.js", "/", "/docs"])
 @pytest.mark.parametrize("encoding", ["", "gzip"])
-def test_static_file_that_the_client_has_is_304(client: TestApp, assets: str, encoding: str) -> None:
-    headers = {"Accept-Encoding": encoding}
-    tag = client.get(f"{assets}/main.js", headers=headers).headers["ETag"]
-    answer = client.get(f"{assets}/main.js", headers={**headers, "If-None-Match": tag}, status=304)
+def test_file_that_the_client_has_is_304(client: TestApp, assets: str, url: str, encoding: str) -> None:
+    headers, url = {"Accept-Encoding": encoding}, url.format(assets=assets)
+    tag = client.get(url, headers=headers).headers["ETag"]
+    answer = client.get(url, headers={**headers, "If-None-Match": tag}, status=304)
     assert answer.body == b""
     assert answer.headers["ETag"] == tag
+
+
+@pytest.mark.parametrize("url", ["/", "/docs"])
+def test_page_is_checked_before_it_is_shown_again(client: TestApp, url: str) -> None:
+    assert client.get(url).headers["Cache-Control"] == "no-cache"
+
+
+def test_file_of_another_build_is_the_present_one_and_not_kept(client: TestApp, assets: str) -> None:
+    for name in ("main.js", "views/tree.js"):
+        answer = client.get(f"/page/0123456789ab/{name}", status=200)
+        assert answer.body == client.get(f"{assets}/{name}").body
+        assert answer.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "/page/000000000000/main.js",
+        "/page/000000000000/nope.js",
         "/page/000000000000/",
         "{assets}/index.html",
         "{assets}/nope.js",
@@ -133,8 +151,14 @@ def test_page_is_free_and_the_api_is_not(make_client: Callable[..., TestApp], as
         client.get("/swagger/rc3.yml", headers=headers, status=401)
 
 
+def test_size_of_all_files_is_bounded() -> None:
+    files = Build.load("mtango_gevent", "page", "vendor/").files
+    loaded = {path: len(file.compressed) for path, file in files.items() if not path.endswith(".txt")}  # licences
+    assert sum(loaded.values()) <= ALL_FILES, loaded
+
+
 def test_every_module_that_is_imported_is_served(client: TestApp, assets: str) -> None:
-    imported = re.compile(r"""^(?:import|export)\b[^"';]*["'](\.[^"']+)["']""", re.MULTILINE)
+    imported = re.compile(r"""^(?:import|export)\b[^"';=]*["'](\.[^"']+)["']""", re.MULTILINE)
     for file in PAGE.rglob("*.js"):
         folder = f"{assets}/{file.relative_to(PAGE).parent.as_posix()}"
         for path in imported.findall(file.read_text("utf-8")):

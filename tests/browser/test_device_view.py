@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -392,7 +394,41 @@ def test_only_what_the_user_may_do_is_offered(page_at: PageAt, tango_system: Emb
         page.close()
 
 
+def test_attribute_that_the_user_may_not_read_is_no_failure_of_the_device(
+    page_at: PageAt, tango_system: EmbeddedTango, tmp_path: Path
+) -> None:
+    denied = (
+        '[[rule]]\nanyone = true\nmay_not = ["read"]\ndevices = ["demo/motor/1"]\nattributes = ["State", "velocity"]\n'
+    )
+    (tmp_path / "access.toml").write_text(denied)
+    with served(COMMAND, tmp_path / "log", MTANGO_RULES=str(tmp_path / "access.toml")) as gateway:
+        page = device_page(page_at, MOTOR, of=gateway)
+        expect(page.get_by_role("heading", name="Not all may be shown to you")).to_be_visible()
+        expect(page.get_by_role("alert")).to_contain_text("denied by rule 1")
+        expect(row(page, "Velocity")).to_contain_text("denied by rule 1")
+        expect(row(page, "Position").locator(".value")).to_be_visible()
+        page.close()
+
+
 # --- lost and back ---
+
+
+@pytest.mark.usefixtures("_markup")
+def test_outcome_of_a_command_is_unknown_when_the_gateway_is_lost(
+    page_at: PageAt, tango_system: EmbeddedTango, tmp_path: Path, watch: PageWatch
+) -> None:
+    watch.expect_lost_gateway()
+    with served(COMMAND, tmp_path / "log") as gateway:
+        page = device_page(page_at, MARKUP_DEVICE, of=gateway)
+        command(page, "Wait").get_by_role("spinbutton").fill("3")
+        command(page, "Wait").get_by_role("button").click()
+        expect(command(page, "Wait")).to_contain_text("Running…")
+        worker = gateway.get("/sys/stats")["workers"][0]["pid"]  # type: ignore[index]
+        gateway.process.kill()  # before the worker: a new one would get the command again, from the browser itself
+        os.kill(worker, signal.SIGKILL)
+        expect(command(page, "Wait").get_by_role("alert")).to_contain_text("the outcome is unknown")
+        expect(command(page, "Wait").get_by_role("button")).to_be_enabled()
+        page.close()
 
 
 def test_device_server_is_lost_and_comes_back(page_at: PageAt, lost_server: ServerProcess, watch: PageWatch) -> None:

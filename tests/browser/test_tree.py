@@ -127,6 +127,30 @@ def test_tree_is_behind_a_button_of_a_narrow_page(page_at: PageAt) -> None:
     expect(page.get_by_role("link", name=DEMO_DEVICE)).to_be_visible()
 
 
+def test_escape_and_the_present_device_close_the_tree_of_a_narrow_page(page_at: PageAt) -> None:
+    page = page_at(f"#/device/{DEMO_DEVICE}", viewport={"width": 360, "height": 640})
+    button, tree = page.get_by_role("button", name="Devices"), page.get_by_role("tree")
+    button.click()
+    search(page).fill("tg_test")
+    page.keyboard.press("Escape")
+    expect(search(page)).to_have_value("")
+    expect(tree).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(tree).to_be_hidden()
+    expect(button).to_be_focused()
+    button.click()
+    search(page).fill("tg_test")
+    devices(page).click()
+    expect(tree).to_be_hidden()
+    is_device_view(page, DEMO_DEVICE)
+    page.get_by_role("button", name="Menu").click()
+    expect(page.get_by_role("link", name="Health").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Health").first).to_be_hidden()
+    page.keyboard.press("/")
+    expect(search(page)).to_be_focused()
+
+
 # --- thousands of devices ---
 
 

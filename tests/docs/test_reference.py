@@ -42,6 +42,15 @@ def shown(default: object) -> str:
     return f"`{default}`" if default != "" else "none"
 
 
+def test_kinds_of_calls_are_those_of_the_code() -> None:
+    rows = re.findall(r"^\| `kind` of .*? \| (.*) \|$", read("metrics.md"), re.MULTILINE)
+    code = "\n".join(
+        path.read_text("utf-8") for folder in ("control", "api") for path in (PACKAGE / folder).rglob("*.py")
+    )
+    kinds = re.findall(r"""(?:\b_?call|prepare|_change|Route\([\w.()]+,)[(\s]\s*"([a-z]+)",""", code)
+    assert {kind for row in rows for kind in re.findall("`([a-z]+)`", row)} == set(kinds)
+
+
 # --- generated parts ---
 
 

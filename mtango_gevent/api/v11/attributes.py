@@ -23,7 +23,7 @@ from mtango_gevent.api.reply import Rendered
 from mtango_gevent.api.request_context import config, request_started
 from mtango_gevent.api.v11 import answers, ranges, urls
 from mtango_gevent.control.device import Device
-from mtango_gevent.errors import BadRequest
+from mtango_gevent.errors import NOT_POLLED, BadRequest, DevFailed
 from mtango_gevent.text import read_text
 from mtango_gevent.values import AttributeConfiguration, AttributeData, JsonObject
 
@@ -132,12 +132,23 @@ def read_values(device: Device) -> Response:
 @blueprint.get("/<attribute>/history")
 @access.needs("read", "attribute")
 def read_history(device: Device, attribute: str) -> Response:
-    items, owner = device.read_attribute_history(attribute), _owner(device)
+    items, owner = _history(device, attribute), _owner(device)
     if media_types.prefers_csv():
         return answers.part_of(items, lambda part: media_types.render_history(device, part), request_started())
     return answers.listing(
         items, lambda item: {**owner, **value_shapes.shape_record(device, item)}, request_started(), "Accept"
     )
+
+
+def _history(device: Device, attribute: str) -> Sequence[AttributeData]:
+    """Return the history of an attribute. With `unpolled=empty` an attribute that is not polled has an empty one."""
+    unpolled = query.choice("unpolled", ("FAILURE", "EMPTY"))
+    try:
+        return device.read_attribute_history(attribute)
+    except DevFailed as failure:
+        if unpolled == "EMPTY" and failure.args[0].reason in NOT_POLLED:
+            return []
+        raise
 
 
 # --- writes ---

@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from mtango_gevent.errors import DevFailed, is_late, tango_failure
+from mtango_gevent.errors import ANSWERS, DevFailed, is_late, tango_failure
 from mtango_gevent.text import from_utf8
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class CircuitBreaker:
         self.calls += 1
         self.seconds += seconds
         late = is_late(error, seconds, self._late_after)
-        if isinstance(error, DevFailed) and not timed_out:
+        if isinstance(error, DevFailed) and not timed_out and error.args[0].reason not in ANSWERS:
             self._note(error)
         if not late:
             self._answer()

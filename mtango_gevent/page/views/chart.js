@@ -2,16 +2,14 @@
 
 import { html, useCallback, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 
-const vendored = (file) => new URL(`../vendor/${file}`, import.meta.url).href;
 let loading = null;
 
 function load() {
   loading ??= new Promise((resolve, reject) => {
-    const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: vendored("uplot-1.6.32.min.css") });
-    const script = Object.assign(document.createElement("script"), { src: vendored("uplot-1.6.32.iife.min.js") });
+    const script = Object.assign(document.createElement("script"), { src: new URL("../vendor/uplot-1.6.32.iife.min.js", import.meta.url) });
     script.onload = () => resolve(window.uPlot);
     script.onerror = reject;
-    document.head.append(style, script);
+    document.head.append(script);
   }).catch((error) => {
     loading = null; // the next plot tries again
     throw error;

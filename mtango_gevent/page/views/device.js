@@ -1,6 +1,6 @@
 /** The view of a device: state, attributes, commands, properties. */
 
-import { base, deviceUrl, get, splitDevice } from "../api.js";
+import { base, deviceUrl, docs, get, splitDevice } from "../api.js";
 import { ShowFailure, explain } from "../dialogs.js";
 import { session } from "../session.js";
 import { html, useCallback, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
@@ -9,7 +9,6 @@ import { Commands } from "./commands.js";
 import { Properties } from "./properties.js";
 import { State, Text, useFollow } from "./value.js";
 
-const DOCS = new URL("../../../docs", import.meta.url).pathname;
 const STYLES = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("device.css", import.meta.url) });
 const LONG_STATUS = 160;
 
@@ -64,7 +63,9 @@ function Device({ device, params }) {
 
 /** Why the device does not answer, with the failure behind it. */
 function WhyNot({ failure }) {
-  return html`<section class="card why-not"><h2>${explain(failure.errors) ? "The device does not answer" : "The device reports a failure"}</h2>
+  const title = failure.errors[0]?.reason === "MTANGO_Forbidden" ? "Not all may be shown to you"
+    : explain(failure.errors) ? "The device does not answer" : "The device reports a failure";
+  return html`<section class="card why-not"><h2>${title}</h2>
     <${ShowFailure} failure=${failure} /></section>`;
 }
 
@@ -77,7 +78,7 @@ function Head({ device, info, state }) {
       ${info?.alias && html`<span class="muted">alias <bdi>${info.alias}</bdi></span>`}
       <span role="status">${(state?.value || state?.errors) && html`<${State} state=${state.value ?? "UNKNOWN"} isStale=${state.stale} />`}
         ${state?.stale && html` <span class="stale-mark">stale</span>`}</span>
-      <nav class="row" aria-label="Links of the device"><a href=${base + deviceUrl(device)}>API</a><a href=${DOCS}>API docs</a></nav>
+      <nav class="row" aria-label="Links of the device"><a href=${base + deviceUrl(device)}>API</a><a href=${docs}>API docs</a></nav>
     </div>
     <${Status} device=${device} />
     <dl class="facts"><${Facts} info=${info?.info} host=${host} /></dl>

@@ -17,6 +17,10 @@ const CARDS = { spectrum: SpectrumValue, image: ImageValue };
 
 export function View({ route: { path, params } }) {
   const [, render] = useReducer((count) => count + 1, 0);
+  useEffect(() => { // another tab has changed a panel
+    addEventListener("storage", render);
+    return () => removeEventListener("storage", render);
+  }, []);
   if (!path && !params.size) return html`<${List} changed=${render} />`;
   const kept = path ? loadPanels().get(path) : fromParams(params);
   if (!kept) return html`<p class="notice error" role="alert">This browser has no panel ${path}.</p><${List} changed=${render} />`;

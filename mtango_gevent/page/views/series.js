@@ -1,12 +1,11 @@
 /** The points of one attribute over time: its history, then each event. */
 
 import { deviceUrl, get } from "../api.js";
+import { STATES, unitOf } from "../format.js";
 import { follow } from "../live.js";
 
 /** Points kept of a series; the oldest tenth is dropped beyond it. */
 export const LIMIT = 50000;
-
-const STATES = "ON OFF CLOSE OPEN INSERT EXTRACT MOVING STANDBY FAULT INIT RUNNING ALARM DISABLE UNKNOWN".split(" ");
 
 const SOURCE = /^(tango:\/\/[^/\s]+\/)?[^/]+\/[^/]+\/[^/]+\/[^/]+$/;
 
@@ -37,6 +36,8 @@ function after(times, time) {
   }
   return low;
 }
+
+const noHistory = (why) => `No history (${why}): begins with the page.`;
 
 export class Series {
   /** changed(kind): called for new points, with true when the attribute's configuration has changed. */
@@ -74,7 +75,7 @@ export class Series {
     const first = !this.configuration;
     this.configuration = configuration;
     this.labels = labelsOf(configuration);
-    this.unit = configuration.unit ?? "";
+    this.unit = unitOf(configuration);
     if (configuration.data_format !== "SCALAR" || (!this.labels && /String|Encoded/.test(configuration.data_type))) {
       this.unplottable = true;
       this.note = "Only numbers, booleans, enumerations and states of scalar attributes have a time plot.";
@@ -105,14 +106,14 @@ export class Series {
 
   async loadHistory() {
     try {
-      const url = `${deviceUrl(this.device)}/attributes/${encodeURIComponent(this.attribute)}/history`;
+      const url = `${deviceUrl(this.device)}/attributes/${encodeURIComponent(this.attribute)}/history?unpolled=empty`;
       const first = Math.floor(this.times[0] ?? Infinity); // a history has whole milliseconds
-      const older = (await get(url)).filter((item) => item.timestamp < first);
+      const found = await get(url), older = found.filter((item) => item.timestamp < first);
+      if (!found.length) this.note = noHistory("the attribute is not polled");
       this.times = [...older.map((item) => item.timestamp), ...this.times];
       this.values = [...older.map((item) => (isInvalid(item) ? null : this.number(item.value))), ...this.values];
     } catch (failure) {
-      const why = failure.reason === "API_AttrNotPolled" ? "the attribute is not polled" : failure.message;
-      this.note = `No history (${why}): begins with the page.`;
+      this.note = noHistory(failure.message);
     }
     this.changed(true);
   }

@@ -1,6 +1,6 @@
 /** The first view: what the gateway is, and where to go. */
 
-import { base, version } from "../api.js";
+import { base, docs, version } from "../api.js";
 import { recent } from "../devices.js";
 import { deviceLink, link } from "../router.js";
 import { html } from "../vendor/htm-preact-3.1.1.module.js";
@@ -28,7 +28,7 @@ export function View({ directory: { devices }, hosts }) {
         <section class="card">
           <h2>For programs</h2>
           <ul>
-            <li><a href=${new URL("../../../docs", import.meta.url).pathname}>The API</a>: all requests, to try out</li>
+            <li><a href=${docs}>The API</a>: all requests, to try out</li>
             <li><a href="${base}/rc3/hosts"><code>${base}/rc3</code></a>, <code>${base}/v11</code>: TANGO REST API</li>
             <li><a href="${base}/sys"><code>${base}/sys</code></a>: figures, caches and settings of the gateway</li>
           </ul>

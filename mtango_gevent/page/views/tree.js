@@ -35,7 +35,8 @@ function rowsOf(devices, words, open) {
 
 // --- the tree ---
 
-export function Tree({ directory: { devices, failures, reload }, route }) {
+/** show: shows the "tree" of a narrow window, or with "" the view. */
+export function Tree({ directory: { devices, failures, reload }, route, show }) {
   const [query, setQuery] = useState(""), [open, setOpen] = useState(new Set()), [active, setActive] = useState(null);
   const input = useRef(), list = useRef();
   const selected = route.view === "device" ? route.path : null;
@@ -54,7 +55,9 @@ export function Tree({ directory: { devices, failures, reload }, route }) {
     const onKey = (event) => {
       if (event.key !== "/" || event.target.closest?.("input, textarea, select, dialog")) return;
       event.preventDefault();
-      input.current.select();
+      if (input.current.offsetParent) return input.current.select();
+      show("tree");
+      setTimeout(() => input.current.select());
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
@@ -68,8 +71,9 @@ export function Tree({ directory: { devices, failures, reload }, route }) {
   };
   const choose = (row) => {
     setActive(row.key);
-    if (row.isDevice) go(deviceLink(row.key));
-    else toggle(row);
+    if (!row.isDevice) return toggle(row);
+    go(deviceLink(row.key));
+    show("");
   };
   const search = (text) => {
     setQuery(text);
@@ -83,7 +87,7 @@ export function Tree({ directory: { devices, failures, reload }, route }) {
     const first = rows.find(({ isDevice }) => isDevice);
     if (event.key === "Enter" && first && words.length) choose(first);
     else if (event.key === "ArrowDown") enterTree(first);
-    else if (event.key === "Escape") search("");
+    else if (event.key === "Escape" && query) search("");
     else return;
     event.preventDefault();
   };

@@ -1,11 +1,10 @@
 /** A value of any Tango type: how it is shown, and the fields with which a user enters one. */
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
-import { formatValue, stateClass } from "../format.js";
+import { STATES, formatValue, stateClass } from "../format.js";
 import { follow } from "../live.js";
 
 const MOST_CHARACTERS = 500, MOST_ITEMS = 20;
-const STATES = "ON OFF CLOSE OPEN INSERT EXTRACT MOVING STANDBY FAULT INIT RUNNING ALARM DISABLE UNKNOWN".split(" ");
 
 /** Hook: the last record of an attribute, followed while `active`. */
 export function useFollow(device, attribute, active = true, options = {}) {

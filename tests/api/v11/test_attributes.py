@@ -237,6 +237,21 @@ def test_history_has_values_with_host_and_device(
     assert len(client.get(f"{url}?range=0-2", status=206).json) == 2
 
 
+def test_history_of_an_attribute_that_is_not_polled_is_a_failure_or_empty(
+    make_client: Callable[..., TestApp], v11_demo_url: str
+) -> None:
+    client = make_client()  # with no failures of other tests
+    url = f"{v11_demo_url}/attributes/float_scalar/history"
+    for query in ("", "?unpolled=failure"):
+        assert client.get(f"{url}{query}", status=400).json["errors"][0]["reason"] == "API_AttrNotPolled"
+    assert client.get(f"{url}?unpolled=empty", status=200).json == []
+    assert client.get(f"{url}?unpolled=empty", headers={"Accept": "text/csv"}, status=200).body
+    assert "expected one of" in client.get(f"{url}?unpolled=no", status=400).json["errors"][0]["description"]
+    (row,) = [each for each in client.get("/tango/rest/sys/devices").json if each["name"] == DEMO_DEVICE]
+    assert row["failures"] == 0
+    client.get(f"{v11_demo_url}/attributes/nope/history?unpolled=empty", status=404)
+
+
 def test_numbers_keep_their_digits(client: TestApp, v11_types_url: str, pytango: PyTango, fresh_types: str) -> None:
     pytango.write(TYPES_DEVICE, "double_scalar", math.pi)
     assert client.get(f"{v11_types_url}/attributes/double_scalar/value").json["value"] == math.pi

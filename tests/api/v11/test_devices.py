@@ -52,6 +52,21 @@ def test_name_of_device_has_spelling_of_database(client: TestApp, v11_host_url: 
     assert device["attributes"].endswith(f"/devices/{DEMO_DEVICE}/attributes")
 
 
+def test_name_or_alias_that_a_database_does_not_have_is_no_failure_of_the_database(
+    make_client: Callable[..., TestApp], v11_host_url: str
+) -> None:
+    client = make_client()  # with no failures of other tests
+    for name in (DEMO_DEVICE, "no/such/device"):
+        assert "alias" not in client.get(f"{v11_host_url}/devices/{name}", expect_errors=True).json
+    for command in ("DbGetAliasDevice", "DbGetDeviceAlias", "DbGetDeviceInfo", "DbImportDevice"):
+        url = f"{v11_host_url}/devices/sys/database/2/commands/{command}"
+        answer = client.put_json(url, {"input": "no/such/device"}, expect_errors=True)
+        assert answer.json["errors"][0]["reason"] == "DB_DeviceNotDefined"
+    rows = client.get("/tango/rest/sys/devices").json
+    assert "sys/database/2" in {row["name"] for row in rows}
+    assert [row for row in rows if row["failures"] or row["last_error"]] == []
+
+
 def test_alias_is_shown_where_device_has_one(client: TestApp, v11_types_url: str, alias: str) -> None:
     assert client.get(v11_types_url).json["alias"] == alias
     filtered = client.get(f"{v11_types_url}?filter=name&filter=alias").json
