@@ -184,6 +184,12 @@ class Config:
         5.0, "time limit for one Tango call, after which its request is answered without it", seconds(0.05, 600)
     )
     queue_timeout: float = setting(1.0, "time limit for the wait for a slot of the device", seconds(0, 600))
+    merge_reads: bool = setting(
+        False,
+        "read up to 32 attributes of one device that are asked for at the same moment in one Tango call, in which a"
+        " slow attribute delays the others",
+        boolean,
+    )
     device_limit: int = setting(4, "Tango calls in flight to one device", integer(1, 128))
     device_queue: int = setting(256, "requests that may wait for a slot of one device", integer(0, 100_000))
     server_limit: int = setting(16, "Tango calls in flight to one device server", integer(1, 128))

@@ -6,6 +6,7 @@ Contract: rc3, Decisions "Tango errors" and "Errors inside arrays".
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -62,6 +63,9 @@ _CORBA_TIMED_OUT = "TRANSIENT_CallTimedout"
 
 # Parts of the texts of connections that were lost with the answer outstanding.
 _ANSWER_LOST = (_CORBA_TIMED_OUT, "COMM_FAILURE_WaitingForReply", "COMM_FAILURE_UnMarshalResults")
+
+# How libtango describes the failed read of several attributes, or of one of them.
+_READ_TOGETHER = re.compile(r"Failed to read_attributes on (device [^,]+), attributes? ")
 
 # Why libtango refuses a change by the gateway itself.
 OWN_ACCESS = "TangoAccessControl of this Tango host gives the user that runs the gateway read access only"
@@ -137,10 +141,29 @@ def tango_failure(reason: str, description: str) -> tango.DevFailed:
 def explained(failure: tango.DevFailed, text: str) -> tango.DevFailed:
     """Return the failure with a text added to the description of its root cause."""
     root, *others = failure.args
-    explained_root = tango.DevError()
-    explained_root.reason, explained_root.origin, explained_root.severity = root.reason, root.origin, root.severity
-    explained_root.desc = to_utf8(f"{from_utf8(root.desc)} ({text})")
-    return tango.DevFailed(explained_root, *others)
+    return tango.DevFailed(_with_description(root, f"{from_utf8(root.desc)} ({text})"), *others)
+
+
+def as_read_of_one(failure: tango.DevFailed, name: str | bytes) -> tango.DevFailed:
+    """Return the failure of a call that reads several attributes in the words of one that reads that attribute.
+
+    libtango names all attributes of the call, which other clients may have asked for.
+    """
+    shown = name if isinstance(name, str) else from_utf8(name.decode("latin-1"))
+    errors = [(error, _READ_TOGETHER.match(from_utf8(error.desc))) for error in failure.args]
+    return tango.DevFailed(
+        *(
+            _with_description(error, f"Failed to read_attribute on {found[1]}, attribute {shown}") if found else error
+            for error, found in errors
+        )
+    )
+
+
+def _with_description(error: tango.DevError, description: str) -> tango.DevError:
+    new = tango.DevError()
+    new.reason, new.origin, new.severity = error.reason, error.origin, error.severity
+    new.desc = to_utf8(description)
+    return new
 
 
 def with_outcome(failure: tango.DevFailed) -> tango.DevFailed:

@@ -242,6 +242,26 @@ class Light(Device):
         time.sleep(seconds)
 
 
+class OneByOne(Device):
+    """Fails each read of several attributes as a whole."""
+
+    @attribute(dtype=int)
+    def one(self) -> int:
+        return 1
+
+    @attribute(dtype=int)
+    def two(self) -> int:
+        return 2
+
+    @attribute(dtype=int)
+    def failing(self) -> int:
+        raise RuntimeError("broken")
+
+    def read_attr_hardware(self, numbers: "list[int]") -> None:
+        if len(numbers) > 1:
+            tango.Except.throw_exception("OneByOne_Refused", "expected one attribute", "read_attr_hardware")
+
+
 # Ends a line or a header where it is let through, clears a terminal, and is neither ASCII nor UTF-8.
 RUDE = 'x\r\nX-Injected: 1\x1b[2J"\xe9\x9b'
 
@@ -271,4 +291,4 @@ class Rude(Device):
 
 
 if __name__ == "__main__":
-    run((Slow, Sender, Rude, Changing, Light), ["Slow", *sys.argv[1:]])
+    run((Slow, Sender, Rude, Changing, Light, OneByOne), ["Slow", *sys.argv[1:]])

@@ -98,16 +98,16 @@ class Cache(Generic[T]):
 
     def do(self, device: str, detail: Hashable, ask: Callable[[], T], route: Route | None = None) -> T:
         """Return and keep what `ask` returns, in a call shared by concurrent callers. Raises what `ask` raises."""
-        generation = self._generation(device)
+        generation = self.generation(device)
         return self._flights.do((device, generation, detail), lambda: self._ask(device, detail, generation, ask), route)
 
     def join(self, device: str, detail: Hashable, route: Route | None = None) -> T | None:
         """Return what a call returns that is under way, or None if there is none."""
-        return self._flights.join((device, self._generation(device), detail), route)
+        return self._flights.join((device, self.generation(device), detail), route)
 
     def ask(self, device: str, detail: Hashable, ask: Callable[[], T]) -> T:
         """Return and keep what `ask` returns now, in a call of its own."""
-        return self._ask(device, detail, self._generation(device), ask)
+        return self._ask(device, detail, self.generation(device), ask)
 
     def forget(self, device: str) -> None:
         """Drop all values of a device."""
@@ -131,23 +131,28 @@ class Cache(Generic[T]):
                 self._entries.expire()
                 self._metrics.size(len(self._entries))
 
-    def _ask(self, device: str, detail: Hashable, generation: int, ask: Callable[[], T]) -> T:
-        asked = time.monotonic()
-        value = ask()
+    def keep(self, device: str, detail: Hashable, value: T, generation: int, asked: float) -> None:
+        """Keep a value whose call began at `asked`, by time.monotonic(), in that generation of the device."""
         weight = self._weigh(value) if self._weigh else 1  # before the guard, as it takes long for many texts
         with self._guard, contextlib.suppress(ValueError):  # larger than the cache
             known = self._find(device, detail)
-            if generation == self._generation(device) and not (known and known.asked > asked):
+            if generation == self.generation(device) and not (known and known.asked > asked):
                 self._entries[device, detail] = _Entry(value, asked, generation, weight)
         self.count()
+
+    def generation(self, device: str) -> int:
+        """Return the generation of a device, which each change of it ends."""
+        return self._generations.get(device, self._default)
+
+    def _ask(self, device: str, detail: Hashable, generation: int, ask: Callable[[], T]) -> T:
+        asked = time.monotonic()
+        value = ask()
+        self.keep(device, detail, value, generation, asked)
         return value
 
     def _find(self, device: str, detail: Hashable) -> _Entry | None:
         entry = self._entries.get((device, detail))
-        return entry if entry and entry.generation == self._generation(device) else None
-
-    def _generation(self, device: str) -> int:
-        return self._generations.get(device, self._default)
+        return entry if entry and entry.generation == self.generation(device) else None
 
 
 def attribute_key(name: str) -> tuple[str, str]:

@@ -29,6 +29,7 @@ from mtango_gevent.control.calls import (
 from mtango_gevent.control.database import Address, Database, DatabaseServer
 from mtango_gevent.control.events import ConfigurationWatch, EventHub, OpenStreams
 from mtango_gevent.control.kept_lists import KeptLists
+from mtango_gevent.control.merged_reads import MergedReads
 from mtango_gevent.control.reads import Reads
 from mtango_gevent.control.single_flight import Route
 from mtango_gevent.control.tracing import open_tracing
@@ -67,7 +68,8 @@ class TangoClient:
         self.proxies = Cache[Any](
             config.cache_size, config.cache_idle, signal, renew=True, metrics=proxies, flights=flights
         )
-        self.reads = Reads(config.value_max_age, config.value_memory, signal, flights)
+        make_reads = MergedReads if config.merge_reads else Reads
+        self.reads = make_reads(config.value_max_age, config.value_memory, signal, flights)
         self._configuring: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._guard = NativeLock()
         attributes = CacheMetrics(self.metrics, "attributes", METADATA_SIZE)

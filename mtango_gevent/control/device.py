@@ -18,7 +18,7 @@ from mtango_gevent.control.device_metadata import DescribedDevice
 from mtango_gevent.control.events import SUBSCRIBES_WITHOUT_READING, Listener, Source, Turn
 from mtango_gevent.control.host import DeviceInfo, ready_argument, ready_texts
 from mtango_gevent.control.properties import Properties
-from mtango_gevent.control.reads import Reading
+from mtango_gevent.control.reads import AttributeRead, Reading
 from mtango_gevent.control.records import StateRecord, output, read_together
 from mtango_gevent.errors import (
     ApiError,
@@ -83,8 +83,7 @@ class Device(DescribedDevice):
 
     def read_value(self, name: str, kept: bool = True) -> Reading[tango.DeviceAttribute]:
         """Read an attribute, in one call with concurrent readers. kept: a reading in the cache will do."""
-        taken = self._taken(name)
-        return self._share(folded(name), lambda proxy: proxy.read_attribute(taken), kept)
+        return self._share(folded(name), AttributeRead(self._taken(name)), kept)
 
     def read_values(self, names: Sequence[str]) -> Reading[list[Any]]:
         """Read attributes in one call, shared with concurrent readers of the same names in the same order.

@@ -37,6 +37,18 @@ class Reading(Generic[T]):
     rendered: dict[Hashable, Any] = dataclasses.field(default_factory=dict)
 
 
+class AttributeRead:
+    """The call that reads one attribute. taken: its name as PyTango takes it."""
+
+    __slots__ = ("taken",)
+
+    def __init__(self, taken: Any) -> None:
+        self.taken = taken
+
+    def __call__(self, proxy: tango.DeviceProxy) -> tango.DeviceAttribute:
+        return proxy.read_attribute(self.taken)
+
+
 class Reads:
     """max_age: seconds for which a reading is kept, from its beginning on; memory: bytes of all that are kept.
 

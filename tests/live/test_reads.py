@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.conftest import TYPES_DEVICE
 from tests.pytango_process import PyTango
 
 from .conftest import Gateway, served, wait_until
+from .test_metrics import scrape
 
 pytestmark = pytest.mark.slow
 
@@ -126,6 +128,30 @@ def test_values_are_kept_for_their_age_under_many_clients(
     allowed = 3 * (seconds / 1.5 + 1)  # others may still be polling the device, for whom events are kept coming
     assert len(asked) > 3 * allowed
     assert pytango.read(sender, "reads") - before <= allowed
+
+
+def test_attributes_asked_for_over_many_connections_are_merged_where_the_operator_wants_it(
+    tango_system: EmbeddedTango, host_path: str, tmp_path: Path
+) -> None:
+    names = [f"{kind}_scalar" for kind in ("boolean", "short", "ushort", "long", "ulong", "long64", "float", "double")]
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:application"]
+    with served(command, tmp_path / "log", MTANGO_MERGE_READS="on") as gateway:
+        connections = [gateway.connection() for _ in names]
+
+        def get_all() -> list[str]:
+            for name, connection in zip(names, connections, strict=True):
+                connection.request("GET", f"/tango/rest{host_path}/devices/{TYPES_DEVICE}/attributes/{name}/value")
+            return [json.loads(connection.getresponse().read())["name"] for connection in connections]
+
+        get_all()  # connects
+        before = scrape(gateway, "mtango_tango_calls_total", kind="read")
+        for _ in range(20):
+            assert get_all() == names
+        calls = scrape(gateway, "mtango_tango_calls_total", kind="read") - before
+        print(20 * len(names), "requests,", calls, "calls")
+        assert 20 <= calls <= 10 * len(names)
+        for connection in connections:
+            connection.close()
 
 
 def test_304_has_no_body_and_the_connection_goes_on(

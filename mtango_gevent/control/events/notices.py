@@ -7,11 +7,14 @@ would wait for the GIL in turn.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 from mtango_gevent.control.calls import Concurrency
+
+logger = logging.getLogger(__name__)
 
 # Followers that are told before the hub serves others; each needs a microsecond or two.
 _AT_A_TIME = 200
@@ -59,22 +62,32 @@ class Notices:
             loop.run_callback_threadsafe(self._tell_some)
 
     def _tell_some(self) -> None:
+        try:
+            told = self._tell(_AT_A_TIME)
+        except Exception:  # the others would not be told of this event, nor any follower of a later one
+            logger.exception("a follower of events failed")
+            told = _AT_A_TIME
+        if told < _AT_A_TIME:
+            self._collect(told)
+        else:
+            self._concurrency.loop.run_callback(self._tell_some)
+
+    def _tell(self, most: int) -> int:
+        """Tell at most so many followers, each channel counted as one more; return how many, fewer at the end."""
         told = 0
-        while told < _AT_A_TIME:
+        while told < most:
             for follower in self._turn:
                 follower.on_event()
                 told += 1
-                if told == _AT_A_TIME:
-                    break
-            else:
-                if not self._due:
-                    self._collect(told)
-                    return
-                channel = self._due.popleft()
-                channel.is_noted = False  # before the followers look: they see a later event, or are told of it
-                self._turn = iter(channel.followers())
-                told += 1
-        self._concurrency.loop.run_callback(self._tell_some)
+                if told == most:
+                    return told
+            if not self._due:
+                return told
+            channel = self._due.popleft()
+            channel.is_noted = False  # before the followers look: they see a later event, or are told of it
+            self._turn = iter(channel.followers())
+            told += 1
+        return told
 
     def _collect(self, told: int) -> None:
         """Look again a little later, unless nothing has come for that long."""

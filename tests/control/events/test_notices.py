@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 
 import gevent
@@ -12,6 +13,15 @@ from mtango_gevent.control.events.notices import Notices
 from tests.control.concurrency import native_sleep
 from tests.patched_process import in_patched_process
 from tests.waiting import wait_until
+
+
+class Records(logging.Handler):
+    """Keeps what is logged, instead of writing it to standard error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records = list[logging.LogRecord]()
+        self.emit = self.records.append
 
 
 class Channel:
@@ -48,3 +58,31 @@ def test_first_event_of_a_burst_is_told_at_once_and_the_others_together() -> Non
     turns = 1 + sum(later - earlier > 0.0002 for earlier, later in itertools.pairwise(told))
     print("events:", len(told), "turns:", turns)
     assert turns < len(told) / 4
+
+
+@in_patched_process
+def test_follower_or_channel_that_fails_keeps_no_other_from_being_told() -> None:
+    class Broken(Channel):
+        def on_event(self) -> None:
+            raise ZeroDivisionError
+
+    class Lost(Channel):
+        def followers(self) -> list[Channel]:
+            raise KeyError
+
+    class Shared(Channel):
+        def followers(self) -> list[Channel]:
+            return [Broken(), self, Broken()]
+
+    concurrency, log = Concurrency(), Records()
+    logging.getLogger("mtango_gevent").addHandler(log)
+    assert concurrency.in_hub()
+    notices, before, shared, after = Notices(concurrency), Channel(), Shared(), Channel()
+    for times in (1, 2):
+        for channel in (before, Broken(), shared, Lost(), after):
+            notices.post(channel)
+        wait_until(lambda times=times: [len(each.told) for each in (before, shared, after)] == [times] * 3)
+    wait_until(lambda: not notices._scheduled)
+    assert [record.exc_info and record.exc_info[0] for record in log.records] == 2 * [
+        *(ZeroDivisionError, ZeroDivisionError, ZeroDivisionError, KeyError)
+    ]
