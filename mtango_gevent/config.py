@@ -89,9 +89,7 @@ class Config:
     # how rc3 answers
     rc3_timestamps: str = setting("ms", "unit of rc3 timestamps: `ms`, or mtango-py's whole `s`", choice("ms", "s"))
     rc3_errors: str = setting(
-        "tango",
-        "`tango` answers Tango failures with status 200, `http` with 400, 404 or 503",
-        choice("tango", "http"),
+        "tango", "`tango` answers Tango failures with status 200, `http` with 4xx or 503", choice("tango", "http")
     )
     text_encoding: str = setting(
         "latin-1",
@@ -185,10 +183,7 @@ class Config:
     )
     queue_timeout: float = setting(1.0, "time limit for the wait for a slot of the device", seconds(0, 600))
     merge_reads: bool = setting(
-        False,
-        "read up to 32 attributes of one device that are asked for at the same moment in one Tango call, in which a"
-        " slow attribute delays the others",
-        boolean,
+        False, "attributes of a device asked for at once share a Tango call; a slow one delays the others", boolean
     )
     device_limit: int = setting(4, "Tango calls in flight to one device", integer(1, 128))
     device_queue: int = setting(256, "requests that may wait for a slot of one device", integer(0, 100_000))
