@@ -32,7 +32,9 @@ import orjson
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.conftest import DEMO_DEVICE
 from tests.live.conftest import Gateway, gateway, host_path, wait_until
+from tests.pytango_process import PyTango
 
 from .page_watch import PageWatch
 
@@ -179,10 +181,11 @@ def watch() -> PageWatch:
 
 @pytest.fixture
 def page_at(
-    request: pytest.FixtureRequest, new_context: Callable[..., BrowserContext], watch: PageWatch
+    request: pytest.FixtureRequest, new_context: Callable[..., BrowserContext], watch: PageWatch, pytango: PyTango
 ) -> Iterator[PageAt]:
     """Opens the operator's page, each time in a context of its own: without the storage of others."""
     pages: list[Page] = []
+    pytango.run(DEMO_DEVICE, "Init")  # its values move, unless other tests have written them
 
     def open_page(hash: str = "#/", *, of: Gateway | None = None, **options: Any) -> Page:
         origin = f"http://127.0.0.1:{(of or request.getfixturevalue('gateway')).port}"

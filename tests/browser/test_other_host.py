@@ -37,9 +37,9 @@ def test_device_of_another_host_has_a_link(
     of_two_hosts: Gateway, page_at: PageAt, tango_system: EmbeddedTango, other_tango: EmbeddedTango
 ) -> None:
     page = page_at(of=of_two_hosts)
+    search(page).fill("tg_test")  # so that the tree shows both hosts without scrolling
     for host in (tango_system.tango_host, other_tango.tango_host):
         expect(page.get_by_role("treeitem", name=host)).to_have_attribute("aria-level", "1")
-    search(page).fill("tg_test")
     expect(devices(page)).to_have_count(2)
     devices(page).last.click()
     device = f"tango://{other_tango.tango_host}/{DEMO_DEVICE}"

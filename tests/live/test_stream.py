@@ -217,10 +217,13 @@ def test_client_is_told_that_events_may_have_been_lost(gateway: Gateway, sender:
 
 @pytest.mark.slow
 def test_slow_client_gets_the_latest_values_and_the_number_of_missed_ones(
-    gateway: Gateway, sender: str, pytango: PyTango
+    sender: str, pytango: PyTango, tmp_path: Path
 ) -> None:
     events, attributes = 1000, 20
-    with StreamClient(gateway.port, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client:
+    with (  # a gateway that keeps no subscription of another test, whose last value may be the same
+        served(COMMAND, tmp_path / "log") as gateway,
+        StreamClient(gateway.port, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client,
+    ):
         client.follow(sender, *(f"sent{number}" for number in range(attributes)), keep="all")
         client.receive_until(lambda: len(client.records) == attributes)
         pytango.run(sender, "Send", [float(attributes), float(events), 500.0])

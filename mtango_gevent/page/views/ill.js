@@ -179,8 +179,16 @@ const FIELDS = ["description", "reason", "status", "method", "url", "device", "u
 function Request({ id }) {
   const [{ rows, failure }, setState] = useState({});
   useEffect(() => {
+    let timer, ended;
+    // The requests of other workers may be two seconds old: they are asked twice.
+    const look = async (isFirst) => {
+      const found = await get(`/sys/failures?request=${encodeURIComponent(id)}`).then((rows) => ({ rows }), (failure) => ({ failure }));
+      if (!ended && isFirst && found.rows?.length === 0) timer = setTimeout(look, PERIOD);
+      else if (!ended) setState(found);
+    };
     setState({});
-    if (id) get(`/sys/failures?request=${encodeURIComponent(id)}`).then((found) => setState({ rows: found }), (found) => setState({ failure: found }));
+    if (id) look(true);
+    return () => { ended = true; clearTimeout(timer); };
   }, [id]);
   const submit = (event) => {
     event.preventDefault();
