@@ -183,7 +183,7 @@ class Config:
     )
     queue_timeout: float = setting(1.0, "time limit for the wait for a slot of the device", seconds(0, 600))
     merge_reads: bool = setting(
-        False, "attributes of a device asked for at once share a Tango call; a slow one delays the others", boolean
+        False, "up to 32 attributes of a device asked for at once share a Tango call; a slow one delays all", boolean
     )
     device_limit: int = setting(4, "Tango calls in flight to one device", integer(1, 128))
     device_queue: int = setting(256, "requests that may wait for a slot of one device", integer(0, 100_000))
