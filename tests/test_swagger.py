@@ -813,6 +813,8 @@ def test_table_has_every_operation(app: Flask) -> None:
 @pytest.mark.skipif(not HAS_PIPES, reason="this PyTango has no pipes to write")
 @each_operation_that_writes
 def test_table_has_success_failure_and_refusal(app: Flask, operation: Operation) -> None:
+    if operation.path == "/login/token":
+        pytest.skip("needs a provider: tests/browser/test_login.py")
     found = {status for status, request in TABLE if find_operation(app, request) == operation}
     assert found >= {200, 204, 400} & set(operation.replies())
 
