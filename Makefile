@@ -38,7 +38,7 @@ test: $(VENV)/installed-dev
 
 test-all: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest $(PARALLEL) -m "not ($(QUICK)) and not timing" $(ARGS)
-	$(VENV)/bin/python -m pytest -m timing --reruns 2 $(ARGS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadscope -m timing --reruns 2 $(ARGS)
 
 test-pipes: $(PIPES)/installed
 	$(PIPES)/bin/python -m pytest $(PARALLEL) -m "not timing" -k "not (test_swagger and slow)" $(TANGO_TESTS) \

@@ -813,6 +813,8 @@ def test_table_has_every_operation(app: Flask) -> None:
 @pytest.mark.skipif(not HAS_PIPES, reason="this PyTango has no pipes to write")
 @each_operation_that_writes
 def test_table_has_success_failure_and_refusal(app: Flask, operation: Operation) -> None:
+    if operation.path == "/login/token":
+        pytest.skip("needs a provider: tests/browser/test_login.py")
     found = {status for status, request in TABLE if find_operation(app, request) == operation}
     assert found >= {200, 204, 400} & set(operation.replies())
 
@@ -842,7 +844,7 @@ def test_only_requests_that_tango_refuses_are_failures(client: TestApp, request_
 
 
 @pytest.mark.usefixtures("restored")
-@pytest.mark.parametrize("request_", sampled([request for _, request in TABLE], 4), ids=str)
+@pytest.mark.parametrize("request_", sampled([request for _, request in TABLE], 12), ids=str)
 def test_reply_with_other_settings_is_as_described(other_client: TestApp, app: Flask, request_: Request) -> None:
     find_operation(app, request_).check_reply(ask_and_wait(other_client, request_))
 
