@@ -61,7 +61,7 @@ def _all(rows: Rows, cores: int) -> Iterator[Verdict]:
         raw, in_json = rows.find("raw", connections), rows.find("raw", connections, "json")
         about = f"image 251 x 251, {connections} connections: requests/s as octet-stream, to JSON"
         yield _ratio(about, ">=", 2.0, raw, in_json)
-    yield _memory("image 251 x 251: memory per request, to its body", "<=", 2, image)
+    yield _memory("image 251 x 251: memory per request, to its body", "<=", 2, rows.find("image", 32))
     many = rows.find("scalar", 256)
     yield Verdict("256 connections: requests lost", "<=", 0, many.errors if many else math.nan)
     yield _steadiness("256 connections: p99, to p50", "<", 5, many)
