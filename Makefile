@@ -17,6 +17,7 @@ PIPES := .venv-pipes
 LOWEST := .venv-lowest
 # Each process of xdist has a Tango of its own. One more than there are processors, as tests often wait.
 PARALLEL = -n $$(($$(nproc) + 1)) --dist worksteal
+WAITING = -n $$(($$(nproc) * 2)) --dist worksteal  # of tests that wait most of their time
 QUICK := not (slow or deploy or browser or timing)
 TANGO_TESTS := tests/api/rc3 tests/api/v11 tests/api/streams $(wildcard tests/api/test_*.py) tests/api/access/test_every_route.py \
 	tests/api/access/test_detours.py tests/control tests/demo tests/faults tests/values tests/test_swagger.py tests/live/test_events.py \
@@ -37,7 +38,8 @@ test: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest $(PARALLEL) -m "$(QUICK)" $(ARGS)
 
 test-all: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest $(PARALLEL) -m "not ($(QUICK)) and not timing" $(ARGS)
+	$(VENV)/bin/python -m pytest $(WAITING) -m "not ($(QUICK)) and not (timing or browser)" $(ARGS)
+	$(VENV)/bin/python -m pytest $(PARALLEL) -m "browser and not timing" $(ARGS)
 	$(VENV)/bin/python -m pytest -n 2 --dist loadscope -m timing --reruns 2 $(ARGS)
 
 test-pipes: $(PIPES)/installed

@@ -74,7 +74,7 @@ def _all(rows: Rows, cores: int) -> Iterator[Verdict]:
         raw, in_json = rows.find("raw", connections), rows.find("raw", connections, "json")
         about = f"image 251 x 251, {connections} connections: requests/s as octet-stream, to JSON"
         yield _ratio(about, ">=", 2.0, raw, in_json)
-    yield _memory("image 251 x 251: memory per request, to its body", "<=", 2, rows.find("image"))
+    yield _memory("image 251 x 251: memory per request, to its body", "<=", 2, rows.find("image", 32))
     yield _slowest("loopback: requests/s of the slowest workload, to the version before", 0.95, rows)
     off = "forty scalars: CPU per request with all that is off by default, to the version before"
     yield _ratio(off, "<=", 1.05, forty, rows.find("forty", None, "before"), _cpu)

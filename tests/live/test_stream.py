@@ -220,7 +220,7 @@ def test_slow_client_gets_the_latest_values_and_the_number_of_missed_ones(
     sender: str, pytango: PyTango, tmp_path: Path
 ) -> None:
     events, attributes = 1000, 20
-    with (  # a gateway that keeps no subscription of another test, whose last value may be the same
+    with (  # in the gateway of other tests, a subscription may already have the value that ends the wait
         served(COMMAND, tmp_path / "log") as gateway,
         StreamClient(gateway.port, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client,
     ):
