@@ -86,8 +86,13 @@ class TangoHost:
         return list(self.command("DbInfo"))
 
     def _query(self, name: str, argument: str) -> Any:
-        """Run a command that only reads, in one call for concurrent callers. Raises DevFailed."""
-        return self.client.database_queries.do((self.prefix, name, argument), lambda: self.command(name, argument))
+        """Run a command that only reads, in one call for concurrent callers. Raises DevFailed.
+
+        A caller joins no call from before a command of the database device, which may have changed the database.
+        """
+        generation = self.client.reads.generation(self.prefix + self.client.config.database_device.lower())
+        key = (self.prefix, generation, name, argument)
+        return self.client.database_queries.do(key, lambda: self.command(name, argument))
 
     def device_names(self, wildcards: Sequence[str]) -> list[str]:
         """Names of the devices that match one of `wildcards` (`*` stands for any characters), sorted.

@@ -65,6 +65,7 @@ class Reads:
         self._cache = Cache[Reading[Any]](memory, max_age, make_signal, weigh=_weigh, flights=flights)
         self._keeps = max_age > 0
         self.clear = self._cache.clear
+        self.generation = self._cache.generation
         self.peek = self._cache.peek
 
     def get(
