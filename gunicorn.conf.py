@@ -124,9 +124,12 @@ def post_request(worker, req, environ, resp):
 def worker_exit(server, worker):
     """End the process at once: the threads of CORBA do not survive an orderly end of the interpreter."""
     if worker.booted:
-        worker.client.background.finish(settings.call_deadline)
-        worker.audit.finish(2)
-        worker.client.tracing.finish(worker.client.pool, 2)
+        try:
+            worker.client.background.finish(settings.call_deadline)
+            worker.audit.finish(2)
+            worker.client.tracing.finish(worker.client.pool, 2)
+        except Exception:
+            logging.getLogger("mtango_gevent").exception("the worker has not ended in order")
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -109,7 +109,9 @@ class Config:
         0, "requests after which a worker is replaced, with up to 10 % more at random; 0 for never", integer(0, 1 << 40)
     )
     http_parser: str = setting(
-        "auto", "HTTP parser: `python`, `fast` (its extra), `auto` for the best", choice("auto", "fast", "python")
+        "auto",
+        "parser of requests: `python`, `fast` (extra `fast`), `auto`: `fast` if there",
+        choice("auto", "fast", "python"),
     )
     head_timeout: float = setting(
         10.0, "time limit for the head of a request, after which its connection is closed", seconds(0.5, 3600)
@@ -202,7 +204,7 @@ class Config:
     event_silence: float = setting(
         10.0, "time without events after which one read checks whether the attribute has changed", seconds(1, 86400)
     )
-    event_linger: float = setting(60.0, "time without listeners after which a subscription ends", seconds(0, 86400))
+    event_linger: float = setting(60.0, "time without listeners until a Tango event is unsubscribed", seconds(0, 86400))
     event_buffer: int = setting(
         256, "events kept of one attribute; fewer where there are over 256 attributes", integer(1, 1_000_000)
     )
@@ -219,7 +221,7 @@ class Config:
     stream_client_limit: int = setting(100, "streams of one user, or one address, in a worker", integer(1, 100_000))
     stream_items: int = setting(10_000, "attributes of one stream; of all together ten times it", integer(1, 1_000_000))
     stream_heartbeat: float = setting(10.0, "time without a record after which a stream sends a sign", seconds(0.1, 15))
-    stream_linger: float = setting(60.0, "time without a stream after which a subscription ends", seconds(1, 86400))
+    stream_linger: float = setting(60.0, "time without a stream until a subscription is forgotten", seconds(1, 86400))
     # caches
     value_memory: int = setting(64 << 20, "memory limit for cached attribute values, in bytes", integer(0, 1 << 40))
     cache_idle: float = setting(1800.0, "time without use after which a device proxy is discarded", seconds(1, 604800))

@@ -17,7 +17,15 @@ def telemetry_is_enabled() -> bool:
 
 def can_trace() -> bool:
     """Return whether requests may belong to traces: telemetry is on, and OpenTelemetry is installed."""
-    return telemetry_is_enabled() and find_spec("opentelemetry") is not None
+    return telemetry_is_enabled() and is_installed("opentelemetry.trace")
+
+
+def is_installed(module: str) -> bool:
+    """Return whether a module could be imported; the packages that contain it are imported for that."""
+    try:
+        return find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):  # of its parent; of a module that is not to be loaded
+        return False
 
 
 def prepare_environment() -> None:

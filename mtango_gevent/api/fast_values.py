@@ -135,7 +135,7 @@ class PreparedRead(Generic[T]):
 
 
 class FastValues:
-    """The fast path of an application. hooks: which have found that the application has none but the gateway's."""
+    """The fast path of an application. hooks: tell whether a view is still the gateway's."""
 
     def __init__(self, app: Flask, state: AppState, hooks: FlaskHooks) -> None:
         self._body_limit = _SMALL_BODY if state.config.value_max_age else math.inf

@@ -23,6 +23,10 @@ _RECEIVERS = [
 _LIMITS = ("TRUSTED_HOSTS", "MAX_CONTENT_LENGTH", "MAX_FORM_MEMORY_SIZE")
 
 
+# The steps of Flask that a program may replace in an application.
+_STEPS = {"dispatch_request", "full_dispatch_request", "preprocess_request", "process_response", "session_interface"}
+
+
 class FlaskHooks:
     """The hooks and the view functions of an application.
 
@@ -46,8 +50,13 @@ class FlaskHooks:
     def are_own(self) -> bool:
         """Return whether there are no hooks but the gateway's."""
         return (
-            self._registered == self._own and self._limits(self._app.config) == self._own_limits and not any(_RECEIVERS)
+            self._registered == self._own
+            and self._limits(self._app.config) == self._own_limits
+            and vars(self._app).keys().isdisjoint(_STEPS)
+            and not any(_RECEIVERS)
         )
 
     def has_own_view(self, endpoint: str) -> bool:
-        return self._app.view_functions.get(endpoint) is self._own_views[endpoint]
+        """Return whether the view of an endpoint is the gateway's, and not one that was added or replaced."""
+        own = self._own_views.get(endpoint)
+        return own is not None and self._app.view_functions.get(endpoint) is own

@@ -60,7 +60,7 @@ class Middleware:
             raise
 
     def _answer_without_flask(self, context: RequestContext) -> WSGIApplication | None:
-        """Return the response; None for a request that Flask answers, with a failure as well."""
+        """Return the response, or None where Flask has to answer: the request is not plain, or has failed."""
         try:
             self._authenticate(context)
             if not self._hooks.are_own():

@@ -140,14 +140,14 @@ def render_items(
     return Rendered(body, entity_headers(body, "application/json", None, varies), reusable)
 
 
-def kept(about: Hashable, content: tuple[object, ...], render_content: Callable[[], Rendered]) -> Rendered:
-    """Return what `render_content` returns, or has returned for this URL and an equal content.
+def kept(key: Hashable, source: tuple[object, ...], render_source: Callable[[], Rendered]) -> Rendered:
+    """Return what `render_source` returns, or has returned for this URL and an equal source.
 
-    about: what it depends on besides path and query of the request.
+    key: what the rendering depends on besides source, path and query. source: as for DerivedCache.
     """
     request = http_request()
-    key = about, request.path, request.query_string
-    return app_state().client.lists.get(key, content, render_content, lambda made: len(made.body))
+    whole_key = key, request.path, request.query_string
+    return app_state().client.derived.get(whole_key, source, render_source, lambda rendered: len(rendered.body))
 
 
 def part_of(

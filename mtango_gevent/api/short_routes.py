@@ -15,8 +15,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
 from mtango_gevent.api import admission, changes, urls, v11
-from mtango_gevent.api.access import Recent, declared
+from mtango_gevent.api.access import declared
 from mtango_gevent.api.flask_hooks import FlaskHooks
+from mtango_gevent.api.recent import Recent
 from mtango_gevent.api.request_context import AppState, RequestContext, View
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Resolved(NamedTuple):
 
 
 class ShortRoutes:
-    """The short routes of an application. hooks: which have found that the application has none but the gateway's."""
+    """The short routes of an application. hooks: tell whether a view is still the gateway's."""
 
     def __init__(self, app: Flask, state: AppState, hooks: FlaskHooks) -> None:
         self._functions, self._hooks, self._limit = app.view_functions, hooks, state.config.body_limit

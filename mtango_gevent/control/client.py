@@ -27,8 +27,8 @@ from mtango_gevent.control.calls import (
     ThreadPool,
 )
 from mtango_gevent.control.database import Address, Database, DatabaseServer
+from mtango_gevent.control.derived_cache import DerivedCache
 from mtango_gevent.control.events import ConfigurationWatch, EventHub, OpenStreams
-from mtango_gevent.control.kept_lists import KeptLists
 from mtango_gevent.control.merged_reads import MergedReads
 from mtango_gevent.control.reads import Reads
 from mtango_gevent.control.single_flight import Route
@@ -43,8 +43,8 @@ R = TypeVar("R")
 # Entries of each cache of metadata: room for the attributes of thousands of devices, a few hundred bytes each.
 METADATA_SIZE = 100_000
 
-# Bytes of the lists of devices that are kept: a list of 10,000 takes 3 MB.
-_LIST_MEMORY = 32 << 20
+# Bytes of the lists of devices that are kept: sorted names and JSON of 10,000 devices take 5 MB.
+_DERIVED_MEMORY = 32 << 20
 
 
 class TangoClient:
@@ -82,7 +82,7 @@ class TangoClient:
         )
         self.names = Cache[str](METADATA_SIZE, config.cache_idle, signal, flights=flights)
         self.database_queries = flights(signal)
-        self.lists = KeptLists(_LIST_MEMORY, signal)
+        self.derived = DerivedCache(_DERIVED_MEMORY, self.concurrency)
         self.addresses = Addresses(self.concurrency)
         self._databases: dict[str, Database] = {}
         self._database_servers: dict[str, DatabaseServer] = {}
@@ -246,4 +246,4 @@ class TangoClient:
         self.events.clear()
         self.descriptions.clear()
         self.names.clear()
-        self.lists.clear()
+        self.derived.clear()

@@ -15,7 +15,7 @@ import tango
 from mtango_gevent.control.addresses import plain
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.control.database import Address, Database
-from mtango_gevent.control.kept_lists import weigh_names
+from mtango_gevent.control.derived_cache import size_of_texts
 from mtango_gevent.errors import status_of, tango_failure
 from mtango_gevent.names import canonical_name, folded
 
@@ -102,9 +102,12 @@ class TangoHost:
         found = tuple(self._query("DbGetDeviceWideList", wildcard) for wildcard in wildcards)
 
         def in_order() -> list[str]:
-            return self.client.concurrency.sorted_in_turns(dict.fromkeys(itertools.chain(*found)), str.lower)
+            names = dict[str, None]()
+            for name in self.client.concurrency.in_turns(itertools.chain(*found)):
+                names[name] = None
+            return self.client.concurrency.sorted_in_turns(names, str.lower)
 
-        return self.client.lists.get((self.prefix, *wildcards), found, in_order, weigh_names)
+        return self.client.derived.get(("names", self.prefix, *wildcards), found, in_order, size_of_texts)
 
     def domains(self, wildcard: str) -> list[str]:
         """Return the domains of the devices that match a wildcard."""
@@ -129,7 +132,7 @@ class TangoHost:
             pairs = self.client.concurrency.in_turns(zip(texts[::2], texts[1::2], strict=True))
             return {folded(name): alias for alias, name in pairs if alias}
 
-        return self.client.lists.get((self.prefix, _ALIASES), (texts,), by_name, weigh_names)
+        return self.client.derived.get(("aliases", self.prefix), (texts,), by_name, size_of_texts)
 
     def device_alias(self, name: str) -> str | None:
         """Return the alias of a device, or None: the database fails for a device without one."""

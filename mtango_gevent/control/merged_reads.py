@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import gevent
 import tango
@@ -39,6 +39,13 @@ class _Batch:
     def __init__(self, url: str, generation: int) -> None:
         self.url, self.generation, self.is_ended = url, generation, False
         self.reads: dict[Hashable, AttributeRead] = {}
+
+
+class _Answer(NamedTuple):
+    """The readings of a call by attribute, and the attributes whose values are large."""
+
+    readings: dict[Hashable, Reading[Any]]
+    large: set[Hashable]
 
 
 class MergedReads(Reads):
@@ -76,8 +83,6 @@ class MergedReads(Reads):
             return super().get(url, what, bulkhead, connect, read, kept)
         if reading.items.has_failed:
             raise as_read_of_one(DevFailed(*reading.items.get_err_stack()), read.taken)
-        if value_size(reading.items) >= LARGE:
-            self._alone[url, what] = True
         return reading
 
     def _read_merged(
@@ -86,7 +91,10 @@ class MergedReads(Reads):
         """Return a reading, perhaps a failed one; None where the call has failed in a way that tells nothing of it."""
         batch = self._batch(url, what, read)
         try:
-            return self._flights.do(batch, lambda: self._read(batch, proxy), route)[what]
+            answer = self._flights.do(batch, lambda: self._read(batch, proxy), route)
+            if what in answer.large:
+                self._alone[url, what] = True
+            return answer.readings[what]
         except DevFailed as failure:
             if len(batch.reads) == 1:
                 raise
@@ -128,14 +136,15 @@ class MergedReads(Reads):
         for what in batch.reads:
             self._under_way.pop((batch.url, batch.generation, what), None)
 
-    def _read(self, batch: _Batch, proxy: tango.DeviceProxy) -> dict[Hashable, Reading[Any]]:
+    def _read(self, batch: _Batch, proxy: tango.DeviceProxy) -> _Answer:
         asked, began = time.monotonic(), time.perf_counter()
         items = with_reasons(_read_all, proxy, list(batch.reads.values()))
         readings = {what: Reading(item, began) for what, item in zip(batch.reads, items, strict=True)}
         if self._keeps:
             for what, reading in readings.items():
                 self._cache.keep(batch.url, what, reading, batch.generation, asked)
-        return readings
+        large = {what for what, reading in readings.items() if value_size(reading.items) >= LARGE}
+        return _Answer(readings, large)
 
 
 def _read_all(proxy: tango.DeviceProxy, reads: list[AttributeRead]) -> list[tango.DeviceAttribute]:

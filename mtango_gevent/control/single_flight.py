@@ -9,10 +9,11 @@ thread pool, without a leader, would do for the former only, and not for threads
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from mtango_gevent.control.calls import Bulkhead, NativeLock, Signal
+from mtango_gevent.control.calls import Bulkhead, NativeLock, Signal, add_call_time
 from mtango_gevent.errors import ApiError, DevFailed, tango_failure
 
 T = TypeVar("T")
@@ -116,7 +117,9 @@ class SingleFlight:
             # A timer for each caller would cost a tenth of a value read: the leader keeps the time, until it leaves.
             route.join(signal, (lambda: self._signal_without_leader(flight)) if route == flight.route else None)
         else:
+            began = time.perf_counter()
             signal.wait(None)
+            add_call_time(began)
 
     def _signal(self, flight: Flight[Any]) -> Signal:
         signal = self._make_signal()

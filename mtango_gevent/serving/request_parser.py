@@ -25,7 +25,7 @@ _SINGLE_BLANKS = re.compile(rb"(?:\r\n)?[^ \r]+ [^ \r]+ [^ \r]+\r\n")
 class GatewayRequest(Request):
     """gunicorn's request, with the same outcome for both parsers.
 
-    The C parser reads good requests only: the one in Python decides about a request that it refuses.
+    A request that the C parser refuses is parsed again in Python, so that its failure is the same.
     """
 
     def _parse_fast(self, unreader: Any, buf: bytearray) -> bytes:

@@ -394,10 +394,16 @@ def wrap_wsgi_app(app: flask.Flask) -> None:
     app.wsgi_app = outer
 
 
+def replace_a_step(app: flask.Flask) -> None:
+    dispatch = app.full_dispatch_request
+    app.full_dispatch_request = lambda: refuse_anonymous_clients() or dispatch()
+
+
 @pytest.mark.parametrize("age", [0.0, 60.0])
 @pytest.mark.parametrize(
     "embed",
     [
+        replace_a_step,
         add_before_request,
         add_before_request_of_blueprint,
         add_url_value_preprocessor,

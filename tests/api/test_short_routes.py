@@ -27,6 +27,7 @@ from tests.api.test_fast_values import (
     flask_alone,
     flask_asked,
     of_version,
+    replace_a_step,
     respond,
     wrap_view_functions,
     wrap_wsgi_app,
@@ -311,6 +312,7 @@ def in_short(line: str) -> str:
 # --- programs that embed the gateway ---
 
 EMBEDDED = [
+    replace_a_step,
     add_before_request,
     add_before_request_of_blueprint,
     add_url_value_preprocessor,
@@ -347,6 +349,12 @@ def test_limits_of_an_embedder_apply_to_short_routes(make_client: Callable[..., 
     client.put(demo_url + COMMAND, "1.5", status=200)
     client.app.config["MAX_CONTENT_LENGTH"] = 2
     client.put(demo_url + COMMAND, "1.5", status=413)
+
+
+def test_view_of_an_embedder_answers_below_the_gateways_urls(make_client: Callable[..., TestApp]) -> None:
+    client = make_client()
+    client.app.add_url_rule("/tango/rest/rc3/mine", "rc3.mine", lambda: "mine")
+    assert client.get("/tango/rest/rc3/mine", status=200).text == "mine"
 
 
 def test_hooks_may_read_the_body_before_the_view(make_client: Callable[..., TestApp], demo_url: str) -> None:

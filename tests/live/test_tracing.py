@@ -253,6 +253,14 @@ def test_last_spans_are_sent_when_the_gateway_stops(
     assert {"mtango-gevent", "tango.python.client", "tango.cpp"} <= scopes
 
 
+def test_worker_that_has_made_no_call_stops_in_order(collector: Collector, tmp_path: Path) -> None:
+    with served(COMMAND, tmp_path / "log", **collector.environment()):
+        pass
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log
+    assert "not ended in order" not in log
+
+
 @pytest.mark.parametrize("listening", [True, False], ids=["silent", "closed"])
 def test_collector_that_does_not_answer_delays_nothing(
     traced_device: str, host_path: str, collector: Collector, tmp_path: Path, listening: bool

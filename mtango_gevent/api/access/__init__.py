@@ -4,7 +4,6 @@ from mtango_gevent.api.access.audit import Audit
 from mtango_gevent.api.access.audit_lines import VALUE, Change, Origin
 from mtango_gevent.api.access.control import AccessControl
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
-from mtango_gevent.api.access.recent import Recent
 from mtango_gevent.api.access.rules import Decision, Rule, Rules
 from mtango_gevent.api.access.rules_file import PARTS, parse_rules
 from mtango_gevent.api.access.stream_tokens import COOKIE as TOKEN_COOKIE
@@ -43,7 +42,6 @@ __all__ = [
     "Kind",
     "Need",
     "Origin",
-    "Recent",
     "Rule",
     "Rules",
     "Target",

@@ -9,9 +9,9 @@ from mtango_gevent.api.access.basic import Basic
 from mtango_gevent.api.access.bearer import Bearer
 from mtango_gevent.api.access.identity import ANONYMOUS, Identity
 from mtango_gevent.api.access.keys import Keys
-from mtango_gevent.api.access.recent import Recent
 from mtango_gevent.api.access.trusted_header import TrustedHeader
 from mtango_gevent.api.access.watched_file import Problem
+from mtango_gevent.api.recent import Recent
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError, Unauthorized

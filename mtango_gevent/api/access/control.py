@@ -13,12 +13,12 @@ from mtango_gevent.api.access.code_flow import CodeFlow
 from mtango_gevent.api.access.commands import CommandClasses
 from mtango_gevent.api.access.cross_site import CrossSite
 from mtango_gevent.api.access.identity import Identity
-from mtango_gevent.api.access.recent import Recent
 from mtango_gevent.api.access.rules import Decision, Rules
 from mtango_gevent.api.access.rules_file import parse_rules
 from mtango_gevent.api.access.stream_tokens import StreamTokens
 from mtango_gevent.api.access.targets import Action, Kind, Target, comparable
 from mtango_gevent.api.access.watched_file import Problem, WatchedFile
+from mtango_gevent.api.recent import Recent
 from mtango_gevent.config import Config
 from mtango_gevent.control.client import TangoClient
 from mtango_gevent.errors import ApiError

@@ -4,7 +4,7 @@ Every call is `bulkhead.call(kind, function, *arguments)`, of a device's bulkhea
 """
 
 from mtango_gevent.control.calls.bulkhead import Bulkhead
-from mtango_gevent.control.calls.call import Call, CallTime, measure_calls, with_reasons
+from mtango_gevent.control.calls.call import Call, CallTime, add_call_time, measure_calls, with_reasons
 from mtango_gevent.control.calls.concurrency import Concurrency
 from mtango_gevent.control.calls.counter import CallCounter
 from mtango_gevent.control.calls.executor import BulkheadExecutor
@@ -36,6 +36,7 @@ __all__ = [
     "ThreadPool",
     "ThreadSignal",
     "Waker",
+    "add_call_time",
     "getaddrinfo",
     "measure_calls",
     "sleep",

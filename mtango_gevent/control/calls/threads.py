@@ -42,12 +42,13 @@ class ThreadPool:
     def __init__(self, concurrency: Concurrency, make_call: Callable[..., Call] = Call) -> None:
         self.concurrency, self.make_call = concurrency, make_call
         self.threads = self.in_flight = self.abandoned = 0
+        self._ids: set[int] = set()
         concurrency.on_start(self._reset)
 
     def _reset(self) -> None:
         self.threads = self.in_flight = self.abandoned = 0
         self._queue: Any = SimpleQueue()
-        self._ids: set[int] = set()
+        self._ids = set()
         self._finished: deque[Call] = deque()
         self._delayed: deque[tuple[float, Call]] = deque()  # (since when, call) where no thread was idle
         self._grown = 0.0

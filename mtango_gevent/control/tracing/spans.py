@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 MOST = 4096
 
 # Spans that are encoded at a time, with the GIL held for a part of it, and seconds between two times.
-_BATCH, _PAUSE = 64, 0.005
+_BATCH, _PAUSE = 16, 0.002
 
 # Seconds after which a span is sent.
 _PERIOD = 1.0
@@ -68,7 +68,7 @@ class SpanQueue(SpanProcessor):
             if self._process == os.getpid():
                 return
             self._stop, self._done = NativeEvent(), NativeEvent()
-            with contextlib.suppress(RuntimeError):  # without a thread more a later span tries again
+            with contextlib.suppress(RuntimeError):  # where the machine has no thread, a later span tries again
                 start_thread(self._work, ())
                 self._process = os.getpid()
 

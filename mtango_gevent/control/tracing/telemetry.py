@@ -10,7 +10,7 @@ import tango
 from tango import ApiUtil
 
 from mtango_gevent.redaction import redact
-from mtango_gevent.tango_environment import TRUE, telemetry_is_enabled
+from mtango_gevent.tango_environment import TRUE, is_installed, telemetry_is_enabled
 
 # PyTango 10.3 has lists of exporters and endpoints, 10.0 one of each.
 _HAS_LISTS = find_spec("tango.telemetry") is not None
@@ -57,7 +57,7 @@ class Telemetry:
             return "PYTANGO_DISABLE_TELEMETRY_PATCHING is on"
         if not tango.constants.TELEMETRY_SUPPORTED:
             return f"PyTango {tango.__version__} was built without telemetry"
-        return "" if _is_installed("opentelemetry.trace") else _missing("opentelemetry-api")
+        return "" if is_installed("opentelemetry.trace") else _missing("opentelemetry-api")
 
 
 def _usable_endpoints() -> tuple[list[Endpoint], str]:
@@ -65,10 +65,10 @@ def _usable_endpoints() -> tuple[list[Endpoint], str]:
     types = _value("TANGO_TELEMETRY_TYPES").lower()
     if types and "tracing" not in types:
         return [], f"TANGO_TELEMETRY_TYPES = {types}: expected tracing among them"
-    if not _is_installed("opentelemetry.sdk"):
+    if not is_installed("opentelemetry.sdk"):
         return [], _missing("opentelemetry-sdk")
     endpoints, usable = _given_endpoints(), {"console"}
-    if _is_installed("opentelemetry.exporter.otlp.proto.http"):
+    if is_installed("opentelemetry.exporter.otlp.proto.http"):
         usable.add("http")
     elif any(endpoint.exporter == "http" for endpoint in endpoints):
         return [], _missing("opentelemetry-exporter-otlp-proto-http")
@@ -97,13 +97,6 @@ def _value(name: str) -> str:
 
 def _is_true(text: str) -> bool:
     return text.lower() in TRUE
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except (ModuleNotFoundError, ValueError):  # of its parent; of a module that is not to be loaded
-        return False
 
 
 def _missing(package: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from webtest import TestApp
 
+from mtango_gevent.control import host
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.api.v11.conftest import V11
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
@@ -79,6 +80,12 @@ def test_devices_are_those_of_any_wildcard(client: TestApp, v11_host_url: str, a
     ]
     everything = [device["name"] for device in client.get(f"{v11_host_url}/devices").json]
     assert {DEMO_DEVICE, TYPES_DEVICE} < set(everything)
+
+
+def test_wildcard_in_the_words_of_another_question_changes_no_list(client: TestApp, v11_host_url: str) -> None:
+    """Without aliases both questions have empty answers."""
+    client.get(f"{v11_host_url}/devices", {"wildcard": host._ALIASES}, status=200)
+    assert client.get(f"{v11_host_url}/devices", status=200).json
 
 
 def test_families_and_members(client: TestApp, v11_host_url: str) -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mtango_gevent.api.access.recent import Recent
+from mtango_gevent.api.recent import Recent
 
 
 def test_a_result_holds_for_half_a_second_whenever_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Results of access control that hold for a moment: a client that asks again gets the same one."""
+"""Results that hold for a moment: checks of access, and the Tango hosts and devices that URLs name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-# Seconds for which a result holds; files of access control are looked at as often.
+# Seconds for which a result holds; the files of access control and the addresses of hosts are looked at as often.
 _MOMENT = 0.5
 
 # Results that are kept: more than the clients of a control room ask for in that time.
@@ -18,7 +18,7 @@ _MOST_KEPT = 10_000
 class Recent(Generic[K, V]):
     """The results of the present moment, by what they depend on. All end together, so that none has a clock.
 
-    Without them a value read takes a tenth longer where access rules are in force.
+    Without them a value read takes a tenth longer where access rules are in force, and so does a PUT of a value.
     """
 
     def __init__(self) -> None:

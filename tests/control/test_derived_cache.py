@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gevent
 
-from mtango_gevent.control.calls import Concurrency, ThreadSignal
-from mtango_gevent.control.kept_lists import KeptLists, weigh_names
+from mtango_gevent.control.calls import Concurrency
+from mtango_gevent.control.derived_cache import DerivedCache, size_of_texts
 from tests.hub_thread import in_hub_thread
 
 MEMORY = 100_000
 
 
-def new_lists() -> tuple[KeptLists, list[list[str]]]:
+def new_lists() -> tuple[DerivedCache, list[list[str]]]:
     """Return empty lists, and what `make` below has been called with."""
-    return KeptLists(MEMORY, ThreadSignal), []
+    return DerivedCache(MEMORY, Concurrency()), []
 
 
-def upper(lists: KeptLists, made: list[list[str]], names: list[str], key: object = "key") -> list[str]:
+def upper(lists: DerivedCache, made: list[list[str]], names: list[str], key: object = "key") -> list[str]:
     def make() -> list[str]:
         made.append(names)
         return [name.upper() for name in names]
 
-    return lists.get(key, (names,), make, weigh_names)
+    return lists.get(key, (names,), make, size_of_texts)
 
 
 def test_list_is_made_once_for_equal_contents() -> None:
@@ -56,18 +58,33 @@ def test_memory_is_bounded() -> None:
     assert len(made) == 22
 
 
+def test_memory_of_sources_is_bounded() -> None:
+    cache = DerivedCache(MEMORY, Concurrency())
+    for number in range(20):
+        cache.get(number, ((["a"] * 100, {"a": "b"}),), lambda: ["A"], size_of_texts)
+    assert 0 < len(cache._entries) < 6
+
+
+def test_sources_are_compared_as_a_whole() -> None:
+    cache, sources = DerivedCache(1 << 30, Concurrency()), list[Any]()
+    names = [str(number) for number in range(12_000)]
+    for source in ([*names], [*names], [*names[:-1], "x"], names[:-1], ([*names], {"1": "a"}), ([*names], {"1": "b"})):
+        cache.get("key", (source,), lambda source=source: sources.append(source) or [1], size_of_texts)
+    assert len(sources) == 5
+
+
 @in_hub_thread
 def test_concurrent_callers_with_the_same_content_share_one_call() -> None:
     concurrency, made, names = Concurrency(), [], ["a"]
     concurrency.in_hub()
-    lists = KeptLists(MEMORY, concurrency.signal)
+    lists = DerivedCache(MEMORY, concurrency)
 
     def make() -> list[str]:
         made.append(1)
         gevent.sleep(0.01)
         return ["A"]
 
-    callers = [gevent.spawn(lists.get, "key", (names,), make, weigh_names) for _ in range(3)]
+    callers = [gevent.spawn(lists.get, "key", (names,), make, size_of_texts) for _ in range(3)]
     assert [caller.get(timeout=10) for caller in callers] == [["A"]] * 3
     assert made == [1]
 
