@@ -109,9 +109,7 @@ class Config:
         0, "requests after which a worker is replaced, with up to 10 % more at random; 0 for never", integer(0, 1 << 40)
     )
     http_parser: str = setting(
-        "auto",
-        "parser of requests: `python`, `fast` (extra `fast`), `auto`: `fast` if there",
-        choice("auto", "fast", "python"),
+        "auto", "HTTP parser: `python`, `fast`, `auto` for `fast` if installed", choice("auto", "fast", "python")
     )
     head_timeout: float = setting(
         10.0, "time limit for the head of a request, after which its connection is closed", seconds(0.5, 3600)
@@ -204,7 +202,7 @@ class Config:
     event_silence: float = setting(
         10.0, "time without events after which one read checks whether the attribute has changed", seconds(1, 86400)
     )
-    event_linger: float = setting(60.0, "time without listeners until a Tango event is unsubscribed", seconds(0, 86400))
+    event_linger: float = setting(60.0, "time without listeners until events are unsubscribed", seconds(0, 86400))
     event_buffer: int = setting(
         256, "events kept of one attribute; fewer where there are over 256 attributes", integer(1, 1_000_000)
     )

@@ -843,8 +843,9 @@ def test_only_requests_that_tango_refuses_are_failures(client: TestApp, request_
     assert (isinstance(reply, dict) and reply.get("quality") == "FAILURE") == (request_ in FAILED)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("restored")
-@pytest.mark.parametrize("request_", sampled([request for _, request in TABLE], 12), ids=str)
+@pytest.mark.parametrize("request_", [request for _, request in TABLE], ids=str)
 def test_reply_with_other_settings_is_as_described(other_client: TestApp, app: Flask, request_: Request) -> None:
     find_operation(app, request_).check_reply(ask_and_wait(other_client, request_))
 

@@ -206,7 +206,7 @@ SLOW: list[tuple[str, dict[str, str]]] = [
 
 @VERSIONS
 @pytest.mark.parametrize("hops", [0, 1])
-@pytest.mark.parametrize("script_name", ["", "/mounted"])
+@pytest.mark.parametrize("script_name", ["", pytest.param("/mounted", marks=pytest.mark.slow)])
 def test_each_header_of_fast_values_equals_flasks(
     make_client: Callable[..., TestApp], demo_url: str, version: str, hops: int, script_name: str
 ) -> None:

@@ -16,6 +16,8 @@ from mtango_gevent.config import Config
 from tests.metric_values import metric_value
 from tests.patched_process import in_patched_process
 
+pytestmark = pytest.mark.slow
+
 
 class Gateway:
     """An application, asked for many values at the same moment."""

@@ -24,6 +24,8 @@ from tests.metric_values import metric_value
 from tests.patched_process import in_patched_process
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 ONE_BY_ONE, DOOMED = "test/one_by_one/1", "test/doomed/1"
 
 

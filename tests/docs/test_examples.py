@@ -94,6 +94,7 @@ def test_commands_answer_what_the_page_shows(page: Path, demo: Demo, tmp_path: P
             assert "FAILURE" not in output, command
 
 
+@pytest.mark.slow
 @each(PROGRAMS)
 def test_programs_run(block: Block, demo: Demo, tmp_path: Path) -> None:
     program = demo.adapt(block.text)

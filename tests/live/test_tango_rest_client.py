@@ -24,6 +24,8 @@ from tests.pytango_process import PyTango
 
 from .conftest import COMMAND, Gateway, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parent / "tango_rest_client.mjs"
 PACKAGES = Path(__file__).parent / "node" / "package.json"
 API = "/tango/rest/v11"

@@ -25,6 +25,8 @@ from tests.pytango_process import PyTango
 
 from .conftest import COMMAND, Gateway, served
 
+pytestmark = pytest.mark.slow
+
 ORIGIN = "http://panel.example:8080"
 UNDEFINED = "Basic dW5kZWZpbmVkOnVuZGVmaW5lZA=="  # of "undefined:undefined", where no user was given
 
