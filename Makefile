@@ -43,8 +43,7 @@ test-all: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest -n 2 --dist loadscope -m timing --reruns 2 $(ARGS)
 
 test-pipes: $(PIPES)/installed
-	$(PIPES)/bin/python -m pytest $(PARALLEL) -m "not timing" -k "not (test_swagger and slow)" $(TANGO_TESTS) \
-		--deselect tests/test_swagger.py::test_reply_with_other_settings_is_as_described $(ARGS)
+	$(PIPES)/bin/python -m pytest $(PARALLEL) -m "not timing" -k "not ((test_swagger or api) and slow)" $(TANGO_TESTS) $(ARGS)
 
 test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/python -m pytest $(PARALLEL) -m "$(QUICK)" tests/api tests/control tests/live/test_corpus.py \
