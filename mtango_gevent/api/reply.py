@@ -24,7 +24,7 @@ Shape = TypeVar("Shape", bound=JsonObject | list[JsonObject])
 
 @dataclasses.dataclass
 class Rendered:
-    """A body with its headers. reusable: whether it may be fresh, which a failure never is.
+    """A body with its headers, the content type first. reusable: whether it may be fresh, which a failure never is.
 
     described: headers without which the body means nothing.
     """
@@ -33,6 +33,10 @@ class Rendered:
     headers: list[tuple[str, str]]
     reusable: bool
     described: str = ""
+
+    @property
+    def media_type(self) -> str:
+        return self.headers[0][1].partition(";")[0]
 
     @functools.cached_property
     def etag(self) -> str:

@@ -14,6 +14,7 @@ from webtest import TestApp, TestResponse
 
 from mtango_gevent.api import media_types
 from tests.api.rc3.test_values import NUMBERS, TYPES
+from tests.api.test_caching import reads_of
 from tests.api.test_fast_values import flask_asked, of_version
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
 from tests.pytango_process import PyTango
@@ -384,6 +385,29 @@ def test_raw_numbers_are_fast_and_equal_flasks(client: TestApp, url: Callable[[s
     assert {name: value for name, value in fast.headers.items() if name not in own} == {
         name: value for name, value in slow.headers.items() if name not in own
     }
+
+
+@pytest.mark.parametrize("accept", [OCTETS, f"{NPY}, application/json;q=0.5", f"{OCTETS}, {CSV};q=0.5"])
+def test_text_in_another_media_type_is_read_once(
+    make_client: Callable[..., TestApp], url: Callable[[str], str], accept: str
+) -> None:
+    client, path = make_client(), url(f"{TYPES_DEVICE}/attributes/Status/value")
+    fast = client.get(path, headers={"Accept": accept}, expect_errors=True)
+    assert reads_of(client) == 1
+    slow = client.get(f"{path}/", headers={"Accept": accept}, expect_errors=True)
+    assert (fast.status_int, fast.content_type) == (slow.status_int, slow.content_type)
+    assert fast.status_int == (406 if accept == OCTETS else 200)
+
+
+def test_text_is_kept_for_no_request_that_prefers_another_media_type(
+    make_client: Callable[..., TestApp], url: Callable[[str], str]
+) -> None:
+    client, path = make_client(value_max_age=60.0), url(f"{TYPES_DEVICE}/attributes/Status/value")
+    accepted = (f"{OCTETS}, application/json;q=0.5", f"{OCTETS}, {CSV};q=0.5")
+    found = [client.get(path, headers={"Accept": accept}).content_type for accept in accepted * 2]
+    assert found == ["application/json", CSV] * 2
+    client.get(path, headers={"Accept": OCTETS}, status=406)
+    assert reads_of(client) == 1
 
 
 @pytest.mark.parametrize("accept", [OCTETS, CSV, TIFF, "image/png"])
