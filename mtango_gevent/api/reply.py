@@ -39,7 +39,7 @@ class Rendered:
         return self.headers[0][1].partition(";")[0]
 
     @functools.cached_property
-    def etag(self) -> str:
+    def etag(self) -> str | None:
         return freshness.etag(self.body, self.described)
 
 
