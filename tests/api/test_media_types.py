@@ -165,6 +165,14 @@ def test_encoded_value_has_format_and_base64(get: Callable, types_url: str, clie
     assert cells(get("encoded_scalar", CSV)) == [[value["encoded_format"]], [value["encoded_data"]]]
 
 
+def test_base64_that_begins_like_a_formula_stays_base64(
+    get: Callable, types_url: str, client: TestApp, fresh_types: str
+) -> None:
+    sent = {"encoded_format": "=raw", "encoded_data": "+AAA"}
+    client.put_json(f"{types_url}/attributes/encoded_scalar/value", sent, status=200)
+    assert get("encoded_scalar", CSV).body == b'"\'=raw"\r\n"+AAA"\r\n'
+
+
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", " =1+1", "\t=1", "\r=1", "\n=1", '=HYPERLINK("http://a.b";"c")']
 HARMLESS = ["a=1", 'say "hi"', "a,b;c\r\nd", "", "été", "'=1", "1-1", "<script>alert(1)</script>"]
 
