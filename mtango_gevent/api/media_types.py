@@ -19,7 +19,7 @@ from mtango_gevent.values import AttributeData
 
 JSON, OCTETS, NPY, CSV = "application/json", "application/octet-stream", "application/x-npy", "text/csv"
 
-# Cells of a history have a head line, those of a value have none.
+# Parameters of CSV: a history has a head line, a value has none.
 _CSV_TABLE, _CSV_HISTORY = "; charset=utf-8; header=absent", "; charset=utf-8; header=present"
 
 

@@ -157,6 +157,13 @@ def test_failed_requests_are_found_by_their_id(client: TestApp, demo_url: str) -
     assert client.get(f"{BASE}/failures?request=another").json == []
 
 
+def test_texts_of_a_failed_request_are_cut(client: TestApp) -> None:
+    client.get(f"/{'x' * 1000}", extra_environ={"REMOTE_ADDR": "a" * 1000}, status=404)
+    (row,) = client.get(f"{BASE}/failures").json
+    assert {name for name, value in row.items() if isinstance(value, str) and len(value) > 500} == set()
+    assert row["address"] == "a" * 500
+
+
 def test_the_last_failed_requests_are_kept(client: TestApp) -> None:
     for number in range(205):
         client.get("/nope", headers={"X-Request-ID": str(number)}, expect_errors=True)
