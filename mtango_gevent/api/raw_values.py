@@ -46,7 +46,7 @@ def _copy(array: NDArray[numpy.generic], head: bytes = b"") -> bytes:
         return b"".join((head, array.data))
     file = io.BytesIO(bytes(len(head) + array.nbytes))  # as it grows it would be copied again
     file.write(head)
-    source = array.reshape(-1).view(numpy.uint8)
+    source = array.reshape(-1).view(numpy.uint8).data
     for start in app_state().client.concurrency.in_turns(range(0, array.nbytes, _PIECE)):
         file.write(source[start : start + _PIECE])
     return file.getvalue()
