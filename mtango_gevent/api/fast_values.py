@@ -158,7 +158,7 @@ class FastValues:
         prepared = self._prepare(path, parameters)
         if prepared is None or not _has_plain_headers(environ, prepared.version):
             return None
-        media_type = media_types.preferred(prepared.version.media_types)
+        media_type = media_types.ranked(environ.get("HTTP_ACCEPT", ""), prepared.version.media_types)[0]
         if media_type not in prepared.fast:
             return None
         if not guard.allows_reads(context, prepared.targets):

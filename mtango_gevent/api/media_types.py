@@ -50,11 +50,6 @@ def _accept() -> str:
     return current().environ.get("HTTP_ACCEPT", "")
 
 
-def preferred(offered: tuple[str, ...]) -> str:
-    """Return the media type among JSON and `offered` that the client prefers."""
-    return ranked(_accept(), offered)[0]
-
-
 @functools.lru_cache(maxsize=256)
 def ranked(accept: str, offered: tuple[str, ...]) -> tuple[str, ...]:
     """Return the media types among JSON and `offered` that a header `Accept` allows, the preferred one first.
@@ -122,7 +117,7 @@ def render(media_type: str, device: Device, item: AttributeData, forms: Mapping[
 
 def prefers_csv() -> bool:
     """Return whether the client prefers CSV to JSON, where there are these two."""
-    return preferred((CSV,)) == CSV
+    return ranked(_accept(), (CSV,))[0] == CSV
 
 
 def render_history(device: Device, items: Sequence[AttributeData]) -> Rendered:
