@@ -141,7 +141,7 @@ EXTRAS = {
     "auth": ("bcrypt and PyJWT", "the ways to authenticate `basic` and `bearer`"),
     "docs": ("flask-swagger-ui", "Swagger UI at `/docs`"),
     "fast": ("gunicorn_h1c", "a faster parser of requests; needs a C compiler where it has no wheel"),
-    "image": ("Pillow", "images as PNG and JPEG"),
+    "image": ("Pillow", "images as PNG, JPEG and TIFF"),
     "mtango-py": (
         "google-re2",
         "the parameters `domain`, `family` and `member` of mtango-py, which answer 501 without it",

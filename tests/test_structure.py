@@ -19,10 +19,10 @@ from tests.module_path import ModulePath
 from tests.patched_process import in_patched_process
 
 PACKAGE = Path(__file__).parents[1] / "mtango_gevent"
-MOST_LINES = 24_500
+MOST_LINES = 24_600
 MOST_LINES_OF_A_MODULE = 300
 FUNCTION_MEDIAN, FUNCTION_P90 = 6, 14
-FIRST_READ_MODULES, FIRST_READ_REVISITS = 43, 15
+FIRST_READ_MODULES, FIRST_READ_REVISITS = 44, 15
 
 
 def modules() -> Iterator[tuple[str, str]]:

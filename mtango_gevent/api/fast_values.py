@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from flask import Flask
@@ -24,7 +24,6 @@ from mtango_gevent.api.v11 import answers
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.control.reads import Reading
-from mtango_gevent.errors import NotAcceptable
 from mtango_gevent.values import AttributeData
 
 if TYPE_CHECKING:
@@ -38,6 +37,9 @@ _PREPARED, _LONGEST_URL = 10_000, 2_000
 # Bytes of a body that need not be counted in the memory of the readings that are kept.
 _SMALL_BODY = 1_000
 
+# Media types that are fast.
+_FAST = (media_types.JSON, media_types.OCTETS, media_types.NPY)
+
 # Names that need no decoding and no check.
 _NAME = r"[A-Za-z0-9_.+~-]{1,255}"
 _ATTR = r"[A-Za-z0-9_.~-]{1,255}"
@@ -48,8 +50,8 @@ class Version(NamedTuple):
     """The values of a version of the API.
 
     host: expression of the Tango host in a URL, with the groups name and port; conditions: headers of conditional
-    requests, which Flask answers; media_types: all of a value, render_value: by the ones that are fast; form: what the
-    rendering of a value depends on besides the reading and the media type.
+    requests, which Flask answers; media_types: those of a value; form: what the rendering of a value depends on besides
+    the reading and the media type.
     """
 
     name: str
@@ -57,7 +59,7 @@ class Version(NamedTuple):
     find_host: Callable[[str, str], TangoHost]
     conditions: tuple[str, ...]
     media_types: tuple[str, ...]
-    render_value: Mapping[str, Callable[[Device, AttributeData], Rendered]]
+    render_value: Callable[[Device, AttributeData], Rendered]
     render_values: Callable[[Device, list[AttributeData]], Rendered]
     headers: Callable[[Rendered, float], list[tuple[str, str]]]
     form: Callable[[Device], Hashable]
@@ -67,20 +69,13 @@ class Version(NamedTuple):
         return f"{self.name}.attributes.read_value", f"{self.name}.attributes.read_values"
 
 
-def _by_media_type(
-    in_json: Callable[[Device, AttributeData], Rendered], raw: Callable[[str, Device, AttributeData], Rendered]
-) -> dict[str, Callable[[Device, AttributeData], Rendered]]:
-    numbers = (media_types.OCTETS, media_types.NPY)
-    return {media_types.JSON: in_json, **{each: functools.partial(raw, each) for each in numbers}}
-
-
 _RC3 = Version(
     "rc3",
     rf"({_NAME})/([0-9]{{1,5}})",
     urls.find_tango_host,
     ("HTTP_IF_NONE_MATCH",),
     tuple(media_types.FORMS),
-    _by_media_type(rc3.attributes.render_value, media_types.render),
+    rc3.attributes.render_preferred,
     rc3.attributes.render_values,
     reply.headers,
     lambda _: "rc3",
@@ -91,7 +86,7 @@ _V11 = Version(
     hosts.find_tango_host,
     ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"),
     tuple(v11.attributes.FORMS),
-    _by_media_type(v11.attributes.render_value, v11.attributes.render_raw),
+    v11.attributes.render_preferred,
     v11.attributes.render_values,
     answers.headers,
     lambda device: (device.host.host, device.host.port, device.name),  # as the client writes them
@@ -99,17 +94,11 @@ _V11 = Version(
 _VERSIONS = (_RC3, *(_V11._replace(name=name) for name in v11.VERSIONS))
 
 
-@functools.lru_cache(256)
-def _preferred(offered: tuple[str, ...], accept: str, host: str) -> str | None:
-    """Return the media type that a header `Accept` prefers; None for a host that Flask does not accept."""
-    return media_types.ranked(accept, offered)[0] if urls.HOST_HEADER.fullmatch(host) else None
-
-
 @dataclasses.dataclass(frozen=True)
 class PreparedRead(Generic[T]):
     """A read of which everything but the reading itself is done.
 
-    endpoint, route: of the Flask view; targets: the attributes, for the check of access; renderings: by media type.
+    endpoint, route: of the Flask view; targets: the attributes, for the check of access; fast: media types.
     """
 
     version: Version
@@ -118,18 +107,20 @@ class PreparedRead(Generic[T]):
     device: Device
     targets: tuple[Target, ...]
     read: Callable[[], Reading[T]]
-    renderings: Mapping[str, Callable[[Device, T], Rendered]]
+    render: Callable[[Device, T], Rendered]
+    fast: tuple[str, ...]
 
     def run(self, media_type: str, body_limit: float) -> tuple[Rendered, float]:
         """Read and return the rendered value, and when it was read (time.perf_counter()).
 
-        A reading is rendered once for all requests that share it. body_limit: bytes of bodies that are kept for that.
+        A reading is rendered once for all requests that share it. media_type: the preferred one, in which texts may not
+        be; body_limit: bytes of bodies that are kept for other requests.
         """
         reading, form = self.read(), (media_type, self.version.form(self.device))
         rendered: Rendered | None = reading.rendered.get(form)
         if rendered is None:
-            rendered = self.renderings[media_type](self.device, reading.items)
-            if len(rendered.body) <= body_limit:
+            rendered = self.render(self.device, reading.items)
+            if rendered.media_type == media_type and len(rendered.body) <= body_limit:
                 reading.rendered[form] = rendered
         return rendered, reading.began
 
@@ -164,18 +155,19 @@ class FastValues:
         ):
             return None
         prepared = self._prepare(path, parameters)
-        if prepared is None or not self._hooks.has_own_view(prepared.endpoint):
+        if (
+            prepared is None
+            or not self._hooks.has_own_view(prepared.endpoint)
+            or not _has_plain_headers(environ, prepared.version)
+        ):
             return None
-        media_type = _media_type(environ, prepared.version)
-        if media_type is None or media_type not in prepared.renderings:
+        media_type = media_types.ranked(environ.get("HTTP_ACCEPT", ""), prepared.version.media_types)[0]
+        if media_type not in prepared.fast:
             return None
         if not guard.allows_reads(context, prepared.targets):
             return None
         context.route, context.device = prepared.route, prepared.device.full_name
-        try:
-            rendered, began = prepared.run(media_type, self._body_limit)
-        except NotAcceptable:  # there may be another media type that the value has
-            return None
+        rendered, began = prepared.run(media_type, self._body_limit)
         return functools.partial(_send, rendered.body, prepared.version.headers(rendered, began))
 
     def _prepare_read(
@@ -204,6 +196,7 @@ class FastValues:
                 self._targets(device, [attribute]),
                 lambda: device.read_value(attribute),
                 version.render_value,
+                _FAST,
             )
         names = [parameter.removeprefix("attr=") for parameter in parameters.split("&")]
         query.check_names("attribute", names)
@@ -214,7 +207,8 @@ class FastValues:
             device,
             self._targets(device, names),
             lambda: device.read_values(names),
-            {media_types.JSON: version.render_values},
+            version.render_values,
+            (media_types.JSON,),
         )
 
     def _targets(self, device: Device, names: list[str]) -> tuple[Target, ...]:
@@ -224,11 +218,10 @@ class FastValues:
         return tuple(request_targets.of_device(self._state, "read", "attribute", device, name) for name in names)
 
 
-def _media_type(environ: WSGIEnvironment, version: Version) -> str | None:
-    """Return the media type that a request prefers; None for headers that are not those of a plain request."""
-    if any(header in environ for header in version.conditions):
-        return None
-    return _preferred(version.media_types, environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_HOST", ""))
+def _has_plain_headers(environ: WSGIEnvironment, version: Version) -> bool:
+    """Return whether a request has no conditions, and a host that Flask accepts."""
+    has_conditions = any(header in environ for header in version.conditions)
+    return not has_conditions and urls.HOST_HEADER.fullmatch(environ.get("HTTP_HOST", "")) is not None
 
 
 def _send(

@@ -29,7 +29,7 @@ _TYPES = {
 
 # Comments on lines of their own, indentation and empty lines: an eighth of what a page loads. No text in these files,
 # such as a template, has lines that begin like a comment, or needs the spaces before them.
-_FOR_READERS = re.compile(rb"^\s*/\*(?s:.*?)\*/[ \t]*\n|^\s*//.*\n|^\s+", re.MULTILINE)
+_COMMENTS_AND_INDENTATION = re.compile(rb"^\s*/\*(?s:.*?)\*/[ \t]*\n|^\s*//.*\n|^\s+", re.MULTILINE)
 
 FOR_EVER, NOT_KEPT, CHECKED = "public, max-age=31536000, immutable", "no-store", "no-cache"
 
@@ -50,9 +50,9 @@ class StaticFile:
 
     @classmethod
     def read(cls, file: Traversable, is_own: bool) -> StaticFile:
-        """Read a file. is_own: whether it is served without what is for readers."""
+        """Read a file. is_own: whether it is served without comments and indentation."""
         content = file.read_bytes()
-        return cls.of(_TYPES[_suffix(file)], _FOR_READERS.sub(b"", content) if is_own else content)
+        return cls.of(_TYPES[_suffix(file)], _COMMENTS_AND_INDENTATION.sub(b"", content) if is_own else content)
 
     def answer(self, caching: str) -> Response:
         """Return the response to the current request, a 304 where the client has the file. caching: Cache-Control."""
