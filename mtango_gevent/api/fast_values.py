@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from flask import Flask
@@ -37,9 +37,6 @@ _PREPARED, _LONGEST_URL = 10_000, 2_000
 # Bytes of a body that need not be counted in the memory of the readings that are kept.
 _SMALL_BODY = 1_000
 
-# Media types that are fast.
-_FAST = (media_types.JSON, media_types.OCTETS, media_types.NPY)
-
 # Names that need no decoding and no check.
 _NAME = r"[A-Za-z0-9_.+~-]{1,255}"
 _ATTR = r"[A-Za-z0-9_.~-]{1,255}"
@@ -50,8 +47,8 @@ class Version(NamedTuple):
     """The values of a version of the API.
 
     host: expression of the Tango host in a URL, with the groups name and port; conditions: headers of conditional
-    requests, which Flask answers; media_types: those of a value; form: what the rendering of a value depends on besides
-    the reading and the media type.
+    requests, which Flask answers; media_types: all of a value, render_value: by the preferred one if that is fast;
+    form: what the rendering of a value depends on besides the reading and the media type.
     """
 
     name: str
@@ -59,7 +56,7 @@ class Version(NamedTuple):
     find_host: Callable[[str, str], TangoHost]
     conditions: tuple[str, ...]
     media_types: tuple[str, ...]
-    render_value: Callable[[Device, AttributeData], Rendered]
+    render_value: Mapping[str, Callable[[Device, AttributeData], Rendered]]
     render_values: Callable[[Device, list[AttributeData]], Rendered]
     headers: Callable[[Rendered, float], list[tuple[str, str]]]
     form: Callable[[Device], Hashable]
@@ -69,13 +66,19 @@ class Version(NamedTuple):
         return f"{self.name}.attributes.read_value", f"{self.name}.attributes.read_values"
 
 
+def _by_media_type(
+    in_json: Callable[[Device, AttributeData], Rendered], in_preferred: Callable[[Device, AttributeData], Rendered]
+) -> dict[str, Callable[[Device, AttributeData], Rendered]]:
+    return {media_types.JSON: in_json, media_types.OCTETS: in_preferred, media_types.NPY: in_preferred}
+
+
 _RC3 = Version(
     "rc3",
     rf"({_NAME})/([0-9]{{1,5}})",
     urls.find_tango_host,
     ("HTTP_IF_NONE_MATCH",),
     tuple(media_types.FORMS),
-    rc3.attributes.render_preferred,
+    _by_media_type(rc3.attributes.render_value, rc3.attributes.render_preferred),
     rc3.attributes.render_values,
     reply.headers,
     lambda _: "rc3",
@@ -86,7 +89,7 @@ _V11 = Version(
     hosts.find_tango_host,
     ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"),
     tuple(v11.attributes.FORMS),
-    v11.attributes.render_preferred,
+    _by_media_type(v11.attributes.render_value, v11.attributes.render_preferred),
     v11.attributes.render_values,
     answers.headers,
     lambda device: (device.host.host, device.host.port, device.name),  # as the client writes them
@@ -98,7 +101,7 @@ _VERSIONS = (_RC3, *(_V11._replace(name=name) for name in v11.VERSIONS))
 class PreparedRead(Generic[T]):
     """A read of which everything but the reading itself is done.
 
-    endpoint, route: of the Flask view; targets: the attributes, for the check of access; fast: media types.
+    endpoint, route: of the Flask view; targets: the attributes, for the check of access; renderings: by media type.
     """
 
     version: Version
@@ -107,8 +110,7 @@ class PreparedRead(Generic[T]):
     device: Device
     targets: tuple[Target, ...]
     read: Callable[[], Reading[T]]
-    render: Callable[[Device, T], Rendered]
-    fast: tuple[str, ...]
+    renderings: Mapping[str, Callable[[Device, T], Rendered]]
 
     def run(self, media_type: str, body_limit: float) -> tuple[Rendered, float]:
         """Read and return the rendered value, and when it was read (time.perf_counter()).
@@ -119,7 +121,7 @@ class PreparedRead(Generic[T]):
         reading, form = self.read(), (media_type, self.version.form(self.device))
         rendered: Rendered | None = reading.rendered.get(form)
         if rendered is None:
-            rendered = self.render(self.device, reading.items)
+            rendered = self.renderings[media_type](self.device, reading.items)
             if rendered.media_type == media_type and len(rendered.body) <= body_limit:
                 reading.rendered[form] = rendered
         return rendered, reading.began
@@ -162,7 +164,7 @@ class FastValues:
         ):
             return None
         media_type = media_types.ranked(environ.get("HTTP_ACCEPT", ""), prepared.version.media_types)[0]
-        if media_type not in prepared.fast:
+        if media_type not in prepared.renderings:
             return None
         if not guard.allows_reads(context, prepared.targets):
             return None
@@ -196,7 +198,6 @@ class FastValues:
                 self._targets(device, [attribute]),
                 lambda: device.read_value(attribute),
                 version.render_value,
-                _FAST,
             )
         names = [parameter.removeprefix("attr=") for parameter in parameters.split("&")]
         query.check_names("attribute", names)
@@ -207,8 +208,7 @@ class FastValues:
             device,
             self._targets(device, names),
             lambda: device.read_values(names),
-            version.render_values,
-            (media_types.JSON,),
+            {media_types.JSON: version.render_values},
         )
 
     def _targets(self, device: Device, names: list[str]) -> tuple[Target, ...]:

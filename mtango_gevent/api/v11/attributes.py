@@ -92,14 +92,20 @@ def render_preferred(
 ) -> Rendered:
     """Render a value in the media type that the client prefers. select: as in reply.render.
 
-    A picture of a value that has none is 400. Raises DevFailed for a value that cannot be shown.
+    A picture of a value that has none is 400.
     """
     timestamps.use_milliseconds()  # for a fast value nothing else has done it
     try:
         content = media_types.negotiated(device, item, FORMS)
     except pictures.NoPicture as refusal:
         raise BadRequest(refusal.description) from None
-    return content or reply.render(_shape_value(device, item), select, value_shapes.time_of(item), "Accept")
+    return content or render_value(device, item, select)
+
+
+def render_value(device: Device, item: AttributeData, select: Callable[[JsonObject], object] | None = None) -> Rendered:
+    """Render a value in JSON. Raises DevFailed where it cannot be shown."""
+    timestamps.use_milliseconds()
+    return reply.render(_shape_value(device, item), select, value_shapes.time_of(item), "Accept")
 
 
 def render_values(device: Device, items: Sequence[AttributeData]) -> Rendered:
