@@ -124,7 +124,7 @@ const Choice = ({ labelled, options, value }) =>
 function listText(value, dimensions, kind) {
   if ((value ?? null) === null) return "";
   if (dimensions === 1) return Array.from(value).join("\n");
-  return rowsOf(value).map((row) => (kind === "text" ? JSON.stringify(row) : row.join(", "))).join("\n");
+  return rowsOf(value).map((row) => (/text|enum/.test(kind) ? JSON.stringify(row) : row.join(", "))).join("\n");
 }
 
 const lines = (text) => (text === "" ? [] : text.replace(/\n$/, "").split("\n"));
