@@ -37,6 +37,15 @@ export function readStored(storage, key) {
   }
 }
 
+/** Keep a text, unless the storage is full. */
+export function store(storage, key, text) {
+  try {
+    storage.setItem(key, text);
+  } catch {
+    // the page does without it
+  }
+}
+
 // --- credentials ---
 
 const KEY = "mtango.authorization";
