@@ -194,7 +194,7 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
     setFailure();
     try {
       const entered = readField(form.current, field);
-      if (!(await isMeant(label, entered, described))) return;
+      if (!(await isMeant(device, label, entered, described))) return;
       setBusy(true);
       const answer = await put(`${deviceUrl(device)}/attributes/${encodeURIComponent(name)}/value`, entered);
       onWritten({ value: entered, time: answer?.timestamp ?? Date.now() });
@@ -204,19 +204,19 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
       setBusy(false);
     }
   };
-  return html`<form class="entry" ref=${form} noValidate onSubmit=${write} onKeyDown=${(event) => (event.key === "Escape" ? close() : submitOnEnter(event))}>
+  return html`<form class="entry" ref=${form} noValidate onSubmit=${write} onKeyDown=${(event) => (event.key === "Escape" ? isBusy || close() : submitOnEnter(event))}>
     <${Field} field=${field} id=${id} value=${begin} what="New value of ${label}" />
     ${unitOf(described) && html`<bdi>${unitOf(described)}</bdi>`}
     <button class="primary" disabled=${isBusy}>${isBusy ? "Writing…" : "Write"}</button>
-    <button type="button" onClick=${close}>Cancel</button>
+    <button type="button" disabled=${isBusy} onClick=${close}>Cancel</button>
     ${failure && html`<${ShowFailure} failure=${failure} />`}
   </form>`;
 }
 
 /** Ask the user where a value is beyond a warning or alarm limit, or the attribute is for experts. */
-async function isMeant(label, value, configuration) {
+async function isMeant(device, label, value, configuration) {
   const limit = beyond(value, configuration), isExpert = configuration.level === "EXPERT";
   if (!limit && !isExpert) return true;
   const reasons = [limit && `The value is ${limit}.`, isExpert && "The attribute is for experts."].filter(Boolean).join(" ");
-  return confirm({ title: `Write ${formatValue(value)} to ${label}?`, text: reasons, action: "Write" });
+  return confirm({ title: `Write ${formatValue(value)} to ${label} of ${device}?`, text: reasons, action: "Write" });
 }

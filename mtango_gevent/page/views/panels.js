@@ -16,7 +16,7 @@ import { TimePlot, setText } from "./time_plot.js";
 const CARDS = { spectrum: SpectrumValue, image: ImageValue };
 
 export function View({ route: { path, params } }) {
-  const [, render] = useReducer((count) => count + 1, 0);
+  const [, render] = useReducer((count) => count + 1, 0), [problem, setProblem] = useState("");
   useEffect(() => { // another tab has changed a panel
     addEventListener("storage", render);
     return () => removeEventListener("storage", render);
@@ -25,42 +25,37 @@ export function View({ route: { path, params } }) {
   const kept = path ? loadPanels().get(path) : fromParams(params);
   if (!kept) return html`<p class="notice error" role="alert">This browser has no panel ${path}.</p><${List} changed=${render} />`;
   const change = (items, range) => {
-    if (path) keepPanel(path, items), render();
-    else replaceParams(toParams(items, range));
+    try {
+      if (path) keepPanel(path, items), render();
+      else replaceParams(toParams(items, range));
+      setProblem("");
+    } catch (error) {
+      setProblem(error.message);
+    }
   };
-  return html`<${Panel} key=${path} name=${path} items=${kept} params=${params} change=${change} />`;
+  return html`${problem && html`<p class="notice error" role="alert">${problem}</p>`}<${Panel} key=${path} name=${path} items=${kept} params=${params} change=${change} />`;
 }
 
 // --- all panels ---
 
 function List({ changed }) {
   const [problem, setProblem] = useState("");
-  const attempt = (action) => async (event) => {
-    event.preventDefault();
+  const read = async ({ target }) => {
+    const [file] = target.files;
+    if (!file) return;
     try {
-      await action(event);
+      const { name, items } = await fromFile(file).finally(() => (target.value = ""));
+      keepPanel(freeName(name), items);
       setProblem("");
       changed();
     } catch (error) {
       setProblem(error.message);
     }
   };
-  const create = attempt(({ target }) => {
-    const name = freeName(checkName(target.elements.name.value));
-    keepPanel(name, []);
-    go(link("panel", { path: name }));
-  });
-  const read = attempt(async ({ target }) => {
-    const [file] = target.files;
-    if (!file) return;
-    const { name, items } = await fromFile(file).finally(() => (target.value = ""));
-    keepPanel(freeName(name), items);
-  });
   return html`<section class="card"><h1>Panels</h1>
     <ul class="panels">${[...loadPanels()].map(([name, { length }]) => html`<li key=${name}>
       <a href=${link("panel", { path: name })} dir="auto">${name}</a> <span class="muted">${length} attributes</span></li>`)}</ul>
-    <form class="row" onSubmit=${create}><label>Name <input name="name" required maxlength="100" autocomplete="off" /></label>
-      <button>New panel</button></form>
+    <${NameForm} action="New panel" onName=${(name) => keepAs(freeName(name), [])} />
     <p><label>Import a file <input type="file" accept=".json,application/json" onChange=${read} /></label></p>
     ${problem && html`<p class="notice error" role="alert" dir="auto">${problem}</p>`}
   </section>`;
