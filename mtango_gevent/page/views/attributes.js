@@ -97,7 +97,7 @@ function SetButton({ device, name, label, isEdited, onClick }) {
 
 function Reading({ device, name, info, isVisible, latest, written }) {
   const isImage = info.data_format === "IMAGE", isScalar = info.data_format === "SCALAR";
-  const record = useFollow(device, name, isVisible && !isImage, isScalar ? {} : { maxHz: 2, binary: !/64|Boolean/.test(info.data_type) });
+  const record = useFollow(device, name, isVisible && !isImage, info.data_type === "DevEncoded" ? { maxHz: 1 } : isScalar ? {} : { maxHz: 2, binary: !/64|Boolean/.test(info.data_type) });
   latest.current = record;
   if (isImage) return html`<div class="reading muted">up to ${info.max_dim_x} × ${info.max_dim_y}</div>`;
   if (!record) return html`<div class="reading muted">…</div>`;
@@ -108,7 +108,7 @@ function Reading({ device, name, info, isVisible, latest, written }) {
     ${value !== undefined && html`<span class=${`value ${qualityClass(record.quality)}`}>
       ${isScalar ? html`<${Value} value=${value} configuration=${configuration} />` : html`<${Text} text=${formatValue(value, configuration)} />`}</span>
       ${unitOf(configuration) && html` <span class="unit"><bdi>${unitOf(configuration)}</bdi></span>`}`}
-    ${value !== undefined && record.quality !== "ATTR_VALID" && html` <span class=${`quality ${qualityClass(record.quality)}`}>${qualityText(record.quality)}</span>`}
+    ${value !== undefined && record.quality && record.quality !== "ATTR_VALID" && html` <span class=${`quality ${qualityClass(record.quality)}`}>${qualityText(record.quality)}</span>`}
     ${isStale && html` <span class="stale-mark">stale</span>`}
     ${errors && html` <${Trouble} errors=${errors} />`}
     <${Age} time=${record.time} least=${isStale ? STALE : OLD} />

@@ -107,8 +107,8 @@ export class Series {
   async loadHistory() {
     try {
       const url = `${deviceUrl(this.device)}/attributes/${encodeURIComponent(this.attribute)}/history?unpolled=empty`;
-      const first = Math.floor(this.times[0] ?? Infinity); // a history has whole milliseconds
-      const found = await get(url), older = found.filter((item) => item.timestamp < first);
+      const found = await get(url), first = Math.floor(this.times[0] ?? Infinity); // a history has whole milliseconds
+      const older = found.filter((item) => item.timestamp < first);
       if (!found.length) this.note = noHistory("the attribute is not polled");
       this.times = [...older.map((item) => item.timestamp), ...this.times];
       this.values = [...older.map((item) => (isInvalid(item) ? null : this.number(item.value))), ...this.values];

@@ -1,6 +1,6 @@
 /** Several scalars in one plot over time, with their legend. */
 
-import { formatValue, qualityClass, qualityText } from "../format.js";
+import { formatValue, qualityClass, qualityText, shorten } from "../format.js";
 import { deviceLink } from "../router.js";
 import { html, useEffect, useReducer, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 import { DataTable, axis, colour, useChart } from "./chart.js";
@@ -118,9 +118,9 @@ function fillLegend(body, list, pointer) {
   });
 }
 
-/** Set the text of an element if it is another one. */
+/** Set the text of an element if it is another one; a long one is cut. */
 export function setText(element, text) {
-  if (element.shown !== text) element.textContent = element.shown = text;
+  if (element.shown !== text) element.textContent = shorten(element.shown = text);
 }
 
 /** range: a TimeRange; onRange: called when the user has changed it; onRemove(source): if series can be removed. */
@@ -163,7 +163,7 @@ function LegendRow({ series, index, onRemove }) {
   const line = lineOf(Math.max(0, index));
   return html`<tr>
     <th scope="row">${index >= 0 && html`<svg class="line" width="28" height="10" aria-hidden="true">
-        <line x1="0" x2="28" y1="5" y2="5" class=${line.colour.slice(2)} stroke-dasharray=${line.dash.join(" ")} /></svg>`}
+        <line x1="0" x2="28" y1="5" y2="5" stroke="var(${line.colour})" stroke-dasharray=${line.dash.join(" ")} /></svg>`}
       <a href=${deviceLink(device, { attr: attribute })} dir="auto">${source}</a>
       ${configuration && configuration.label !== configuration.name && html` <span class="muted" dir="auto">${configuration.label}</span>`}
       ${note && html` <small class="muted" dir="auto">${note}</small>`}
