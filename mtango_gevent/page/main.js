@@ -92,7 +92,7 @@ function ThemeSwitch() {
 // --- the page ---
 
 function App({ mayRead }) {
-  const route = useRoute(), tango = useAnswer(async () => (mayRead ? hosts() : null), []), directory = useDevices(tango.answer), connected = useConnection();
+  const route = useRoute(), tango = useAnswer(async () => ((await ready) ? hosts() : null), []), directory = useDevices(tango.answer), connected = useConnection();
   const [shown, show] = useState(""); // the part that a narrow window shows in place of the view: "tree", "menu" or none
   const toggle = (part) => show(shown === part ? "" : part), close = () => show("");
   const [name, ...others] = tango.answer ?? [];
@@ -128,7 +128,7 @@ function App({ mayRead }) {
 }
 
 showTheme();
-ready.then((mayRead) => {
+ready.catch(() => false).then((mayRead) => {
   render(html`<${App} mayRead=${mayRead} />`, document.body);
   if (mayRead) connect();
 });

@@ -144,16 +144,19 @@ async function findAgain(isLate) {
   return true;
 }
 
+// Without the ways to log in no other request is made: the browser itself would ask for a password.
+const beginAgain = () => setTimeout(() => get("/sys/login").then(() => location.reload(), beginAgain), RETRY);
+
 async function begin() {
   try {
     await continueLogin();
     await findWays();
-    change({ failure: null });
-    if (authorization() || current.anonymousMayRead || current.methods.includes("trusted-header")) change(await findUser());
   } catch (failure) {
-    change({ failure });
-    setTimeout(begin, RETRY);
+    change({ failure, loading: false });
+    beginAgain();
+    throw failure;
   }
+  if (authorization() || current.anonymousMayRead || current.methods.includes("trusted-header")) change(await findUser());
   busy = false;
   change({ loading: false });
   if (current.failure?.status === 401) await check(current.failure);
@@ -164,7 +167,7 @@ async function begin() {
 onUnauthorized(check);
 addEventListener("hashchange", () => { if (!current.loading && isLocked()) goToLogin(); });
 
-/** Promise of whether the client may read, when the user is known. */
+/** Promise of whether the client may read, when the user is known; rejects if the ways to log in are unknown. */
 export const ready = begin();
 
 /** The user, log in or out, and "read-only", for the head of the page. */

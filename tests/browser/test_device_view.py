@@ -249,7 +249,7 @@ def test_outcome_of_a_write_is_shown_whatever_is_pressed_before(page_at: PageAt,
     watch.expect("status of 503")
     page = device_page(page_at, MOTOR)
     held: list[Route] = []
-    page.route("**/attributes/velocity/value", held.append)
+    page.route("**/attributes/velocity/value", lambda route: held.append(route))
     set_value(page, "Velocity", "6")
     expect(row(page, "Velocity").get_by_role("button", name="Writing…")).to_be_visible()
     expect(row(page, "Velocity").get_by_role("button", name="Cancel")).to_be_disabled()
@@ -315,7 +315,7 @@ def test_names_of_commands_that_are_confirmed(page_at: PageAt) -> None:
 def test_command_is_run_once_by_a_double_click(page_at: PageAt, watch: PageWatch) -> None:
     page = device_page(page_at, TYPES)
     held: list[Route] = []
-    page.route("**/commands/*", held.append)
+    page.route("**/commands/*", lambda route: held.append(route))
     page.get_by_label("Argument of EchoDevLong", exact=True).fill("1")
     page.get_by_role("button", name="Run EchoDevLong", exact=True).dblclick()
     expect(command(page, "EchoDevLong")).to_contain_text("Running")
