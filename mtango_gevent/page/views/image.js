@@ -14,7 +14,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 const kindOf = (picture) => picture && (picture.text ?? Boolean(picture.numbers));
 
 /** What is shown of an image, and how; kept outside of the components, as it changes with each frame. */
-class Shown {
+export class Shown {
   /** changed: called when a picture of another kind is to be shown. */
   constructor(draw, changed) {
     Object.assign(this, { map: "viridis", mode: "auto", contrast: [0, 1], extent: [0, 1], picture: null, position: null, changed });
