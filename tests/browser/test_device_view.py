@@ -215,18 +215,6 @@ def test_editor_is_made_from_the_type(page_at: PageAt, label: str, text: str | N
     expect(row(page, label).locator(".value")).to_have_text(shown)
 
 
-def test_float_may_be_none_and_is_changed_by_the_arrow_keys(page_at: PageAt) -> None:
-    page = device_page(page_at, TYPES)
-    for text in ("NaN", "-Infinity", "0.1"):
-        set_value(page, "double_scalar", text)
-        expect(row(page, "double_scalar").locator(".value")).to_have_text(re.compile(f"^{text}0?$"))
-    page.get_by_role("button", name="Set double_scalar", exact=True).click()
-    field = page.get_by_label("New value of double_scalar")
-    for key, text in {"ArrowUp": "0.11", "ArrowDown": "0.1"}.items():
-        field.press(key)
-        expect(field).to_have_value(text)
-
-
 def test_number_is_sent_as_a_number_however_it_is_written(page_at: PageAt) -> None:
     page = device_page(page_at, SUPPLY)
     page.get_by_role("button", name="Set Current", exact=True).click()
@@ -487,7 +475,7 @@ def test_age_of_a_value_goes_on_when_its_device_is_lost(
 ) -> None:
     watch.expect("status of (400|404|503)")
     page = page_at(f"#/panel?value={LOST_DEVICE}/whole")
-    value, quality, age = page.locator("table.values td").all()
+    value, quality, age = (page.locator("table.values td").nth(column) for column in range(3))
     expect(quality).to_have_text("valid")
     expect(age).to_have_text(re.compile(r"^[5-9] s ago"))
     lost_server.kill()
