@@ -205,7 +205,7 @@ FOLLOW = """async (source) => {
 
 def test_history_that_comes_late_ends_before_the_first_event(page_at: PageAt) -> None:
     page, held = page_at(), list[Route]()
-    page.route("**/history?*", held.append)
+    page.route("**/history?*", lambda route: held.append(route))
     page.evaluate(FOLLOW, DOUBLE)
     wait_for(page, "series.times.length > 3")
     before = page.evaluate("series.times.length")
