@@ -91,10 +91,8 @@ function ThemeSwitch() {
 
 // --- the page ---
 
-const never = () => new Promise(() => {});
-
 function App({ mayRead }) {
-  const route = useRoute(), tango = useAnswer(mayRead ? hosts : never, []), directory = useDevices(tango.answer), connected = useConnection();
+  const route = useRoute(), tango = useAnswer(async () => (mayRead ? hosts() : null), []), directory = useDevices(tango.answer), connected = useConnection();
   const [shown, show] = useState(""); // the part that a narrow window shows in place of the view: "tree", "menu" or none
   const toggle = (part) => show(shown === part ? "" : part), close = () => show("");
   const [name, ...others] = tango.answer ?? [];

@@ -290,6 +290,19 @@ def test_page_does_without_storage(page_with: Callable[[str, str], Page], script
     expect(page.get_by_role("heading", name="mtango")).to_be_visible()
 
 
+def test_change_of_a_panel_that_the_full_storage_refuses_is_told(page_at: PageAt) -> None:
+    page = page_at("#/panel")
+    page.get_by_role("textbox", name="Name", exact=True).fill("one")
+    page.get_by_role("button", name="New panel").click()
+    expect(page.get_by_role("heading", name="one")).to_be_visible()
+    page.evaluate(f"() => {{ {FULL_STORAGE} }}")
+    page.get_by_role("combobox", name="Attribute").fill(f"{DEMO_DEVICE}/double_scalar")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("alert")).to_have_text("full")
+    page.get_by_role("switch", name="Dark colours").click()
+    expect(page.get_by_role("heading", name="one")).to_be_visible()
+
+
 # --- a proxy that errs ---
 
 

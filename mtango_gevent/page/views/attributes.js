@@ -214,9 +214,8 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
 }
 
 /** Ask the user where a value is beyond a warning or alarm limit, or the attribute is for experts. */
-async function isMeant(device, label, value, configuration) {
-  const limit = beyond(value, configuration), isExpert = configuration.level === "EXPERT";
-  if (!limit && !isExpert) return true;
-  const reasons = [limit && `The value is ${limit}.`, isExpert && "The attribute is for experts."].filter(Boolean).join(" ");
-  return confirm({ title: `Write ${formatValue(value)} to ${label} of ${device}?`, text: reasons, action: "Write" });
+function isMeant(device, label, value, configuration) {
+  const limit = beyond(value, configuration);
+  const reasons = [limit && `The value is ${limit}.`, configuration.level === "EXPERT" && "The attribute is for experts."].filter(Boolean).join(" ");
+  return !reasons || confirm({ title: `Write ${formatValue(value)} to ${label} of ${device}?`, text: reasons, action: "Write" });
 }

@@ -84,9 +84,7 @@ function Running() {
   return html`Running… ${seconds} s`;
 }
 
-async function isMeant(device, name, { level }) {
-  const isExpert = level === "EXPERT";
-  if (!isExpert && !asks(name)) return true;
-  const text = isExpert ? "The command is for experts." : "The command may interrupt operation, or lose settings.";
-  return confirm({ title: `Run ${name} of ${device}?`, text, action: "Run" });
+function isMeant(device, name, { level }) {
+  const text = level === "EXPERT" ? "The command is for experts." : asks(name) && "The command may interrupt operation, or lose settings.";
+  return !text || confirm({ title: `Run ${name} of ${device}?`, text, action: "Run" });
 }

@@ -22,8 +22,8 @@ const rate = (number) => number.toFixed(number < 10 ? 1 : 0);
 /** The answers by part: {data} or {failure}. A part that is refused is not asked again with the same credentials, and one in `without` is not now. */
 async function askAll(before, without) {
   const ask = async ([part, url]) => {
-    const known = before[part], { status } = known?.failure ?? {}, user = authorization();
-    if (known && (((status === 401 || status === 403) && known.user === user) || part === without)) return [part, known];
+    const known = before[part], user = authorization(), isRefused = [401, 403].includes(known?.failure?.status) && known.user === user;
+    if (isRefused || (known && part === without)) return [part, known];
     try {
       return [part, { data: await get(url) }];
     } catch (failure) {

@@ -3,7 +3,7 @@
 import { del, deviceUrl, get, put } from "../api.js";
 import { ShowFailure, confirm } from "../dialogs.js";
 import { session, useMay } from "../session.js";
-import { html, useMemo, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
+import { html, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 import { Text } from "./value.js";
 
 /** The properties, asked for when they are unfolded. */
@@ -33,7 +33,7 @@ function textOf(values) {
 
 function useMayConfigure(device, name) {
   const { readOnly } = session(), may = useMay("configure", device, name, "property");
-  return readOnly ? { allowed: false } : may ?? { allowed: false };
+  return (!readOnly && may) || {};
 }
 
 function Property({ device, url, change, property: { name, values, errors } }) {
@@ -42,7 +42,7 @@ function Property({ device, url, change, property: { name, values, errors } }) {
     setEdited(on);
     setTimeout(() => item.current?.querySelector(on ? "textarea" : "button")?.focus());
   };
-  const { text, read, how } = useMemo(() => values && textOf(values), [values]) ?? {};
+  const { text, read, how } = textOf(values ?? []);
   const save = (event) => {
     event.preventDefault();
     const write = async () => put(urlOf(url, name), read(event.target.elements.values.value));
