@@ -117,6 +117,18 @@ def test_groups_are_shown_and_qualities_have_texts(page_at: PageAt) -> None:
     expect(row(page, "empty_spectrum").locator(".value")).to_have_text("[0]")
 
 
+def test_qualities_have_colours(page_at: PageAt) -> None:
+    page = device_page(page_at, TYPES)
+    colours = set()
+    for quality in ("invalid", "alarm", "changing", "warning"):
+        row(page, f"quality_{quality}").scroll_into_view_if_needed()
+        expect(row(page, f"quality_{quality}").locator(".value")).to_have_class(f"value quality-{quality}")
+        colours.add(row(page, f"quality_{quality}").locator(".value").evaluate("each => getComputedStyle(each).color"))
+    row(page, "boolean_scalar").scroll_into_view_if_needed()
+    colours.add(row(page, "boolean_scalar").locator(".value").evaluate("each => getComputedStyle(each).color"))
+    assert len(colours) == 5
+
+
 def test_only_attributes_in_view_are_followed(page_at: PageAt) -> None:
     page = device_page(page_at, TYPES)
     expect(row(page, "boolean_scalar").locator(".value")).to_be_visible()
@@ -544,6 +556,38 @@ def test_page_of_a_lost_device_shows_it_once_it_is_there(
     lost_server.start()
     expect(row(page, "Whole").locator(".value")).to_have_text(str(2**63 - 1))
     expect(page.get_by_role("heading", name="The device does not answer")).to_have_count(0)
+
+
+def test_age_of_a_value_goes_on_when_its_device_is_lost(
+    page_at: PageAt, lost_server: ServerProcess, watch: PageWatch
+) -> None:
+    watch.expect("status of (400|404|503)")
+    page = page_at(f"#/panel?value={LOST_DEVICE}/whole")
+    value, quality, age = (page.locator("table.values td").nth(column) for column in range(3))
+    expect(quality).to_have_text("valid")
+    expect(age).to_have_text(re.compile(r"^[5-9] s ago"))
+    lost_server.kill()
+    expect(quality).not_to_have_text(re.compile("^(valid|stale)$"))
+    assert not re.match("[0-4] s ago", age.inner_text())
+    expect(value).to_have_text(str(2**63 - 1))
+
+
+def test_value_out_of_sight_is_stale_after_the_gateway_was_lost(
+    page_at: PageAt, tango_system: EmbeddedTango, tmp_path: Path, watch: PageWatch
+) -> None:
+    watch.expect_lost_gateway()
+    with served(COMMAND, tmp_path / "log") as gateway:
+        page = device_page(page_at, TYPES, of=gateway)
+        first, last = row(page, "boolean_scalar"), row(page, "nonfinite_spectrum")
+        expect(first.locator(".value")).to_be_visible()
+        last.scroll_into_view_if_needed()
+        expect(last.locator(".value")).to_be_visible()
+        page.wait_for_timeout(1000)  # until the first one is no longer subscribed
+        gateway.process.terminate()
+        expect(last.locator(".stale-mark")).to_have_text("stale")
+        first.scroll_into_view_if_needed()
+        expect(first.locator(".stale-mark")).to_have_text("stale")
+        page.close()
 
 
 def test_unknown_device_is_explained(page_at: PageAt, watch: PageWatch) -> None:

@@ -2,10 +2,10 @@
 
 import { formatValue, unitOf } from "../format.js";
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
-import { colour, oncePerFrame } from "./chart.js";
+import { Table, colour, oncePerFrame } from "./chart.js";
 import { histogram, percentiles, statistics } from "./numbers.js";
 import { NAMES, colourTable, drawSource, paint, pictureOf } from "./pictures.js";
-import { Texts, statusText, useRecord } from "./spectrum.js";
+import { statusText, useRecord } from "./spectrum.js";
 
 const BARS = 128, TEXTS = 16, STEPS = 1000, OUTER = [0.01, 0.99], REACH = 20;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -14,7 +14,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 const kindOf = (picture) => picture && (picture.text ?? Boolean(picture.numbers));
 
 /** What is shown of an image, and how; kept outside of the components, as it changes with each frame. */
-class Shown {
+export class Shown {
   /** changed: called when a picture of another kind is to be shown. */
   constructor(draw, changed) {
     Object.assign(this, { map: "viridis", mode: "auto", contrast: [0, 1], extent: [0, 1], picture: null, position: null, changed });
@@ -182,5 +182,6 @@ function Choice({ isOn, choose, children }) {
 
 function TextImage({ image: { texts, width, height } }) {
   const rows = Array.from({ length: Math.min(height, TEXTS) }, (_, y) => Array.from(texts.slice(y * width, y * width + Math.min(width, TEXTS))));
-  return html`<${Texts} rows=${rows} note="${width} × ${height} texts${width > TEXTS || height > TEXTS ? `, the first ${TEXTS} × ${TEXTS}` : ""}." />`;
+  return html`<${Table} label="Elements" rows=${rows} />
+    <p class="muted">${width} × ${height} texts${width > TEXTS || height > TEXTS ? `, the first ${TEXTS} × ${TEXTS}` : ""}.</p>`;
 }

@@ -1,7 +1,7 @@
 /** The points of one attribute over time: its history, then each event. */
 
 import { deviceUrl, get } from "../api.js";
-import { STATES, unitOf } from "../format.js";
+import { STATES, formatValue, unitOf } from "../format.js";
 import { follow } from "../live.js";
 
 /** Points kept of a series; the oldest tenth is dropped beyond it. */
@@ -135,8 +135,7 @@ export class Series {
   }
 
   /** Return a y as text. */
-  text(y, format) {
-    if (y === null) return "–";
-    return this.labels ? this.labels[Math.round(y)] ?? "" : format(y, this.configuration);
+  text(y) {
+    return this.labels && y !== null ? this.labels[Math.round(y)] ?? "" : formatValue(y, this.configuration);
   }
 }

@@ -1,9 +1,9 @@
 /** A live spectrum: a plot of numbers over their index, a table of texts. */
 
-import { formatValue, labelOf, qualityText, shorten, unitOf } from "../format.js";
+import { formatValue, labelOf, qualityText, unitOf } from "../format.js";
 import { follow } from "../live.js";
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
-import { DataTable, axis, colour, useChart } from "./chart.js";
+import { DataTable, Table, axis, colour, useChart } from "./chart.js";
 import { numbersOf, statistics } from "./numbers.js";
 
 const TEXTS = 256, ROWS = 4096;
@@ -93,7 +93,8 @@ export function SpectrumValue({ device, attribute }) {
       ${isFrozen && html`<span class="muted">frozen</span>`}
       <span class="quality-invalid" role="status" dir="auto">${status}</span>
     </div>
-    ${texts && html`<${Texts} rows=${texts.slice(0, TEXTS).map((text) => [text])} note=${texts.length > TEXTS && `The first ${TEXTS} of ${texts.length} elements.`} />`}
+    ${texts && html`<${Table} label="Elements" rows=${texts.slice(0, TEXTS).map((text, index) => [index, text])} />
+      ${texts.length > TEXTS && html`<p class="muted">The first ${TEXTS} of ${texts.length} elements.</p>`}`}
     <div class="plot small ${stale ? "stale" : ""}" hidden=${Boolean(texts)} ref=${element} role="img"></div>
     <p class="row number" hidden=${Boolean(texts)}><span ref=${figures} dir="auto"></span><span class="muted" ref=${pointed} dir="auto"></span></p>
     ${!texts && html`<${DataTable} head=${["Index", "Value"]} rows=${() => Array.from(shown.current.numbers.slice(0, ROWS), (y, index) => [index, text(y)])} />`}
@@ -115,11 +116,4 @@ function Limits({ limits, onChange }) {
   };
   return ["from", "to"].map((name, index) => html`<label>${name}
     <input type="number" step="any" size="8" value=${limits[index]} onChange=${change(index)} /></label>`);
-}
-
-/** Rows of texts with their numbers. */
-export function Texts({ rows, note }) {
-  return html`<div class="scroll texts" tabindex="0" role="region" aria-label="Elements"><table>
-    <tbody>${rows.map((row, index) => html`<tr><th scope="row">${index}</th>${row.map((text) => html`<td dir="auto">${shorten(String(text))}</td>`)}</tr>`)}</tbody></table>
-    ${note && html`<p class="muted">${note}</p>`}</div>`;
 }

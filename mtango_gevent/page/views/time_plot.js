@@ -81,15 +81,13 @@ function slices(list, range) {
   return [null, ...list.map((series) => series.slice(from, to, now))];
 }
 
-const format = (series, y) => series.text(y, formatValue);
-
 function summary(list, range) {
   const [from, to] = range.limits;
   const texts = list.map((series) => {
     const numbers = series.slice(from, to)[1].filter((y) => y !== null);
     const low = numbers.reduce((a, b) => Math.min(a, b), Infinity), high = numbers.reduce((a, b) => Math.max(a, b), -Infinity);
-    const now = `${series.source} ${format(series, series.values.at(-1) ?? null)} ${series.unit}`;
-    return numbers.length ? `${now}, from ${format(series, low)} to ${format(series, high)}` : now;
+    const now = `${series.source} ${series.text(series.values.at(-1) ?? null)} ${series.unit}`;
+    return numbers.length ? `${now}, from ${series.text(low)} to ${series.text(high)}` : now;
   });
   return `Time plot from ${timeText(from)} to ${timeText(to)}: ${texts.join("; ")}`;
 }
@@ -100,7 +98,7 @@ function rows(list, range) {
     const [times, values] = series.slice(from, to);
     return times.map((time, index) => [time, series, values[index]]).filter(([time]) => time >= from && time <= to).slice(-ROWS);
   });
-  return points.sort(([a], [b]) => b - a).slice(0, ROWS).map(([time, series, y]) => [`${timeText(time)}.${String(Math.floor(time % 1000)).padStart(3, "0")}`, series.source, y === null ? "no value" : `${format(series, y)} ${series.unit}`]);
+  return points.sort(([a], [b]) => b - a).slice(0, ROWS).map(([time, series, y]) => [`${timeText(time)}.${String(Math.floor(time % 1000)).padStart(3, "0")}`, series.source, y === null ? "no value" : `${series.text(y)} ${series.unit}`]);
 }
 
 /** Write the values of now, and those at the pointer, into the cells of the legend. */
@@ -109,12 +107,12 @@ function fillLegend(body, list, pointer) {
     const cells = body?.rows[index]?.cells, { record } = series;
     if (!cells || !record) return;
     const isLost = record.stale || isInvalid(record);
-    const text = series.labels ? format(series, series.number(record.value)) : formatValue(record.value, series.configuration);
+    const text = series.labels ? series.text(series.number(record.value)) : formatValue(record.value, series.configuration);
     setText(cells[1], `${text} ${series.unit}`);
     setText(cells[2], record.errors ? "failed" : record.stale ? "stale" : qualityText(record.quality));
     cells[1].className = `number ${isLost ? "stale" : qualityClass(record.quality)}`;
     cells[2].title = record.errors?.[0]?.description ?? "";
-    setText(cells[3], pointer === null ? "" : format(series, series.at(pointer)));
+    setText(cells[3], pointer === null ? "" : series.text(series.at(pointer)));
   });
 }
 

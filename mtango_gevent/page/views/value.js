@@ -93,7 +93,7 @@ export function fieldOf(type, configuration = {}) {
 function limits(type, { min_value, max_value, format }) {
   const precision = /\.(\d+)[ef]/.exec(format)?.[1] ?? 2;
   const number = (text) => (text === undefined || isNaN(text) ? undefined : text);
-  return { min: number(min_value), max: number(max_value), step: /Float|Double/.test(type) && 10 ** -precision };
+  return { min: number(min_value), max: number(max_value), step: /Float|Double/.test(type) ? 10 ** -precision : 1 };
 }
 
 const HINTS = { 1: "one value per line", 2: "one row per line, its values with commas or as JSON" };
@@ -119,14 +119,7 @@ export function Field({ field, id, value, what }) {
   if (kind === "state") return html`<${Choice} labelled=${labelled} options=${STATES} value=${value} />`;
   if (kind === "enum" && labels.length) return html`<${Choice} labelled=${labelled} options=${labels} value=${value} />`;
   if (kind === "text") return html`<textarea ...${labelled} rows="1" defaultValue=${value} title="Shift+Enter begins a new line" />`;
-  if (step) return html`<input role="spinbutton" required ...${labelled} defaultValue=${value} onKeyDown=${(event) => nudge(event, step)} />`;
-  return html`<input type="number" required ...${labelled} min=${min} max=${max} defaultValue=${value} />`;
-}
-
-/** Change a number by its step with the arrow keys: a field of the type number does so itself, but takes no NaN. */
-function nudge({ key, target }, step) {
-  const by = { ArrowUp: step, ArrowDown: -step }[key];
-  if (by) target.value = Number((Number(target.value) + by).toPrecision(12));
+  return html`<input type="number" required ...${labelled} min=${min} max=${max} step=${step} defaultValue=${isFinite(value) ? value : ""} />`;
 }
 
 const Choice = ({ labelled, options, value }) =>
