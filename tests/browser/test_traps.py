@@ -49,6 +49,7 @@ def test_device_view_shows_values_that_javascript_does_not_format(page_at: PageA
         "large": "9223372036854775807",
     }.items():
         row = page.locator("li.attribute").filter(has=page.get_by_role("checkbox", name=f"Select {name}", exact=True))
+        row.scroll_into_view_if_needed()
         expect(row.locator(".value")).to_contain_text(text)
 
 
