@@ -139,7 +139,7 @@ REASONS: dict[str, tuple[str | None, str]] = {
 EXTRAS = {
     "auth": ("bcrypt and PyJWT", "the ways to authenticate `basic` and `bearer`"),
     "docs": ("flask-swagger-ui", "Swagger UI at `/docs`"),
-    "image": ("Pillow", "images as PNG and JPEG"),
+    "image": ("Pillow", "images as PNG, JPEG and TIFF"),
     "mtango-py": (
         "google-re2",
         "the parameters `domain`, `family` and `member` of mtango-py, which answer 501 without it",

@@ -43,7 +43,7 @@ METRICS: tuple[tuple[str, Sequence[str], str], ...] = (
     ("mtango_stream_records_total", (), "records sent in streams"),
     ("mtango_stream_records_dropped_total", (), "events that the clients of streams were too slow for"),
     ("mtango_stream_lag_seconds", (), "greatest age of a record that a stream has not sent"),
-    ("mtango_hub_lag_seconds", (), "greatest delay of the loop of a worker, in the last ten seconds"),
+    ("mtango_hub_lag_seconds", (), "greatest delay of a timer of a worker, run every 20 ms, in the last ten seconds"),
     ("mtango_async_jobs_waiting", (), "writes with `async` that have not begun"),
     ("mtango_async_jobs_total", _OUTCOME, "writes with `async` that have ended"),
     ("mtango_audit_lines_total", _OUTCOME, "lines of the audit log that were `written` or `lost`"),

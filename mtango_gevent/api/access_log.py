@@ -1,4 +1,4 @@
-"""The access log: one line for each request; and the same of a failed request as a row for /sys/failures."""
+"""The access log, one line for each request; and the rows of failed requests for /sys/failures."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def failed_row(request: RequestContext, status: int, seconds: float) -> dict[str
         "id": request.id,
         "time": time.time(),
         "worker": os.getpid(),
-        "user": request.identity.user or None,
-        "address": environ.get("REMOTE_ADDR", ""),
+        "user": request.identity.user[:_MOST_TEXT] or None,
+        "address": environ.get("REMOTE_ADDR", "")[:_MOST_TEXT],  # a proxy may forward any text
         "method": environ["REQUEST_METHOD"][:_MOST_TEXT],
         "url": _url_of(environ)[:_MOST_TEXT],
         "status": status,

@@ -31,7 +31,7 @@ _END = b"\r\n"
 # Beginnings of texts that spreadsheets take for formulas: the signs, also in full width, and control characters.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
-# Numbers, or texts with None for empty cells; a row is several of them.
+# Numbers, or texts with None for empty cells and bytes for base64; a row is several of them.
 Cells: TypeAlias = NDArray[numpy.generic] | Sequence[Any]
 Row: TypeAlias = Sequence[Cells]
 
@@ -88,8 +88,8 @@ def _value(device: Device, item: AttributeData) -> Any:
     if values.has_numbers(item, named=False):
         return numpy.atleast_1d(values.numbers(item))
     value = values.attribute_value(item, device.enum_labels(item), config().text_encoding)
-    if isinstance(value, dict):  # DevEncoded: format and base64
-        return list(value.values())
+    if isinstance(value, dict):  # DevEncoded
+        return [value["encoded_format"], value["encoded_data"].encode()]
     return value if isinstance(value, (list, tuple)) else [] if value is None else [value]
 
 
@@ -126,6 +126,8 @@ def _cells(piece: Cells, separator: bytes) -> bytes:
 def _cell(value: Any) -> bytes:
     if value is None:
         return b""
+    if isinstance(value, bytes):  # base64, which has no quotes, and whose formulas can call nothing
+        return b'"' + value + b'"'
     if not isinstance(value, str):
         return reply.encode(value)
     harmless = f"'{value}" if _FORMULA.match(value) else value

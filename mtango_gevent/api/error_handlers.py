@@ -31,35 +31,34 @@ def answer_tango_failure(failure: DevFailed, milliseconds: int | None = None) ->
     """
     if config().rc3_errors != "tango":
         return answer_with_status(failure, milliseconds)
-    _note_tango_failure(failure)
-    return reply.json(failure_body(describe(failure), milliseconds))
+    return reply.json(failure_body(_note_tango_failure(failure), milliseconds))
 
 
 def answer_with_status(failure: DevFailed, milliseconds: int | None = None) -> Response:
     """Answer a failure of Tango with its status. milliseconds: as in answer_tango_failure."""
-    _note_tango_failure(failure)
-    response = _answer(failure, status_of(failure), milliseconds)
+    response = _answer(_note_tango_failure(failure), status_of(failure), milliseconds)
     if response.status_code == 503:
         response.headers["Retry-After"] = str(math.ceil(config().retry_after))
     return response
 
 
-def _note_failure(failure: Exception) -> None:
+def _note_failure(failure: Exception) -> list[dict[str, str]]:
+    """Note a failure for metrics, audit log and /sys/failures; return its errors as JSON shows them."""
     app_state().metrics.count("mtango_http_failures_total")
     changes.note_failure(current().changes, failure)
-    root = describe(failure)[0]
-    current().error = root["reason"], root["description"]
+    errors = describe(failure)
+    current().error = errors[0]["reason"], errors[0]["description"]
+    return errors
 
 
-def _note_tango_failure(failure: DevFailed) -> None:
-    _note_failure(failure)
+def _note_tango_failure(failure: DevFailed) -> list[dict[str, str]]:
     current().outcome = "failed: " + " < ".join(from_utf8(error.reason) for error in failure.args)
+    return _note_failure(failure)
 
 
 def answer_refusal(error: ApiError) -> Response:
-    _note_failure(error)
     current().outcome = f"refused: {error.description}"
-    response = _answer(error, error.status)
+    response = _answer(_note_failure(error), error.status)
     response.headers.update(error.headers)
     return response
 
@@ -81,12 +80,12 @@ def answer_http_error(error: HTTPException) -> Response:
 
 def answer_internal_error(error: Exception) -> Response:
     """Answer an error of the gateway itself, and log its traceback."""
-    _note_failure(error)
+    errors = _note_failure(error)
     current().outcome = f"broken: {type(error).__name__}"
     line = f"{request.method} {request.path}, request {current().id}"
     logger.exception("%s", line.encode("unicode_escape").decode("ascii"))
-    return _answer(error, 500)
+    return _answer(errors, 500)
 
 
-def _answer(failure: Exception, status: int, milliseconds: int | None = None) -> Response:
-    return reply.json({**failure_body(describe(failure), milliseconds), "http_status": status}, status)
+def _answer(errors: list[dict[str, str]], status: int, milliseconds: int | None = None) -> Response:
+    return reply.json({**failure_body(errors, milliseconds), "http_status": status}, status)

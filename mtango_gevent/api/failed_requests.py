@@ -24,10 +24,15 @@ class FailedRequests:
         self._changed = True
 
     def publish(self) -> None:
-        """Publish the requests to all workers, if there are further ones; other greenlets run meanwhile."""
-        if self._changed:
-            self._changed = False
+        """Publish the requests to all workers if one was added; other greenlets run meanwhile."""
+        if not self._changed:
+            return
+        self._changed = False
+        try:
             self._threads.call("file", self._slot.write_failures, list(self._rows))
+        except BaseException:
+            self._changed = True
+            raise
 
     def read(self) -> list[dict[str, Any]]:
         """Return those of all workers, the newest first; those of others are up to two seconds old."""

@@ -24,7 +24,6 @@ from mtango_gevent.api.v11 import answers
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import TangoHost
 from mtango_gevent.control.reads import Reading
-from mtango_gevent.errors import NotAcceptable
 from mtango_gevent.values import AttributeData
 
 if TYPE_CHECKING:
@@ -48,8 +47,8 @@ class Version(NamedTuple):
     """The values of a version of the API.
 
     host: expression of the Tango host in a URL, with the groups name and port; conditions: headers of conditional
-    requests, which Flask answers; media_types: all of a value, render_value: by the ones that are fast; form: what the
-    rendering of a value depends on besides the reading and the media type.
+    requests, which Flask answers; media_types: all of a value, render_value: by the preferred one if that is fast;
+    form: what the rendering of a value depends on besides the reading and the media type.
     """
 
     name: str
@@ -68,10 +67,9 @@ class Version(NamedTuple):
 
 
 def _by_media_type(
-    in_json: Callable[[Device, AttributeData], Rendered], raw: Callable[[str, Device, AttributeData], Rendered]
+    in_json: Callable[[Device, AttributeData], Rendered], in_preferred: Callable[[Device, AttributeData], Rendered]
 ) -> dict[str, Callable[[Device, AttributeData], Rendered]]:
-    numbers = (media_types.OCTETS, media_types.NPY)
-    return {media_types.JSON: in_json, **{each: functools.partial(raw, each) for each in numbers}}
+    return {media_types.JSON: in_json, media_types.OCTETS: in_preferred, media_types.NPY: in_preferred}
 
 
 _RC3 = Version(
@@ -80,7 +78,7 @@ _RC3 = Version(
     urls.find_tango_host,
     ("HTTP_IF_NONE_MATCH",),
     tuple(media_types.FORMS),
-    _by_media_type(rc3.attributes.render_value, media_types.render),
+    _by_media_type(rc3.attributes.render_value, rc3.attributes.render_preferred),
     rc3.attributes.render_values,
     reply.headers,
     lambda _: "rc3",
@@ -91,18 +89,12 @@ _V11 = Version(
     hosts.find_tango_host,
     ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"),
     tuple(v11.attributes.FORMS),
-    _by_media_type(v11.attributes.render_value, v11.attributes.render_raw),
+    _by_media_type(v11.attributes.render_value, v11.attributes.render_preferred),
     v11.attributes.render_values,
     answers.headers,
     lambda device: (device.host.host, device.host.port, device.name),  # as the client writes them
 )
 _VERSIONS = (_RC3, *(_V11._replace(name=name) for name in v11.VERSIONS))
-
-
-@functools.lru_cache(256)
-def _preferred(offered: tuple[str, ...], accept: str, host: str) -> str | None:
-    """Return the media type that a header `Accept` prefers; None for a host that Flask does not accept."""
-    return media_types.ranked(accept, offered)[0] if urls.HOST_HEADER.fullmatch(host) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,13 +114,14 @@ class PreparedRead(Generic[T]):
     def run(self, media_type: str, body_limit: float) -> tuple[Rendered, float]:
         """Read and return the rendered value, and when it was read (time.perf_counter()).
 
-        A reading is rendered once for all requests that share it. body_limit: bytes of bodies that are kept for that.
+        A reading is rendered once for all requests that share it. media_type: the preferred one, in which texts may not
+        be; body_limit: bytes of bodies that are kept for other requests.
         """
         reading, form = self.read(), (media_type, self.version.form(self.device))
         rendered: Rendered | None = reading.rendered.get(form)
         if rendered is None:
             rendered = self.renderings[media_type](self.device, reading.items)
-            if len(rendered.body) <= body_limit:
+            if rendered.media_type == media_type and len(rendered.body) <= body_limit:
                 reading.rendered[form] = rendered
         return rendered, reading.began
 
@@ -165,18 +158,15 @@ class FastValues:
         ):
             return None
         prepared = self._prepare(path, parameters)
-        if prepared is None:
+        if prepared is None or not _has_plain_headers(environ, prepared.version):
             return None
-        media_type = _media_type(environ, prepared.version)
-        if media_type is None or media_type not in prepared.renderings:
+        media_type = media_types.ranked(environ.get("HTTP_ACCEPT", ""), prepared.version.media_types)[0]
+        if media_type not in prepared.renderings:
             return None
         if not guard.allows_reads(context, prepared.targets):
             return None
         context.route, context.device = prepared.route, prepared.device.full_name
-        try:
-            rendered, began = prepared.run(media_type, self._body_limit)
-        except NotAcceptable:  # there may be another media type that the value has
-            return None
+        rendered, began = prepared.run(media_type, self._body_limit)
         return rendered.body, prepared.version.headers(rendered, began)
 
     def _prepare_read(
@@ -223,8 +213,7 @@ class FastValues:
         return tuple(request_targets.of_device(self._state, "read", "attribute", device, name) for name in names)
 
 
-def _media_type(environ: WSGIEnvironment, version: Version) -> str | None:
-    """Return the media type that a request prefers; None for headers that are not those of a plain request."""
-    if any(header in environ for header in version.conditions):
-        return None
-    return _preferred(version.media_types, environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_HOST", ""))
+def _has_plain_headers(environ: WSGIEnvironment, version: Version) -> bool:
+    """Return whether a request has no conditions, and a host that Flask accepts."""
+    has_conditions = any(header in environ for header in version.conditions)
+    return not has_conditions and urls.HOST_HEADER.fullmatch(environ.get("HTTP_HOST", "")) is not None

@@ -15,12 +15,13 @@ from flask import Response, request
 from werkzeug.http import http_date, quote_etag
 
 from mtango_gevent.api.request_context import app_state, config
+from mtango_gevent.errors import DevFailed
 
 # The time of reading of a value that is never fresh.
 LONG_AGO = -math.inf
 
-# Bytes of a body above which its hash takes longer than a millisecond or two.
-_LARGE = 2 << 20
+# Bytes of a body above which its hash takes longer than a millisecond.
+_LARGE = 1 << 20
 
 
 def add_value_headers(response: Response, modified: int | None = None, began: float = LONG_AGO) -> Response:
@@ -35,7 +36,7 @@ def add_value_headers(response: Response, modified: int | None = None, began: fl
     return add_headers(response, left_of_value(began))
 
 
-def add_headers(response: Response, left: float, tag: Callable[[], str] | None = None) -> Response:
+def add_headers(response: Response, left: float, tag: Callable[[], str | None] | None = None) -> Response:
     """Add the caching headers to the response to a GET, and make it a 304 where If-None-Match has its ETag.
 
     left: seconds for which the response is fresh; tag: returns its ETag, by default that of its body.
@@ -43,8 +44,9 @@ def add_headers(response: Response, left: float, tag: Callable[[], str] | None =
     if request.method not in ("GET", "HEAD"):
         return response
     tagged = left > 0 and response.status_code == 200  # one ETag for several parts would mean equal wholes
-    response.headers.update(headers(left, (tag() if tag else etag(response.get_data())) if tagged else None))
-    if tagged and request.if_none_match.contains_weak(response.get_etag()[0] or ""):
+    found = (tag() if tag else etag(response.get_data())) if tagged else None
+    response.headers.update(headers(left, found))
+    if found and request.if_none_match.contains_weak(response.get_etag()[0] or ""):
         response.status_code = 304
         response.set_data(b"")
     return response
@@ -60,11 +62,17 @@ def headers(left: float, etag: str | None = None) -> list[tuple[str, str]]:
     return [*found, ("ETag", etag)] if etag else found
 
 
-def etag(body: bytes, described: str = "") -> str:
-    """Return the ETag of a body. described: headers without which the body means nothing."""
+def etag(body: bytes, described: str = "") -> str | None:
+    """Return the ETag of a body; None for a large one for which there is no thread.
+
+    described: headers without which the body means nothing.
+    """
     if len(body) <= _LARGE:
         return _etag(body, described)
-    return app_state().client.partitions.pictures.call("etag", _etag, body, described)
+    try:
+        return app_state().client.partitions.hashes.call("etag", _etag, body, described)
+    except DevFailed:  # a value without an ETag is better than none
+        return None
 
 
 def _etag(body: bytes, described: str) -> str:

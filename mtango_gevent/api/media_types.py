@@ -6,20 +6,20 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from flask import request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from mtango_gevent import values
 from mtango_gevent.api import csv_values, pictures, raw_values, reply, timestamps, value_shapes
 from mtango_gevent.api.reply import Rendered
+from mtango_gevent.api.request_context import current
 from mtango_gevent.control.device import Device
 from mtango_gevent.errors import ApiError, DevFailed, NotAcceptable, as_failure
 from mtango_gevent.values import AttributeData
 
 JSON, OCTETS, NPY, CSV = "application/json", "application/octet-stream", "application/x-npy", "text/csv"
 
-# Cells of a history have a head line, those of a value have none.
+# Parameters of CSV: a history has a head line, a value has none.
 _CSV_TABLE, _CSV_HISTORY = "; charset=utf-8; header=absent", "; charset=utf-8; header=present"
 
 
@@ -45,15 +45,21 @@ FORMS: dict[str, Encode] = {
 }
 
 
+def _accept() -> str:
+    """Return the header `Accept` of the current request, which need not be one of Flask."""
+    return current().environ.get("HTTP_ACCEPT", "")
+
+
 @functools.lru_cache(maxsize=256)
 def ranked(accept: str, offered: tuple[str, ...]) -> tuple[str, ...]:
     """Return the media types among JSON and `offered` that a header `Accept` allows, the preferred one first.
 
-    JSON alone if it allows none of them: that is what clients of rc3 and v11 have always got.
+    None comes after JSON, which every value has. JSON alone if it allows none of them: that is what clients of rc3 and
+    v11 have always got.
     """
     left, found = [JSON, *offered], list[str]()
     allowed = _allowed(accept, left)
-    while (best := allowed.best_match(left)) is not None:
+    while JSON in left and (best := allowed.best_match(left)) is not None:
         left.remove(best)
         found.append(best)
     return tuple(found) or (JSON,)
@@ -73,7 +79,7 @@ def negotiated(device: Device, item: AttributeData, forms: Mapping[str, Encode] 
     Raises NotAcceptable where the client allows none of them, with the reason of the first.
     """
     refusal: NotAcceptable | None = None
-    for media_type in ranked(request.headers.get("Accept", ""), tuple(forms)):
+    for media_type in ranked(_accept(), tuple(forms)):
         if media_type == JSON:
             return None
         try:
@@ -111,7 +117,7 @@ def render(media_type: str, device: Device, item: AttributeData, forms: Mapping[
 
 def prefers_csv() -> bool:
     """Return whether the client prefers CSV to JSON, where there are these two."""
-    return ranked(request.headers.get("Accept", ""), (CSV,))[0] == CSV
+    return ranked(_accept(), (CSV,))[0] == CSV
 
 
 def render_history(device: Device, items: Sequence[AttributeData]) -> Rendered:

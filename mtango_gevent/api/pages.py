@@ -11,10 +11,10 @@ from flask import Blueprint, Response, render_template, request
 from jinja2 import PackageLoader
 
 from mtango_gevent import __version__
-from mtango_gevent.api import access
+from mtango_gevent.api import access, error_handlers
 from mtango_gevent.api.request_context import app_state, config
 from mtango_gevent.api.static_files import CHECKED, FOR_EVER, NOT_KEPT, Build, StaticFile
-from mtango_gevent.errors import NotFound
+from mtango_gevent.errors import DevFailed, NotFound
 
 blueprint = Blueprint("pages", __name__)
 # Unlike a template_folder, it reads archives.
@@ -22,8 +22,7 @@ blueprint.jinja_loader = PackageLoader("mtango_gevent", "page")  # pyright: igno
 
 SWAGGER = ("main", "rc3", "v11", "subscriptions", "sys")
 
-# The packages and folders of static files, by the first part of their URLs.
-# Package, folder, and which of its folders has the files of others.
+# Arguments of Build.load for the static files, by the first part of their URLs.
 _FOLDERS = {"page": ("mtango_gevent", "page", "vendor/"), "docs": ("flask_swagger_ui", "dist")}
 _HAS_SWAGGER_UI = find_spec("flask_swagger_ui") is not None
 
@@ -42,6 +41,12 @@ def add_headers(response: Response) -> Response:
     policy = _POLICY_OF_DOCS if request.endpoint == "pages.show_docs" else _POLICY
     response.headers.update({"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"})
     return response
+
+
+@blueprint.errorhandler(DevFailed)
+def answer_failure(failure: DevFailed) -> Response:
+    """Answer with a status, whatever it is in rc3: a browser would take the body of a 200 for the page."""
+    return error_handlers.answer_with_status(failure)
 
 
 # --- pages and their static files: free, so that a page can ask for a login; they have no secrets ---
@@ -87,8 +92,13 @@ def _build(key: str) -> Build:
     """Return static files, which the first request for one of them loads."""
     state = app_state()
     if key not in state.builds:
-        state.builds[key] = state.client.partitions.files.call("file", Build.load, *_FOLDERS[key])
+        state.client.partitions.files.call("file", _load, state.builds, key)
     return state.builds[key]
+
+
+def _load(builds: dict[str, Build], key: str) -> None:
+    if key not in builds:  # which another request has loaded, as there is one thread
+        builds[key] = Build.load(*_FOLDERS[key])
 
 
 # --- the specifications ---

@@ -24,7 +24,7 @@ Shape = TypeVar("Shape", bound=JsonObject | list[JsonObject])
 
 @dataclasses.dataclass
 class Rendered:
-    """A body with its headers. reusable: whether it may be fresh, which a failure never is.
+    """A body with its headers, the content type first. reusable: whether it may be fresh, which a failure never is.
 
     described: headers without which the body means nothing.
     """
@@ -34,8 +34,12 @@ class Rendered:
     reusable: bool
     described: str = ""
 
+    @property
+    def media_type(self) -> str:
+        return self.headers[0][1].partition(";")[0]
+
     @functools.cached_property
-    def etag(self) -> str:
+    def etag(self) -> str | None:
         return freshness.etag(self.body, self.described)
 
 

@@ -29,7 +29,7 @@ _TYPES = {
 
 # Comments, indentation and empty lines: an eighth of what a page loads. No text in these files, such as a template, has
 # lines that begin like a comment, or needs the spaces before them, or has " // " behind the end of a statement.
-_FOR_READERS = re.compile(rb"^\s*/\*(?s:.*?)\*/[ \t]*\n|^\s*//.*\n|^\s+|(?<=[;{,)]) // .*", re.MULTILINE)
+_COMMENTS_AND_INDENTATION = re.compile(rb"^\s*/\*(?s:.*?)\*/[ \t]*\n|^\s*//.*\n|^\s+|(?<=[;{,)]) // .*", re.MULTILINE)
 
 # Spaces in style sheets that mean nothing.
 _SPACES = re.compile(rb"(?<=[:;,{}]) | (?=[{}])")
@@ -53,10 +53,10 @@ class StaticFile:
 
     @classmethod
     def read(cls, file: Traversable, is_own: bool) -> StaticFile:
-        """Read a file. is_own: whether it is served without what is for readers."""
+        """Read a file. is_own: whether it is served without comments and indentation."""
         content = file.read_bytes()
         if is_own:
-            content = _FOR_READERS.sub(b"", content)
+            content = _COMMENTS_AND_INDENTATION.sub(b"", content)
             content = _SPACES.sub(b"", content) if _suffix(file) == "css" else content
         return cls.of(_TYPES[_suffix(file)], content)
 

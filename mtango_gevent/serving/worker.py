@@ -9,8 +9,6 @@ import contextlib
 import functools
 import gc
 import logging
-import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +24,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from mtango_gevent.config import ConfigError, starts_without_files
 from mtango_gevent.serving import stopping
 from mtango_gevent.serving.connections import LINGER_SECONDS, Connections, Reader, raise_descriptor_limit
+from mtango_gevent.serving.hub_lag import HubLag
 from mtango_gevent.serving.refusals import write_refusal
 from mtango_gevent.serving.response import GatewayResponse
 
@@ -38,7 +37,7 @@ logger = logging.getLogger(__name__)
 # Seconds between two rounds of the worker's housekeeping.
 _HOUSEKEEPING_PERIOD = 0.5
 
-# Delays of the loop of which the greatest is published: those of ten seconds.
+# Rounds of ten seconds, whose greatest lag of the hub is published.
 _LAGS = 20
 
 # Seconds between two publications of streams and failed requests, which take longer than the rest.
@@ -183,21 +182,21 @@ class GatewayWorker(GeventWorker):
 
     def _keep_house(self) -> None:
         """Do the worker's housekeeping, which goes on whatever fails."""
-        client, lags = self.client, deque[float](maxlen=_LAGS)
+        client, self._lag = self.client, HubLag(_LAGS)
         gevent.spawn(self._publish_rows)
         while self.alive:
-            for task in (client.apply_pending_clears, client.publish, self._close_late):
+            for task in (client.apply_pending_clears, client.publish, self._close_late, self._publish_lag):
                 self._attempt(task)
-            began = time.monotonic()
             self._stopping.wait(_HOUSEKEEPING_PERIOD)
-            lags.append(max(0.0, time.monotonic() - began - _HOUSEKEEPING_PERIOD))
-            client.metrics.publish("hub", {"lag": max(lags)})
         self._attempt(client.events.stop)
         self._attempt(client.streams.stop)
         gevent.sleep(_GRACE)
         while True:
             self._attempt(functools.partial(self._connections.close_idle, _GRACE))
             gevent.sleep(_STOPPING_PERIOD)
+
+    def _publish_lag(self) -> None:
+        self.client.metrics.publish("hub", {"lag": self._lag.take()})
 
     def _publish_rows(self) -> None:
         """Publish the streams and the failed requests."""

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import numpy
 import pytest
 from webtest import TestApp
 
+from tests.api.test_fast_values import of_version
 from tests.conftest import DEMO_DEVICE, HAS_PIPES
+from tests.hub_thread import in_hub_thread
 from tests.live.conftest import wait_until
 from tests.metric_values import metric_value
 from tests.pytango_process import PyTango
@@ -86,6 +89,27 @@ def test_what_is_left_of_the_age_of_a_value_is_told(make_client: Callable[..., T
         assert answer.headers["Cache-Control"] == "no-cache" or age(answer) <= left + 0.5
     assert {"max-age=1", "no-cache"} <= set(told) <= {"max-age=2", "max-age=1", "no-cache"}
     assert told == sorted(told, key=["max-age=2", "max-age=1", "no-cache"].index)
+
+
+@pytest.mark.slow
+@in_hub_thread
+def test_large_value_has_no_tag_where_no_thread_is_free(
+    make_client: Callable[..., TestApp], types_url: str, fresh_types: str, pytango: PyTango
+) -> None:
+    pytango.write(fresh_types, "double_image", numpy.full((600, 600), 0.1))
+    client = make_client(value_max_age=60.0, queue_timeout=0.05)
+    partitions = client.app.extensions["mtango"].client.partitions
+    for partition in (partitions.pictures, partitions.hashes):
+        while partition.semaphore.try_acquire():
+            pass
+    for version in ("rc3", "v11"):
+        path = of_version(version, f"{types_url}/attributes/double_image/value")
+        for headers in ({}, {"Accept": "application/octet-stream"}, {"If-None-Match": '""'}):
+            answer = client.get(path, headers=headers, status=200)
+            assert len(answer.body) > 1 << 20
+            assert "ETag" not in answer.headers
+    partitions.hashes.semaphore.release()
+    assert client.get(path, headers={"Accept": "application/octet-stream"}).headers["ETag"]
 
 
 def test_an_age_below_a_second_is_none_to_http(make_client: Callable[..., TestApp], sender_url: str) -> None:

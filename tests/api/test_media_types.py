@@ -14,6 +14,7 @@ from webtest import TestApp, TestResponse
 
 from mtango_gevent.api import media_types
 from tests.api.rc3.test_values import NUMBERS, TYPES
+from tests.api.test_caching import reads_of
 from tests.api.test_fast_values import flask_asked, of_version
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
 from tests.pytango_process import PyTango
@@ -162,6 +163,14 @@ def test_numbers_that_are_not_finite_are_words_without_quotes(get: Callable) -> 
 def test_encoded_value_has_format_and_base64(get: Callable, types_url: str, client: TestApp) -> None:
     value = client.get(f"{types_url}/attributes/encoded_scalar/value").json["value"]
     assert cells(get("encoded_scalar", CSV)) == [[value["encoded_format"]], [value["encoded_data"]]]
+
+
+def test_base64_that_begins_like_a_formula_stays_base64(
+    get: Callable, types_url: str, client: TestApp, fresh_types: str
+) -> None:
+    sent = {"encoded_format": "=raw", "encoded_data": "+AAA"}
+    client.put_json(f"{types_url}/attributes/encoded_scalar/value", sent, status=200)
+    assert get("encoded_scalar", CSV).body == b'"\'=raw"\r\n"+AAA"\r\n'
 
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", " =1+1", "\t=1", "\r=1", "\n=1", '=HYPERLINK("http://a.b";"c")']
@@ -384,6 +393,29 @@ def test_raw_numbers_are_fast_and_equal_flasks(client: TestApp, url: Callable[[s
     assert {name: value for name, value in fast.headers.items() if name not in own} == {
         name: value for name, value in slow.headers.items() if name not in own
     }
+
+
+@pytest.mark.parametrize("accept", [OCTETS, f"{NPY}, application/json;q=0.5", f"{OCTETS}, {CSV};q=0.5"])
+def test_text_in_another_media_type_is_read_once(
+    make_client: Callable[..., TestApp], url: Callable[[str], str], accept: str
+) -> None:
+    client, path = make_client(), url(f"{TYPES_DEVICE}/attributes/Status/value")
+    fast = client.get(path, headers={"Accept": accept}, expect_errors=True)
+    assert reads_of(client) == 1
+    slow = client.get(f"{path}/", headers={"Accept": accept}, expect_errors=True)
+    assert (fast.status_int, fast.content_type) == (slow.status_int, slow.content_type)
+    assert fast.status_int == (406 if accept == OCTETS else 200)
+
+
+def test_text_is_kept_for_no_request_that_prefers_another_media_type(
+    make_client: Callable[..., TestApp], url: Callable[[str], str]
+) -> None:
+    client, path = make_client(value_max_age=60.0), url(f"{TYPES_DEVICE}/attributes/Status/value")
+    accepted = (f"{OCTETS}, application/json;q=0.5", f"{OCTETS}, {CSV};q=0.5")
+    found = [client.get(path, headers={"Accept": accept}).content_type for accept in accepted * 2]
+    assert found == ["application/json", CSV] * 2
+    client.get(path, headers={"Accept": OCTETS}, status=406)
+    assert reads_of(client) == 1
 
 
 @pytest.mark.parametrize("accept", [OCTETS, CSV, TIFF, "image/png"])

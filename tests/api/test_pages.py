@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from flask import Flask
 from webtest import TestApp
@@ -17,6 +18,7 @@ from mtango_gevent import __version__, create_app
 from mtango_gevent.api import pages
 from mtango_gevent.api.static_files import Build
 from mtango_gevent.config import Config
+from tests.hub_thread import in_hub_thread
 
 PAGE = Path(str(resources.files("mtango_gevent") / "page"))
 
@@ -149,6 +151,37 @@ def test_page_is_free_and_the_api_is_not(make_client: Callable[..., TestApp], as
         assert "WWW-Authenticate" not in client.get("/", headers=headers, status=200).headers
         client.get(f"{assets}/main.js", headers=headers, status=200)
         client.get("/swagger/rc3.yml", headers=headers, status=401)
+
+
+@in_hub_thread
+def test_requests_at_the_same_time_load_the_files_once(
+    make_client: Callable[..., TestApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, load, loaded = make_client(), Build.load, list[str]()
+
+    def note(package: str, *others: str) -> Build:
+        loaded.append(package)
+        return load(package, *others)
+
+    monkeypatch.setattr(Build, "load", note)
+    answers = [gevent.spawn(client.get, "/") for _ in range(5)]
+    gevent.joinall(answers)
+    assert {answer.get().status_int for answer in answers} == {200}
+    assert loaded == ["mtango_gevent"]
+
+
+@pytest.mark.parametrize("url", ["/", "/docs", "/page/0123456789ab/main.js"])
+@in_hub_thread
+def test_page_that_cannot_be_loaded_has_its_status(make_client: Callable[..., TestApp], url: str) -> None:
+    client = make_client(queue_timeout=0.05)
+    files = client.app.extensions["mtango"].client.partitions.files
+    assert files.semaphore.try_acquire()
+    answer = client.get(url, status=503)
+    assert answer.json["errors"][0]["reason"] == "MTANGO_PoolExhausted"
+    assert answer.headers["Retry-After"]
+    assert answer.headers["Cache-Control"] == "no-store"
+    files.semaphore.release()
+    client.get(url, status=200)
 
 
 def test_size_of_all_files_is_bounded() -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 import pytest
+import tango
 from webtest import TestApp
 
 from mtango_gevent import __version__
@@ -14,6 +15,7 @@ from mtango_gevent.config import SETTINGS
 from mtango_gevent.control.device import Device
 from mtango_gevent.control.host import list_hosts
 from mtango_gevent.demo.embedded import EmbeddedTango
+from tests.hub_thread import in_hub_thread
 from tests.waiting import wait_until
 
 BASE = "/tango/rest/sys"
@@ -155,11 +157,32 @@ def test_failed_requests_are_found_by_their_id(client: TestApp, demo_url: str) -
     assert client.get(f"{BASE}/failures?request=another").json == []
 
 
+def test_texts_of_a_failed_request_are_cut(client: TestApp) -> None:
+    client.get(f"/{'x' * 1000}", extra_environ={"REMOTE_ADDR": "a" * 1000}, status=404)
+    (row,) = client.get(f"{BASE}/failures").json
+    assert {name for name, value in row.items() if isinstance(value, str) and len(value) > 500} == set()
+    assert row["address"] == "a" * 500
+
+
 def test_the_last_failed_requests_are_kept(client: TestApp) -> None:
     for number in range(205):
         client.get("/nope", headers={"X-Request-ID": str(number)}, expect_errors=True)
     rows = client.get(f"{BASE}/failures").json
     assert [row["id"] for row in rows] == [str(number) for number in range(204, 4, -1)]
+
+
+@in_hub_thread
+def test_failed_requests_are_published_later_where_no_thread_is_free(make_client: Callable[..., TestApp]) -> None:
+    client = make_client(queue_timeout=0.05)
+    state = client.app.extensions["mtango"]
+    files = state.client.partitions.files.semaphore
+    client.get("/nope", headers={"X-Request-ID": "of-a-test"}, status=404)
+    assert files.try_acquire()
+    with pytest.raises(tango.DevFailed, match="MTANGO_PoolExhausted"):
+        state.failed_requests.publish()
+    files.release()
+    state.failed_requests.publish()
+    assert [row["id"] for row in state.client.metrics.scoreboard.read_failures()] == ["of-a-test"]
 
 
 def test_statistics_have_the_streams_and_the_delay_of_the_loop(client: TestApp) -> None:

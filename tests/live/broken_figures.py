@@ -9,8 +9,9 @@ from mtango_gevent import create_app
 application = create_app()
 
 
-def _fail() -> NoReturn:
+def _fail(*_: object) -> NoReturn:
     raise ValueError("no figures")
 
 
-application.extensions["mtango"].client.publish = _fail
+client = application.extensions["mtango"].client
+client.publish = client.metrics.publish = _fail

@@ -55,7 +55,7 @@ class Attempts:
     """The attempts to log in of an application, in tables of bounded size.
 
     An attempt counts as failed from its beginning, so that many at the same moment are no way round the delay.
-    clock: returns seconds; failures: what they are, for texts.
+    clock: returns seconds; failures: their name in texts, in the plural.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, failures: str = "wrong passwords") -> None:
@@ -65,12 +65,17 @@ class Attempts:
         self._reported: TTLCache[Key, bool] = TTLCache(_SIZE, _MEMORY, clock)
         self._guard = NativeLock()  # held for dictionary work only
 
-    def begin(self, user: str, address: str) -> list[Key]:
-        """Count an attempt, and return under which keys. Raises ApiError 429 where it comes too early."""
-        pair, source = _keys(user, address)
+    def begin(self, user: str | None, address: str) -> list[Key]:
+        """Count an attempt, and return under which keys. Raises ApiError 429 where it comes too early.
+
+        user: None for attempts that name none, which count for the address only.
+        """
+        source = _source(address)
+        keys = [source] if user is None else [(*source, user[:256]), source]
         with self._guard:
             now = self._clock()
-            keys = [pair] if pair in self._trusted else [pair, source]
+            if keys[0] in self._trusted:
+                keys = keys[:1]
             left = max(known.seconds_left(now) if (known := self._failures.get(key)) else 0.0 for key in keys)
             if left <= 0:
                 for key in keys:
@@ -79,13 +84,17 @@ class Attempts:
             is_new = source not in self._reported
             self._reported[source] = True  # anew: once until the address has been quiet for a while
         if is_new:
-            logger.warning("too many %s from %s, the last one for user %s", self._of, source[0], ascii(user[:64]))
-        seconds = math.ceil(left)
-        description = f"too many {self._of} of this user or address: wait for {seconds} s"
+            last = "" if user is None else f", the last one for user {user[:64]!a}"
+            logger.warning("too many %s from %s%s", self._of, source[0], last)
+        seconds, of_user = math.ceil(left), "" if user is None else "user or "
+        description = f"too many {self._of} of this {of_user}address: wait for {seconds} s"
         raise ApiError(429, "MTANGO_TooManyAttempts", description, {"Retry-After": str(seconds)})
 
     def succeed(self, keys: list[Key]) -> None:
-        """Forget the failures of a user from an address, and this attempt. keys: what `begin` has returned."""
+        """Forget this attempt and the failures of its user, or address where it names none.
+
+        keys: what `begin` has returned.
+        """
         self.withdraw(keys)
         with self._guard:
             self._failures.pop(keys[0], None)
@@ -105,11 +114,9 @@ class Attempts:
         self._failures[key] = known  # anew, as its time begins anew
 
 
-def _keys(user: str, address: str) -> tuple[Key, Key]:
-    """Return the keys of a user from an address, and of the address; all of an IPv6 network of 64 bits is one."""
+def _source(address: str) -> Key:
+    """Return the key of an address; all of an IPv6 network of 64 bits is one."""
     found = parse_address(address)
     if found is None:  # a proxy may forward any text
-        source = ascii(address[:64])
-    else:
-        source = str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
-    return (source, user[:256]), (source,)
+        return (ascii(address[:64]),)
+    return (str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found),)

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 # Characters of the longest text of the provider in a failure.
 _MOST_TEXT = 300
 
+# What clients are told, who may be anonymous; the log has the reason.
+_UNAVAILABLE = "the provider of the login cannot be asked, see the log of the gateway"
+
 # Seconds after which a token without a lifetime is renewed.
 _USUAL_LIFETIME = 300
 
@@ -43,7 +46,7 @@ class CodeFlow:
     def describe(self) -> dict[str, str | None] | None:
         """Return what a page needs to go to the provider; None without a provider. Never waits.
 
-        The URLs are None as long as the provider has not told them; `problem` says why.
+        The URLs are None as long as the provider has not told them; `problem` says whether it does not answer.
         """
         if not self.is_on:
             return None
@@ -53,7 +56,7 @@ class CodeFlow:
             "end_session_endpoint": _url(found, "end_session_endpoint"),
             "client_id": self._config.oidc_client_id,
             "scope": self._config.oidc_scope,
-            "problem": self._provider.problem,
+            "problem": _UNAVAILABLE if self._provider.problem else "",
         }
 
     def exchange(self, fields: Mapping[str, str], address: str) -> dict[str, Any]:
@@ -62,7 +65,7 @@ class CodeFlow:
         fields: of the request to the provider, with its `grant_type`; address: of the client.
         Raises ApiError: 400 where the provider refuses, 429 after several refusals, 503 where it does not answer.
         """
-        attempt = self._attempts.begin(fields["grant_type"], address)
+        attempt = self._attempts.begin(None, address)
         try:
             status, document = self._post({**fields, "client_id": self._config.oidc_client_id})
         except ApiError:
@@ -115,8 +118,7 @@ def _refusal(document: dict[str, Any], fields: Mapping[str, str]) -> str:
 def _unavailable(problem: str) -> ApiError:
     problem = redact(problem)[:_MOST_TEXT]
     logger.error("login: the provider cannot be asked: %s", problem.encode("unicode_escape").decode("ascii"))
-    text = "the provider of the login cannot be asked, see the log of the gateway"
-    return ApiError(503, "MTANGO_LoginUnavailable", text, {"Retry-After": "1"})
+    return ApiError(503, "MTANGO_LoginUnavailable", _UNAVAILABLE, {"Retry-After": "1"})
 
 
 def _tokens(document: dict[str, Any]) -> dict[str, Any]:

@@ -93,12 +93,18 @@ def read_history(device: Device, attribute: str) -> Response:
 
 def answer_value(device: Device, item: AttributeData, began: float = freshness.LONG_AGO) -> Response:
     """Answer a value in the media type that the client prefers. began: as in freshness.add_value_headers."""
-    content = media_types.negotiated(device, item)
-    return reply.rendered(content, began) if content else answer_in_json(device, item, began)
+    return reply.rendered(render_preferred(device, item, query.filtered), began)
 
 
 def answer_in_json(device: Device, item: AttributeData, began: float = freshness.LONG_AGO) -> Response:
     return reply.rendered(render_value(device, item, query.filtered), began)
+
+
+def render_preferred(
+    device: Device, item: AttributeData, select: Callable[[JsonObject], object] | None = None
+) -> Rendered:
+    """Render a value in the media type that the client prefers. select: as in reply.render."""
+    return media_types.negotiated(device, item) or render_value(device, item, select)
 
 
 def render_value(device: Device, item: AttributeData, select: Callable[[JsonObject], object] | None = None) -> Rendered:

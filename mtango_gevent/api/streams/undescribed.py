@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 from collections.abc import Callable
 
 from mtango_gevent.api.streams.records import Item
 from mtango_gevent.control.events import Event, Stream
 from mtango_gevent.errors import ApiError, DevFailed
+
+logger = logging.getLogger(__name__)
 
 
 class Undescribed:
@@ -41,5 +44,7 @@ class Undescribed:
                 self._stream.wake()
             except (ApiError, DevFailed):
                 pass  # the next value has it asked for again
+            except Exception:  # which would leave the others unasked for
+                logger.exception("the configuration of %s cannot be shown", ascii(item.attribute))
             finally:
                 del self._items[number]

@@ -64,7 +64,7 @@ def part_of(items: Sequence[T], render_items: Callable[[Sequence[T]], Rendered],
     return response
 
 
-def add_caching(response: Response, left: float, tag: Callable[[], str] | None) -> Response:
+def add_caching(response: Response, left: float, tag: Callable[[], str | None] | None) -> Response:
     """Add the caching headers to the response to a GET, and make it a 304 where the client has it already.
 
     left: seconds for which the response is fresh; browsers ask again for an older one, with its ETag.
@@ -72,8 +72,9 @@ def add_caching(response: Response, left: float, tag: Callable[[], str] | None) 
     """
     if request.method not in ("GET", "HEAD"):
         return response
-    response.headers.update(_caching_headers(left, tag() if tag else None))
-    if tag and _is_unchanged(response):
+    found = tag() if tag else None
+    response.headers.update(_caching_headers(left, found))
+    if found and _is_unchanged(response):
         response.status_code = 304
         response.set_data(b"")
     return response

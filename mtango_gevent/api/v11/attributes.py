@@ -71,13 +71,8 @@ def _shape_attribute(device: Device, device_name: str, info: AttributeConfigurat
 @blueprint.get("/<attribute>/value")
 @access.needs("read", "attribute")
 def read_value(device: Device, attribute: str) -> Response:
-    """Answer a value in the media type that the client prefers. A picture of a value that has none is 400."""
     reading = device.read_value(attribute)
-    try:
-        content = media_types.negotiated(device, reading.items, FORMS)
-    except pictures.NoPicture as refusal:
-        raise BadRequest(refusal.description) from None
-    return answers.rendered(content or render_value(device, reading.items, query.filtered), reading.began)
+    return answers.rendered(render_preferred(device, reading.items, query.filtered), reading.began)
 
 
 def _text(device: Device, item: AttributeData) -> Encoded:
@@ -92,15 +87,24 @@ def _data_url(_: Device, item: AttributeData) -> Encoded:
 FORMS = {"text/plain": _text, **media_types.FORMS, "image/jpeg": _data_url}
 
 
-def render_raw(media_type: str, device: Device, item: AttributeData) -> Rendered:
-    """Render a value for which nothing has set the unit of timestamps."""
-    timestamps.use_milliseconds()
-    return media_types.render(media_type, device, item)
+def render_preferred(
+    device: Device, item: AttributeData, select: Callable[[JsonObject], object] | None = None
+) -> Rendered:
+    """Render a value in the media type that the client prefers. select: as in reply.render.
+
+    A picture of a value that has none is 400.
+    """
+    timestamps.use_milliseconds()  # for a fast value nothing else has done it
+    try:
+        content = media_types.negotiated(device, item, FORMS)
+    except pictures.NoPicture as refusal:
+        raise BadRequest(refusal.description) from None
+    return content or render_value(device, item, select)
 
 
 def render_value(device: Device, item: AttributeData, select: Callable[[JsonObject], object] | None = None) -> Rendered:
     """Render a value in JSON. Raises DevFailed where it cannot be shown."""
-    timestamps.use_milliseconds()  # for a fast value nothing else has done it
+    timestamps.use_milliseconds()
     return reply.render(_shape_value(device, item), select, value_shapes.time_of(item), "Accept")
 
 

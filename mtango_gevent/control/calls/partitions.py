@@ -19,11 +19,13 @@ class Partitions:
     unsubscribing: one thread. watching: configuration events, one thread, which a frozen server holds up for seconds.
     subscribing: a part of metadata's; hundreds of requests may subscribe at once, and wait for that until the deadline.
     subscriptions: their store in a file, one thread, for which many short calls may wait.
-    files: of access control, one thread; passwords: their hashes, one thread, as each takes a processor for long.
+    files: of access control, of pages and of all workers' figures, one thread.
+    passwords: their hashes, one thread, as each takes a processor for long.
     uses: the record of the last uses of API keys, one thread.
     keys: of tokens, fetched from a provider that may be slow, one thread; signatures: slow ones of tokens, one thread.
     logins: at a provider, a few threads.
-    pictures: encoding, on a few threads, as each takes a processor. probes: of open devices; pings: of servers.
+    pictures: encoding, on a few threads, as each takes a processor; hashes: of large responses, some milliseconds each.
+    probes: of open devices; pings: of servers.
     whole: the pool itself, without limits of time.
     """
 
@@ -56,5 +58,6 @@ class Partitions:
         self.signatures = partition("the thread for the signatures of tokens", 1, parent=whole)
         self.logins = partition("the threads for logins", few, parent=whole)
         self.pictures = partition("the threads for pictures", few, parent=whole)
+        self.hashes = partition("the threads for hashes", few, parent=whole)
         self.probes = partition("the threads for probes", tenth, UNLIMITED, whole)
         self.pings = partition("the threads for pings", tenth, UNLIMITED, whole)

@@ -14,6 +14,7 @@ import pytest
 from webtest import TestApp, TestResponse
 
 from mtango_gevent import create_app
+from mtango_gevent.api.access.attempts import FREE_OF_ADDRESS
 from mtango_gevent.config import Config, ConfigError
 from tests.oidc_provider import AUDIENCE, CLIENT, Provider, oidc_provider, segment
 from tests.waiting import wait_until
@@ -88,11 +89,15 @@ def test_provider_is_described_when_it_has_answered(client: TestApp, provider: P
     assert known["problem"] == ""
 
 
-def test_provider_that_is_away_or_slow_holds_no_request_up(client: TestApp, provider: Provider) -> None:
+def test_provider_that_is_away_or_slow_holds_no_request_up(
+    client: TestApp, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
     provider.delay = 2.0
     assert client.get(LOGIN).json["oidc"]["authorization_endpoint"] is None
     provider.stop()
-    wait_until(lambda: "cannot fetch the configuration" in client.get(LOGIN).json["oidc"]["problem"])
+    problem = wait_until(lambda: client.get(LOGIN).json["oidc"]["problem"])
+    assert problem == "the provider of the login cannot be asked, see the log of the gateway"
+    assert caplog.text.count(f"cannot fetch the configuration of {provider.issuer}: ") == 1
 
 
 def test_page_is_sent_to_no_url_that_is_a_script(client: TestApp, provider: Provider) -> None:
@@ -189,13 +194,21 @@ def test_page_of_another_origin_is_refused(client: TestApp, provider: Provider) 
     assert "/realms/test/token" not in provider.asked
 
 
-def test_refusals_have_growing_delays(client: TestApp, provider: Provider) -> None:
-    for _ in range(3):
+def test_refusals_have_growing_delays(client: TestApp, provider: Provider, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(FREE_OF_ADDRESS):
         assert exchange(client, "x").status_int == 400
     answer = exchange(client, new_code(provider))
-    assert refused(answer)[:2] == (429, "MTANGO_TooManyAttempts")
-    assert "too many refused logins" in answer.text
+    text = "too many refused logins of this address: wait for 1 s"
+    assert refused(answer) == (429, "MTANGO_TooManyAttempts", text)
     assert answer.headers["Retry-After"] == "1"
+    assert caplog.messages[-1] == "too many refused logins from 10.0.0.1"
+
+
+def test_login_forgets_the_refusals_of_others_at_the_address(client: TestApp, provider: Provider) -> None:
+    for _ in range(3):
+        for _ in range(FREE_OF_ADDRESS - 1):
+            assert exchange(client, "x").status_int == 400
+        assert exchange(client, new_code(provider)).status_int == 200
 
 
 TOKEN = "/realms/test/token"
