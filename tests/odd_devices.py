@@ -223,7 +223,7 @@ class Markup(Device):
 
 
 class Traps(Device):
-    """Has what JavaScript does not take: formats with too many digits, labels that name methods, bad images."""
+    """Has what JavaScript does not take: formats with too many digits, labels that name methods, odd and bad images."""
 
     def init_device(self) -> None:
         super().init_device()
@@ -248,6 +248,26 @@ class Traps(Device):
     @attribute(dtype=tango.CmdArgType.DevLong64, format="%d")
     def large(self) -> int:
         return 2**63 - 1
+
+    @attribute(dtype=str)
+    def long(self) -> str:
+        return LONG
+
+    @attribute(dtype=((float,),), max_dim_x=100, max_dim_y=100, format="%.2f")
+    def hot_pixel(self) -> "list[list[float]]":
+        rows = [[column / 99 for column in range(100)] for _ in range(100)]
+        rows[50][50] = 1e9
+        return rows
+
+    @attribute(dtype=tango.CmdArgType.DevEncoded)
+    def grey_16(self) -> "tuple[str, bytes]":
+        return "GRAY16", b"\x00\x03\x00\x02" + b"".join(value.to_bytes(2, "big") for value in (1, 2, 3, 4, 5, 60000))
+
+    @attribute(dtype=tango.CmdArgType.DevEncoded)
+    def jpeg(self) -> tango.EncodedAttribute:
+        self._encoded = tango.EncodedAttribute()  # has to stay until the value is sent
+        self._encoded.encode_jpeg_gray8([bytes(8)] * 8)
+        return self._encoded
 
     @attribute(dtype=tango.CmdArgType.DevEncoded)
     def short_grey(self) -> "tuple[str, bytes]":

@@ -1,6 +1,7 @@
 /** Requests to the gateway's API. All requests of the page go through this module. */
 
 import { parseJson } from "./format.js";
+import { useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
 
 const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? "";
 
@@ -37,9 +38,22 @@ export function readStored(storage, key) {
   }
 }
 
+/** Keep a text, unless the storage is full. */
+export function store(storage, key, text) {
+  try {
+    storage.setItem(key, text);
+  } catch {
+    // the page does without it
+  }
+}
+
 // --- credentials ---
 
 const KEY = "mtango.authorization";
+
+/** Key of the tokens of the provider. */
+export const TOKENS = "mtango.tokens";
+
 const unauthorized = new Set(), changed = new Set();
 
 /** The failure of a request. status: 0 where the gateway cannot be reached. */
@@ -60,16 +74,10 @@ export function setAuthorization(value, { ofSameUser } = {}) {
 }
 
 /** Call back with the Failure of each 401. */
-export function onUnauthorized(listener) {
-  unauthorized.add(listener);
-  return () => unauthorized.delete(listener);
-}
+export const onUnauthorized = (listener) => unauthorized.add(listener);
 
 /** Call back when the credentials have changed. */
-export function onAuthorization(listener) {
-  changed.add(listener);
-  return () => changed.delete(listener);
-}
+export const onAuthorization = (listener) => changed.add(listener);
 
 /** Leave out what the browser adds itself, such as the cookies of a proxy: after a challenge for Basic it would ask for a password. */
 export const omitCredentials = () => (credentials = "omit");
@@ -80,7 +88,7 @@ let credentials = "same-origin";
 /** Return the parsed answer to GET.
  *
  * accept: another media type than JSON, for which the Response is returned; authorization: in place of the one that is
- * kept; signal: of an AbortController.
+ * kept.
  */
 export const get = (path, options = {}) => request("GET", path, options);
 export const put = (path, body) => request("PUT", path, { body });
@@ -95,14 +103,13 @@ async function request(method, path, options) {
   return response.status === 204 ? null : readJson(response);
 }
 
-async function send(method, path, { body, accept = "application/json", authorization: given = authorization(), signal }) {
+async function send(method, path, { body, accept = "application/json", authorization: given = authorization() }) {
   const headers = { Accept: accept };
   if (given) headers.Authorization = given;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
-    return await fetch(urlOf(path), { method, headers, signal, credentials, body: JSON.stringify(body) });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+    return await fetch(urlOf(path), { method, headers, credentials, body: JSON.stringify(body) });
+  } catch {
     const outcome = method === "GET" ? "" : ": the outcome is unknown";
     throw new Failure([{ reason: "MTANGO_Unreachable", description: `the gateway cannot be reached${outcome}`, severity: "ERR", origin: path }]);
   }
@@ -136,20 +143,37 @@ async function failureOf(response) {
   return Object.assign(new Failure(given, response.status, response.headers.get("X-Request-ID") ?? ""), { answer });
 }
 
+// Milliseconds after which a question is asked again that the gateway could not answer for now.
+export const RETRY = 5_000;
+
+/** Whether a request may succeed later: the gateway, a device or the provider of the login is away. */
+export const isTemporary = ({ status }) => !status || status >= 500;
+
+/** Hook: {answer, failure} of the promise that `ask` returns: asked again when an input changes, and after a temporary failure.
+ *
+ * The last answer is kept while it fails.
+ */
+export function useAnswer(ask, inputs) {
+  const [found, setFound] = useState({});
+  useEffect(() => {
+    let isCurrent = true, timer;
+    const look = () => ask().then((answer) => isCurrent && setFound({ answer }), (failure) => {
+      if (!isCurrent) return;
+      setFound((before) => ({ ...before, failure }));
+      if (isTemporary(failure)) timer = setTimeout(look, RETRY);
+    });
+    look();
+    return () => { isCurrent = false; clearTimeout(timer); };
+  }, inputs);
+  return found;
+}
+
 // --- Tango hosts and devices ---
 
-let known = null, asked = null;
+let known = null;
 
 /** Return the Tango hosts (`host:port`) that the gateway serves, the first one first. */
-export async function hosts() {
-  asked ??= get("/rc3/hosts").then((found) => (known = Object.keys(found)));
-  try {
-    return await asked;
-  } catch (failure) {
-    asked = null;
-    throw failure;
-  }
-}
+export const hosts = async () => (known ??= Object.keys(await get("/rc3/hosts")));
 
 /** Return the Tango host and the name of a device: `a/b/c` of the first one, `tango://host:port/a/b/c` of another one. */
 export function splitDevice(device) {

@@ -1,6 +1,6 @@
 /** The devices of all Tango hosts with their aliases, in one request for each host. */
 
-import { deviceOf, get, hostUrl, lasting, readStored } from "./api.js";
+import { deviceOf, get, hostUrl, lasting, readStored, store } from "./api.js";
 import { onConnection } from "./live.js";
 import { useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
 
@@ -22,16 +22,16 @@ function describe(host, name, alias, branch) {
   };
 }
 
-/** Return the devices and failures of the hosts. They are loaded again when the gateway is back, and by `reload`. */
+/** Return the devices and failures of the hosts. They are loaded again when the gateway is back, and by `reload`; the last ones of a host stay if that fails. */
 export function useDevices(hosts) {
-  const [state, setState] = useState({ devices: null, failures: [] }), [round, setRound] = useState(0);
+  const [state, setState] = useState({ lists: [], devices: null, failures: [] }), [round, setRound] = useState(0);
   useEffect(() => {
     if (!hosts) return undefined;
     let isCurrent = true;
     const loads = hosts.map((host) => load(host, hosts.length > 1 ? { key: host, text: host } : null));
-    Promise.allSettled(loads).then((results) => isCurrent && setState({
-      devices: results.flatMap(({ value }) => value ?? []),
-      failures: results.flatMap(({ reason }, n) => (reason ? [`${hosts[n]}: ${reason.message}`] : [])),
+    Promise.allSettled(loads).then((results) => isCurrent && setState((before) => {
+      const lists = results.map(({ value }, n) => value ?? before.lists[n] ?? []);
+      return { lists, devices: lists.flat(), failures: results.flatMap(({ reason }, n) => (reason ? [`${hosts[n]}: ${reason.message}`] : [])) };
     }));
     return () => { isCurrent = false; };
   }, [hosts, round]);
@@ -59,9 +59,5 @@ export function recent() {
 /** Note that a device is looked at. */
 export function remember(device) {
   const others = recent().filter((each) => each !== device);
-  try {
-    lasting.setItem(RECENT, JSON.stringify([device, ...others].slice(0, MOST)));
-  } catch {
-    // the storage is full
-  }
+  store(lasting, RECENT, JSON.stringify([device, ...others].slice(0, MOST)));
 }

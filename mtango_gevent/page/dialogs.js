@@ -19,6 +19,7 @@ export function confirm({ title, text, action }) {
         element("button", { value: "yes", className: "primary", textContent: action }))));
   dialog.setAttribute("aria-labelledby", "confirm-title");
   document.body.append(dialog);
+  addEventListener("hashchange", () => dialog.close(), { once: true }); // the view has changed
   dialog.showModal();
   return new Promise((resolve) => dialog.addEventListener("close", () => {
     dialog.remove();

@@ -1,11 +1,10 @@
 /** Swagger UI for the specifications that the page lists, with the credentials of the operator's page. */
 
-import { ofTab } from "./api.js";
+import { authorization } from "./api.js";
 
 function authorize(request) {
-  const authorization = ofTab.getItem("mtango.authorization");
   const isOwn = new URL(request.url, location.href).origin === location.origin;
-  if (authorization && isOwn && !request.headers.Authorization) request.headers.Authorization = authorization;
+  if (authorization() && isOwn) request.headers.Authorization ||= authorization();
   return request;
 }
 

@@ -74,7 +74,7 @@ function takeEvent({ data, lastEventId }, sources, handlers) {
   const time = Number(lastEventId) * 1000;
   const record = data.startsWith("error: ")
     ? { time, errors: [{ reason: "", description: data.slice(7), severity: "ERR", origin: "" }] }
-    : { time, value: parseJson(data) };
+    : { time, value: parseJson(data), quality: null };
   for (const { id } of sources) handlers.onRecord(id, record);
 }
 

@@ -3,19 +3,25 @@
 const PRINTF = /^(.*?)%([-+ 0#]*)(\d*)(?:\.(\d+))?[hlLqjzt]*([diuxXoeEfFgGs])(.*)$/s;
 const WHOLE_NUMBER = /^-?\d+$/;
 // Beyond 2^53: times in microseconds, which each record has, are below.
-const LARGE_NUMBER = /[:,[\s]-?(?:9\d{15}|\d{17,})[,\]}\s]/;
+const LARGE_NUMBER = /(?:^|[:,[\s])-?(?:9\d{15}|\d{17,})(?:$|[,\]}\s])/;
 const UNSET = /^(|not specified|no (standard |display )?unit|no description)$/i;
 const NO_VALUE = "–";
 // Digits that JavaScript has at most behind the point, and characters of a padded number.
 const MOST_DIGITS = 100;
 
-/** Parse JSON; an integer beyond 2^53 becomes a text with all its digits, where the browser tells them (since 2024). */
+/** Characters of a text that are shown at first. */
+export const MOST_CHARACTERS = 500;
+
+/** Parse JSON; an integer beyond 2^53 becomes a text with all its digits, where the browser has them (Chromium 114, Firefox 135, Safari 18.4). */
 export function parseJson(text) {
   return LARGE_NUMBER.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
 }
 
 const keepDigits = (_, value, context) =>
   typeof value === "number" && !Number.isSafeInteger(value) && WHOLE_NUMBER.test(context?.source) ? context.source : value;
+
+/** Return the beginning of a text that is too long for a cell. */
+export const shorten = (text) => (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text);
 
 /** The text of a setting of a configuration, "" if it is not set. */
 export const setting = (text) => (UNSET.test(text ?? "") ? "" : String(text));
@@ -70,7 +76,8 @@ const exponent = (text) => text.replace(/e([-+])(\d)$/, "e$10$2");
 const decimal = (value) => (isFinite(value) ? String(integer(value)) : String(value));
 
 function general(value, precision, flags) {
-  const text = Number(value).toPrecision(Math.max(1, precision ?? 6));
+  const digits = Math.max(1, precision ?? 6), scientific = Number(value).toExponential(digits - 1);
+  const text = /e-([5-9]|..)$/.test(scientific) ? scientific : Number(value).toPrecision(digits);
   return exponent(flags.includes("#") ? text : text.replace(/(\.\d*?)0+(e|$)/, "$1$2").replace(/\.(e|$)/, "$1"));
 }
 
@@ -82,10 +89,8 @@ const KINDS = {
   f: (value, precision) => Number(value).toFixed(precision ?? 6),
 };
 
-const QUALITIES = { ATTR_VALID: "valid", ATTR_ALARM: "alarm", ATTR_WARNING: "warning", ATTR_CHANGING: "changing" };
-
-/** The word of a quality: valid, alarm, warning, changing or invalid. */
-export const qualityText = (quality) => QUALITIES[quality] ?? "invalid";
+/** The word of a quality: valid, alarm, warning, changing or invalid; "" of one that is unknown. */
+export const qualityText = (quality) => quality?.slice(5).toLowerCase() ?? "";
 
 export const qualityClass = (quality) => `quality-${qualityText(quality)}`;
 

@@ -26,7 +26,8 @@ let transport = null, attempt = 0, failed = 0, refusals = 0, timer = 0, nextId =
 /** Call a listener with the record of an attribute, at most once in 50 ms, until the function that is returned is called.
  *
  * keep: "latest", or "all": the listener is then called for each record, in order.
- * The record: value, set_value (of a writable scalar), quality, errors (null or a list), time (ms), missed, configuration, stale.
+ * The record: value, set_value (of a writable scalar), quality (null if unknown), errors (null or a list), time of the value (ms, 0 without one),
+ * missed, configuration, stale.
  */
 export function follow(device, attribute, listener, { event = "change", maxHz = 10, binary = false, keep = "latest" } = {}) {
   const key = [device, attribute, event, maxHz, binary, keep].join("\n").toLowerCase();
@@ -42,7 +43,7 @@ export function follow(device, attribute, listener, { event = "change", maxHz = 
 }
 
 function addSource(given) {
-  const record = { value: undefined, quality: undefined, errors: null, time: 0, missed: 0, configuration: null, stale: true };
+  const record = { value: undefined, quality: null, errors: null, time: 0, missed: 0, configuration: null, stale: true };
   const source = { ...given, id: nextId++, followers: new Set(), record, records: [] };
   sources.set(source.key, source);
   sourcesById.set(source.id, source);
@@ -82,7 +83,7 @@ const handlers = {
     if (!source) return;
     const { errors = null, time, came, missed = 0 } = given, last = source.record;
     source.after = came === undefined ? time : [time, came];
-    const record = { ...last, errors, time: time / 1000, stale: errors !== null };
+    const record = { ...last, errors, time: errors ? last.time : time / 1000, stale: errors !== null };
     if ("value" in given) record.value = given.value;
     if ("set_value" in given) record.set_value = given.set_value;
     if (given.quality !== undefined) record.quality = given.quality;
@@ -90,6 +91,7 @@ const handlers = {
     record.missed = missed === null || before === null ? null : before + missed;
     change(source, record);
   },
+  /** The subscription has begun: after a reconnect, no record has to follow if the value is still the same. */
   onConfiguration(id, configuration) {
     const source = sourcesById.get(id);
     if (source) change(source, { ...source.record, configuration, stale: source.record.errors !== null || !source.record.time });
@@ -98,7 +100,7 @@ const handlers = {
   onFailure(id, errors) {
     const source = sourcesById.get(id);
     if (!source) return;
-    change(source, { ...source.record, errors, time: Date.now(), stale: true });
+    change(source, { ...source.record, errors, stale: true });
     setTimeout(() => sourcesById.has(id) && subscribeSoon(source), RETRY);
   },
   onClose: (code) => lose(code === 4403 || code === 4503 ? MOST_DELAY : undefined),

@@ -1,6 +1,6 @@
 /** The layout of the page, and which view a route has. */
 
-import { docs, hosts, lasting } from "./api.js";
+import { docs, hosts, lasting, store, useAnswer } from "./api.js";
 import { remember, useDevices } from "./devices.js";
 import { connect, connection, onConnection } from "./live.js";
 import { link, useRoute } from "./router.js";
@@ -32,23 +32,11 @@ function View({ route, tango, directory }) {
     return () => { isCurrent = false; };
   }, [route.view]);
   useEffect(() => retry(), [route.view, route.path]);
-  const needsHosts = !tango.hosts && !FREE.includes(route.view);
+  const needsHosts = !tango.answer && !FREE.includes(route.view);
   const trouble = failure ?? (view === route.view && error) ?? (needsHosts && tango.failure?.message);
   if (trouble) return html`<p class="notice error" role="alert">This view cannot be shown: ${String(trouble.message ?? trouble)}</p>`;
   if (view !== route.view || needsHosts) return html`<p class="notice" role="status">Loading…</p>`;
-  return html`<${Component} route=${route} directory=${directory} hosts=${tango.hosts} />`;
-}
-
-/** Return the Tango hosts, null until they are known, and why not. They are asked for again when the connection is there. */
-function useHosts(mayRead) {
-  const [state, setState] = useState({ hosts: null });
-  useEffect(() => {
-    if (!mayRead) return;
-    const ask = () => hosts().then((found) => setState({ hosts: found }), (failure) => setState({ hosts: null, failure }));
-    ask();
-    return onConnection(({ state: now }) => now !== "lost" && ask());
-  }, []);
-  return state;
+  return html`<${Component} route=${route} directory=${directory} hosts=${tango.answer} />`;
 }
 
 // --- the connection ---
@@ -94,7 +82,7 @@ function ThemeSwitch() {
   }, []);
   useEffect(showTheme, [current]);
   const toggle = () => {
-    lasting.setItem(THEME, current === "dark" ? "light" : "dark");
+    store(lasting, THEME, current === "dark" ? "light" : "dark");
     setCurrent(theme());
   };
   return html`<button class="plain" role="switch" aria-checked=${current === "dark"} title="Dark colours" onClick=${toggle}>
@@ -104,10 +92,10 @@ function ThemeSwitch() {
 // --- the page ---
 
 function App({ mayRead }) {
-  const route = useRoute(), tango = useHosts(mayRead), directory = useDevices(tango.hosts), connected = useConnection();
+  const route = useRoute(), tango = useAnswer(async () => ((await ready) ? hosts() : null), []), directory = useDevices(tango.answer), connected = useConnection();
   const [shown, show] = useState(""); // the part that a narrow window shows in place of the view: "tree", "menu" or none
   const toggle = (part) => show(shown === part ? "" : part), close = () => show("");
-  const [name, ...others] = tango.hosts ?? [];
+  const [name, ...others] = tango.answer ?? [];
   useEffect(() => {
     show("");
     document.title = [route.path || TITLES[route.view], name ?? "mtango-gevent"].filter(Boolean).join(" · ");
@@ -122,7 +110,7 @@ function App({ mayRead }) {
   return html`
     <header class="bar">
       <button class="narrow" aria-expanded=${shown === "tree"} aria-controls="tree" onClick=${() => toggle("tree")}>Devices</button>
-      <a class="brand" href="#/" title=${tango.hosts?.join(", ")}>${name ?? "mtango-gevent"}${others.length ? ` +${others.length}` : ""}</a>
+      <a class="brand" href="#/" title=${tango.answer?.join(", ")}>${name ?? "mtango-gevent"}${others.length ? ` +${others.length}` : ""}</a>
       <nav id="menu" class=${shown === "menu" ? "open" : ""} aria-label="Views" onClick=${close}>
         ${MENU.map(([view, label]) => html`<a href=${link(view)} aria-current=${route.view === view ? "page" : undefined}>${label}</a>`)}
         <a href=${docs}>API</a>
@@ -134,13 +122,13 @@ function App({ mayRead }) {
     </header>
     <${Banner} ...${connected} />
     <div class="columns">
-      <aside id="tree" class=${shown === "tree" ? "open" : ""} aria-label="Devices">${tango.hosts && html`<${Tree} directory=${directory} route=${route} show=${show} />`}</aside>
+      <aside id="tree" class=${shown === "tree" ? "open" : ""} aria-label="Devices">${tango.answer && html`<${Tree} directory=${directory} route=${route} show=${show} />`}</aside>
       <main><${View} route=${route} tango=${tango} directory=${directory} /></main>
     </div>`;
 }
 
 showTheme();
-ready.then((mayRead) => {
+ready.catch(() => false).then((mayRead) => {
   render(html`<${App} mayRead=${mayRead} />`, document.body);
   if (mayRead) connect();
 });

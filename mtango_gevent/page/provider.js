@@ -1,8 +1,8 @@
 /** The login at an OIDC provider: authorization code flow with PKCE. The gateway exchanges the code. */
 
-import { ofTab, post, readStored, setAuthorization } from "./api.js";
+import { RETRY, TOKENS, ofTab, post, readStored, setAuthorization } from "./api.js";
 
-const TOKENS = "mtango.tokens", FLOW = "mtango.flow";
+const FLOW = "mtango.flow";
 const PAGE = location.origin + location.pathname;
 
 const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/[+/=]/g, (c) => ({ "+": "-", "/": "_" })[c] ?? "");
@@ -39,7 +39,7 @@ export async function takeAnswer(query) {
 // --- tokens ---
 
 const tokens = () => readStored(ofTab, TOKENS) ?? {};
-let timer;
+let timer, renewing = null;
 
 function keep({ access_token, refresh_token = tokens().refresh, expires_in }) {
   setAuthorization(`Bearer ${access_token}`, { ofSameUser: true });
@@ -51,20 +51,23 @@ function keep({ access_token, refresh_token = tokens().refresh, expires_in }) {
 export function renewInTime() {
   const { refresh, until } = tokens();
   clearTimeout(timer);
-  if (refresh) timer = setTimeout(renew, Math.min(Math.max(1000, (until - Date.now()) * 0.8), 2 ** 31 - 1));
+  if (refresh) timer = setTimeout(renewOrWait, Math.min(Math.max(1000, (until - Date.now()) * 0.8), 2 ** 31 - 1));
 }
 
-/** Get a new token; promise of whether there is one, or may be one when the provider or the gateway is back. */
-export async function renew() {
+async function renewOrWait() {
+  if ((await renew()) === "later") timer = setTimeout(renewOrWait, RETRY);
+}
+
+/** Get a new token; promise of true, of false if that is refused, of "later" while the provider or the gateway is away. */
+export const renew = () => (renewing ??= exchange().finally(() => (renewing = null)));
+
+async function exchange() {
   const { refresh } = tokens();
   if (!refresh) return false;
   try {
     keep(await post("/sys/login/token", { refresh_token: refresh }));
     return true;
   } catch (failure) {
-    if (failure.status === 400 || failure.status === 404) return false; // refused, or a gateway without a provider
-    clearTimeout(timer);
-    timer = setTimeout(renew, 5000);
-    return true;
+    return failure.status === 400 || failure.status === 404 ? false : "later"; // refused, or a gateway without a provider
   }
 }

@@ -30,7 +30,7 @@ function decode(text) {
 }
 
 /** Return the route of the URL: its view, what is behind that, and the parameters as URLSearchParams. */
-export function currentRoute() {
+function currentRoute() {
   const [, view, path, query] = /^#?\/?([^/?]*)\/?([^?]*)\??(.*)$/s.exec(location.hash);
   return { view: decode(view), path: decode(path), params: new URLSearchParams(query) };
 }

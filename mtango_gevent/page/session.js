@@ -1,7 +1,7 @@
 /** The user of the page: how users log in, credentials (in sessionStorage alone), and what the user may do. */
 
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
-import { authorization, get, ofTab, omitCredentials, onUnauthorized, setAuthorization } from "./api.js";
+import { RETRY, TOKENS, authorization, get, isTemporary, lasting, ofTab, omitCredentials, onUnauthorized, setAuthorization, store, useAnswer } from "./api.js";
 
 // methods: ways to log in; anonymousMayRead, readOnly: of the gateway; open: every client may do everything;
 // oidc: what a login at the provider needs; user, groups, method: as whoami has them; failure: why they are unknown.
@@ -28,7 +28,7 @@ export function session() {
 
 // --- what the user may do ---
 
-/** Promise of {allowed, reason, rule, line}. kind: where the names alone do not say it, such as "property". */
+/** Promise of {allowed, reason, rule, line}; rejects while that is unknown. kind: where the names alone do not say it, such as "property". */
 export function may(action, device, name, kind) {
   if (current.open) return Promise.resolve({ allowed: true, reason: "every client may do everything" });
   const [, host, path] = /^tango:\/\/([^/]+)\/(.*)$/i.exec(device || "") || [, "", device];
@@ -36,8 +36,9 @@ export function may(action, device, name, kind) {
   const url = `/sys/whoami?${new URLSearchParams(given)}`;
   if (!answers.has(url)) {
     const asked = get(url).catch((failure) => {
-      if (failure.status !== 401 && failure.status !== 403 && answers.get(url) === asked) answers.delete(url);
-      return { allowed: false, reason: failure.message };
+      if (failure.status === 401 || failure.status === 403) return { allowed: false, reason: failure.message };
+      if (answers.get(url) === asked) answers.delete(url);
+      throw failure;
     });
     answers.set(url, asked);
   }
@@ -45,41 +46,47 @@ export function may(action, device, name, kind) {
 }
 
 /** Hook: the answer of `may`; undefined while it is unknown. */
-export function useMay(action, device, name, kind) {
-  const [answer, setAnswer] = useState();
+export function useMay(...asked) {
   const { user, open } = session();
-  useEffect(() => {
-    let wanted = true;
-    setAnswer();
-    may(action, device, name, kind).then((found) => wanted && setAnswer(found));
-    return () => { wanted = false; };
-  }, [action, device, name, kind, user, open]);
-  return answer;
+  const { answer, failure } = useAnswer(() => may(...asked), [...asked, user, open]);
+  return answer ?? (failure && { allowed: false, reason: failure.message });
 }
 
 // --- log in and out ---
 
-/** Begin the page anew at `next` with a value of the header Authorization, null for none: it has nothing of the user before. */
+// What the browser keeps of the user before. Panels stay.
+const OF_USER = [[ofTab, "mtango.plot"], [lasting, "mtango.recent"]];
+
+/** Load the page again at `next` with a value of the header Authorization, null for none. */
 export function enter(value, next) {
   keep(value);
   history.replaceState(null, "", location.pathname + (next || "#/"));
   location.reload();
 }
 
-export const logout = () => enter(null, current.anonymousMayRead ? location.hash : "#/login");
+export function logout() {
+  for (const [storage, key] of OF_USER) storage.removeItem(key);
+  enter(null, current.anonymousMayRead ? location.hash : "#/login");
+}
 
 function keep(value) {
   setAuthorization(value);
   ofTab.removeItem(TOKENS);
+  ofTab.removeItem(WHY);
 }
 
+// Key of the reason why the page has gone to the login; not in the link, which anybody may have made.
+const WHY = "mtango.why";
+export const whyLogin = () => ofTab.getItem(WHY);
+
 function goToLogin(why = "") {
-  if (!location.hash.startsWith("#/login")) location.hash = `#/login?${new URLSearchParams({ next: location.hash, why })}`;
+  if (location.hash.startsWith("#/login")) return;
+  store(ofTab, WHY, why);
+  location.hash = `#/login?${new URLSearchParams({ next: location.hash })}`;
 }
 
 // --- the provider, whose module is loaded where it is needed ---
 
-const TOKENS = "mtango.tokens";
 const provider = () => import("./provider.js");
 
 /** Take the code with which the provider has sent the browser back, or go on with the tokens of before. */
@@ -93,7 +100,7 @@ async function continueLogin() {
   }
 }
 
-const renew = async () => ofTab.getItem(TOKENS) !== null && (await provider()).renew();
+const renew = async () => ofTab.getItem(TOKENS) !== null && provider().then((module) => module.renew()).catch(() => "later");
 
 // --- begin ---
 
@@ -104,13 +111,8 @@ export async function findWays() {
   change({ ...ways, anonymousMayRead: anonymous, readOnly: read_only });
 }
 
-async function findUser() {
-  try {
-    change({ ...(await get("/sys/whoami")), failure: null });
-  } catch (failure) {
-    change({ user: null, anonymous: true, failure });
-  }
-}
+const findUser = () => get("/sys/whoami").then(
+  (found) => ({ ...found, failure: null }), (failure) => ({ user: null, anonymous: true, failure }));
 
 const isLocked = () => !current.user && current.anonymousMayRead === false;
 
@@ -119,28 +121,42 @@ async function check(refusal) {
   const had = authorization();
   if (busy || !(had || isLocked())) return;
   busy = true;
-  try {
-    if (had) await findUser();
-    if (current.failure?.status === 401 && (await renew())) {
-      await findUser();
-      setAuthorization(authorization()); // so that the connection of live values begins anew
-    }
-    if (current.failure?.status === 401) keep(null);
-    if (!authorization()) goToLogin(had ? refusal.message : "");
-    if (had && isLocked()) location.reload();
-  } finally {
-    busy = false;
-  }
+  await settle(had, refusal, isLocked());
 }
+
+/** Find the user again, and again while the provider or the gateway is away; then show what the user may see. */
+async function settle(had, refusal, wasLocked, isLate = false) {
+  if (had && !(await findAgain(isLate))) return void setTimeout(settle, RETRY, had, refusal, wasLocked, true);
+  busy = false;
+  if (!authorization()) goToLogin(had ? refusal.message : "");
+  if (had && (isLocked() || (isLate && wasLocked))) location.reload();
+}
+
+/** Promise of whether the credentials are known as valid or as refused; a token that has expired is renewed. */
+async function findAgain(isLate) {
+  let found = await findUser();
+  const { failure } = found, renewed = failure?.status === 401 && (await renew());
+  if (renewed === "later" || (failure && isTemporary(failure))) return false;
+  if (renewed) found = await findUser();
+  change(found);
+  if (found.failure?.status === 401) keep(null);
+  else if (renewed || isLate) setAuthorization(authorization()); // so that the connection of live values begins anew
+  return true;
+}
+
+// Without the ways to log in no other request is made: the browser itself would ask for a password.
+const beginAgain = () => setTimeout(() => get("/sys/login").then(() => location.reload(), beginAgain), RETRY);
 
 async function begin() {
   try {
     await continueLogin();
     await findWays();
-    if (authorization() || current.anonymousMayRead || current.methods.includes("trusted-header")) await findUser();
   } catch (failure) {
-    change({ failure });
+    change({ failure, loading: false });
+    beginAgain();
+    throw failure;
   }
+  if (authorization() || current.anonymousMayRead || current.methods.includes("trusted-header")) change(await findUser());
   busy = false;
   change({ loading: false });
   if (current.failure?.status === 401) await check(current.failure);
@@ -151,7 +167,7 @@ async function begin() {
 onUnauthorized(check);
 addEventListener("hashchange", () => { if (!current.loading && isLocked()) goToLogin(); });
 
-/** Promise of whether the client may read, when the user is known. */
+/** Promise of whether the client may read, when the user is known; rejects if the ways to log in are unknown. */
 export const ready = begin();
 
 /** The user, log in or out, and "read-only", for the head of the page. */

@@ -68,7 +68,7 @@ function transport(socket, token, handlers) {
   };
   return {
     state: "open",
-    subscribe: (sources) => chunks(sources).forEach((chunk) => send({ subscribe: chunk.map(wish) })),
+    subscribe: (sources) => chunks(sources).forEach((chunk) => send({ subscribe: chunk.map(subscription) })),
     unsubscribe: (sources) => chunks(sources).forEach((chunk) => send({ unsubscribe: chunk.map(({ id }) => id) })),
     renew,
     close: () => end(),
@@ -77,7 +77,7 @@ function transport(socket, token, handlers) {
 
 const chunks = (list) => Array.from({ length: Math.ceil(list.length / CHUNK) }, (_, n) => list.slice(n * CHUNK, (n + 1) * CHUNK));
 
-const wish = ({ id, device, attribute, event, maxHz, binary, keep, after }) => ({
+const subscription = ({ id, device, attribute, event, maxHz, binary, keep, after }) => ({
   id, device, attribute, event, binary, keep, set_value: true, ...(maxHz && { max_hz: maxHz }), ...(after && { after }),
 });
 

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
 from tests.conftest import DEMO_DEVICE
 from tests.live.conftest import COMMAND, served
 from tests.odd_devices import LONG, MARKUP, RIGHT_TO_LEFT
+from tests.pytango_process import PyTango
+from tests.waiting import wait_until
 
 from .conftest import PageAt, PageWatch, wait_for
 
@@ -113,6 +115,18 @@ def test_groups_are_shown_and_qualities_have_texts(page_at: PageAt) -> None:
     expect(row(page, "empty_string").locator(".value")).to_have_text("empty")
     row(page, "empty_spectrum").scroll_into_view_if_needed()
     expect(row(page, "empty_spectrum").locator(".value")).to_have_text("[0]")
+
+
+def test_qualities_have_colours(page_at: PageAt) -> None:
+    page = device_page(page_at, TYPES)
+    colours = set()
+    for quality in ("invalid", "alarm", "changing", "warning"):
+        row(page, f"quality_{quality}").scroll_into_view_if_needed()
+        expect(row(page, f"quality_{quality}").locator(".value")).to_have_class(f"value quality-{quality}")
+        colours.add(row(page, f"quality_{quality}").locator(".value").evaluate("each => getComputedStyle(each).color"))
+    row(page, "boolean_scalar").scroll_into_view_if_needed()
+    colours.add(row(page, "boolean_scalar").locator(".value").evaluate("each => getComputedStyle(each).color"))
+    assert len(colours) == 5
 
 
 def test_only_attributes_in_view_are_followed(page_at: PageAt) -> None:
@@ -243,6 +257,22 @@ def test_value_beyond_a_warning_limit_is_confirmed(page_at: PageAt) -> None:
     expect(row(page, "Current").locator(".set-value")).to_have_text("set 0.000")
 
 
+def test_outcome_of_a_write_is_shown_whatever_is_pressed_before(page_at: PageAt, watch: PageWatch) -> None:
+    watch.expect("status of 503")
+    page = device_page(page_at, MOTOR)
+    held: list[Route] = []
+    page.route("**/attributes/velocity/value", lambda route: held.append(route))
+    set_value(page, "Velocity", "6")
+    expect(row(page, "Velocity").get_by_role("button", name="Writing…")).to_be_visible()
+    expect(row(page, "Velocity").get_by_role("button", name="Cancel")).to_be_disabled()
+    page.get_by_label("New value of Velocity").press("Escape")
+    page.get_by_label("New value of Velocity").press("Enter")
+    wait_until(lambda: page.evaluate("0") == 0 and held)
+    (write,) = held
+    write.fulfill(status=503, json={"errors": [{"reason": "Lost", "description": "the write is lost"}]})
+    expect(row(page, "Velocity").get_by_role("alert")).to_contain_text("the write is lost")
+
+
 def test_expert_attribute_is_folded_and_confirmed(markup_page: Page) -> None:
     page = markup_page
     expect(row(page, "Trim")).to_be_hidden()
@@ -268,6 +298,43 @@ def test_command_without_argument_runs_and_is_confirmed_where_it_interrupts(page
     page.get_by_role("button", name="Run Off", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Run").click()
     expect(page.locator(".device-head .state")).to_have_text("OFF")
+
+
+def test_question_names_the_device_and_ends_with_its_view(page_at: PageAt, watch: PageWatch) -> None:
+    page = page_at("#/plot")
+    page.goto(f"/#/device/{SUPPLY}")
+    page.get_by_role("button", name="Run Off", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text(f"Run Off of {SUPPLY}?")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Plot")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert not [request for request in watch.requests if request.startswith("PUT")]
+
+
+def test_names_of_commands_that_are_confirmed(page_at: PageAt) -> None:
+    names = ["Init", "ResetAlarm", "OffAll", "KillServer", "DevRestart", "RESET", "reset_alarm", "Clear2"]
+    others = ["Offset", "Initialised", "Stop", "Abort", "SetOff", "Deletion"]
+    confirmed = page_at().evaluate(
+        """async (names) => {
+        const { asks } = await import(new URL("views/commands.js", document.querySelector("script[type=module]").src));
+        return names.filter(asks);
+    }""",
+        [*names, *others],
+    )
+    assert confirmed == names
+
+
+def test_command_is_run_once_by_a_double_click(page_at: PageAt, watch: PageWatch) -> None:
+    page = device_page(page_at, TYPES)
+    held: list[Route] = []
+    page.route("**/commands/*", lambda route: held.append(route))
+    page.get_by_label("Argument of EchoDevLong", exact=True).fill("1")
+    page.get_by_role("button", name="Run EchoDevLong", exact=True).dblclick()
+    expect(command(page, "EchoDevLong")).to_contain_text("Running")
+    page.get_by_label("Argument of EchoDevLong", exact=True).press("Enter")
+    held[0].continue_()
+    expect(command(page, "EchoDevLong")).to_contain_text("done in")
+    assert len([request for request in watch.requests if request.startswith("PUT")]) == 1
 
 
 @pytest.mark.parametrize(
@@ -369,6 +436,20 @@ def test_property_is_added_changed_and_deleted(page_at: PageAt) -> None:
     expect(item).to_have_count(0)
 
 
+@pytest.mark.parametrize("values", [["a\nb", "c"], ["last", ""], [""], ["a\rb"], ["plain", "[1]"]])
+def test_saving_a_property_keeps_values_that_are_no_lines(page_at: PageAt, pytango: PyTango, values: list[str]) -> None:
+    pytango.put_properties(MOTOR, odd=values)
+    page = device_page(page_at, MOTOR)
+    page.get_by_role("heading", name="Properties").click()
+    item = page.locator(".properties > li").filter(has_text="odd")
+    item.get_by_role("button", name="Edit").click()
+    with page.expect_response(lambda answer: answer.request.method == "PUT"):
+        item.get_by_role("button", name="Save").click()
+    expect(item.get_by_role("button", name="Edit")).to_be_visible()
+    assert pytango.get_property(MOTOR, "odd") == values
+    pytango.put_properties(MOTOR, odd=[])
+
+
 # --- what the user may do ---
 
 
@@ -381,7 +462,10 @@ def test_read_only_gateway_offers_no_change(page_at: PageAt, tango_system: Embed
         page.close()
 
 
-def test_only_what_the_user_may_do_is_offered(page_at: PageAt, tango_system: EmbeddedTango, tmp_path: Path) -> None:
+def test_only_what_the_user_may_do_is_offered(
+    page_at: PageAt, tango_system: EmbeddedTango, pytango: PyTango, tmp_path: Path
+) -> None:
+    pytango.put_properties(MOTOR, remark=["kept"])
     rules = '[[rule]]\nanyone = true\nmay = ["write"]\ndevices = ["demo/motor/1"]\nattributes = ["velocity"]\n'
     rules += '[[rule]]\nanyone = true\nmay = ["read"]\n'
     (tmp_path / "access.toml").write_text(rules)
@@ -391,7 +475,11 @@ def test_only_what_the_user_may_do_is_offered(page_at: PageAt, tango_system: Emb
         expect(row(page, "Position")).to_contain_text("may not write")
         expect(page.get_by_role("button", name="Set Position")).to_have_count(0)
         expect(command(page, "Stop")).to_contain_text("not allowed")
+        page.get_by_role("heading", name="Properties").click()
+        expect(page.locator(".properties > li").first).to_contain_text("may not change: ")
+        expect(page.get_by_role("button", name=re.compile("^(Edit|Delete|Add)"))).to_have_count(0)
         page.close()
+    pytango.put_properties(MOTOR, remark=[])
 
 
 def test_attribute_that_the_user_may_not_read_is_no_failure_of_the_device(
@@ -411,6 +499,18 @@ def test_attribute_that_the_user_may_not_read_is_no_failure_of_the_device(
 
 
 # --- lost and back ---
+
+
+def test_list_that_fails_at_first_is_asked_for_again(page_at: PageAt, watch: PageWatch) -> None:
+    watch.expect("status of 503")
+    page = page_at("#/plot")
+    page.route("**/attributes?*", lambda route: route.fulfill(status=503))
+    page.goto(f"/#/device/{MOTOR}")
+    expect(page.get_by_role("alert")).to_contain_text("the gateway answered 503")
+    expect(page.locator(".device-head .state")).to_be_visible()
+    page.unroute("**/attributes?*")
+    expect(row(page, "Velocity").locator(".value")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 @pytest.mark.usefixtures("_markup")
@@ -456,6 +556,38 @@ def test_page_of_a_lost_device_shows_it_once_it_is_there(
     lost_server.start()
     expect(row(page, "Whole").locator(".value")).to_have_text(str(2**63 - 1))
     expect(page.get_by_role("heading", name="The device does not answer")).to_have_count(0)
+
+
+def test_age_of_a_value_goes_on_when_its_device_is_lost(
+    page_at: PageAt, lost_server: ServerProcess, watch: PageWatch
+) -> None:
+    watch.expect("status of (400|404|503)")
+    page = page_at(f"#/panel?value={LOST_DEVICE}/whole")
+    value, quality, age = (page.locator("table.values td").nth(column) for column in range(3))
+    expect(quality).to_have_text("valid")
+    expect(age).to_have_text(re.compile(r"^[5-9] s ago"))
+    lost_server.kill()
+    expect(quality).not_to_have_text(re.compile("^(valid|stale)$"))
+    assert not re.match("[0-4] s ago", age.inner_text())
+    expect(value).to_have_text(str(2**63 - 1))
+
+
+def test_value_out_of_sight_is_stale_after_the_gateway_was_lost(
+    page_at: PageAt, tango_system: EmbeddedTango, tmp_path: Path, watch: PageWatch
+) -> None:
+    watch.expect_lost_gateway()
+    with served(COMMAND, tmp_path / "log") as gateway:
+        page = device_page(page_at, TYPES, of=gateway)
+        first, last = row(page, "boolean_scalar"), row(page, "nonfinite_spectrum")
+        expect(first.locator(".value")).to_be_visible()
+        last.scroll_into_view_if_needed()
+        expect(last.locator(".value")).to_be_visible()
+        page.wait_for_timeout(1000)  # until the first one is no longer subscribed
+        gateway.process.terminate()
+        expect(last.locator(".stale-mark")).to_have_text("stale")
+        first.scroll_into_view_if_needed()
+        expect(first.locator(".stale-mark")).to_have_text("stale")
+        page.close()
 
 
 def test_unknown_device_is_explained(page_at: PageAt, watch: PageWatch) -> None:

@@ -124,6 +124,24 @@ def test_failed_request_is_found_by_its_id(page_at: PageAt, ill: Ill) -> None:
         assert sum(f"id={id} " in line for line in ill.gateway.log.read_text().splitlines()) == 1
 
 
+def test_request_is_looked_for_again(page_at: PageAt, ill: Ill, watch: PageWatch) -> None:
+    page = page_at("#/ill?request=absent", of=ill.gateway)
+    expect(page.get_by_text("No worker has a failed request of this id")).to_be_visible()
+    before = sum("failures?request=absent" in request for request in watch.requests)
+    with page.expect_request("**/failures?request=absent"):
+        page.get_by_role("button", name="Find").click()
+    expect(page.get_by_text("No worker has a failed request of this id")).to_be_visible()
+    assert sum("failures?request=absent" in request for request in watch.requests) > before
+
+
+def test_health_fits_a_narrow_screen(page_at: PageAt, ill: Ill) -> None:
+    ill.ask("attributes/nope/value")
+    page = page_at("#/ill", of=ill.gateway, viewport={"width": 360, "height": 800})
+    expect(page.get_by_role("region", name="Failed requests")).to_be_visible()
+    assert page.evaluate("document.querySelector('main').scrollWidth") <= 360
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_parts_that_a_user_may_not_see_say_so(
     page_at: PageAt, watch: PageWatch, tango_system: EmbeddedTango, tmp_path: Path
 ) -> None:

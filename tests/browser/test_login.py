@@ -136,16 +136,20 @@ def test_log_out_leads_to_the_login(page_at: PageAt, watch: PageWatch, with_pass
     watch.expect(REFUSED)
     page = page_at("#/login", of=with_passwords)
     log_in(page, "ada")
+    user_of(page, "ada")
+    page.goto("#/device/sys/tg_test/1")
+    page.goto("#/plot?s=sys/tg_test/1/ampli")
+    expect(page.locator(".u-over")).to_be_visible()
     page.get_by_role("banner").get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in", exact=True)).to_be_visible()
-    assert page.evaluate("sessionStorage.length") == 0
+    assert page.evaluate("[sessionStorage.length, localStorage.length]") == [0, 0]
     page.goto("#/device/sys/tg_test/1")
     expect(page.get_by_role("heading", name="Log in", exact=True)).to_be_visible()
 
 
 def test_gateway_without_users_offers_no_login(page_at: PageAt) -> None:
     page = page_at("#/login")
-    expect(page.get_by_text("This gateway has no users")).to_be_visible()
+    expect(page.get_by_text("This gateway asks for no login")).to_be_visible()
     expect(page.get_by_role("button", name="Log in")).to_have_count(0)
     expect(page.get_by_role("link", name="Log in")).to_have_count(0)
 
@@ -159,6 +163,51 @@ def test_read_only_gateway_says_so(
         expect(page.get_by_role("banner").get_by_text("read-only")).to_be_visible()
         page.goto("#/login?action=write&device=sys/tg_test/1&name=ampli")
         expect(page.get_by_text("MTANGO_READ_ONLY allows reads only")).to_be_visible()
+
+
+def test_permission_that_could_not_be_asked_for_is_asked_for_again(
+    page_at: PageAt, watch: PageWatch, with_passwords: Gateway
+) -> None:
+    watch.expect("status of 503")
+    page = page_at("#/login", of=with_passwords)
+    log_in(page, "ada")
+    user_of(page, "ada")
+    page.route("**/sys/whoami?*", lambda route: route.fulfill(status=503))
+    page.goto("#/device/demo/motor/1")
+    expect(page.get_by_text("may not write: the gateway answered 503").first).to_be_visible()
+    page.unroute("**/sys/whoami?*")
+    expect(page.get_by_role("button", name="Set Velocity")).to_be_visible()
+
+
+def test_ways_to_log_in_are_asked_for_until_they_are_known(
+    page_at: PageAt, watch: PageWatch, with_passwords: Gateway
+) -> None:
+    watch.expect("status of (401|503)|WebSocket connection to .* failed")
+    page = page_at("#/login", of=with_passwords)
+    page.route("**/sys/login", lambda route: route.fulfill(status=503))
+    page.reload()
+    expect(page.get_by_role("alert").filter(has_text="the gateway answered 503")).to_be_visible()
+    expect(page.get_by_text("This gateway asks for no login")).to_have_count(0)
+    page.unroute("**/sys/login")
+    log_in(page, "ada")
+    user_of(page, "ada")
+
+
+def test_link_puts_no_text_into_the_login(page_at: PageAt, with_passwords: Gateway) -> None:
+    page = page_at("#/login?why=Send%20your%20password", of=with_passwords)
+    expect(page.get_by_label("Password")).to_be_visible()
+    expect(page.get_by_text("Send your password")).to_have_count(0)
+
+
+def test_login_fits_a_narrow_screen(page_at: PageAt, with_passwords: Gateway) -> None:
+    page = page_at("#/login", of=with_passwords, viewport={"width": 360, "height": 800})
+    expect(page.get_by_label("API key")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    log_in(page, "ada")
+    user_of(page, "ada")
+    page.goto("#/login")
+    expect(page.get_by_role("heading", name="What may I do?")).to_be_visible()
+    assert page.evaluate("document.querySelector('main').scrollWidth") <= 360
 
 
 # --- the provider ---
@@ -195,6 +244,29 @@ def test_token_is_renewed_before_it_expires(
         wait_until(lambda: page.evaluate("0") == 0 and provider.asked.count("/realms/test/token") >= 3)
         expect(page.get_by_role("heading", name="Health")).to_be_visible()
         user_of(page, "ada")
+
+
+def test_provider_that_is_away_for_a_while_ends_no_session(
+    page_at: PageAt, watch: PageWatch, provider: Provider, tango_system: EmbeddedTango, tmp_path: Path
+) -> None:
+    watch.expect("status of (401|503)|WebSocket connection to .* failed")
+    provider.lifetime = 4.0
+    watch.expect_lost_gateway()
+    with with_provider(provider, tmp_path, MTANGO_JWT_LEEWAY="0") as gateway:
+        page = page_at("#/ill", of=gateway)
+        watch.allow(provider.issuer.removesuffix("/realms/test"))
+        page.get_by_role("button", name="Log in at 127.0.0.1").click()
+        user_of(page, "ada")
+        provider.answers["/realms/test/token"] = (503, {}, b"")
+        expect(page.get_by_text("You (ada) may not see the devices")).to_be_visible()  # the token has expired
+        page.wait_for_timeout(2_000)
+        user_of(page, "ada")
+        provider.lifetime = 600.0
+        del provider.answers["/realms/test/token"]
+        expect(page.get_by_text("may not see")).to_have_count(0)
+        expect(page.locator(".connection")).to_have_text("live")
+        user_of(page, "ada")
+        assert page.url.endswith("#/ill")
 
 
 def test_session_that_has_ended_leads_to_the_login_and_back(

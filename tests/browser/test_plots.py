@@ -10,14 +10,14 @@ from urllib.parse import parse_qs, urlencode
 
 import orjson
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from mtango_gevent.demo.embedded import EmbeddedTango
 from tests.conftest import DEMO_DEVICE, TYPES_DEVICE
 from tests.live.conftest import COMMAND, Gateway, served
 from tests.waiting import wait_until
 
-from .conftest import PageAt, PageWatch
+from .conftest import PageAt, PageWatch, wait_for
 
 DOUBLE, LONG = f"{DEMO_DEVICE}/double_scalar", f"{DEMO_DEVICE}/long_scalar"
 CAMERA, SPECTRUM = "demo/camera/1/image", f"{DEMO_DEVICE}/double_spectrum_ro"
@@ -125,6 +125,7 @@ def test_zoom_by_wheel_keys_and_selection(page_at: PageAt) -> None:
     page = page_at(plot_link(DOUBLE, last=1000))
     area = plot(page)
     area.hover()
+    page.mouse.wheel(100, 0)  # sideways, which does nothing
     page.mouse.wheel(0, -100)
     wait_for_params(page, last="800")
     page.get_by_role("application").focus()
@@ -148,6 +149,16 @@ def test_link_restores_series_and_range(page_at: PageAt) -> None:
     expect(page.locator("table.legend tbody tr")).to_have_count(2)
     expect(page.get_by_role("button", name="Live")).to_have_attribute("aria-pressed", "false")
     expect(page.get_by_role("application")).to_have_attribute("aria-label", re.compile("from 2023-11-1[45] "))
+
+
+def test_series_of_a_device_is_added_up_to_now(page_at: PageAt) -> None:
+    page = page_at(f"{plot_link(DOUBLE)}&from=1700000000000&to=1700000060000")
+    plot(page)
+    page.goto("/#/device/demo/motor/1")
+    page.get_by_role("button", name="Plot Position").click()
+    expect(page.locator("table.legend tbody tr")).to_have_count(2)
+    expect(page.get_by_role("button", name="Live")).to_have_attribute("aria-pressed", "true")
+    assert params(page)["s"] == [DOUBLE, "demo/motor/1/position"]
 
 
 def test_series_are_added_and_removed(page_at: PageAt) -> None:
@@ -182,6 +193,27 @@ def test_values_have_a_gap_while_the_gateway_is_lost(
         expect(legend(page, DOUBLE)).to_contain_text("stale")
         page.get_by_text("Data as a table").click()
         expect(page.locator(".data-table tbody tr").first).to_contain_text("no value")
+
+
+FOLLOW = """async (source) => {
+  const { Series } = await import(new URL("views/series.js", document.querySelector("script[type=module]").src));
+  const load = Series.prototype.loadHistory;
+  Series.prototype.loadHistory = function () { return load.call(this).then(() => (window.isLoaded = true)); };
+  window.series = new Series(source, () => {});
+}"""
+
+
+def test_history_that_comes_late_ends_before_the_first_event(page_at: PageAt) -> None:
+    page, held = page_at(), list[Route]()
+    page.route("**/history?*", lambda route: held.append(route))
+    page.evaluate(FOLLOW, DOUBLE)
+    wait_for(page, "series.times.length > 3")
+    before = page.evaluate("series.times.length")
+    held[0].continue_()
+    wait_for(page, "window.isLoaded")
+    times = page.evaluate("series.times")
+    assert times == sorted(set(times))
+    assert len(times) > before
 
 
 FILL = """async () => {
@@ -219,6 +251,25 @@ def test_spectrum_moves_until_it_is_frozen(page_at: PageAt) -> None:
     page.get_by_label("Fixed range").check()
     page.get_by_label("to", exact=True).fill("1000")
     plot(page)
+
+
+def test_frozen_spectrum_says_that_the_gateway_is_lost(
+    tango_system: EmbeddedTango, tmp_path: Path, page_at: PageAt, watch: PageWatch
+) -> None:
+    watch.expect_lost_gateway()
+    with served(COMMAND, tmp_path / "log") as own:
+        page = page_at(f"#/panel?spectrum={SPECTRUM}", of=own)
+        expect(page.get_by_text("256 elements: minimum")).to_be_visible()
+        freeze, lost = (
+            page.get_by_role("button", name="Freeze"),
+            page.get_by_text("Connection lost: the last value is shown"),
+        )
+        freeze.click()
+        own.process.terminate()
+        expect(lost).to_be_visible()
+        freeze.click()
+        expect(page.get_by_text("frozen", exact=True)).to_have_count(0)
+        expect(lost).to_be_visible()
 
 
 def test_spectrum_of_zeros_has_a_logarithmic_axis(page_at: PageAt) -> None:
@@ -356,6 +407,21 @@ def test_panel_is_exported_and_imported(page_at: PageAt, tmp_path: Path) -> None
     expect(colleague.locator("table.values tbody tr")).to_have_count(1)
 
 
+def test_time_range_of_a_panel_is_in_its_link(page_at: PageAt) -> None:
+    page = page_at(f"#/panel?plot={LONG}&last=600")
+    span = page.get_by_role("group", name="Time range").get_by_role("combobox")
+    span.select_option("60")
+    wait_for_params(page, plot=LONG.replace("/", "%2F"), last="60")
+    expect(page.get_by_role("link", name="Link to this panel")).to_have_attribute("href", re.compile("&last=60$"))
+    page.reload()
+    expect(span).to_have_value("60")
+    page.get_by_label("Name", exact=True).fill("Shift")
+    page.get_by_role("button", name="Keep").click()
+    expect(page.get_by_role("heading", name="Shift")).to_be_visible()
+    span.select_option("3600")
+    expect(page).to_have_url(re.compile(r"#/panel/Shift\?last=3600$"))
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -385,7 +451,7 @@ def test_two_hundred_values_are_live(page_at: PageAt, gateway: Gateway, host_pat
     page = page_at(f"#/panel?{urlencode([('value', name) for name in names])}")
     rows = page.locator("table.values tbody tr")
     expect(rows).to_have_count(len(names))
-    wait_until(lambda: page.locator("table.values td:nth-child(4):empty").count() == 0)
+    wait_until(lambda: page.locator("table.values td:nth-child(3):empty").count() == 0)
     cell = page.get_by_role("row", name=DOUBLE).get_by_role("cell").first
     expect(cell).not_to_have_text(cell.inner_text())
 
@@ -403,3 +469,14 @@ def test_plots_have_no_serious_fault(
         plot(page)
         page.get_by_text("Data as a table").first.click()
     check_accessibility(page)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [plot_link(DOUBLE, LONG), f"#/panel?value={DOUBLE}&plot={LONG}&spectrum={SPECTRUM}", f"#/panel?image={CAMERA}"],
+)
+def test_plots_fit_a_narrow_screen(page_at: PageAt, link: str) -> None:
+    page = page_at(link, viewport={"width": 360, "height": 800})
+    expect(page.locator("canvas").first).to_be_visible()
+    for part in ("main", "html"):
+        assert page.locator(part).evaluate("each => each.scrollWidth") <= 360

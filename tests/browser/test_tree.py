@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from mtango_gevent.demo.embedded import EmbeddedTango
+from mtango_gevent.demo.embedded import EmbeddedTango, free_port
 from tests.conftest import DEMO_DEVICE
+from tests.live.conftest import COMMAND, served
 from tests.pytango_process import PyTango
 
 from .conftest import PageAt, PageWatch, wait_for
@@ -171,6 +173,26 @@ LONGEST_TASK = """() => {
   new PerformanceObserver(list => list.getEntries().forEach(task => { longest = Math.max(longest, task.duration); }))
     .observe({type: "longtask", buffered: true});
 }"""
+
+
+def test_devices_stay_in_the_tree_while_they_cannot_be_loaded_again(
+    page_at: PageAt, watch: PageWatch, tango_system: EmbeddedTango, tmp_path: Path
+) -> None:
+    watch.expect_lost_gateway()
+    port = free_port()
+    with served(COMMAND, tmp_path / "log", port=port) as gateway:
+        page = page_at(of=gateway)
+        expect(devices(page).first).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    page.route("**/devices?filter=name*", lambda route: route.fulfill(status=503))
+    with served(COMMAND, tmp_path / "log", port=port):
+        expect(page.get_by_role("alert")).to_contain_text("the gateway answered 503")
+        expect(devices(page).first).to_be_visible()
+        page.unroute("**/devices?filter=name*")
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("alert")).to_have_count(0)
+        expect(devices(page).first).to_be_visible()
+        page.close()
 
 
 def test_only_rows_in_sight_are_in_the_page(page_at: PageAt, watch: PageWatch) -> None:

@@ -97,7 +97,7 @@ function SetButton({ device, name, label, isEdited, onClick }) {
 
 function Reading({ device, name, info, isVisible, latest, written }) {
   const isImage = info.data_format === "IMAGE", isScalar = info.data_format === "SCALAR";
-  const record = useFollow(device, name, isVisible && !isImage, isScalar ? {} : { maxHz: 2, binary: !/64|Boolean/.test(info.data_type) });
+  const record = useFollow(device, name, isVisible && !isImage, info.data_type === "DevEncoded" ? { maxHz: 1 } : isScalar ? {} : { maxHz: 2, binary: !/64|Boolean/.test(info.data_type) });
   latest.current = record;
   if (isImage) return html`<div class="reading muted">up to ${info.max_dim_x} × ${info.max_dim_y}</div>`;
   if (!record) return html`<div class="reading muted">…</div>`;
@@ -108,7 +108,7 @@ function Reading({ device, name, info, isVisible, latest, written }) {
     ${value !== undefined && html`<span class=${`value ${qualityClass(record.quality)}`}>
       ${isScalar ? html`<${Value} value=${value} configuration=${configuration} />` : html`<${Text} text=${formatValue(value, configuration)} />`}</span>
       ${unitOf(configuration) && html` <span class="unit"><bdi>${unitOf(configuration)}</bdi></span>`}`}
-    ${value !== undefined && record.quality !== "ATTR_VALID" && html` <span class=${`quality ${qualityClass(record.quality)}`}>${qualityText(record.quality)}</span>`}
+    ${value !== undefined && record.quality && record.quality !== "ATTR_VALID" && html` <span class=${`quality ${qualityClass(record.quality)}`}>${qualityText(record.quality)}</span>`}
     ${isStale && html` <span class="stale-mark">stale</span>`}
     ${errors && html` <${Trouble} errors=${errors} />`}
     <${Age} time=${record.time} least=${isStale ? STALE : OLD} />
@@ -194,7 +194,7 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
     setFailure();
     try {
       const entered = readField(form.current, field);
-      if (!(await isMeant(label, entered, described))) return;
+      if (!(await isMeant(device, label, entered, described))) return;
       setBusy(true);
       const answer = await put(`${deviceUrl(device)}/attributes/${encodeURIComponent(name)}/value`, entered);
       onWritten({ value: entered, time: answer?.timestamp ?? Date.now() });
@@ -204,19 +204,18 @@ function Editor({ device, name, info, label, latest, close, onWritten }) {
       setBusy(false);
     }
   };
-  return html`<form class="entry" ref=${form} noValidate onSubmit=${write} onKeyDown=${(event) => (event.key === "Escape" ? close() : submitOnEnter(event))}>
+  return html`<form class="entry" ref=${form} noValidate onSubmit=${write} onKeyDown=${(event) => (event.key === "Escape" ? isBusy || close() : submitOnEnter(event))}>
     <${Field} field=${field} id=${id} value=${begin} what="New value of ${label}" />
     ${unitOf(described) && html`<bdi>${unitOf(described)}</bdi>`}
     <button class="primary" disabled=${isBusy}>${isBusy ? "Writing…" : "Write"}</button>
-    <button type="button" onClick=${close}>Cancel</button>
+    <button type="button" disabled=${isBusy} onClick=${close}>Cancel</button>
     ${failure && html`<${ShowFailure} failure=${failure} />`}
   </form>`;
 }
 
 /** Ask the user where a value is beyond a warning or alarm limit, or the attribute is for experts. */
-async function isMeant(label, value, configuration) {
-  const limit = beyond(value, configuration), isExpert = configuration.level === "EXPERT";
-  if (!limit && !isExpert) return true;
-  const reasons = [limit && `The value is ${limit}.`, isExpert && "The attribute is for experts."].filter(Boolean).join(" ");
-  return confirm({ title: `Write ${formatValue(value)} to ${label}?`, text: reasons, action: "Write" });
+function isMeant(device, label, value, configuration) {
+  const limit = beyond(value, configuration);
+  const reasons = [limit && `The value is ${limit}.`, configuration.level === "EXPERT" && "The attribute is for experts."].filter(Boolean).join(" ");
+  return !reasons || confirm({ title: `Write ${formatValue(value)} to ${label} of ${device}?`, text: reasons, action: "Write" });
 }

@@ -1,5 +1,6 @@
 /** uPlot in the page: loaded with the first plot, drawn once per animation frame at most, in the colours of the style. */
 
+import { shorten } from "../format.js";
 import { html, useCallback, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 
 let loading = null;
@@ -84,9 +85,14 @@ export function DataTable({ head, rows }) {
   const [shown, setShown] = useState(null);
   return html`<details class="data-table" onToggle=${(event) => setShown(event.target.open ? rows() : null)}>
     <summary>Data as a table</summary>
-    ${shown && html`<div class="scroll" tabindex="0" role="region" aria-label="Data"><table>
-      <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
-      <tbody>${shown.map((row) => html`<tr>${row.map((text) => html`<td dir="auto">${text}</td>`)}</tr>`)}</tbody>
-    </table></div>`}
+    ${shown && html`<${Table} label="Data" head=${head} rows=${shown} />`}
   </details>`;
+}
+
+/** Rows of texts. A part of the page that scrolls needs a name, and the focus. */
+export function Table({ label, head = [], rows }) {
+  return html`<div class="scroll texts" tabindex="0" role="region" aria-label=${label}><table>
+    <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
+    <tbody>${rows.map((row) => html`<tr>${row.map((text) => html`<td dir="auto">${shorten(String(text))}</td>`)}</tr>`)}</tbody>
+  </table></div>`;
 }

@@ -11,7 +11,10 @@ const IN_HEAD = /^(state|status)$/i;
 
 // Commands that interrupt operation or lose settings ask first, as commands for experts do. Those that halt something
 // (Stop, Abort) never ask: in an emergency a question is in the way.
-const ASKS = /^(dev)?(init|off|reset|restart|reboot|shutdown|kill|exit|delete|erase|clear)(?![a-z])/i;
+const ASKS = /^(dev_?)?(init|off|reset|restart|reboot|shutdown|kill|exit|delete|erase|clear)(?![a-z])/i;
+
+/** Whether the first words of a name are those of a command that asks: ResetAlarm, but not Offset. */
+export const asks = (name) => ASKS.test(name.replace(/([a-z])(?=[A-Z])/g, "$1_"));
 
 const UNDESCRIBED = /^(|-|n\/a|none|uninitialised)$/i;
 
@@ -36,7 +39,7 @@ function Command({ device, name, info }) {
     const began = performance.now(), took = () => (performance.now() - began) / 1000;
     try {
       const input = readField(form.current, field);
-      if (!(await isMeant(name, info))) return;
+      if (!(await isMeant(device, name, info))) return;
       setRun({ isRunning: true });
       const answer = await put(`${deviceUrl(device)}/commands/${encodeURIComponent(name)}`, input === undefined ? undefined : { input });
       setRun({ output: answer?.output, seconds: took() });
@@ -81,9 +84,7 @@ function Running() {
   return html`Running… ${seconds} s`;
 }
 
-async function isMeant(name, { level }) {
-  const isExpert = level === "EXPERT";
-  if (!isExpert && !ASKS.test(name)) return true;
-  const text = isExpert ? "The command is for experts." : "The command may interrupt operation, or lose settings.";
-  return confirm({ title: `Run ${name}?`, text, action: "Run" });
+function isMeant(device, name, { level }) {
+  const text = level === "EXPERT" ? "The command is for experts." : asks(name) && "The command may interrupt operation, or lose settings.";
+  return !text || confirm({ title: `Run ${name} of ${device}?`, text, action: "Run" });
 }

@@ -1,9 +1,9 @@
 /** The view of a device: state, attributes, commands, properties. */
 
-import { base, deviceUrl, docs, get, splitDevice } from "../api.js";
+import { base, deviceUrl, docs, get, splitDevice, useAnswer } from "../api.js";
 import { ShowFailure, explain } from "../dialogs.js";
 import { session } from "../session.js";
-import { html, useCallback, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
+import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
 import { Attributes } from "./attributes.js";
 import { Commands } from "./commands.js";
 import { Properties } from "./properties.js";
@@ -15,17 +15,6 @@ const LONG_STATUS = 160;
 // Only this view needs them, and it is not shown without.
 document.head.append(STYLES);
 await new Promise((done) => { STYLES.onload = STYLES.onerror = done; });
-
-/** Hook: the answer to a GET, asked again when `again` changes. The last answer is kept while it fails. */
-export function useAnswer(path, again) {
-  const [found, setFound] = useState({});
-  useEffect(() => {
-    let isCurrent = true;
-    get(path).then((answer) => isCurrent && setFound({ answer }), (failure) => isCurrent && setFound((before) => ({ ...before, failure })));
-    return () => { isCurrent = false; };
-  }, [path, again]);
-  return found;
-}
 
 /** Hook: a number that grows each time that the device is back. */
 function useReturns(record) {
@@ -44,9 +33,8 @@ export function View({ route }) {
 function Device({ device, params }) {
   const url = deviceUrl(device);
   const state = useFollow(device, "State"), returns = useReturns(state);
-  const info = useAnswer(url, returns);
-  const attributes = useAnswer(`${url}/attributes?filter=info&filter=name&filter=errors`, returns);
-  const commands = useAnswer(`${url}/commands?filter=info&filter=name&filter=errors`, returns);
+  const [info, attributes, commands] = ["", "/attributes", "/commands"].map((part) =>
+    useAnswer(() => get(`${url}${part}${part && "?filter=info&filter=name&filter=errors"}`), [returns]));
   const failure = (state?.errors && { errors: state.errors }) ?? attributes.failure ?? commands.failure;
   return html`<article class="device">
     <${Head} device=${device} info=${info.answer} state=${state} />

@@ -1,6 +1,6 @@
 /** What is ill: from the figures under /sys, asked every two seconds while the page is visible. */
 
-import { get, version } from "../api.js";
+import { authorization, get, version } from "../api.js";
 import { age } from "../format.js";
 import { deviceLink, go, link } from "../router.js";
 import { session } from "../session.js";
@@ -19,15 +19,15 @@ const rate = (number) => number.toFixed(number < 10 ? 1 : 0);
 
 // --- asking ---
 
-/** The answers by part: {data} or {failure}. A part that is refused is not asked again, and one in `without` is not now. */
+/** The answers by part: {data} or {failure}. A part that is refused is not asked again with the same credentials, and one in `without` is not now. */
 async function askAll(before, without) {
   const ask = async ([part, url]) => {
-    const known = before[part], { status } = known?.failure ?? {};
-    if (known && (status === 401 || status === 403 || part === without)) return [part, known];
+    const known = before[part], user = authorization(), isRefused = [401, 403].includes(known?.failure?.status) && known.user === user;
+    if (isRefused || (known && part === without)) return [part, known];
     try {
       return [part, { data: await get(url) }];
     } catch (failure) {
-      return [part, part === "readiness" && failure.status === 503 ? { data: failure.answer } : { failure, data: known?.data }];
+      return [part, part === "readiness" && failure.status === 503 ? { data: failure.answer } : { failure, user, data: known?.data }];
     }
   };
   return Object.fromEntries(await Promise.all(Object.entries(PARTS).map(ask)));
@@ -67,7 +67,7 @@ function useHealth() {
 
 // --- judging ---
 
-const bad = (text, device) => ({ text, device, bad: true }), poor = (text, device) => ({ text, device });
+const problem = (text, device) => ({ text, device, isProblem: true }), warning = (text, device) => ({ text, device });
 const COUNTED = { lost: "events were lost", refused: "calls were refused: no thread or place was free", jobs: "writes with async failed" };
 
 function* judgeDevices(devices) {
@@ -75,40 +75,40 @@ function* judgeDevices(devices) {
   const silent = {}; // the devices of each silent server, which is pinged in place of them
   for (const row of open) if (row.server && row.state === "open" && row.next_try === null) (silent[row.server] ??= []).push(row);
   for (const [server, rows] of Object.entries(silent)) {
-    yield bad(`The server ${server} has been silent for ${long(rows[0].open_since)}; devices: ${rows.length}; ${rows[0].last_error ?? ""}`, rows[0].name);
+    yield problem(`The server ${server} has been silent for ${long(rows[0].open_since)}; devices: ${rows.length}; ${rows[0].last_error ?? ""}`, rows[0].name);
   }
   for (const row of open) {
     const next = row.next_try === null ? "it is tried now" : `the next try is in ${row.next_try.toFixed(1)} s`;
-    if (!silent[row.server]?.includes(row)) yield bad(`The circuit has been open for ${long(row.open_since)}, ${next}: ${row.last_error ?? ""}`, row.name);
+    if (!silent[row.server]?.includes(row)) yield problem(`The circuit has been open for ${long(row.open_since)}, ${next}: ${row.last_error ?? ""}`, row.name);
   }
   for (const row of devices) {
     if (row.state !== "closed") continue;
-    if (row.last_error_time > Date.now() / 1000 - 60) yield poor(`A call failed ${ago(row.last_error_time)}: ${row.last_error}`, row.name);
-    if (row.mean_time > 1) yield poor(`A call takes ${ms(row.mean_time)} on average`, row.name);
-    if (row.waiting > 10) yield poor(`${row.waiting} calls wait`, row.name);
+    if (row.last_error_time > Date.now() / 1000 - 60) yield warning(`A call failed ${ago(row.last_error_time)}: ${row.last_error}`, row.name);
+    if (row.mean_time > 1) yield warning(`A call takes ${ms(row.mean_time)} on average`, row.name);
+    if (row.waiting > 10) yield warning(`${row.waiting} calls wait`, row.name);
   }
 }
 
 function* judgeStatistics({ pool, hub, streams }, history) {
-  if (pool.in_flight >= 0.9 * pool.maxsize) yield bad(`${pool.in_flight} of ${pool.maxsize} threads are busy`);
-  if (pool.abandoned) yield poor(`Threads held by calls that timed out: ${pool.abandoned}`);
-  if (hub.lag > 0.5) yield (hub.lag > 2 ? bad : poor)(`The loop of a worker was late by ${ms(hub.lag)}: every request of it waited`);
-  if (streams.lag > 1) yield poor(`A record of a stream waits for ${ms(streams.lag)}: its client is too slow`);
+  if (pool.in_flight >= 0.9 * pool.maxsize) yield problem(`${pool.in_flight} of ${pool.maxsize} threads are busy`);
+  if (pool.abandoned) yield warning(`Threads held by calls that timed out: ${pool.abandoned}`);
+  if (hub.lag > 0.5) yield (hub.lag > 2 ? problem : warning)(`The loop of a worker was late by ${ms(hub.lag)}: every request of it waited`);
+  if (streams.lag > 1) yield warning(`A record of a stream waits for ${ms(streams.lag)}: its client is too slow`);
   for (const [key, text] of Object.entries(COUNTED)) {
     const number = history.reduce((total, sample) => total + sample[key], 0);
-    if (number) yield poor(`${number} ${text} since this page looks`);
+    if (number) yield warning(`${number} ${text} in the last 5 minutes of this view`);
   }
 }
 
 function judge({ answers, history }) {
   const { readiness, statistics, devices } = answers, data = readiness?.data ?? {};
   const away = Object.values(answers).find(({ failure }) => failure?.status === 0)?.failure;
-  const found = away ? [bad(`No new figures: ${away.message}`)] : [];
-  found.push(...(data.problems ?? (data.status === "not ready" ? ["the gateway is not ready"] : [])).map((text) => bad(text)));
-  found.push(...(data.warnings ?? []).map((text) => poor(text)));
+  const found = away ? [problem(`No new figures: ${away.message}`)] : [];
+  found.push(...(data.problems ?? (data.status === "not ready" ? ["the gateway is not ready"] : [])).map((text) => problem(text)));
+  found.push(...(data.warnings ?? []).map((text) => warning(text)));
   if (devices?.data) found.push(...judgeDevices(devices.data));
   if (statistics?.data) found.push(...judgeStatistics(statistics.data, history));
-  return found.sort((one, other) => !!other.bad - !!one.bad);
+  return found.sort((one, other) => !!other.isProblem - !!one.isProblem);
 }
 
 // --- showing ---
@@ -116,12 +116,12 @@ function judge({ answers, history }) {
 const Device = ({ name }) => html`<a href=${deviceLink(name)}><bdi>${name}</bdi></a>`;
 
 function Troubles({ found, hidden }) {
-  const ill = found.filter((each) => each.bad).length;
-  const text = found.length ? `${ill} ill, ${found.length - ill} to look at` : `All is well${hidden ? " in what you may see" : ""}.`;
+  const problems = found.filter((each) => each.isProblem).length;
+  const text = found.length ? `Problems: ${problems}, warnings: ${found.length - problems}` : `All is well${hidden ? " in what you may see" : ""}.`;
   return html`<section class="card" aria-label="What is ill">
     <p role="status" class=${found.length ? "" : "well"}><strong>${text}</strong></p>
-    <ul class="troubles">${found.map(({ text, device, bad: isBad }) => html`<li class=${isBad ? "bad" : "poor"}>
-      <strong>${isBad ? "ill" : "look"}</strong> ${device && html`<${Device} name=${device} /> `}<span dir="auto">${text}</span></li>`)}</ul>
+    <ul class="troubles">${found.map(({ text, device, isProblem, kind = isProblem ? "problem" : "warning" }) => html`<li class=${kind}>
+      <strong>${kind}</strong> ${device && html`<${Device} name=${device} /> `}<span dir="auto">${text}</span></li>`)}</ul>
   </section>`;
 }
 
@@ -157,7 +157,7 @@ function Figures({ statistics: { pool, events, streams, hub, running_since, asyn
     </div><dl class="facts">${Object.entries(facts).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>`;
 }
 
-const illness = (row) => (row.state === "closed" ? 0 : 1e9) + row.failures * 1e3 + (row.mean_time ?? 0);
+const severity = (row) => (row.state === "closed" ? 0 : 1e9) + row.failures * 1e3 + (row.mean_time ?? 0);
 const DEVICES = [
   ["device", (row) => html`<${Device} name=${row.name} />`], ["circuit", ({ state }) => html`<span class=${state}>${state}</span>`], "calls", "failures",
   ["mean", (row) => ms(row.mean_time)], "waiting", ["last failure", (row) => row.last_error && `${ago(row.last_error_time)}: ${row.last_error}`],
@@ -177,7 +177,7 @@ const REQUESTS = [
 const FIELDS = ["description", "reason", "status", "method", "url", "device", "user", "address", "worker"];
 
 function Request({ id }) {
-  const [{ rows, failure }, setState] = useState({});
+  const [{ rows, failure }, setState] = useState({}), [round, setRound] = useState(0);
   useEffect(() => {
     let timer, ended;
     // The requests of other workers may be two seconds old: they are asked twice.
@@ -189,10 +189,12 @@ function Request({ id }) {
     setState({});
     if (id) look(true);
     return () => { ended = true; clearTimeout(timer); };
-  }, [id]);
+  }, [id, round]);
   const submit = (event) => {
     event.preventDefault();
-    go(link("ill", { params: { request: new FormData(event.target).get("request").trim() } }));
+    const request = event.target.elements.request.value.trim();
+    if (request === id) setRound(round + 1);
+    else go(link("ill", { params: { request } }));
   };
   return html`<section class="card request"><h2>Find a request</h2>
     <form class="row" onSubmit=${submit}><label>Request id <input name="request" value=${id} required /></label><button>Find</button></form>
@@ -200,7 +202,7 @@ function Request({ id }) {
     ${rows?.map((row) => html`<dl class="facts">
       <div><dt>time</dt><dd>${new Date(row.time * 1000).toLocaleString()}, ${row.duration} ms, ${row.tango} ms of it in Tango</dd></div>
       ${FIELDS.map((key) => row[key] && html`<div><dt>${key}</dt><dd dir="auto">${row[key]}</dd></div>`)}</dl>`)}
-    ${rows?.length === 0 && html`<p>No worker has a failed request of this id, or you may not see it: each keeps its last 200.</p>`}
+    ${rows?.length === 0 && html`<p>No worker has a failed request of this id, or you may not see it. Each worker keeps its last 200 failed requests.</p>`}
     ${id && html`<p>Its line in the log of the gateway: <code>grep -F '${id.replaceAll("'", "'\\''")}'</code></p>`}
   </section>`;
 }
@@ -216,7 +218,7 @@ export function View({ route }) {
     <${Troubles} found=${judge(health)} hidden=${refused.length} />
     ${refused.map(([part, { failure }]) => html`<p class="notice">${failure.status < 500 ? `You${user ? ` (${user})` : ""} may not see` : "There is no answer about"} the ${part}: ${failure.message}</p>`)}
     ${data.statistics && html`<${Figures} statistics=${data.statistics} history=${history} />`}
-    <${Table} title="Devices" columns=${DEVICES} rows=${data.devices?.toSorted((one, other) => illness(other) - illness(one))} empty="No device has been called." />
+    <${Table} title="Devices" columns=${DEVICES} rows=${data.devices?.toSorted((one, other) => severity(other) - severity(one))} empty="No device has been called." />
     <${Table} title="Workers" columns=${WORKERS} rows=${data.statistics?.workers} />
     <${Table} title="Streams" columns=${STREAMS} rows=${data.streams?.toSorted((one, other) => other.lag + other.dropped - one.lag - one.dropped)} empty="No stream is open." />
     <${Table} title="Failed requests" columns=${REQUESTS} rows=${data["failed requests"]} empty="No request has failed." />

@@ -2,39 +2,61 @@
 
 import { formatValue, unitOf } from "../format.js";
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
-import { colour, oncePerFrame } from "./chart.js";
+import { Table, colour, oncePerFrame } from "./chart.js";
 import { histogram, percentiles, statistics } from "./numbers.js";
 import { NAMES, colourTable, drawSource, paint, pictureOf } from "./pictures.js";
 import { statusText, useRecord } from "./spectrum.js";
 
-const BINS = 4096, BARS = 128, TEXTS = 16, STEPS = 1000, OUTER = [0.01, 0.99];
+const BARS = 128, TEXTS = 16, STEPS = 1000, OUTER = [0.01, 0.99], REACH = 20;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+/** Return what of a picture is rendered: a text, or whether there are controls for its numbers. */
+const kindOf = (picture) => picture && (picture.text ?? Boolean(picture.numbers));
+
 /** What is shown of an image, and how; kept outside of the components, as it changes with each frame. */
-class Shown {
-  constructor(draw) {
-    Object.assign(this, { map: "viridis", mode: "auto", contrast: [0, 1], extent: null, picture: null, position: null, serial: 0 });
+export class Shown {
+  /** changed: called when a picture of another kind is to be shown. */
+  constructor(draw, changed) {
+    Object.assign(this, { map: "viridis", mode: "auto", contrast: [0, 1], extent: [0, 1], picture: null, position: null, changed });
     this.table = colourTable(this.map);
     this.redraw = oncePerFrame(draw);
   }
 
-  /** Take a value: decoding may take longer than the next value, which then wins. */
+  /** Take a value. One is decoded at a time; of those that come meanwhile, the last one is the next. */
   async take(value, labels) {
-    const serial = ++this.serial, picture = await pictureOf(value, labels).catch((error) => ({ text: error.message }));
-    if (serial !== this.serial) return;
-    const previous = this.picture;
-    this.picture = picture;
-    this.redraw();
-    return previous?.text !== picture.text || !previous?.numbers !== !picture.numbers || Boolean(picture.texts);
+    this.next = { value, labels };
+    if (this.isDecoding) return;
+    this.isDecoding = true;
+    while (this.next) await this.decodeNext();
+    this.isDecoding = false;
   }
 
-  /** Work out the contrast of the present numbers. The histogram's range only grows, so that its handles stay. */
+  async decodeNext() {
+    const { value, labels } = this.next, previous = this.picture;
+    this.next = null;
+    const picture = (this.picture = await pictureOf(value, labels).catch((error) => ({ text: error.message })));
+    previous?.source?.close?.();
+    this.redraw();
+    if (picture.texts || kindOf(previous) !== kindOf(picture)) this.changed();
+  }
+
+  /** Work out the extent of the histogram, and the contrast, from the present numbers. */
   measure() {
-    const { numbers } = this.picture, { low, high } = statistics(numbers) ?? { low: 0, high: 1 };
-    const [lowest, highest] = (this.extent = this.extent ? [Math.min(low, this.extent[0]), Math.max(high, this.extent[1])] : [low, high]);
-    this.counts = histogram(numbers, lowest, highest, BINS);
-    if (this.mode === "auto") this.contrast = percentiles(this.counts, lowest, highest, OUTER);
-    if (this.mode === "full") this.contrast = [low, high];
+    const { numbers } = this.picture, found = statistics(numbers);
+    if (found) this.fit(found, percentiles(numbers, OUTER));
+    this.counts = histogram(numbers, ...this.extent, BARS);
+  }
+
+  /** The extent leaves out what is far beyond the contrast. It only grows, so that its handles stay, until the numbers have shrunk. */
+  fit({ low, high }, [dark, bright]) {
+    const isFull = this.mode === "full" || !(dark < bright), contrast = isFull ? [low, high] : [dark, bright];
+    const reach = REACH * (contrast[1] - contrast[0]), [lowest, highest] = this.extent;
+    const extent = [Math.max(low, contrast[0] - reach), Math.min(high, contrast[1] + reach)];
+    const hasShrunk = extent[1] - extent[0] < (highest - lowest) / 4;
+    const begins = !this.isMeasured || this.mode === "full" || (this.mode === "auto" && hasShrunk);
+    this.extent = begins ? extent : [Math.min(extent[0], lowest), Math.max(extent[1], highest)];
+    if (this.mode !== "manual") this.contrast = contrast;
+    this.isMeasured = true;
   }
 
   paintOn(canvas) {
@@ -60,14 +82,13 @@ class Shown {
 }
 
 function drawHistogram(canvas, { counts, extent: [low, high], contrast }) {
-  const context = canvas.getContext("2d", { willReadFrequently: true }), { width, height } = canvas, bars = new Float64Array(BARS);
-  counts.forEach((count, bin) => (bars[Math.floor((bin * BARS) / BINS)] += count));
-  const most = Math.log1p(Math.max(1, ...bars)), x = (value) => ((value - low) / (high - low || 1)) * width;
+  const context = canvas.getContext("2d", { willReadFrequently: true }), { width, height } = canvas;
+  const most = Math.log1p(Math.max(1, ...counts)), x = (value) => ((value - low) / (high - low || 1)) * width;
   context.clearRect(0, 0, width, height);
   context.fillStyle = colour("--line");
   context.fillRect(x(contrast[0]), 0, Math.max(1, x(contrast[1]) - x(contrast[0])), height);
   context.fillStyle = colour("--accent");
-  bars.forEach((count, bar) => {
+  counts.forEach((count, bar) => {
     const size = (Math.log1p(count) / most) * height; // logarithmic, so that a few bright pixels can be seen
     context.fillRect((bar * width) / BARS, height - size, width / BARS, size);
   });
@@ -76,10 +97,10 @@ function drawHistogram(canvas, { counts, extent: [low, high], contrast }) {
 export function ImageValue({ device, attribute }) {
   const canvas = useRef(null), bars = useRef(null), marker = useRef(null), output = useRef(null), sliders = [useRef(null), useRef(null)];
   const [, render] = useState(0), [isWhole, setWhole] = useState(true), own = useRef(null), spoken = useRef(null), limits = useRef(null);
-  const shown = (own.current ??= new Shown(() => draw.current()));
+  const shown = (own.current ??= new Shown(() => draw.current(), () => render(Math.random())));
   const draw = useRef(null), last = useRecord(device, attribute, { binary: true }, (record) => {
     if (record.value !== undefined && record.value !== last.current.value) {
-      shown.take(record.value, record.configuration?.enum_label?.length ? record.configuration.enum_label : null).then((changed) => changed && render(shown.serial));
+      shown.take(record.value, record.configuration?.enum_label?.length ? record.configuration.enum_label : null);
     }
   });
   const { configuration, stale } = last.current, { picture } = shown;
@@ -124,7 +145,7 @@ export function ImageValue({ device, attribute }) {
       ${picture?.numbers && html`<label>Colours <select value=${shown.map} onChange=${({ target }) => set({ map: target.value, table: colourTable(target.value) })}>
         ${NAMES.map((name) => html`<option value=${name}>${name}</option>`)}</select></label>
         <${Choice} isOn=${shown.mode === "auto"} choose=${() => set({ mode: "auto" })}>Auto-contrast<//>
-        <${Choice} isOn=${shown.mode === "full"} choose=${() => set({ mode: "full", extent: null })}>Full range<//>`}
+        <${Choice} isOn=${shown.mode === "full"} choose=${() => set({ mode: "full" })}>Full range<//>`}
       ${picture?.width && !picture.texts && html`<${Choice} isOn=${isWhole} choose=${() => setWhole(true)}>Fit<//>
         <${Choice} isOn=${!isWhole} choose=${() => setWhole(false)}>1:1<//>`}
       <span class="quality-invalid" role="status" dir="auto">${statusText(last.current)} ${picture?.text}</span>
@@ -161,7 +182,6 @@ function Choice({ isOn, choose, children }) {
 
 function TextImage({ image: { texts, width, height } }) {
   const rows = Array.from({ length: Math.min(height, TEXTS) }, (_, y) => Array.from(texts.slice(y * width, y * width + Math.min(width, TEXTS))));
-  return html`<div class="scroll texts" tabindex="0" role="region" aria-label="Elements"><table><tbody>
-    ${rows.map((row) => html`<tr>${row.map((text) => html`<td dir="auto">${String(text)}</td>`)}</tr>`)}</tbody></table>
-    <p class="muted">${width} × ${height} texts${width > TEXTS || height > TEXTS ? `, the first ${TEXTS} × ${TEXTS}` : ""}.</p></div>`;
+  return html`<${Table} label="Elements" rows=${rows} />
+    <p class="muted">${width} × ${height} texts${width > TEXTS || height > TEXTS ? `, the first ${TEXTS} × ${TEXTS}` : ""}.</p>`;
 }

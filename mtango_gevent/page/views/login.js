@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { goToProvider } from "../provider.js";
-import { enter, findWays, logout, may, session } from "../session.js";
+import { enter, findWays, logout, may, session, whyLogin } from "../session.js";
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
 
 const ACTIONS = ["read", "write", "execute", "configure", "administer"];
@@ -41,7 +41,7 @@ function Form({ title, credentials, next, children }) {
     <h2>${title}</h2>
     ${children}
     <p><button class="primary" disabled=${busy || wait}>${wait ? `Wait for ${wait} s` : "Log in"}</button></p>
-    <p role="alert">${failure && html`<span class="bad">${failure.message}</span>`}</p>
+    <p role="alert">${failure && html`<span class="problem">${failure.message}</span>`}</p>
   </form>`;
 }
 
@@ -72,14 +72,14 @@ function Provider({ oidc, next }) {
     <p><button class="primary" disabled=${!host} onClick=${() => goToProvider(oidc, next).catch(setFailure)}>Log in at ${host || "the provider"}</button></p>
     ${!host && html`<p role="status">${oidc.problem ? "The provider is away; it is asked again every few seconds." : "The provider is asked for its address…"}</p>`}
     ${oidc.end_session_endpoint && html`<p class="muted">On a shared computer <a href=${oidc.end_session_endpoint}>log out at the provider</a>, too.</p>`}
-    ${failure && html`<p role="alert" class="bad">${failure.message}</p>`}
+    ${failure && html`<p role="alert" class="problem">${failure.message}</p>`}
   </section>`;
 }
 
 /** The question whether the user may do something, and the rule that decides. */
 function Question({ params }) {
   const [answer, setAnswer] = useState();
-  const ask = async ({ action, device, name }) => setAnswer({ action, ...(await may(action, device, name)) });
+  const ask = ({ action, device, name }) => may(action, device, name).then(setAnswer, ({ message }) => setAnswer({ reason: message }));
   const asked = params.get("action");
   useEffect(() => { if (asked) ask(Object.fromEntries(params)); }, [asked]);
   const submit = (event) => {
@@ -92,7 +92,7 @@ function Question({ params }) {
     <label>Device <input name="device" value=${params.get("device") ?? ""} placeholder="domain/family/member" /></label>
     <label>Attribute or command <input name="name" value=${params.get("name") ?? ""} /></label>
     <p><button>Ask</button></p>
-    <p role="status">${answer && html`<strong>${answer.allowed ? "Allowed" : "Denied"}</strong>: ${answer.reason}`}</p>
+    <p role="status">${answer && html`<strong>${{ true: "Allowed", false: "Denied" }[answer.allowed] ?? "Unknown"}</strong>: ${answer.reason}`}</p>
   </form>`;
 }
 
@@ -113,14 +113,14 @@ function Ways({ methods, oidc, next }) {
 
 export function View({ route }) {
   const known = session(), { loading, user, methods, failure, anonymousMayRead } = known;
-  const given = route.params.get("next"), next = given?.startsWith("#/") ? given : null, why = route.params.get("why");
+  const given = route.params.get("next"), next = given?.startsWith("#/") ? given : null, why = whyLogin();
   if (loading) return html`<p role="status">Loading…</p>`;
-  const open = !methods.length && "This gateway has no users: every client may do what the access rules allow.";
+  const isOpen = !methods.length && !failure;
   return html`<div class="login">
     <h1>${user ? "Your login" : "Log in"}</h1>
     ${why && !user && html`<p class="notice error" role="alert">${why}</p>`}
     ${failure && failure.status !== 401 && html`<p class="notice error" role="alert">${failure.message}</p>`}
-    ${open && html`<p>${open}</p>`}
+    ${isOpen && html`<p>This gateway asks for no login: the access rules alone decide what a client may do.</p>`}
     ${user ? html`<${User} ...${known} next=${next} />` : html`<${Ways} ...${known} next=${next} />`}
     ${(user || anonymousMayRead) && html`<${Question} params=${route.params} />`}
   </div>`;

@@ -70,7 +70,9 @@ export function freeName(name) {
 
 // --- links and files ---
 
-export const toParams = (items) => new URLSearchParams(items.map(({ show, attribute }) => [show, attribute]));
+/** range: parameters of a time range. */
+export const toParams = (items, range = {}) =>
+  new URLSearchParams([...items.map(({ show, attribute }) => [show, attribute]), ...Object.entries(range)]);
 
 /** Return the items of a link; what cannot be used is left out. */
 export const fromParams = (params) =>

@@ -1,22 +1,22 @@
 /** Panels: selections of attributes, kept under a name in the browser or contained in a link. */
 
 import { confirm } from "../dialogs.js";
-import { go, link, replaceParams } from "../router.js";
-import { html, useEffect, useReducer, useState } from "../vendor/htm-preact-3.1.1.module.js";
+import { age, formatValue, qualityClass, qualityText, stateClass, unitOf } from "../format.js";
+import { follow } from "../live.js";
+import { deviceLink, go, link, replaceParams } from "../router.js";
+import { html, useEffect, useReducer, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 import { AttributeSearch } from "./attribute_search.js";
 import { ImageValue } from "./image.js";
 import { KINDS, checkName, freeName, fromFile, fromParams, keepPanel, kindOf, loadPanels, toFile, toParams } from "./panel_store.js";
-import { RangeButtons } from "./plot.js";
+import { RangeButtons, useTimeRange } from "./plot.js";
 import { splitSource } from "./series.js";
 import { SpectrumValue } from "./spectrum.js";
-import { TimePlot } from "./time_plot.js";
-import { TimeRange } from "./time_range.js";
-import { ValueTable } from "./value_table.js";
+import { TimePlot, setText } from "./time_plot.js";
 
 const CARDS = { spectrum: SpectrumValue, image: ImageValue };
 
 export function View({ route: { path, params } }) {
-  const [, render] = useReducer((count) => count + 1, 0);
+  const [, render] = useReducer((count) => count + 1, 0), [problem, setProblem] = useState("");
   useEffect(() => { // another tab has changed a panel
     addEventListener("storage", render);
     return () => removeEventListener("storage", render);
@@ -24,43 +24,38 @@ export function View({ route: { path, params } }) {
   if (!path && !params.size) return html`<${List} changed=${render} />`;
   const kept = path ? loadPanels().get(path) : fromParams(params);
   if (!kept) return html`<p class="notice error" role="alert">This browser has no panel ${path}.</p><${List} changed=${render} />`;
-  const change = (items) => {
-    if (path) keepPanel(path, items), render();
-    else replaceParams(toParams(items));
+  const change = (items, range) => {
+    try {
+      if (path) keepPanel(path, items), render();
+      else replaceParams(toParams(items, range));
+      setProblem("");
+    } catch (error) {
+      setProblem(error.message);
+    }
   };
-  return html`<${Panel} key=${path} name=${path} items=${kept} change=${change} />`;
+  return html`${problem && html`<p class="notice error" role="alert">${problem}</p>`}<${Panel} key=${path} name=${path} items=${kept} params=${params} change=${change} />`;
 }
 
 // --- all panels ---
 
 function List({ changed }) {
   const [problem, setProblem] = useState("");
-  const attempt = (action) => async (event) => {
-    event.preventDefault();
+  const read = async ({ target }) => {
+    const [file] = target.files;
+    if (!file) return;
     try {
-      await action(event);
+      const { name, items } = await fromFile(file).finally(() => (target.value = ""));
+      keepPanel(freeName(name), items);
       setProblem("");
       changed();
     } catch (error) {
       setProblem(error.message);
     }
   };
-  const create = attempt(({ target }) => {
-    const name = freeName(checkName(target.elements.name.value));
-    keepPanel(name, []);
-    go(link("panel", { path: name }));
-  });
-  const read = attempt(async ({ target }) => {
-    const [file] = target.files;
-    if (!file) return;
-    const { name, items } = await fromFile(file).finally(() => (target.value = ""));
-    keepPanel(freeName(name), items);
-  });
   return html`<section class="card"><h1>Panels</h1>
     <ul class="panels">${[...loadPanels()].map(([name, { length }]) => html`<li key=${name}>
       <a href=${link("panel", { path: name })} dir="auto">${name}</a> <span class="muted">${length} attributes</span></li>`)}</ul>
-    <form class="row" onSubmit=${create}><label>Name <input name="name" required maxlength="100" autocomplete="off" /></label>
-      <button>New panel</button></form>
+    <${NameForm} action="New panel" onName=${(name) => keepAs(freeName(name), [])} />
     <p><label>Import a file <input type="file" accept=".json,application/json" onChange=${read} /></label></p>
     ${problem && html`<p class="notice error" role="alert" dir="auto">${problem}</p>`}
   </section>`;
@@ -68,24 +63,24 @@ function List({ changed }) {
 
 // --- one panel ---
 
-function Panel({ name, items, change }) {
-  const [isEdited, setEdited] = useState(!items.length), [range] = useState(() => new TimeRange(new URLSearchParams()));
-  const [, render] = useReducer((count) => count + 1, 0);
+function Panel({ name, items, params, change }) {
+  const [isEdited, setEdited] = useState(!items.length);
+  const [range, changed] = useTimeRange(params, (limits) => replaceParams(toParams(name ? [] : items, limits)));
   const sources = (kind) => [...new Set(items.filter(({ show }) => show === kind).map(({ attribute }) => attribute))];
-  const values = sources("value"), plotted = sources("plot");
+  const values = sources("value"), plotted = sources("plot"), limits = plotted.length ? range.params : {};
   return html`<section class="card panel"><h1 dir="auto">${name || "Unnamed panel"}</h1>
     <div class="row tools">
       <button aria-pressed=${isEdited} class=${isEdited ? "primary" : ""} onClick=${() => setEdited(!isEdited)}>Edit</button>
       <button onClick=${() => download(`${name || "panel"}.json`, toFile(name || "Panel", items))}>Export</button>
-      <a href=${link("panel", { params: toParams(items) })}>Link to this panel</a>
+      <a href=${link("panel", { params: toParams(items, limits) })}>Link to this panel</a>
       ${!name && html`<${NameForm} action="Keep" onName=${(given) => keepAs(freeName(given), items)} />`}
     </div>
-    ${isEdited && html`<${Editor} name=${name} items=${items} change=${change} />`}
+    ${isEdited && html`<${Editor} name=${name} items=${items} change=${(list) => change(list, limits)} />`}
     ${!items.length && html`<p class="notice">The panel is empty: add attributes.</p>`}
     ${values.length > 0 && html`<${ValueTable} sources=${values} />`}
   </section>
-  ${plotted.length > 0 && html`<section class="card"><h2>Time plot</h2><${RangeButtons} range=${range} changed=${render} />
-    <${TimePlot} sources=${plotted} range=${range} onRange=${render} /></section>`}
+  ${plotted.length > 0 && html`<section class="card"><h2>Time plot</h2><${RangeButtons} range=${range} changed=${changed} />
+    <${TimePlot} sources=${plotted} range=${range} onRange=${changed} /></section>`}
   <div class="cards">${items.filter(({ show }) => CARDS[show]).map(({ show, attribute }) => {
     const [device, own] = splitSource(attribute);
     return html`<section class="card" key=${show + attribute}><h2 dir="auto">${attribute}</h2><${CARDS[show]} device=${device} attribute=${own} /></section>`;
@@ -145,4 +140,48 @@ function EditedItem({ item: { show, attribute }, index, items, change }) {
     <button aria-label="Move ${attribute} down" disabled=${index === items.length - 1} onClick=${() => swap(index + 1)}>↓</button>
     <button aria-label="Remove ${attribute}" onClick=${() => change(items.toSpliced(index, 1))}>✕</button>
   </div></li>`;
+}
+
+// --- values ---
+
+function showRecord({ cells: [, value, quality, time] }, { configuration, errors, stale, ...record }) {
+  const isState = configuration?.data_type === "DevState", [text] = value.children;
+  setText(text, `${formatValue(record.value, configuration)} ${unitOf(configuration)}`.trim());
+  const look = isState ? `state ${stateClass(record.value)}` : stale ? "" : qualityClass(record.quality);
+  setClass(text, stale ? `${look} stale` : look);
+  setText(quality, errors ? errors[0]?.description ?? "failed" : stale ? "stale" : qualityText(record.quality));
+  showAge(time, record.time);
+}
+
+const showAge = (cell, time) => time && setText(cell, age(time));
+
+function setClass(element, name) {
+  if (element.className !== name) element.className = name;
+}
+
+/** Live values of many attributes. A record sets the texts of its row; the table is rendered only when its rows change. */
+function ValueTable({ sources }) {
+  const body = useRef(null);
+  useEffect(() => {
+    const rows = [...body.current.rows], times = rows.map(() => 0);
+    const stops = sources.map((source, index) => follow(...splitSource(source), (record) => {
+      times[index] = record.time;
+      showRecord(rows[index], record);
+    }));
+    const timer = setInterval(() => document.hidden || rows.forEach((row, index) => showAge(row.cells[3], times[index])), 1000);
+    return () => {
+      clearInterval(timer);
+      for (const stop of stops) stop();
+    };
+  }, [sources.join("\n")]);
+  return html`<div class="scroll"><table class="values">
+    <thead><tr><th scope="col">Attribute</th><th scope="col" class="number">Value</th><th scope="col">Quality</th><th scope="col">Age</th></tr></thead>
+    <tbody ref=${body}>${sources.map((source) => html`<${ValueRow} key=${source} source=${source} />`)}</tbody>
+  </table></div>`;
+}
+
+function ValueRow({ source }) {
+  const [device, attribute] = splitSource(source);
+  return html`<tr><th scope="row"><a href=${deviceLink(device, { attr: attribute })} dir="auto">${source}</a></th>
+    <td class="number"><span dir="auto">…</span></td><td dir="auto"></td><td></td></tr>`;
 }

@@ -2,7 +2,7 @@
 
 import { numbersOf } from "./numbers.js";
 
-const ENCODED = /^(GRAY8|RGB24|JPEG_)/;
+const ENCODED = /^(GRAY8|GRAY16|RGB24)$|^JPEG_/, BYTES = { GRAY8: 1, GRAY16: 2, RGB24: 3 };
 
 /** Return {numbers, width, height}, {source, width, height} with something that a canvas draws, or {text} if neither can be.
  *
@@ -25,9 +25,10 @@ async function decode({ encoded_format: format, encoded_data }) {
   }
   const view = new DataView(bytes.buffer), width = view.getUint16(0), height = view.getUint16(2), pixels = bytes.subarray(4);
   if (!width || !height) return { text: "an image without pixels" };
-  const size = width * height * (format === "GRAY8" ? 1 : 3);
+  const size = width * height * BYTES[format];
   if (pixels.length < size) return { text: `${format} of ${width} × ${height}: expected ${size} bytes, got ${pixels.length}` };
   if (format === "GRAY8") return { numbers: pixels, width, height };
+  if (format === "GRAY16") return { numbers: Uint16Array.from({ length: width * height }, (_, index) => view.getUint16(4 + 2 * index)), width, height };
   const source = new ImageData(width, height);
   for (let from = 0, to = 0; from < width * height * 3; from += 3, to += 4) {
     source.data.set(pixels.subarray(from, from + 3), to);

@@ -1,7 +1,7 @@
 /** The page of a time plot. Its link has the series and the time range: `s` (several), and `last` or `from` and `to`. */
 
 import { go, link, replaceParams } from "../router.js";
-import { ofTab } from "../api.js";
+import { ofTab, store } from "../api.js";
 import { html, useEffect, useReducer, useRef } from "../vendor/htm-preact-3.1.1.module.js";
 import { AttributeSearch } from "./attribute_search.js";
 import { isSource } from "./series.js";
@@ -16,11 +16,12 @@ const DELAY = 300;
 
 const SPANS = { 60: "1 min", 600: "10 min", 3600: "1 h", 21600: "6 h", 86400: "24 h" };
 
-/** Open the last plot with a further series. */
+/** Open the last plot with a further series, and up to now. */
 export function addToPlot(device, attribute) {
   const params = new URLSearchParams(ofTab.getItem(KEY) ?? "");
   const source = `${device}/${attribute}`;
   if (!params.getAll("s").includes(source)) params.append("s", source);
+  for (const key of ["from", "to"]) params.delete(key);
   go(link("plot", { params }));
 }
 
@@ -70,7 +71,7 @@ export function View({ route }) {
   };
   useEffect(() => {
     const last = ofTab.getItem(KEY);
-    if (params.size) ofTab.setItem(KEY, params);
+    if (params.size) store(ofTab, KEY, params);
     else if (last) replaceParams(new URLSearchParams(last));
   }, [String(params)]);
   return html`<section class="card"><h1>Plot</h1>

@@ -25,9 +25,15 @@ export function Properties({ device }) {
 const urlOf = (url, name) => `${url}/${encodeURIComponent(name)}`;
 const linesOf = (text) => text.replace(/\n$/, "").split("\n");
 
+/** What an editor begins with: one value per line, or JSON where lines do not keep the values as they are. */
+function textOf(values) {
+  const text = values.join("\n"), isJson = /\r/.test(text) || JSON.stringify(linesOf(text)) !== JSON.stringify(values);
+  return isJson ? { text: JSON.stringify(values), read: JSON.parse, how: "in JSON" } : { text, read: linesOf, how: "one per line" };
+}
+
 function useMayConfigure(device, name) {
   const { readOnly } = session(), may = useMay("configure", device, name, "property");
-  return readOnly ? { allowed: false } : may ?? { allowed: false };
+  return (!readOnly && may) || {};
 }
 
 function Property({ device, url, change, property: { name, values, errors } }) {
@@ -36,18 +42,20 @@ function Property({ device, url, change, property: { name, values, errors } }) {
     setEdited(on);
     setTimeout(() => item.current?.querySelector(on ? "textarea" : "button")?.focus());
   };
+  const { text, read, how } = textOf(values ?? []);
   const save = (event) => {
     event.preventDefault();
-    change(put(urlOf(url, name), linesOf(event.target.elements.values.value))).then(() => edit(false), () => {});
+    const write = async () => put(urlOf(url, name), read(event.target.elements.values.value));
+    change(write()).then(() => edit(false), () => {});
   };
   const remove = async () => {
-    const isMeant = await confirm({ title: `Delete the property ${name}?`, text: `Its value is lost: ${values?.join(", ").slice(0, 200)}`, action: "Delete" });
+    const isMeant = await confirm({ title: `Delete the property ${name} of ${device}?`, text: `Its value is lost: ${values?.join(", ").slice(0, 200)}`, action: "Delete" });
     if (isMeant) change(del(urlOf(url, name))).catch(() => {});
   };
   return html`<li ref=${item}>
     <b><bdi>${name}</bdi></b>
     ${isEdited ? html`<form class="entry" onSubmit=${save} onKeyDown=${(event) => event.key === "Escape" && edit(false)}>
-      <textarea name="values" rows=${Math.min(10, values.length + 1)} defaultValue=${values.join("\n")} aria-label="Values of ${name}, one per line" />
+      <textarea name="values" rows=${Math.min(10, values.length + 1)} defaultValue=${text} aria-label="Values of ${name}, ${how}" />
       <button class="primary">Save</button><button type="button" onClick=${() => edit(false)}>Cancel</button></form>`
     : html`<div class="property-values">${errors ? html`<${ShowFailure} failure=${{ errors }} />` : values.map((text) => html`<div><${Text} text=${text} /></div>`)}</div>
       ${allowed && html`<div class="buttons"><button onClick=${() => edit(true)}>Edit<span class="hidden"> ${name}</span></button>

@@ -1,7 +1,7 @@
 /** The points of one attribute over time: its history, then each event. */
 
 import { deviceUrl, get } from "../api.js";
-import { STATES, unitOf } from "../format.js";
+import { STATES, formatValue, unitOf } from "../format.js";
 import { follow } from "../live.js";
 
 /** Points kept of a series; the oldest tenth is dropped beyond it. */
@@ -107,8 +107,8 @@ export class Series {
   async loadHistory() {
     try {
       const url = `${deviceUrl(this.device)}/attributes/${encodeURIComponent(this.attribute)}/history?unpolled=empty`;
-      const first = Math.floor(this.times[0] ?? Infinity); // a history has whole milliseconds
-      const found = await get(url), older = found.filter((item) => item.timestamp < first);
+      const found = await get(url), first = Math.floor(this.times[0] ?? Infinity); // a history has whole milliseconds
+      const older = found.filter((item) => item.timestamp < first);
       if (!found.length) this.note = noHistory("the attribute is not polled");
       this.times = [...older.map((item) => item.timestamp), ...this.times];
       this.values = [...older.map((item) => (isInvalid(item) ? null : this.number(item.value))), ...this.values];
@@ -135,8 +135,7 @@ export class Series {
   }
 
   /** Return a y as text. */
-  text(y, format) {
-    if (y === null) return "–";
-    return this.labels ? this.labels[Math.round(y)] ?? "" : format(y, this.configuration);
+  text(y) {
+    return this.labels && y !== null ? this.labels[Math.round(y)] ?? "" : formatValue(y, this.configuration);
   }
 }

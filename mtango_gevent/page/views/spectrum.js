@@ -1,9 +1,9 @@
 /** A live spectrum: a plot of numbers over their index, a table of texts. */
 
-import { formatValue, labelOf, unitOf } from "../format.js";
+import { formatValue, labelOf, qualityText, unitOf } from "../format.js";
 import { follow } from "../live.js";
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
-import { DataTable, axis, colour, useChart } from "./chart.js";
+import { DataTable, Table, axis, colour, useChart } from "./chart.js";
 import { numbersOf, statistics } from "./numbers.js";
 
 const TEXTS = 256, ROWS = 4096;
@@ -25,10 +25,10 @@ function drawable(numbers, isLog) {
 export function statusText({ errors, stale, quality, value }) {
   if (errors) return errors[0]?.description ?? "failed";
   if (stale) return value === undefined ? "Waiting for a value" : "Connection lost: the last value is shown";
-  return quality === "ATTR_VALID" ? "" : quality.slice(5).toLowerCase();
+  return quality === "ATTR_VALID" ? "" : qualityText(quality);
 }
 
-/** Follow an attribute: return its last record, in a ref. changed(record): called for each record, drops it with false.
+/** Follow an attribute: return its last record, in a ref. changed(record): called for each record.
  *
  * The component renders again when the status or the configuration changes. */
 export function useRecord(device, attribute, options, changed) {
@@ -37,7 +37,7 @@ export function useRecord(device, attribute, options, changed) {
   useEffect(() => {
     let configuration = null, count = 0;
     return follow(device, attribute, (record) => {
-      if (call.current(record) === false) return;
+      call.current(record);
       last.current = record;
       if (record.configuration !== configuration) count++;
       configuration = record.configuration;
@@ -50,14 +50,15 @@ export function useRecord(device, attribute, options, changed) {
 export function SpectrumValue({ device, attribute }) {
   const [isLog, setLog] = useState(false), [isFrozen, setFrozen] = useState(false), [fixed, setFixed] = useState(null);
   const [texts, setTexts] = useState(null), shown = useRef({ numbers: [] }), figures = useRef(null), pointed = useRef(null), redraw = useRef(() => {});
-  const last = useRecord(device, attribute, { binary: true }, (record) => {
-    if (isFrozen) return false;
-    if (record.value === shown.current.value) return;
+  const take = (record) => {
+    if (isFrozen || record.value === shown.current.value) return;
     const labels = record.configuration?.enum_label ?? [], numbers = labels.length ? null : numbersOf(record.value ?? []);
     shown.current = { value: record.value, numbers: numbers ?? [] };
     setTexts(numbers || !record.value ? null : Array.from(record.value, (value) => labelOf(value, labels)));
     redraw.current();
-  });
+  };
+  const last = useRecord(device, attribute, { binary: true }, take);
+  useEffect(() => take(last.current), [isFrozen]);
   const { configuration, stale } = last.current, unit = unitOf(configuration);
   const text = (number) => formatValue(number, configuration);
   const summarize = () => {
@@ -92,7 +93,8 @@ export function SpectrumValue({ device, attribute }) {
       ${isFrozen && html`<span class="muted">frozen</span>`}
       <span class="quality-invalid" role="status" dir="auto">${status}</span>
     </div>
-    ${texts && html`<${Texts} texts=${texts} />`}
+    ${texts && html`<${Table} label="Elements" rows=${texts.slice(0, TEXTS).map((text, index) => [index, text])} />
+      ${texts.length > TEXTS && html`<p class="muted">The first ${TEXTS} of ${texts.length} elements.</p>`}`}
     <div class="plot small ${stale ? "stale" : ""}" hidden=${Boolean(texts)} ref=${element} role="img"></div>
     <p class="row number" hidden=${Boolean(texts)}><span ref=${figures} dir="auto"></span><span class="muted" ref=${pointed} dir="auto"></span></p>
     ${!texts && html`<${DataTable} head=${["Index", "Value"]} rows=${() => Array.from(shown.current.numbers.slice(0, ROWS), (y, index) => [index, text(y)])} />`}
@@ -114,10 +116,4 @@ function Limits({ limits, onChange }) {
   };
   return ["from", "to"].map((name, index) => html`<label>${name}
     <input type="number" step="any" size="8" value=${limits[index]} onChange=${change(index)} /></label>`);
-}
-
-function Texts({ texts }) {
-  return html`<div class="scroll texts" tabindex="0" role="region" aria-label="Elements"><table>
-    <tbody>${Array.from(texts.slice(0, TEXTS), (text, index) => html`<tr><th scope="row">${index}</th><td dir="auto">${String(text)}</td></tr>`)}</tbody></table>
-    ${texts.length > TEXTS && html`<p class="muted">The first ${TEXTS} of ${texts.length} elements.</p>`}</div>`;
 }

@@ -1,6 +1,6 @@
 /** Several scalars in one plot over time, with their legend. */
 
-import { formatValue, qualityClass, qualityText } from "../format.js";
+import { formatValue, qualityClass, qualityText, shorten } from "../format.js";
 import { deviceLink } from "../router.js";
 import { html, useEffect, useReducer, useRef, useState } from "../vendor/htm-preact-3.1.1.module.js";
 import { DataTable, axis, colour, useChart } from "./chart.js";
@@ -81,15 +81,13 @@ function slices(list, range) {
   return [null, ...list.map((series) => series.slice(from, to, now))];
 }
 
-const format = (series, y) => series.text(y, formatValue);
-
 function summary(list, range) {
   const [from, to] = range.limits;
   const texts = list.map((series) => {
     const numbers = series.slice(from, to)[1].filter((y) => y !== null);
     const low = numbers.reduce((a, b) => Math.min(a, b), Infinity), high = numbers.reduce((a, b) => Math.max(a, b), -Infinity);
-    const now = `${series.source} ${format(series, series.values.at(-1) ?? null)} ${series.unit}`;
-    return numbers.length ? `${now}, from ${format(series, low)} to ${format(series, high)}` : now;
+    const now = `${series.source} ${series.text(series.values.at(-1) ?? null)} ${series.unit}`;
+    return numbers.length ? `${now}, from ${series.text(low)} to ${series.text(high)}` : now;
   });
   return `Time plot from ${timeText(from)} to ${timeText(to)}: ${texts.join("; ")}`;
 }
@@ -100,7 +98,7 @@ function rows(list, range) {
     const [times, values] = series.slice(from, to);
     return times.map((time, index) => [time, series, values[index]]).filter(([time]) => time >= from && time <= to).slice(-ROWS);
   });
-  return points.sort(([a], [b]) => b - a).slice(0, ROWS).map(([time, series, y]) => [`${timeText(time)}.${String(Math.floor(time % 1000)).padStart(3, "0")}`, series.source, y === null ? "no value" : `${format(series, y)} ${series.unit}`]);
+  return points.sort(([a], [b]) => b - a).slice(0, ROWS).map(([time, series, y]) => [`${timeText(time)}.${String(Math.floor(time % 1000)).padStart(3, "0")}`, series.source, y === null ? "no value" : `${series.text(y)} ${series.unit}`]);
 }
 
 /** Write the values of now, and those at the pointer, into the cells of the legend. */
@@ -109,18 +107,18 @@ function fillLegend(body, list, pointer) {
     const cells = body?.rows[index]?.cells, { record } = series;
     if (!cells || !record) return;
     const isLost = record.stale || isInvalid(record);
-    const text = series.labels ? format(series, series.number(record.value)) : formatValue(record.value, series.configuration);
+    const text = series.labels ? series.text(series.number(record.value)) : formatValue(record.value, series.configuration);
     setText(cells[1], `${text} ${series.unit}`);
     setText(cells[2], record.errors ? "failed" : record.stale ? "stale" : qualityText(record.quality));
     cells[1].className = `number ${isLost ? "stale" : qualityClass(record.quality)}`;
     cells[2].title = record.errors?.[0]?.description ?? "";
-    setText(cells[3], pointer === null ? "" : format(series, series.at(pointer)));
+    setText(cells[3], pointer === null ? "" : series.text(series.at(pointer)));
   });
 }
 
-/** Set the text of an element if it is another one. */
+/** Set the text of an element if it is another one; a long one is cut. */
 export function setText(element, text) {
-  if (element.shown !== text) element.textContent = element.shown = text;
+  if (element.shown !== text) element.textContent = shorten(element.shown = text);
 }
 
 /** range: a TimeRange; onRange: called when the user has changed it; onRemove(source): if series can be removed. */
@@ -163,7 +161,7 @@ function LegendRow({ series, index, onRemove }) {
   const line = lineOf(Math.max(0, index));
   return html`<tr>
     <th scope="row">${index >= 0 && html`<svg class="line" width="28" height="10" aria-hidden="true">
-        <line x1="0" x2="28" y1="5" y2="5" class=${line.colour.slice(2)} stroke-dasharray=${line.dash.join(" ")} /></svg>`}
+        <line x1="0" x2="28" y1="5" y2="5" stroke="var(${line.colour})" stroke-dasharray=${line.dash.join(" ")} /></svg>`}
       <a href=${deviceLink(device, { attr: attribute })} dir="auto">${source}</a>
       ${configuration && configuration.label !== configuration.name && html` <span class="muted" dir="auto">${configuration.label}</span>`}
       ${note && html` <small class="muted" dir="auto">${note}</small>`}

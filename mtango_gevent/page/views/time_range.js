@@ -90,6 +90,7 @@ export function zoomToSelection(plot, range, changed) {
 export function attachGestures({ over }, range, changed) {
   let start = null;
   over.addEventListener("wheel", (event) => {
+    if (!event.deltaY) return; // it scrolls sideways
     event.preventDefault();
     range.zoom(event.deltaY > 0 ? 1.25 : 0.8, (event.clientX - over.getBoundingClientRect().left) / over.clientWidth);
     changed();

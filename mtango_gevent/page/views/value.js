@@ -1,17 +1,21 @@
 /** A value of any Tango type: how it is shown, and the fields with which a user enters one. */
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.module.js";
-import { STATES, formatValue, stateClass } from "../format.js";
+import { MOST_CHARACTERS, STATES, formatValue, shorten, stateClass } from "../format.js";
 import { follow } from "../live.js";
 
-const MOST_CHARACTERS = 500, MOST_ITEMS = 20;
+const MOST_ITEMS = 20;
 
 /** Hook: the last record of an attribute, followed while `active`. */
 export function useFollow(device, attribute, active = true, options = {}) {
   const [record, setRecord] = useState();
   useEffect(() => {
     if (!active) return;
-    return follow(device, attribute, (news) => setRecord({ ...news }), options);
+    const stop = follow(device, attribute, (news) => setRecord({ ...news }), options);
+    return () => {
+      stop();
+      setRecord((last) => last && { ...last, stale: true });
+    };
   }, [device, attribute, active]);
   return record;
 }
@@ -35,7 +39,7 @@ export function Text({ text }) {
   const [whole, setWhole] = useState(false);
   if (!text) return html`<span class="muted">empty</span>`;
   if (text.length <= MOST_CHARACTERS) return html`<bdi class="text">${text}</bdi>`;
-  return html`${whole ? html`<pre class="full-text" dir="auto" tabindex="0">${text}</pre>` : html`<bdi class="text">${text.slice(0, MOST_CHARACTERS)}…</bdi>`}
+  return html`${whole ? html`<pre class="full-text" dir="auto" tabindex="0">${text}</pre>` : html`<bdi class="text">${shorten(text)}</bdi>`}
     <button type="button" class="small" onClick=${() => setWhole(!whole)}>
       ${whole ? "Show less" : `Show all ${text.length.toLocaleString("en")} characters`}</button>`;
 }
@@ -92,7 +96,7 @@ function limits(type, { min_value, max_value, format }) {
   return { min: number(min_value), max: number(max_value), step: /Float|Double/.test(type) ? 10 ** -precision : 1 };
 }
 
-const HINTS = { 1: "one value per line", 2: "one row per line, its values with commas" };
+const HINTS = { 1: "one value per line", 2: "one row per line, its values with commas or as JSON" };
 
 /** Fields of a form. id: of the first one; value: to begin with; what: names it for screen readers. */
 export function Field({ field, id, value, what }) {
@@ -108,7 +112,7 @@ export function Field({ field, id, value, what }) {
       <label>data in base64 <textarea name="data" rows="2" defaultValue=${value?.encoded_data} /></label>`;
   }
   if (dimensions) {
-    return html`<textarea ...${labelled} rows="2" defaultValue=${listText(value, dimensions, kind)} placeholder=${HINTS[dimensions]}
+    return html`<textarea ...${labelled} rows="2" defaultValue=${Array.from(value ?? []).join("\n")} placeholder=${HINTS[dimensions]}
       title=${HINTS[dimensions]} />`;
   }
   if (kind === "boolean") return html`<label class="switch"><input type="checkbox" role="switch" ...${labelled} defaultChecked=${value === true} /> true</label>`;
@@ -120,12 +124,6 @@ export function Field({ field, id, value, what }) {
 
 const Choice = ({ labelled, options, value }) =>
   html`<select ...${labelled}>${options.map((option) => html`<option value=${option} selected=${option === value}>${option}</option>`)}</select>`;
-
-function listText(value, dimensions, kind) {
-  if ((value ?? null) === null) return "";
-  if (dimensions === 1) return Array.from(value).join("\n");
-  return rowsOf(value).map((row) => (kind === "text" ? JSON.stringify(row) : row.join(", "))).join("\n");
-}
 
 const lines = (text) => (text === "" ? [] : text.replace(/\n$/, "").split("\n"));
 const rowOf = (text) => (text.startsWith("[") ? JSON.parse(text) : text.split(",").map((each) => exact(each.trim())));
