@@ -180,7 +180,7 @@ def test_cited_functions_and_classes_exist(page: Path) -> None:
 FOREIGN = ["DevUChar", "DevBoolean", "DevString", "DevState", "DevEnum", "DevEncoded", "DispatcherMiddleware"]
 FOREIGN += ["DevFailed", "DeviceProxy", "GeventExecutor", "AbstractExecutor", "TimeoutStopSec", "ExecReload", "fetch"]
 FOREIGN += ["get_ident", "set_global_executor", "set_timeout_millis", "ping", "fork", "TangoTest"]
-FOREIGN += ["RegisterService", "CtrlSystem", "GetAllowedCommands", "AllowedAccessCmd", "DbExportDevice"]
+FOREIGN += ["RegisterService", "CtrlSystem", "GetAllowedCommands", "AllowedAccessCmd", "DbExportDevice", "ResetAlarm"]
 
 
 @pytest.mark.parametrize("page", [*PAGES, *DEPLOY_PAGES], ids=lambda page: str(page.relative_to(ROOT)))
