@@ -132,7 +132,7 @@ def test_span_of_pytango_is_named_after_its_method(traced: Gateway, collector: C
     ask(traced, f"{path}/quick/value", trace)
     span = wait_for(collector, trace, "tango.python.client", CLIENT)
     assert span.name == "DeviceProxy.read_attribute"
-    assert span.attributes["code.filepath"].endswith("mtango_gevent/control/device.py")
+    assert span.attributes["code.filepath"].endswith("mtango_gevent/control/reads.py")
 
 
 @pytest.mark.parametrize("fast", [True, False], ids=["fast value", "Flask"])
