@@ -18,7 +18,7 @@ _SLOW = """SELECT COUNT(*) FROM (
 @pytest.mark.slow
 @in_patched_process
 def test_caller_joins_a_question_but_none_from_before_a_command_of_the_database() -> None:
-    database = new_device("sys/database/2")
+    database = new_device("sys/database/2", tango_timeout=60.0, call_deadline=60.0)
     host, reads, command = database.host, database.host.client.reads, database.describe_command("DbInfo")
 
     def ask() -> gevent.Greenlet:
