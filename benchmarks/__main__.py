@@ -22,7 +22,7 @@ from benchmarks.credentials import MAKERS
 from benchmarks.figures import Rows
 from benchmarks.link import DELAYS
 from benchmarks.scene import prepared
-from benchmarks.workloads import Workload, workloads
+from benchmarks.workloads import JSON, Workload, workloads
 from mtango_gevent.demo.embedded import EmbeddedTango
 
 
@@ -59,9 +59,8 @@ def _measure(
 ) -> bool:
     """Return whether the workload was measured: whatever is wrong with one, the others are worth measuring."""
     print(f"{workload.title}, {workload.link} ...", file=sys.stderr, flush=True)
-    asked = [
-        rival for rival in rivals if not (workload.events and rival.method)
-    ]  # clients of streams have no credentials
+    # Clients of streams have no credentials, and another checkout may not have other media types than JSON.
+    asked = [rival for rival in rivals if workload.accept == JSON and not (workload.events and rival.method)]
     try:
         if time.monotonic() > until:
             _give_up()
