@@ -74,6 +74,15 @@ def user_of(page: Page, name: str) -> None:
     expect(page.get_by_role("banner").get_by_role("link", name=name, exact=True)).to_be_visible()
 
 
+def logged_in(page_at: PageAt, watch: PageWatch, provider: Provider, gateway: Gateway) -> Page:
+    """Return the view Health after a login at the provider."""
+    page = page_at("#/ill", of=gateway)
+    watch.allow(provider.issuer.removesuffix("/realms/test"))
+    page.get_by_role("button", name="Log in at 127.0.0.1").click()
+    user_of(page, "ada")
+    return page
+
+
 def test_user_logs_in_by_password_and_gets_to_the_view_of_before(
     page_at: PageAt, watch: PageWatch, with_passwords: Gateway, check_accessibility: Callable[[Page], None]
 ) -> None:
@@ -237,10 +246,7 @@ def test_token_is_renewed_before_it_expires(
     provider.lifetime = 5.0
     watch.expect_lost_gateway()
     with with_provider(provider, tmp_path, MTANGO_JWT_LEEWAY="0") as gateway:
-        page = page_at("#/ill", of=gateway)
-        watch.allow(provider.issuer.removesuffix("/realms/test"))
-        page.get_by_role("button", name="Log in at 127.0.0.1").click()
-        user_of(page, "ada")
+        page = logged_in(page_at, watch, provider, gateway)
         wait_until(lambda: page.evaluate("0") == 0 and provider.asked.count("/realms/test/token") >= 3)
         expect(page.get_by_role("heading", name="Health")).to_be_visible()
         user_of(page, "ada")
@@ -253,10 +259,7 @@ def test_provider_that_is_away_for_a_while_ends_no_session(
     provider.lifetime = 4.0
     watch.expect_lost_gateway()
     with with_provider(provider, tmp_path, MTANGO_JWT_LEEWAY="0") as gateway:
-        page = page_at("#/ill", of=gateway)
-        watch.allow(provider.issuer.removesuffix("/realms/test"))
-        page.get_by_role("button", name="Log in at 127.0.0.1").click()
-        user_of(page, "ada")
+        page = logged_in(page_at, watch, provider, gateway)
         provider.answers["/realms/test/token"] = (503, {}, b"")
         expect(page.get_by_text("You (ada) may not see the devices")).to_be_visible()  # the token has expired
         page.wait_for_timeout(2_000)
@@ -276,10 +279,7 @@ def test_session_that_has_ended_leads_to_the_login_and_back(
     provider.lifetime = 3.0
     watch.expect_lost_gateway()
     with with_provider(provider, tmp_path, MTANGO_JWT_LEEWAY="0") as gateway:
-        page = page_at("#/ill", of=gateway)
-        watch.allow(provider.issuer.removesuffix("/realms/test"))
-        page.get_by_role("button", name="Log in at 127.0.0.1").click()
-        user_of(page, "ada")
+        page = logged_in(page_at, watch, provider, gateway)
         provider.refresh_tokens = frozenset()  # type: ignore[assignment]  # the provider has ended the session
         expect(page.get_by_role("alert").filter(has_text="expired")).to_be_visible()
         provider.refresh_tokens, provider.lifetime = set(), 600.0
