@@ -31,7 +31,7 @@ _END = b"\r\n"
 # Beginnings of texts that spreadsheets take for formulas: the signs, also in full width, and control characters.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
-# Numbers, or texts with None for empty cells and bytes for base64; a row is several of them.
+# Neighbouring cells of a row: an array of numbers, or a sequence of texts, None (an empty cell) and bytes (base64).
 Cells: TypeAlias = NDArray[numpy.generic] | Sequence[Any]
 Row: TypeAlias = Sequence[Cells]
 

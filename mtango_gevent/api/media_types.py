@@ -54,8 +54,8 @@ def _accept() -> str:
 def ranked(accept: str, offered: tuple[str, ...]) -> tuple[str, ...]:
     """Return the media types among JSON and `offered` that a header `Accept` allows, the preferred one first.
 
-    None comes after JSON, which every value has. JSON alone if it allows none of them: that is what clients of rc3 and
-    v11 have always got.
+    JSON is the last one, as every value can be sent in it. The result is JSON alone where the header allows no media
+    type: clients of rc3 and v11 have always got JSON then.
     """
     left, found = [JSON, *offered], list[str]()
     allowed = _allowed(accept, left)

@@ -18,7 +18,7 @@ _MOST_KEPT = 10_000
 class Recent(Generic[K, V]):
     """The results of the present moment, by what they depend on. All end together, so that none has a clock.
 
-    Without them a value read takes a tenth longer where access rules are in force, and so does a PUT of a value.
+    Without the checks of access among them a value read takes a tenth longer where access rules are in force.
     """
 
     def __init__(self) -> None:

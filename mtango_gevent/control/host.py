@@ -102,10 +102,9 @@ class TangoHost:
         found = tuple(self._query("DbGetDeviceWideList", wildcard) for wildcard in wildcards)
 
         def in_order() -> list[str]:
-            names = dict[str, None]()
-            for name in self.client.concurrency.in_turns(itertools.chain(*found)):
-                names[name] = None
-            return self.client.concurrency.sorted_in_turns(names, str.lower)
+            concurrency = self.client.concurrency
+            names = dict.fromkeys(concurrency.in_turns(itertools.chain(*found)))
+            return concurrency.sorted_in_turns(names, str.lower)
 
         return self.client.derived.get(("names", self.prefix, *wildcards), found, in_order, size_of_texts)
 

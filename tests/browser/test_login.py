@@ -77,7 +77,7 @@ def user_of(page: Page, name: str) -> None:
 def logged_in(page_at: PageAt, watch: PageWatch, provider: Provider, gateway: Gateway) -> Page:
     """Return the view Health after a login at the provider."""
     page = page_at("#/ill", of=gateway)
-    watch.allow(provider.issuer.removesuffix("/realms/test"))
+    watch.allow(provider.issuer.removesuffix("/realms/test"))  # the page itself goes there
     page.get_by_role("button", name="Log in at 127.0.0.1").click()
     user_of(page, "ada")
     return page
@@ -227,10 +227,7 @@ def test_user_logs_in_at_the_provider(
 ) -> None:
     watch.expect_lost_gateway()
     with with_provider(provider, tmp_path) as gateway:
-        page = page_at("#/ill", of=gateway)
-        watch.allow(provider.issuer.removesuffix("/realms/test"))  # the page itself goes there
-        page.get_by_role("button", name="Log in at 127.0.0.1").click()
-        user_of(page, "ada")
+        page = logged_in(page_at, watch, provider, gateway)
         expect(page.get_by_role("heading", name="Health")).to_be_visible()
         assert page.url == f"http://127.0.0.1:{gateway.port}/#/ill"
         to_provider = [request for request in watch.requests if provider.issuer in request]

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # Characters of the longest text of the provider in a failure.
 _MOST_TEXT = 300
 
-# What clients are told, who may be anonymous; the log has the reason.
+# The text for clients, which may be anonymous. The log has the reason.
 _UNAVAILABLE = "the provider of the login cannot be asked, see the log of the gateway"
 
 # Seconds after which a token without a lifetime is renewed.
