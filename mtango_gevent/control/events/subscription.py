@@ -202,11 +202,12 @@ class Subscription(Channel):
         subscribing = serial > self._serial
         if subscribing and self.is_new:  # an event between it and the settling may be lost: it is read again then
             return
+        was_polled = self.polled
         if not subscribing and time.monotonic() - self._silent_at >= _PROVES_NOTHING:
             self._trust()
         # A polled value may be this event already; Tango's change events are not all alarm events.
         if (
-            (not self.polled and self.source.kind != "alarm")
+            (not was_polled and self.source.kind != "alarm")
             or event.failure
             or differ(self.source.kind, self.last(), event)
         ):

@@ -94,9 +94,9 @@ def test_polling_that_is_switched_off_is_done_by_the_gateway(
         pytango.write(sender, "silent", 2.0)
         assert follower.next() == 2.0
         pytango.poll(sender, "silent", 50)
+        wait_until(lambda: not follower.is_reading)  # the server has sent the value that is known already
         pytango.write(sender, "silent", 3.0)
         assert follower.next() == 3.0
-        wait_until(lambda: not follower.is_reading)
     finally:
         pytango.poll(sender, "silent", 0)
 
