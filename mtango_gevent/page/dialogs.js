@@ -19,9 +19,11 @@ export function confirm({ title, text, action }) {
         element("button", { value: "yes", className: "primary", textContent: action }))));
   dialog.setAttribute("aria-labelledby", "confirm-title");
   document.body.append(dialog);
-  addEventListener("hashchange", () => dialog.close(), { once: true }); // the view has changed
+  const close = () => dialog.close();
+  addEventListener("hashchange", close); // the view has changed
   dialog.showModal();
   return new Promise((resolve) => dialog.addEventListener("close", () => {
+    removeEventListener("hashchange", close);
     dialog.remove();
     resolve(dialog.returnValue === "yes");
   }));

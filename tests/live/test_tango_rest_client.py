@@ -513,7 +513,7 @@ def test_stream_begins_with_the_value(streams: TangoRestClient, kind: str) -> No
     target = streams.target(DEMO_DEVICE, "double_scalar", kind)
     streams.call("observe", target=target)
     record = last_record(streams, target, lambda record: "data" in record)
-    assert isinstance(record["data"], float)
+    assert isinstance(record["data"], (int, float))  # JavaScript writes 1.0 as 1
     assert abs(record["timestamp"] / 1000 - time.time()) < 3600
 
 
