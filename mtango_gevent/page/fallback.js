@@ -24,9 +24,9 @@ export async function openFallback(handlers) {
   };
   /** Make a subscription of all sources with a stream of its own, in place of the last one: so no first value is missed. */
   const rebuild = async () => {
-    const own = ++round, groups = Map.groupBy(sources, targetKey);
+    const number = ++round, groups = Map.groupBy(sources, targetKey);
     const made = await post(URL_, [...groups.keys()].map((key) => JSON.parse(key)));
-    if (own !== round) return;
+    if (number !== round) return;
     const next = new EventSource(`${URL_}/${made.id}/event-stream${made.token ? `?token=${encodeURIComponent(made.token)}` : ""}`);
     for (const { id, target } of made.events) {
       next.addEventListener(id, (event) => takeEvent(event, groups.get(JSON.stringify(target)), handlers));
@@ -38,11 +38,11 @@ export async function openFallback(handlers) {
     stream = next;
     await new Promise((resolve) => {
       next.onopen = resolve;
-      next.onerror = () => (own === round ? end(1006) : resolve());
+      next.onerror = () => (number === round ? end(1006) : resolve());
     });
-    const strange = [...sources].filter((source) => !described.has(source));
-    strange.forEach((source) => described.add(source));
-    await describe(strange, handlers);
+    const undescribed = [...sources].filter((source) => !described.has(source));
+    undescribed.forEach((source) => described.add(source));
+    await describe(undescribed, handlers);
   };
   const rebuildSoon = () => {
     clearTimeout(timer);

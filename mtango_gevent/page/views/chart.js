@@ -57,23 +57,23 @@ export function useChart({ options, data, attach, inputs }) {
   const element = useRef(null), current = useRef({});
   Object.assign(current.current, { data, options });
   useEffect(() => {
-    const own = current.current, ends = [];
+    const chart = current.current, ends = [];
     let gone = false;
     load().then((uPlot) => {
       if (gone) return;
       const size = () => ({ width: element.current.clientWidth, height: element.current.clientHeight });
-      const options = own.options(uPlot, element.current.clientWidth);
+      const options = chart.options(uPlot, element.current.clientWidth);
       if (!options) return;
-      const plot = new uPlot({ legend: { show: false }, ...size(), ...options }, own.data(), element.current);
-      const draw = oncePerFrame(() => plot.setData(own.data()));
+      const plot = new uPlot({ legend: { show: false }, ...size(), ...options }, chart.data(), element.current);
+      const draw = oncePerFrame(() => plot.setData(chart.data()));
       const resized = new ResizeObserver(() => requestAnimationFrame(() => gone || plot.setSize(size())));
       resized.observe(element.current);
-      own.draw = draw;
+      chart.draw = draw;
       ends.push(() => resized.disconnect(), onColours(draw), draw.cancel, attach?.(plot), () => plot.destroy());
     }, console.error);
     return () => {
       gone = true;
-      own.draw = null;
+      chart.draw = null;
       for (const end of ends) end?.();
     };
   }, inputs);

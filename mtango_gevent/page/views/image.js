@@ -96,8 +96,8 @@ function drawHistogram(canvas, { counts, extent: [low, high], contrast }) {
 
 export function ImageValue({ device, attribute }) {
   const canvas = useRef(null), bars = useRef(null), marker = useRef(null), output = useRef(null), sliders = [useRef(null), useRef(null)];
-  const [, render] = useState(0), [isWhole, setWhole] = useState(true), own = useRef(null), spoken = useRef(null), limits = useRef(null);
-  const shown = (own.current ??= new Shown(() => draw.current(), () => render(Math.random())));
+  const [, render] = useState(0), [isWhole, setWhole] = useState(true), kept = useRef(null), spoken = useRef(null), limits = useRef(null);
+  const shown = (kept.current ??= new Shown(() => draw.current(), () => render(Math.random())));
   const draw = useRef(null), last = useRecord(device, attribute, { binary: true }, (record) => {
     if (record.value !== undefined && record.value !== last.current.value) {
       shown.take(record.value, record.configuration?.enum_label?.length ? record.configuration.enum_label : null);

@@ -81,9 +81,9 @@ function Panel({ name, items, params, change }) {
   </section>
   ${plotted.length > 0 && html`<section class="card"><h2>Time plot</h2><${RangeButtons} range=${range} changed=${changed} />
     <${TimePlot} sources=${plotted} range=${range} onRange=${changed} /></section>`}
-  <div class="cards">${items.filter(({ show }) => CARDS[show]).map(({ show, attribute }) => {
-    const [device, own] = splitSource(attribute);
-    return html`<section class="card" key=${show + attribute}><h2 dir="auto">${attribute}</h2><${CARDS[show]} device=${device} attribute=${own} /></section>`;
+  <div class="cards">${items.filter(({ show }) => CARDS[show]).map(({ show, attribute: source }) => {
+    const [device, attribute] = splitSource(source);
+    return html`<section class="card" key=${show + source}><h2 dir="auto">${source}</h2><${CARDS[show]} device=${device} attribute=${attribute} /></section>`;
   })}</div>`;
 }
 

@@ -29,18 +29,18 @@ const rangeText = (params) => ["last", "from", "to"].map((key) => params.get(key
 
 /** Return the range of the link, and the function to call when it was changed in the page. */
 export function useTimeRange(params, publish) {
-  const [, render] = useReducer((count) => count + 1, 0), timer = useRef(0), own = useRef(null);
+  const [, render] = useReducer((count) => count + 1, 0), timer = useRef(0), state = useRef(null);
   useEffect(() => () => clearTimeout(timer.current), []);
   const text = rangeText(params);
-  if (own.current?.text !== text) own.current = { text, range: new TimeRange(params) };
-  own.current.publish = publish;
-  const { range } = own.current;
+  if (state.current?.text !== text) state.current = { text, range: new TimeRange(params) };
+  state.current.publish = publish;
+  const { range } = state.current;
   const changed = () => {
     render();
     clearTimeout(timer.current);
     timer.current = setTimeout(() => {
-      own.current.text = rangeText(new URLSearchParams(range.params));
-      own.current.publish(range.params);
+      state.current.text = rangeText(new URLSearchParams(range.params));
+      state.current.publish(range.params);
     }, DELAY);
   };
   return [range, changed];

@@ -48,8 +48,8 @@ export function Tree({ directory: { devices, failures, reload }, route, show }) 
     if (!devices) return;
     const shown = devices.length <= FEW && !open.size ? devices : devices.filter(({ device }) => sameName(device, selected));
     setOpen(new Set([...open, ...shown.flatMap(({ branches }) => branches.map(({ key }) => key))]));
-    const own = devices.find(({ device }) => sameName(device, selected));
-    if (own) setActive(own.device);
+    const chosen = devices.find(({ device }) => sameName(device, selected));
+    if (chosen) setActive(chosen.device);
   }, [devices, selected]);
   useEffect(() => {
     const onKey = (event) => {
