@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import tango
 from tango import AttrWriteType
@@ -78,6 +79,8 @@ class Sender(Device):
         self._broken = False
         self._level = 0.0
         self._position = 0
+        self._text = "0"
+        self.set_change_event("text", True, False)
         for name in ("Position", "State"):
             self.set_change_event(name, True, False)
             self.set_archive_event(name, True, False)
@@ -92,6 +95,10 @@ class Sender(Device):
     @attribute(dtype=int, doc="Counts, and sends an event only with SendPosition and SendPositionFromPast")
     def Position(self) -> int:
         return self._position
+
+    @attribute(dtype=str, doc="The last text that SendTexts has sent")
+    def text(self) -> str:
+        return self._text
 
     @command(dtype_in=str, doc_in="change, archive, user or alarm: also of State")
     def SendPosition(self, kind: str) -> None:
@@ -164,16 +171,35 @@ class Sender(Device):
     @command(dtype_in=(float,), doc_in="Number of attributes, change events of each, events of each per second")
     def Send(self, wanted: "list[float]") -> None:
         attributes, events, per_second = wanted
-        threading.Thread(target=self._send, args=(int(attributes), int(events), per_second), daemon=True).start()
 
-    def _send(self, attributes: int, events: int, per_second: float) -> None:
-        with tango.EnsureOmniThread():
-            begin = time.monotonic()
-            for turn in range(events):
-                time.sleep(max(0.0, begin + turn / per_second - time.monotonic()))
-                for number in range(attributes):
-                    self._sent[number] += 1
-                    self.push_change_event(f"sent{number}", self._sent[number])
+        def push(_turn: int) -> None:
+            for number in range(int(attributes)):
+                self._sent[number] += 1
+                self.push_change_event(f"sent{number}", self._sent[number])
+
+        self._repeat(push, int(events), per_second)
+
+    @command(dtype_in=(float,), doc_in="Number of change events of `text`, events per second, digits of each")
+    def SendTexts(self, wanted: "list[float]") -> None:
+        events, per_second, digits = wanted
+
+        def push(turn: int) -> None:
+            self._text = f"{turn + 1:0{int(digits)}}"
+            self.push_change_event("text", self._text)
+
+        self._repeat(push, int(events), per_second)
+
+    def _repeat(self, push: Callable[[int], None], turns: int, per_second: float) -> None:
+        """Call a function with the number of each turn, in a thread of its own."""
+
+        def run() -> None:
+            with tango.EnsureOmniThread():
+                begin = time.monotonic()
+                for turn in range(turns):
+                    time.sleep(max(0.0, begin + turn / per_second - time.monotonic()))
+                    push(turn)
+
+        threading.Thread(target=run, daemon=True).start()
 
 
 class Changing(Device):
