@@ -12,10 +12,11 @@ from mtango_gevent.demo.signals import Source
 
 
 class Keeping(Device):
-    """A device that keeps the values written to its attributes until the next Init."""
+    """A device that keeps its state and the values written to its attributes until the next Init."""
 
     def init_device(self) -> None:
         super().init_device()
+        self.set_state(self.DEVICE_CLASS_INITIAL_STATE)
         self.written: dict[str, Any] = {}
 
 

@@ -68,6 +68,15 @@ def test_switch_states_goes_to_fault_and_back(tangotest: tango.DeviceProxy) -> N
     assert states == [tango.DevState.RUNNING, tango.DevState.FAULT, tango.DevState.RUNNING]
 
 
+def test_both_tangotests_run_again_after_init(tangotest: tango.DeviceProxy, cpp_device: str) -> None:
+    for proxy in (tangotest, tango.DeviceProxy(cpp_device)):
+        proxy.set_source(tango.DevSource.DEV)
+        proxy.SwitchStates()
+        assert proxy.state() == tango.DevState.FAULT
+        proxy.Init()
+        assert proxy.state() == tango.DevState.RUNNING
+
+
 @pytest.mark.parametrize("command", ["CrashFromDevelopperThread", "CrashFromOmniThread"])
 def test_crash_does_not_crash(embedded: EmbeddedTango, tangotest: tango.DeviceProxy, command: str) -> None:
     with pytest.raises(tango.DevFailed, match="does not crash"):

@@ -157,7 +157,8 @@ def test_no_spelling_of_a_name_leads_round_a_rule(
             assert gateway.calls == before, about
         if method == "GET":
             refused = answer.status_int in (400, 403, 404) or b"FAILURE" in answer.body
-            assert refused or '"values":[]' in answer.text, f"{about}: {answer.status} {answer.text}"
+            is_another = '"values":[]' in answer.text or '"values":["forbidden"]' in answer.text  # written by `WAYS`
+            assert refused or is_another, f"{about}: {answer.status} {answer.text}"
     for about, url in urls.items():
         answer = background_gateway.ask(method, f"{url}{'&' if '?' in url else '?'}async=1", "anna", body)
         assert about not in SAME or answer.status_int == 403, f"{about}: {answer.status} {answer.text}"

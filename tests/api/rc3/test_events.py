@@ -368,7 +368,8 @@ def test_it_is_read_once_for_all_who_wait(
         requests = [threads.submit(client.get, f"{attributes}/silent/change?timeout=2000") for _ in range(8)]
         assert all("errors" in request.result(30).json for request in requests)
         periods = (time.monotonic() - begin) / 0.5
-    assert 2 <= pytango.read(sender, "reads") <= periods + 2
+    # Far from eight times as often; it may also be read for those who have listened in earlier tests.
+    assert 2 <= pytango.read(sender, "reads") <= 2 * periods + 2
 
 
 def test_reading_it_fails_and_recovers(
