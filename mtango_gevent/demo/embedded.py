@@ -9,14 +9,16 @@ The module does not import PyTango, so a gunicorn or gevent process can use it; 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -29,6 +31,11 @@ __all__ = ["DEMO_SERVER", "EmbeddedTango", "EmbeddedTangoError", "PortTaken", "S
 DEMO_SERVER = "MtangoDemo/demo"
 
 _HOST = "127.0.0.1"
+
+# Below the ports that Linux gives to connections and event channels, which would take one before its server does.
+_PORTS = range(16_384, 32_768)
+_turns = itertools.count(secrets.randbelow(len(_PORTS)))
+
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """With PyTango 10.0 a SIGTERM that a thread of NumPy receives ends a server before it can unexport its devices."""
 
@@ -157,7 +164,19 @@ class EmbeddedTango:
 
 
 def free_port(port: int = 0) -> int:
-    """Return the port if it is free, or any free one for 0. Raises PortTaken; pytango-db would show a C++ traceback."""
+    """Return the port if it is free, or another free one each time for 0.
+
+    Raises PortTaken; pytango-db would show a C++ traceback.
+    """
+    if port:
+        return _probed(port)
+    for _ in _PORTS:
+        with suppress(PortTaken):
+            return _probed(_PORTS[next(_turns) % len(_PORTS)])
+    raise PortTaken(f"no port of {_HOST} from {_PORTS.start} to {_PORTS.stop - 1} is free")
+
+
+def _probed(port: int) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -166,4 +185,4 @@ def free_port(port: int = 0) -> int:
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken(f"port {port} of {_HOST} is taken by another program") from None
             raise
-        return probe.getsockname()[1]
+    return port

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import tango
 
-from mtango_gevent.demo.embedded import EmbeddedTango, EmbeddedTangoError, PortTaken, ServerFailed
+from mtango_gevent.demo.embedded import EmbeddedTango, EmbeddedTangoError, PortTaken, ServerFailed, free_port
 
 TYPES, TANGOTEST = "demo/types/1", "sys/tg_test/1"
 
@@ -103,11 +103,15 @@ def test_one_object_can_be_started_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_port_can_be_chosen() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with EmbeddedTango(port=port) as running:
         assert running.tango_host == f"127.0.0.1:{port}"
+
+
+def test_free_port_is_given_to_nobody_else_before_its_server_listens() -> None:
+    ports = [free_port() for _ in range(100)]
+    assert len(set(ports)) == 100
+    assert max(ports) < 32_768  # Linux gives those from there on to connections
 
 
 @pytest.mark.usefixtures("no_more_processes")
