@@ -62,8 +62,10 @@ class StreamClient:
         self.send(subscribe=wishes)
 
     def receive(self) -> None:
-        """Take one frame; its sequence number is the next one."""
-        opcode, data = self.socket.recv_data()
+        """Take one frame; the sequence number of one with data is the next one."""
+        opcode, data = self.socket.recv_data(control_frame=True)
+        if opcode in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):  # a ping is answered already
+            return
         if opcode == websocket.ABNF.OPCODE_CLOSE:
             self.closed = struct.unpack("!H", data[:2])[0], data[2:].decode()
             return
