@@ -50,7 +50,7 @@ test-lowest: $(LOWEST)/installed
 		tests/live/test_yielding.py $(ARGS)
 
 fuzz: $(VENV)/installed-dev
-	EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/live/test_schema.py tests/values \
+	EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest --timeout 0 tests/live/test_schema.py tests/values \
 		tests/api/test_query.py tests/api/rc3/test_round_trips.py tests/test_request_parser.py $(ARGS)
 
 soak: $(VENV)/installed-dev
