@@ -19,6 +19,7 @@ from mtango_gevent import create_app
 from mtango_gevent.config import Config
 from mtango_gevent.demo.embedded import EmbeddedTango, ServerProcess
 from tests.pytango_process import PyTango, start_pytango
+from tests.waiting import wait_until
 
 TESTS = Path(__file__).parent
 CPP_SERVER = shutil.which("TangoTest", path=f"{os.environ.get('PATH', '')}:/usr/lib/tango")
@@ -68,9 +69,11 @@ def _rules_are_compiled_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tango_system() -> Iterator[EmbeddedTango]:
-    """The embedded Tango of the session; TANGO_HOST names it."""
+    """The embedded Tango of the session; TANGO_HOST names it, and what it polls has a history."""
     with EmbeddedTango() as system:
         os.environ["TANGO_HOST"] = system.tango_host
+        demo = tango.DeviceProxy(DEMO_DEVICE)
+        wait_until(lambda: not any("No data recorded yet" in each for each in demo.polling_status()))
         yield system
 
 
