@@ -353,7 +353,7 @@ READ = [
         "/alarm?state=INITIAL",
     ),
     *under(DOUBLE, "/change?last=e0123456789ab.7.1795245628914112.1795245628914001"),
-    *under(DOUBLE, "/change?state=CONTINUATION&last=1", "/user?last=1&timeout=0", "/archive?last=1&timeout=0"),
+    *under(DOUBLE, "/change?state=CONTINUATION&last=1", "/user?last=1&timeout=5000", "/archive?last=1&timeout=5000"),
     *under(ATTRIBUTES, "/State/periodic?last=1&timeout=999999999999999", "/short_image_ro/user?last=1"),
     *under(f"{TYPES}/attributes", "/quality_invalid/change?last=1", "/encoded_scalar/periodic?last=1"),
     *under(COMMANDS, "/State", "/DevVoid", "/DevVarLongStringArray", "/State/history"),
