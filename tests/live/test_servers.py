@@ -360,6 +360,7 @@ def test_log_lines_of_a_worker_that_hangs_are_not_lost(
         with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
             connection.sendall(b"GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
             worker.wait(30)  # until gunicorn has killed it
+        wait_until(gateway.answers)  # a new worker that is told to stop while it begins does not hear it
         assert "the last words of a worker" in gateway.log.read_text()
 
 
