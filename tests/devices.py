@@ -190,7 +190,7 @@ class Sender(Device):
         self._repeat(push, int(events), per_second)
 
     def _repeat(self, push: Callable[[int], None], turns: int, per_second: float) -> None:
-        """Call a function with the number of each turn, in a thread of its own."""
+        """Start a thread that calls `push` once in each turn, with the number of the turn."""
 
         def run() -> None:
             with tango.EnsureOmniThread():
